@@ -1,0 +1,37 @@
+"""pipekit's engine: keeps tables in one database in step with queries in another.
+
+    from pipekit_engine import Engine
+
+    with Engine() as engine:
+        result = engine.run("flights")
+
+Nothing heavy is imported until a name is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipekit_engine._version import __version__
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config, load_config
+    from pipekit_engine.engine import Engine
+    from pipekit_engine.errors import PipekitError
+
+__all__ = ["Config", "Engine", "PipekitError", "__version__", "load_config"]
+
+_HOMES = {
+    "Config": "pipekit_engine.config",
+    "Engine": "pipekit_engine.engine",
+    "PipekitError": "pipekit_engine.errors",
+    "load_config": "pipekit_engine.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,152 @@
+"""The configuration file: where state lives, how jrunner runs, which schema holds staging tables.
+
+Looked for in this order: the path given, `PIPEKIT_CONFIG`, `./pipekit.yaml`, `/etc/pipekit/config.yaml`; with none of them,
+the defaults stand and state lives in `./pipekit.db`. Relative paths in the file are relative to the file.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pipekit_engine.errors import ConfigurationError
+
+SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
+LOCAL_CONFIG = "pipekit.yaml"
+DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
+DEBIAN_JARS = Path("/usr/share/java")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JRunnerConfig(_Section):
+    """How jrunner is started. `command` names an external classic jrunner to drive by its flags instead."""
+
+    java: str | None = Field(default=None, description="the java program; JAVA_HOME and PATH are searched when empty")
+    heap: str = Field(default="256m", pattern=r"^\d+[kmgKMG]$", description="-Xmx of the process")
+    command: str | None = Field(default=None, description="an external jrunner, driven by its flags")
+
+
+class MailAlert(_Section):
+    """Mail sent when a group fails."""
+
+    host: str
+    port: int = 25
+    starttls: bool = False
+    username: str | None = None
+    password: str | None = Field(default=None, description="a $VAR reference")
+    sender: str
+    to: list[str] = Field(min_length=1)
+
+
+class AlertsConfig(_Section):
+    """Who is told when a group fails."""
+
+    webhook: str | None = Field(default=None, description="URL that takes a JSON POST; may be a $VAR reference")
+    mail: MailAlert | None = None
+    timeout_s: float = Field(default=10, gt=0)
+
+
+class RetentionConfig(_Section):
+    """How long finished runs are kept."""
+
+    runs: str | None = Field(default=None, pattern=r"^\d+[dhw]$", description="such as 90d; kept for ever when empty")
+
+
+class Config(_Section):
+    """The whole configuration. `path` is the file it came from, None when defaults stand."""
+
+    database: str = Field(default="pipekit.db", description="path of an SQLite file, or an SQLAlchemy URL")
+    secrets: Path | None = Field(default=None, description="the secrets file; PIPEKIT_SECRETS overrides")
+    jars: list[Path] = Field(default_factory=lambda: [DEBIAN_JARS], description="folders searched for JDBC jars")
+    staging_schema: str = Field(default="pipekit_staging", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    connect_timeout_s: float = Field(default=15, gt=0)
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=1, le=65535)
+    jrunner: JRunnerConfig = JRunnerConfig()
+    alerts: AlertsConfig = AlertsConfig()
+    retention: RetentionConfig = RetentionConfig()
+    path: Path | None = Field(default=None, exclude=True)
+
+    @field_validator("jrunner", mode="before")
+    @classmethod
+    def _jrunner_may_be_a_command(cls, value: Any) -> Any:
+        return {"command": value} if isinstance(value, str) else value
+
+    @property
+    def folder(self) -> Path:
+        """Folder that relative paths start from."""
+        return self.path.parent if self.path else Path.cwd()
+
+    @property
+    def secrets_file(self) -> Path:
+        """The secrets file in force: PIPEKIT_SECRETS, then the config's, then /etc/pipekit/secrets.env."""
+        override = os.environ.get("PIPEKIT_SECRETS")
+        if override:
+            return Path(override)
+        return self.folder / self.secrets if self.secrets else DEFAULT_SECRETS
+
+    @property
+    def database_url(self) -> str:
+        """The state store as an SQLAlchemy URL."""
+        if "://" in self.database:
+            return self.database
+        return f"sqlite:///{(self.folder / self.database).absolute()}"
+
+    @property
+    def jar_folders(self) -> list[Path]:
+        """Folders to look for jars in, absolute."""
+        return [self.folder / folder for folder in self.jars]
+
+
+def find_config(path: str | Path | None = None) -> Path | None:
+    """The configuration file in force, or None when there is none.
+
+    Raises ConfigurationError when a file that was named (by argument or PIPEKIT_CONFIG) does not exist.
+    """
+    for named, origin in ((path, "--config"), (os.environ.get("PIPEKIT_CONFIG"), "PIPEKIT_CONFIG")):
+        if named:
+            if not Path(named).is_file():
+                raise ConfigurationError(f"{origin} names {str(named)!r}, which is not a file.")
+            return Path(named).absolute()
+    for candidate in (Path.cwd() / LOCAL_CONFIG, SYSTEM_CONFIG):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """Read the configuration. Raises ConfigurationError naming file, field and fix."""
+    found = find_config(path)
+    if found is None:
+        return Config()
+    import yaml
+
+    try:
+        data = yaml.safe_load(found.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{found}: cannot be read as YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{found}: must hold `key: value` pairs, such as `database: pipekit.db`.")
+    try:
+        return Config.model_validate({**data, "path": found})
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(f"{found}: {_problem(item)}" for item in error.errors())) from None
+
+
+def _problem(item: Any) -> str:
+    """One pydantic error as `field: what is wrong`, with the nearest right key for an unknown one."""
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg']}"
+    section: Any = Config
+    for part in item["loc"][:-1]:
+        section = section.model_fields[part].annotation
+    near = get_close_matches(str(item["loc"][-1]), list(section.model_fields), n=1)
+    return f"{where}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -1,0 +1,388 @@
+"""The records of pipekit: what the YAML definitions say and the state store holds.
+
+A bad value is refused with the name of the field. A record never holds a secret: a password is a `$VAR` reference
+that `pipekit_engine.secrets` resolves at run time.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Strategy = Literal["full", "incremental", "append", "upsert"]
+RunOn = Literal["success", "failure", "always"]
+OnSchemaChange = Literal["fail", "add_columns", "ignore"]
+OnFailure = Literal["continue", "stop"]
+RunStatus = Literal["running", "success", "dry_run", "error", "cancelled"]
+TriggerKind = Literal["watermark", "group"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_SECRET_REFERENCE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
+_PLACEHOLDER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name starts with a letter or digit and goes on with letters, digits, '_', '-' or '.'")
+    return value
+
+
+#: A name of a record: it appears in file names, Dagster names and staging table names.
+Name = Annotated[str, AfterValidator(_check_name)]
+
+
+class Record(BaseModel):
+    """Base of all records: unknown fields are refused, text is kept as written."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+
+
+class Driver(Record):
+    """A JDBC driver: which jar and class make connections of this kind."""
+
+    name: Name
+    kind: str
+    jar: str | None = Field(
+        default=None, description="path of the driver's jar, or a bare file name found in a jar folder"
+    )
+    class_name: str | None = Field(
+        default=None, alias="class", description="class of java.sql.Driver; found in the jar when empty"
+    )
+    url_template: str | None = Field(default=None, description="what a JDBC URL of this driver looks like")
+
+
+class Connection(Record):
+    """A database that modules read from or write to."""
+
+    name: Name
+    driver: str = Field(description="name of a registered driver, such as postgresql")
+    jdbc_url: str
+    username: str | None = None
+    password: str | None = Field(
+        default=None, description="a $VAR reference into the secrets, never the password itself"
+    )
+    options: dict[str, str] = Field(default_factory=dict, description="JDBC properties for the driver")
+    max_parallel: int | None = Field(
+        default=None, ge=1, description="module runs that may use this connection side by side"
+    )
+    staging_schema: Name | None = Field(default=None, description="schema for staging tables; the config's when empty")
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_a_reference(cls, value: str | None) -> str | None:
+        if value is not None and not _SECRET_REFERENCE.fullmatch(value):
+            # The value itself is not repeated: it may be the password.
+            raise ValueError("must be a $VAR reference; set the value with `pipekit secrets set VAR`")
+        return value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_are_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: str(item).lower() if isinstance(item, bool) else str(item) for key, item in value.items()}
+
+    @field_validator("jdbc_url")
+    @classmethod
+    def _url_is_jdbc(cls, value: str) -> str:
+        if not value.startswith("jdbc:"):
+            raise ValueError("must start with 'jdbc:', such as jdbc:postgresql://host:5432/database")
+        return value
+
+
+class Column(Record):
+    """One column of a module: where it comes from and what it becomes."""
+
+    source_name: str
+    source_type: str | None = None
+    dest_name: str
+    dest_type: str | None = Field(
+        default=None, description="SQL type in the destination; mapped from the source when empty"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dest_name_defaults_to_source(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"source_name": value, "dest_name": value}
+        if isinstance(value, dict) and "source_name" in value and "dest_name" not in value:
+            return {**value, "dest_name": value["source_name"]}
+        return value
+
+
+class Watermark(Record):
+    """A value that fills `{name}` in the source query: the first cell of the resolver's first row, as text."""
+
+    name: str
+    connection: str = Field(description="connection on which the resolver runs")
+    resolver_sql: str
+    default: str | None = Field(default=None, description="taken when the resolver gives NULL or no row")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_placeholder(cls, value: str) -> str:
+        if not _PLACEHOLDER.fullmatch(value):
+            raise ValueError("a watermark's name is letters, digits and '_', not starting with a digit")
+        return value
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _default_is_text(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return str(value)
+        # YAML turns 2013-01-01 into a date; what the person typed is what is meant.
+        return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+class Hook(Record):
+    """SQL that runs after the merge."""
+
+    sql: str
+    run_on: RunOn = "success"
+    connection: str | None = Field(default=None, description="the module's destination unless said")
+    run_order: int | None = Field(
+        default=None, ge=0, description="place among the hooks; the order of writing when empty"
+    )
+
+
+class Module(Record):
+    """One sync job: a source query, a destination table and how the rows are merged into it."""
+
+    name: Name
+    source: str
+    dest: str
+    query: str
+    dest_table: str = Field(
+        description="read as the destination reads a name in SQL: schema.table, quoted parts kept exactly"
+    )
+    strategy: Strategy
+    merge_key: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = Field(default=(), description="taken from the described query when empty")
+    enabled: bool = True
+    dedupe: str = Field(default="none", description="none, error, or 'latest by COLUMN'")
+    max_shrink_percent: float | None = Field(default=None, ge=0, le=100)
+    on_schema_change: OnSchemaChange = "fail"
+    retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
+    watermarks: tuple[Watermark, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+    split_by: str | None = Field(default=None, description="column whose ranges are read over several connections")
+    parallel: int = Field(default=1, ge=1, le=32, description="connections that read the source when split_by is given")
+
+    @field_validator("merge_key", mode="before")
+    @classmethod
+    def _key_may_be_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("merge_key")
+    @classmethod
+    def _key_names_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if "," in name:
+                # The store keeps the key as comma-separated text.
+                raise ValueError(f"a key column's name cannot hold a comma: {name!r}")
+        if len({name.casefold() for name in value}) != len(value):
+            raise ValueError("names a column twice")
+        return value
+
+    @field_validator("dedupe")
+    @classmethod
+    def _dedupe_is_known(cls, value: str) -> str:
+        if value in ("none", "error") or re.fullmatch(r"latest by \S.*", value):
+            return value
+        raise ValueError("must be none, error or 'latest by COLUMN'")
+
+    @property
+    def dedupe_column(self) -> str | None:
+        """Column of `dedupe: latest by COLUMN`, else None."""
+        return self.dedupe.removeprefix("latest by ").strip() if self.dedupe.startswith("latest by ") else None
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Module:
+        if self.strategy in ("incremental", "upsert") and not self.merge_key:
+            raise ValueError(f"strategy {self.strategy} needs a merge_key")
+        if self.dedupe != "none" and not self.merge_key:
+            raise ValueError("dedupe needs a merge_key")
+        if self.max_shrink_percent is not None and self.strategy != "full":
+            raise ValueError("max_shrink_percent is for strategy full")
+        if self.parallel > 1 and self.split_by is None:
+            raise ValueError("parallel needs split_by: the column whose ranges are read side by side")
+        names = [watermark.name for watermark in self.watermarks]
+        if len(set(names)) != len(names):
+            raise ValueError("declares a watermark twice")
+        dest_names = [column.dest_name for column in self.columns]
+        if len(set(dest_names)) != len(dest_names):
+            raise ValueError("columns name a destination column twice")
+        return self
+
+    @property
+    def ordered_hooks(self) -> tuple[Hook, ...]:
+        """Hooks in run_order, ties and unordered ones in the order of writing."""
+        placed = [(hook.run_order if hook.run_order is not None else i, i, hook) for i, hook in enumerate(self.hooks)]
+        return tuple(hook for _, _, hook in sorted(placed, key=lambda item: item[:2]))
+
+
+class Group(Record):
+    """Modules that run together. `layers` run one after another; the members of one layer may run side by side."""
+
+    name: Name
+    layers: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    max_parallel: int = Field(default=1, ge=1)
+    on_failure: OnFailure = "continue"
+
+    @field_validator("layers")
+    @classmethod
+    def _members_are_distinct(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        members = [member for layer in value for member in layer]
+        twice = sorted({member for member in members if members.count(member) > 1})
+        if twice:
+            raise ValueError(f"lists {', '.join(twice)} twice")
+        if any(not layer for layer in value):
+            raise ValueError("has an empty list among its members")
+        return value
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """All members, in run order."""
+        return tuple(member for layer in self.layers for member in layer)
+
+
+class Schedule(Record):
+    """A cron expression that runs a group."""
+
+    name: Name
+    group: str
+    cron: str
+    timezone: str = "UTC"
+    enabled: bool = True
+    misfire_grace: int | None = Field(default=None, ge=1, description="seconds after which a missed tick is skipped")
+
+    @field_validator("cron")
+    @classmethod
+    def _cron_has_a_next_tick(cls, value: str) -> str:
+        from croniter import croniter
+
+        value = value.strip()
+        aliases = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+        if value.startswith("@"):
+            if value not in aliases:
+                raise ValueError(f"{value!r} is not one of {', '.join(aliases)}")
+        elif len(value.split()) != 5:
+            raise ValueError("must have five fields: minute hour day month weekday")
+        try:
+            croniter(value, datetime(2026, 1, 1)).get_next()
+        except Exception as error:  # croniter's own errors are of many families
+            raise ValueError(f"{value!r} is not a cron expression that ever fires: {error}") from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_is_known(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(value)
+        except Exception:
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from None
+        return value
+
+
+class Trigger(Record):
+    """An event that runs a group: a resolver's value changed, or another group succeeded."""
+
+    name: Name
+    group: str
+    kind: TriggerKind
+    connection: str | None = Field(default=None, description="watermark: where the resolver runs")
+    sql: str | None = Field(default=None, description="watermark: its value is compared with last time's")
+    after: str | None = Field(default=None, description="group: the group whose success is waited for")
+    every: int = Field(default=60, ge=5, description="seconds between two looks")
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _settings_fit_the_kind(self) -> Trigger:
+        if self.kind == "watermark" and not (self.connection and self.sql):
+            raise ValueError("a watermark trigger needs connection and sql")
+        if self.kind == "group":
+            if not self.after:
+                raise ValueError("a group trigger needs after: the group whose success it waits for")
+            if self.after == self.group:
+                raise ValueError("a group cannot trigger itself")
+        return self
+
+
+class Definitions(Record):
+    """All that the YAML files define, by name."""
+
+    drivers: dict[str, Driver] = Field(default_factory=dict)
+    connections: dict[str, Connection] = Field(default_factory=dict)
+    modules: dict[str, Module] = Field(default_factory=dict)
+    groups: dict[str, Group] = Field(default_factory=dict)
+    schedules: dict[str, Schedule] = Field(default_factory=dict)
+    triggers: dict[str, Trigger] = Field(default_factory=dict)
+
+
+class ResolvedWatermark(Record):
+    """A watermark's value in one run, and where it came from."""
+
+    value: str
+    origin: Literal["resolver", "default", "override"]
+
+
+class RunRecord(Record):
+    """One row of run_log.
+
+    Times are UTC; `timings` are seconds per phase; counts are None where the phase was not reached.
+    """
+
+    id: int
+    module: str
+    status: RunStatus
+    phase: str | None = None
+    triggered_by: str
+    group_run_id: int | None = None
+    dagster_run_id: str | None = None
+    started_at: datetime
+    finished_at: datetime | None = None
+    source_sql: str | None = None
+    merge_sql: str | None = None
+    watermarks: dict[str, ResolvedWatermark] = Field(default_factory=dict)
+    rows_read: int | None = None
+    rows_staged: int | None = None
+    rows_deleted: int | None = None
+    rows_inserted: int | None = None
+    rows_updated: int | None = None
+    bytes: int | None = None
+    timings: dict[str, float] = Field(default_factory=dict)
+    error: str | None = None
+    stdout: str = ""
+    stderr: str = ""
+    live_log: str = ""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to finish; None while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+class GroupRunRecord(Record):
+    """One row of group_run."""
+
+    id: int
+    group: str
+    status: RunStatus
+    triggered_by: str
+    dagster_run_id: str | None = None
+    started_at: datetime
+    finished_at: datetime | None = None
+    error: str | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to finish; None while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
