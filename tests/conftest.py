@@ -1,0 +1,76 @@
+"""Fixtures that every test may use: real servers, and a network between them that can be cut.
+
+A server that this machine lacks skips its tests with the reason. Under CI=true that is a failure instead, so that a green
+CI run means that PostgreSQL, MariaDB and Java were really there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from pipekit_engine.demo.local_server import ServerUnavailable
+from tests.servers.mariadb import MariaDBServer
+from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.proxy import CuttableProxy
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it under CI."""
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(f"CI must not skip: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """A PostgreSQL server (one for each pytest worker), started at its first use."""
+    try:
+        server = PostgreSQLServer()
+    except ServerUnavailable as error:
+        unavailable(str(error))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """A MariaDB server (one for each pytest worker), started at its first use."""
+    try:
+        server = MariaDBServer()
+    except ServerUnavailable as error:
+        unavailable(str(error))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def cuttable_proxy() -> Iterator[Callable[[int], CuttableProxy]]:
+    """Return a function: `cuttable_proxy(port)` starts a proxy to that loopback port, closed after the test."""
+    proxies: list[CuttableProxy] = []
+
+    def start(port: int) -> CuttableProxy:
+        proxies.append(CuttableProxy(port))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture(scope="session")
+def java() -> str:
+    """The path of a Java program; tests that start jrunner by hand ask for it."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home) / "bin")) if home else None
+    found = found or shutil.which("java")
+    if found is None:
+        unavailable("no Java was found; on Debian: apt-get install default-jdk-headless")
+    return found

@@ -1,0 +1,133 @@
+"""A TCP proxy that can be cut, stalled and mended: the network as it is on a bad night."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+
+HOST = "127.0.0.1"
+BLOCK = 65536
+
+
+class CuttableProxy:
+    """Forwards `port` on loopback to `target_port`; a context manager.
+
+    `cut()` resets every connection and refuses new ones; `stall()` keeps connections open and forwards nothing, as when
+    a cable is pulled; `mend()` ends both; `cut_after(n)` cuts once n more bytes went from client to server.
+    """
+
+    host = HOST
+
+    def __init__(self, target_port: int) -> None:
+        self.target_port = target_port
+        self.bytes_to_server = 0  #: since the start, over all connections
+        self.connections = 0  #: how many were accepted
+        self._lock = threading.Lock()
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._closed = False
+        self._is_cut = False
+        self._limit: int | None = None
+        self._listener = socket.create_server((HOST, 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, name="proxy-accept", daemon=True).start()
+
+    def cut(self) -> None:
+        """Reset all connections; new ones are reset at once until `mend`."""
+        with self._lock:
+            self._is_cut = True
+            self._limit = None
+            pairs, self._pairs = self._pairs, set()
+        for pair in pairs:
+            for end in pair:
+                _reset(end)
+
+    def cut_after(self, bytes_to_server: int) -> None:
+        """Cut as soon as this many more bytes have gone to the server."""
+        with self._lock:
+            self._limit = self.bytes_to_server + bytes_to_server
+
+    def stall(self) -> None:
+        """Forward nothing more, and leave every connection open."""
+        self._flowing.clear()
+
+    def mend(self) -> None:
+        """Forward and accept again."""
+        with self._lock:
+            self._is_cut = False
+            self._limit = None
+        self._flowing.set()
+
+    def close(self) -> None:
+        """Cut, and stop listening."""
+        self._closed = True
+        self._listener.close()
+        self.cut()
+        self._flowing.set()
+
+    def __enter__(self) -> CuttableProxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self._is_cut:
+                _reset(client)
+                continue
+            try:
+                server = socket.create_connection((HOST, self.target_port), timeout=10)
+            except OSError:
+                _reset(client)
+                continue
+            server.settimeout(None)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            pair = (client, server)
+            with self._lock:
+                self._pairs.add(pair)
+            for source, sink, upward in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self._pump, args=(source, sink, pair, upward), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, ...], upward: bool) -> None:
+        try:
+            while block := source.recv(BLOCK):
+                self._flowing.wait()
+                sink.sendall(block)
+                if upward:
+                    with self._lock:
+                        self.bytes_to_server += len(block)
+                        over = self._limit is not None and self.bytes_to_server >= self._limit
+                    if over:
+                        self.cut()
+                        return
+            self._flowing.wait()
+            sink.shutdown(socket.SHUT_WR)
+            if upward:
+                return
+        except OSError:
+            pass
+        with self._lock:
+            self._pairs.discard(pair)  # type: ignore[arg-type]
+        for end in pair:
+            with contextlib.suppress(OSError):
+                end.close()
+
+
+def _reset(end: socket.socket) -> None:
+    """Close with RST rather than FIN: what a crashed host or a firewall sends."""
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # A thread blocked in recv would hold the socket open: this wakes it, and sends nothing.
+        end.shutdown(socket.SHUT_RD)
+    with contextlib.suppress(OSError):
+        end.close()
