@@ -1,7 +1,7 @@
 """Fixtures that every test may use: real servers, and a network between them that can be cut.
 
-A server that this machine lacks skips its tests with the reason. Under CI=true that is a failure instead, so that a green
-CI run means that PostgreSQL, MariaDB and Java were really there.
+A server that this machine lacks skips its tests with the reason. Under CI=true that is a failure instead, so that a
+green CI run means that PostgreSQL, MariaDB and Java were really there.
 """
 
 from __future__ import annotations

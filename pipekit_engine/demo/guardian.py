@@ -21,11 +21,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 STOP_SECONDS = 10.0  #: how long a server may take to stop before it is killed
 
 
-def identity(user: str | None) -> dict[str, object]:
+def identity(user: str | None) -> dict[str, Any]:
     """Return the Popen arguments that run a child as `user`; empty when that is not wanted or not possible."""
     if user is None or os.geteuid() != 0:
         return {}
@@ -52,7 +53,7 @@ def main() -> int:
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         cwd="/",
-        **identity(options.user),  # type: ignore[call-overload]
+        **identity(options.user),
     )
 
     def wait_for_parent() -> None:
@@ -64,6 +65,7 @@ def main() -> int:
     waiter = threading.Thread(target=wait_for_parent, daemon=True)
     waiter.start()
     signal.signal(signal.SIGTERM, lambda *_: server.send_signal(getattr(signal, options.stop_signal)))
+    status: int
     try:
         while waiter.is_alive() and server.poll() is None:
             waiter.join(0.05)

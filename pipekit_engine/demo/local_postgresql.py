@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own: found on the machine, set up in a folder, on a free port, with a random password."""
+"""A PostgreSQL server of one's own: set up in a folder, on a free port, with a random password."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class LocalPostgreSQL:
             stdin=subprocess.DEVNULL,
             cwd="/",
             check=False,
-            **identity(owner),  # type: ignore[call-overload]
+            **identity(owner),
         )
         if done.returncode != 0:
             raise ServerUnavailable(f"initdb failed: {(done.stderr or done.stdout).strip()[-1500:]}")

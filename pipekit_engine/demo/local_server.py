@@ -1,4 +1,4 @@
-"""What every server that we start ourselves has in common: a free port, a folder, a guardian, a wait until it answers."""
+"""What all servers that we start have in common: a free port, a folder, a guardian, a wait until it answers."""
 
 from __future__ import annotations
 

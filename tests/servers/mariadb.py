@@ -82,7 +82,7 @@ class MariaDBServer:
                 stdin=subprocess.DEVNULL,
                 cwd="/",
                 check=False,
-                **identity(owner),  # type: ignore[call-overload]
+                **identity(owner),
             )
             if done.returncode != 0:
                 raise ServerUnavailable(f"{install} failed: {(done.stderr or done.stdout).strip()[-1500:]}")

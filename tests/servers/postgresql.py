@@ -32,7 +32,7 @@ class PostgreSQLServer(LocalPostgreSQL):
     def sql(self, database: str, text: str) -> list[tuple[Any, ...]]:
         """Run one or more statements and return the rows of the last one that has rows, as Python values."""
         with self.connect(database) as connection:
-            cursor = connection.execute(compose.SQL(text))  # type: ignore[arg-type]
+            cursor = connection.execute(compose.SQL(text))
             rows: list[tuple[Any, ...]] = []
             while True:
                 if cursor.description is not None:

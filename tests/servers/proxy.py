@@ -117,7 +117,7 @@ class CuttableProxy:
         except OSError:
             pass
         with self._lock:
-            self._pairs.discard(pair)  # type: ignore[arg-type]
+            self._pairs.discard(pair)
         for end in pair:
             with contextlib.suppress(OSError):
                 end.close()

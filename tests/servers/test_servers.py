@@ -1,4 +1,4 @@
-"""The test servers themselves: they answer, keep text as it is, can be cut, and are gone when their parent is killed."""
+"""The test servers themselves: they answer, keep text as it is, can be cut, and go when their parent is killed."""
 
 from __future__ import annotations
 
