@@ -1,0 +1,200 @@
+package jrunner.db;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.TimeoutException;
+import jrunner.Cancel;
+import jrunner.Failure;
+import jrunner.Redaction;
+import jrunner.Timed;
+
+/** Opens and checks connections. */
+public final class Connector {
+    /** Seconds for {@code isValid} of a connection that is to be used again. */
+    private static final int CHECK_TIMEOUT_S = 5;
+
+    private Connector() {}
+
+    /** As {@link #open(String, ConnectSpec, Cancel)}, without a way to cancel. */
+    public static Database open(String name, ConnectSpec spec) throws Failure {
+        return open(name, spec, null);
+    }
+
+    /**
+     * Opens a connection and runs its {@code init} statements.
+     *
+     * <p>The connect timeout holds whatever the driver does: it connects on a thread of its own, which is left behind when
+     * it hangs (and whose connection, should it come late, is closed).
+     *
+     * @throws Failure of phase {@code open}: code {@code driver}, {@code connect}, {@code sql} (an init statement) or
+     *     {@code cancelled}
+     */
+    public static Database open(String name, ConnectSpec spec, Cancel cancel) throws Failure {
+        Kind kind = kind(spec);
+        Redaction.addSecret(spec.password);
+        for (Map.Entry<String, String> property : spec.properties.entrySet()) {
+            if (Redaction.isSecretName(property.getKey())) {
+                Redaction.addSecret(property.getValue());
+            }
+        }
+        Drivers.Loaded loaded = Drivers.load(spec, kind);
+        Properties properties = kind.properties(spec, loaded.driver.getClass().getName());
+        spec.properties.forEach(properties::setProperty);
+        if (spec.user != null) {
+            properties.setProperty("user", spec.user);
+        }
+        if (spec.password != null) {
+            properties.setProperty("password", spec.password);
+        }
+        Connection connection = connect(name, spec, loaded, properties, cancel);
+        Database database = new Database(name, spec, kind, loaded.loader, connection);
+        boolean ready = false;
+        try {
+            prepare(database, kind, spec, cancel);
+            ready = true;
+            return database;
+        } finally {
+            if (!ready) {
+                database.close();
+            }
+        }
+    }
+
+    private static Kind kind(ConnectSpec spec) throws Failure {
+        if (spec.kind.isEmpty()) {
+            return Kind.byUrl(spec.url);
+        }
+        Kind kind = Kind.byId(spec.kind);
+        if (kind == null) {
+            StringBuilder known = new StringBuilder();
+            for (Kind k : Kind.values()) {
+                known.append(known.length() == 0 ? "" : ", ").append(k.id());
+            }
+            throw Failure.of("open", Failure.DRIVER, "unknown kind '" + spec.kind + "'; known are " + known);
+        }
+        return kind;
+    }
+
+    private static Connection connect(
+            String name, ConnectSpec spec, Drivers.Loaded loaded, Properties properties, Cancel cancel) throws Failure {
+        Connection connection;
+        try {
+            connection = Timed.call(
+                    "connect " + name,
+                    loaded.loader,
+                    spec.connectTimeoutSeconds * 1000L,
+                    cancel,
+                    () -> loaded.driver.connect(spec.url, properties),
+                    Connector::closeQuietly);
+        } catch (TimeoutException e) {
+            if (cancel != null && cancel.isCancelled()) {
+                throw Failure.cancelled("open");
+            }
+            throw Failure.of("open", Failure.CONNECT, "no connection to " + Redaction.url(spec.url) + " within "
+                    + spec.connectTimeoutSeconds + " s; check the host, the port and the network between");
+        } catch (Failure e) {
+            throw e.phaseIfAbsent("open");
+        } catch (SQLException e) {
+            Failure told = Failure.sql("open", e, null);
+            throw Failure.connect(spec.url, told);
+        } catch (Exception e) {
+            Throwable cause = e.getCause() instanceof LinkageError ? e.getCause() : e;
+            String code = cause instanceof LinkageError ? Failure.DRIVER : Failure.CONNECT;
+            throw Failure.of("open", code, "connecting to " + Redaction.url(spec.url) + " failed: " + cause, e);
+        }
+        if (connection == null) {
+            throw Failure.of("open", Failure.DRIVER, "the driver " + loaded.driver.getClass().getName()
+                    + " does not take the URL " + Redaction.url(spec.url));
+        }
+        return connection;
+    }
+
+    private static void prepare(Database database, Kind kind, ConnectSpec spec, Cancel cancel) throws Failure {
+        Connection connection = database.connection();
+        try {
+            if (!connection.getAutoCommit()) {
+                connection.setAutoCommit(true);
+            }
+            // SQLite's read-only mode is chosen at open, and its driver refuses to set it later.
+            if (spec.readOnly && kind != Kind.SQLITE) {
+                connection.setReadOnly(true);
+            }
+        } catch (SQLException e) {
+            throw Failure.sql("open", e, null);
+        }
+        for (String sql : kind.initSql()) {
+            run(connection, sql, cancel);
+        }
+        for (String sql : kind.bestEffortSql()) {
+            try {
+                run(connection, sql, cancel);
+            } catch (Failure e) {
+                if (Failure.CANCELLED.equals(e.code())) {
+                    throw e;
+                }
+            }
+        }
+        for (String sql : spec.init) {
+            run(connection, sql, cancel);
+        }
+    }
+
+    private static void run(Connection connection, String sql, Cancel cancel) throws Failure {
+        try (Statement statement = connection.createStatement();
+                Cancel.Registration registration = cancel == null ? null : cancel.register(statement)) {
+            statement.execute(sql);
+        } catch (SQLException e) {
+            if (cancel != null && cancel.isCancelled()) {
+                throw Failure.cancelled("open");
+            }
+            throw Failure.sql("open", e, sql);
+        }
+    }
+
+    /** True if the connection answers; a driver that hangs counts as no. */
+    public static boolean isAlive(Database database, Cancel cancel) throws Failure {
+        try {
+            return Timed.call(
+                    "check " + database.name(),
+                    database.driverLoader(),
+                    (CHECK_TIMEOUT_S + 1) * 1000L,
+                    cancel,
+                    () -> database.connection().isValid(CHECK_TIMEOUT_S),
+                    ok -> {});
+        } catch (Failure e) {
+            throw e;
+        } catch (Exception e) {
+            if (cancel != null && cancel.isCancelled()) {
+                throw Failure.cancelled("open");
+            }
+            return false;
+        }
+    }
+
+    /** Shows a new application name to the database, where it can change on an open connection. */
+    public static void setApplicationName(Database database, String applicationName) {
+        String property = Kind.byId(database.kind()).clientInfoName();
+        if (property == null) {
+            return;
+        }
+        try {
+            database.connection().setClientInfo(property, applicationName);
+        } catch (SQLException | RuntimeException | AbstractMethodError e) {
+            // A label, nothing more: a driver that refuses it must not fail the run.
+        }
+    }
+
+    private static void closeQuietly(Connection connection) {
+        if (connection == null) {
+            return;
+        }
+        try {
+            connection.close();
+        } catch (SQLException | RuntimeException e) {
+            // Nobody waits for it any more.
+        }
+    }
+}

@@ -1,0 +1,91 @@
+package jrunner.db;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import jrunner.Failure;
+import jrunner.Redaction;
+
+/**
+ * One open connection to a database, with what the rest of jrunner needs to know about it.
+ *
+ * <p>Used by one request at a time. Between requests it is in autocommit mode with no open transaction.
+ */
+public final class Database implements AutoCloseable {
+    private final String name;
+    private final ConnectSpec spec;
+    private final Kind kind;
+    private final ClassLoader driverLoader;
+    private final Connection connection;
+    private final String quote;
+
+    Database(String name, ConnectSpec spec, Kind kind, ClassLoader driverLoader, Connection connection) {
+        this.name = name;
+        this.spec = spec;
+        this.kind = kind;
+        this.driverLoader = driverLoader;
+        this.connection = connection;
+        this.quote = kind.quoteString(connection);
+    }
+
+    /** The name that requests use for this connection. */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * {@code sqlite}, {@code postgresql}, {@code mariadb}, {@code mysql}, {@code sqlserver}, {@code oracle}, {@code db2}
+     * (for i and LUW), {@code h2}, {@code derby}, {@code hsqldb} or {@code generic}. A server that turns out to be
+     * MariaDB behind a {@code mysql} URL, or the other way round, keeps the kind that the request named.
+     */
+    public String kind() {
+        return kind.id();
+    }
+
+    /** The driver's connection. Whoever changes its autocommit mode or isolation sets it back. */
+    public Connection connection() {
+        return connection;
+    }
+
+    /** The class loader of the driver's jars, for the driver's own classes (CopyManager, SQLServerBulkCopy, ...). */
+    public ClassLoader driverLoader() {
+        return driverLoader;
+    }
+
+    /** {@code identifier} quoted for this database, the quote character doubled where it stands inside. */
+    public String quote(String identifier) {
+        if (quote.equals("[")) {
+            return '[' + identifier.replace("]", "]]") + ']';
+        }
+        return quote + identifier.replace(quote, quote + quote) + quote;
+    }
+
+    /** The JDBC URL without its secrets, for messages. */
+    public String url() {
+        return Redaction.url(spec.url);
+    }
+
+    /**
+     * Opens one more connection with the same parameters, for reads side by side. The caller closes it.
+     *
+     * <p>An in-memory database (SQLite's {@code :memory:}, say) may give an empty sibling: check before relying on it.
+     *
+     * @throws Failure of phase {@code open}
+     */
+    public Database openSibling() throws Failure {
+        return Connector.open(name, spec);
+    }
+
+    ConnectSpec spec() {
+        return spec;
+    }
+
+    /** Closes the connection; what the driver says about it is ignored, there is nothing left to save. */
+    @Override
+    public void close() {
+        try {
+            connection.close();
+        } catch (SQLException | RuntimeException e) {
+            // Already broken.
+        }
+    }
+}
