@@ -1,0 +1,45 @@
+# `make` alone lists what there is. Every target sets up what it needs by itself; a second run finds it done.
+.DEFAULT_GOAL := help
+DEST ?= sqlite
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
+BIN := .venv/bin
+
+.PHONY: help setup-demo setup demo serve test lint check bench pins clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup-demo ## sync real flight data as a Dagster job, check it row by row (DEST=postgresql: into a PostgreSQL)
+	@$(BIN)/pipekit demo --dest $(DEST)
+
+serve: setup-demo ## the demo's schedules, runs and lineage in the browser (after make demo)
+	@$(BIN)/pipekit demo --serve
+
+test: setup ## run all tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+lint: setup ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+check: setup ## ruff, formatting, mypy --strict and the import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## measure jrunner against other tools; tables go to bench/results
+	@$(BIN)/python -m bench $(ARGS)
+
+pins: setup ## resolve constraints.txt anew (PYTHONS='python3.10 python3.13' names the Pythons to resolve for)
+	@$(BIN)/python scripts/pin.py $(PYTHONS)
+
+clean: ## remove what the targets made: .venv, .demo, caches
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache pipekit_engine/_jrunner
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@scripts/setup.sh test
+
+setup-demo:
+	@scripts/setup.sh demo --dest $(DEST)

@@ -1,0 +1,319 @@
+"""Set up a checkout: Debian packages where apt and root are there, `.venv`, pipekit itself with jrunner's jar.
+
+    scripts/setup.sh demo [--dest postgresql]    what `make demo` needs
+    scripts/setup.sh test                        what `make test` and `make check` need: every driver, real servers
+
+Doing nothing when nothing changed is the common case, and takes some hundredths of a second: stamps in `.venv` hold a
+hash of what was installed. Only the standard library is used: this runs before there is anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+JARS = VENV / "share" / "pipekit" / "jars"
+MIN_JAVA = 11
+#: The build backend and what editable installs need, put into .venv first so that constraints.txt pins them too.
+BUILD = ["hatchling", "editables", "setuptools", "wheel"]
+EXTRAS = {"demo": ["dagster", "demo", "postgresql"], "test": ["dev"]}
+
+#: Driver: the jar's file name in a jar folder, Debian's package, Maven's coordinate.
+DRIVERS = {
+    "sqlite": ("sqlite-jdbc*.jar", "libxerial-sqlite-jdbc-java", "org.xerial:sqlite-jdbc:3.40.1.0"),
+    "postgresql": ("postgresql*.jar", "libpostgresql-jdbc-java", "org.postgresql:postgresql:42.5.5"),
+    "mariadb": ("mariadb-java-client*.jar", "libmariadb-java", "org.mariadb.jdbc:mariadb-java-client:2.7.6"),
+    "h2": ("h2*.jar", "libh2-java", "com.h2database:h2:2.1.214"),
+    "derby": ("derby*.jar", "libderby-java", "org.apache.derby:derby:10.14.2.0"),
+    "hsqldb": ("hsqldb*.jar", "libhsqldb-java", "org.hsqldb:hsqldb:2.7.1"),
+    "jtds": ("jtds*.jar", "libjtds-java", "net.sourceforge.jtds:jtds:1.3.1"),
+    "jt400": ("jt400*.jar", "libjt400-java", "net.sf.jt400:jt400:11.1"),
+}
+
+
+def say(text: str) -> None:
+    print(f"setup: {text}", flush=True)
+
+
+def fail(text: str) -> NoReturn:
+    print(f"setup: {text}", file=sys.stderr)
+    sys.exit(1)
+
+
+def run(argv: Sequence[str | Path], what: str, **options: Any) -> None:
+    """Run a command; its output is shown only when it fails."""
+    done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        print(done.stdout[-4000:] + done.stderr[-4000:], file=sys.stderr)
+        fail(f"{what} failed (exit status {done.returncode}): {' '.join(str(part) for part in argv)}")
+
+
+# --- what the machine has -----------------------------------------------------------------------------------------
+
+
+def java_problem() -> str | None:
+    """Return why there is no usable JDK, or None when there is one."""
+    home = os.environ.get("JAVA_HOME")
+    javac = shutil.which("javac", path=os.path.join(home, "bin")) if home else None
+    javac = javac or shutil.which("javac")
+    if javac is None:
+        java = shutil.which("java")
+        return "only a Java runtime was found, without a compiler (javac)" if java else "no JDK was found"
+    said = subprocess.run([javac, "-version"], capture_output=True, text=True, check=False)
+    version = re.search(r"javac (?:1\.)?(\d+)", said.stdout + said.stderr)
+    if version is None:
+        return f"{javac} does not say its version"
+    if int(version[1]) < MIN_JAVA:
+        return f"{javac} is Java {version[1]}"
+    return None
+
+
+def jar_folders() -> list[Path]:
+    """Return the folders that the demo looks for JDBC jars in."""
+    named = [Path(part) for part in os.environ.get("PIPEKIT_JARS", "").split(os.pathsep) if part]
+    return [*named, JARS, Path("/usr/share/java")]
+
+
+def has_jar(kind: str) -> bool:
+    return any(any(folder.glob(DRIVERS[kind][0])) for folder in jar_folders())
+
+
+def has_postgresql() -> bool:
+    return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+
+
+def has_mariadb() -> bool:
+    return bool(shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"))
+
+
+def can_apt() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
+
+
+# --- Debian packages ----------------------------------------------------------------------------------------------
+
+
+def apt_install(packages: list[str]) -> None:
+    """Install Debian packages that start no service and make no default database cluster."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    say(f"installing Debian packages: {' '.join(packages)}")
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, capture_output=True, check=False)
+    known = [
+        package
+        for package in packages
+        if "Candidate: (none)" not in (policy := _policy(package)) and "Candidate:" in policy
+    ]
+    for package in sorted(set(packages) - set(known)):
+        say(f"this system's package lists do not know {package}; going on without it")
+    if not known:
+        return
+    if "postgresql" in known:
+        _no_default_cluster()
+    with _no_services():
+        run(
+            [
+                "apt-get",
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "-o",
+                "Dpkg::Options::=--force-confold",
+                *known,
+            ],
+            "apt-get install",
+            env=environment,
+        )
+
+
+def _policy(package: str) -> str:
+    return subprocess.run(["apt-cache", "policy", package], capture_output=True, text=True, check=False).stdout
+
+
+def _no_default_cluster() -> None:
+    """Tell Debian's postgresql-common not to create a cluster, unless the machine has its own opinion already."""
+    settings = Path("/etc/postgresql-common/createcluster.conf")
+    if not settings.exists():
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(
+            "# written by pipekit's set-up: its tests start their own servers\ncreate_main_cluster = false\n"
+        )
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Forbid service starts while packages are installed, as invoke-rc.d's policy layer lets one do."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists() or policy.is_symlink():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
+
+
+# --- the steps ----------------------------------------------------------------------------------------------------
+
+
+def system_packages(profile: str, dest: str) -> None:
+    """See that the JDK, the jars and (for tests) the servers are there; get them by apt where that is possible."""
+    drivers = list(DRIVERS) if profile == "test" else ["sqlite", *(["postgresql"] if dest == "postgresql" else [])]
+    own_server = dest == "postgresql" and not os.environ.get("PIPEKIT_DEMO_PG_URL")
+
+    def missing() -> list[str]:
+        packages = ["default-jdk-headless"] if java_problem() else []
+        packages += [DRIVERS[kind][1] for kind in drivers if not has_jar(kind)]
+        if (profile == "test" or own_server) and not has_postgresql():
+            packages.append("postgresql")
+        if profile == "test" and not has_mariadb():
+            packages.append("mariadb-server")
+        return packages
+
+    packages = missing()
+    if packages and can_apt():
+        apt_install(packages)
+        packages = missing()
+    if not packages:
+        return
+    with_sudo = f"sudo apt-get install {' '.join(packages)}"
+    problem = java_problem()
+    if problem:
+        fail(
+            f"pipekit needs a JDK {MIN_JAVA} or newer, and {problem}.\n"
+            f"       On Debian or Ubuntu: {with_sudo}\n"
+            "       Elsewhere: install a JDK (Temurin, OpenJDK ...) and put its bin folder on PATH, or set JAVA_HOME."
+        )
+    for kind in drivers:
+        if not has_jar(kind):
+            _jar_by_maven(kind)
+    without = [kind for kind in drivers if not has_jar(kind)]
+    needed = {"sqlite", "postgresql"} if dest == "postgresql" else {"sqlite"}
+    if needed & set(without):
+        fail(
+            f"no JDBC driver jar was found for: {', '.join(sorted(needed & set(without)))}.\n"
+            f"       On Debian or Ubuntu: {with_sudo}\n"
+            f"       Elsewhere: put {' and '.join(DRIVERS[kind][0] for kind in sorted(needed & set(without)))} "
+            f"into a folder and name it: PIPEKIT_JARS=/path/to/folder make {profile}"
+        )
+    if own_server and not has_postgresql():
+        fail(
+            "DEST=postgresql starts a PostgreSQL of its own, and no server programs (initdb, postgres) were found.\n"
+            "       On Debian or Ubuntu: sudo apt-get install postgresql\n"
+            "       Elsewhere: put their folder on PATH, or use a server that you have:\n"
+            "       PIPEKIT_DEMO_PG_URL=postgresql://user:password@host:5432/database make demo DEST=postgresql"
+        )
+    if without:
+        say(f"no JDBC driver for {', '.join(without)}: their tests will be skipped")
+    if profile == "test":
+        for server, there in (("PostgreSQL", has_postgresql()), ("MariaDB", has_mariadb())):
+            if not there:
+                say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
+
+
+def _jar_by_maven(kind: str) -> None:
+    """Try Maven, if it is installed, for a jar that no package gave."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        return
+    coordinate = DRIVERS[kind][2]
+    say(f"getting {coordinate} by Maven")
+    JARS.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [maven, "-q", "-B", "dependency:copy", f"-Dartifact={coordinate}", f"-DoutputDirectory={JARS}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    if done.returncode != 0:
+        say(f"Maven could not get it: {(done.stdout or done.stderr).strip().splitlines()[:1]}")
+
+
+def digest(paths: Sequence[Path], *more: str) -> str:
+    """Hash files by name and content."""
+    total = hashlib.sha256("\0".join(more).encode())
+    for path in sorted(paths):
+        total.update(str(path.relative_to(ROOT)).encode() + b"\0")
+        total.update(path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def environment(profile: str) -> None:
+    """Make `.venv` and install pipekit into it, editable, with everything pinned by constraints.txt."""
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    wanted = digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"], version, "1")
+    stamps = {name: VENV / f".pipekit-{name}" for name in EXTRAS}
+    # What the tests need holds all that the demo needs.
+    if not any(_says(stamps[name], wanted) for name in {profile, "test"}):
+        _make_venv(version)
+        say(f"installing Python packages for {profile} (a minute or two the first time)")
+        pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
+        run([*pip, *BUILD], "pip install", cwd=ROOT)
+        target = f".[{','.join(EXTRAS[profile])}]"
+        run([*pip, "--no-build-isolation", "-e", target], "pip install", cwd=ROOT)
+        _jar_stamp().write_text(_jar_digest())
+        stamps[profile].write_text(wanted)
+    if not _says(_jar_stamp(), _jar_digest()) or not (ROOT / "pipekit_engine" / "_jrunner" / "jrunner.jar").exists():
+        say("compiling jrunner")
+        run([PYTHON, "hatch_build.py"], "compiling jrunner", cwd=ROOT)
+        _jar_stamp().write_text(_jar_digest())
+
+
+def _says(stamp: Path, text: str) -> bool:
+    return stamp.exists() and stamp.read_text() == text
+
+
+def _jar_stamp() -> Path:
+    return VENV / ".pipekit-jrunner"
+
+
+def _jar_digest() -> str:
+    return digest(
+        [path for path in (ROOT / "jrunner" / "src").rglob("*") if path.is_file()] + [ROOT / "hatch_build.py"]
+    )
+
+
+def _make_venv(version: str) -> None:
+    """Make `.venv`, or make it anew when it belongs to another Python or is broken."""
+    works = PYTHON.exists() and subprocess.run(
+        [PYTHON, "-c", "import sys, pip; print('.'.join(str(part) for part in sys.version_info[:3]))"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip() == version  # fmt: skip
+    if works:
+        return
+    if VENV.exists():
+        say("making .venv anew: it belongs to another Python")
+        shutil.rmtree(VENV)
+    say(f"making .venv with Python {version}")
+    run([sys.executable, "-m", "venv", VENV], "python -m venv")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Set up this checkout.")
+    parser.add_argument("profile", choices=list(EXTRAS))
+    parser.add_argument("--dest", default="sqlite", choices=["sqlite", "postgresql"])
+    options = parser.parse_args()
+    system_packages(options.profile, options.dest)
+    environment(options.profile)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
