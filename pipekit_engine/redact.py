@@ -1,0 +1,138 @@
+"""Keeps secrets out of everything that is printed, logged or stored.
+
+Two nets: `Redactor` removes the known values of the secrets in every form in which programs repeat them, and
+`redact_url` removes what a URL carries (user-info passwords, password-like parameters) even when nobody declared it
+a secret. A URL that cannot be understood is printed as stars: better to show too little.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+STARS = "***"
+
+_SENSITIVE = r"[\w.-]*(?:passw|pwd|passphrase|secret|token|credential|api_?key|access_?key|private_?key)[\w.-]*"
+#: `name=` where a URL may hold parameters. What ends the value depends on what stands before the name.
+_PARAMETER = re.compile(rf"(?P<before>[?&;:(,])\s*{_SENSITIVE}\s*=\s*", re.IGNORECASE)
+_VALUE_ENDS = {"?": "&", "&": "&", ";": ";", ":": ";", "(": ")", ",": ",)"}
+#: SQL Server: {a;b}, a closing brace doubled. One that is not closed takes all the rest.
+_BRACED = re.compile(r"\{(?:[^}]|\}\})*(?:\}|$)")
+_HOST = r"(?:[\w.~%-]*|\[[0-9A-Fa-f:.%\w]+\])(?:\\[\w$.-]+)?(?::\d*)?"
+_AUTHORITY = re.compile(rf"{_HOST}(?:,{_HOST})*")
+#: MySQL's and MariaDB's long form: address=(host=a)(port=3306)
+_ADDRESS = re.compile(r"(?:address=)?(?:\([\w.]+=[^()]*\))+(?:,(?:address=)?(?:\([\w.]+=[^()]*\))+)*")
+#: JDBC URLs without `//` whose rest is a path or a name, never a login.
+_LOCAL = ("sqlite", "h2", "hsqldb", "derby", "duckdb", "ucanaccess", "classic")
+_URL_IN_TEXT = re.compile(r"\b(?:jdbc:[A-Za-z0-9]+:|[A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>`]*")
+_ORACLE = re.compile(r"(?P<head>jdbc:oracle:(?:thin|oci8?|kprb):)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+
+
+def redact_url(url: str) -> str:
+    """The URL without passwords; `***` for one that cannot be understood.
+
+    Understands JDBC URLs of the supported kinds and `scheme://` URLs, with a login before `@`, parameters after `?`
+    or `;` and Oracle's `user/password@`.
+    """
+    redacted = _redact(url)
+    return STARS if redacted is None else redacted
+
+
+def url_holds_secret(url: str) -> bool:
+    """True when the URL carries a password, or may carry one in a login that cannot be understood."""
+    redacted = _redact(url)
+    return "@" in url if redacted is None else redacted != url
+
+
+def _redact(url: str) -> str | None:
+    if not _URL_IN_TEXT.match(url):
+        return None
+    url = _without_parameters(url)
+    if oracle := _ORACLE.fullmatch(url):
+        return _oracle(oracle["head"], oracle["rest"])
+    head, slashes, rest = url.partition("//")
+    if not slashes or "?" in head or ";" in head:
+        kind = url.split(":")[1].lower() if url.startswith("jdbc:") else ""
+        return url if kind in _LOCAL or "@" not in url else None
+    end = next((i for i, char in enumerate(rest) if char in "/?;#"), len(rest))
+    authority, tail = rest[:end], rest[end:]
+    login, at, host = authority.rpartition("@")
+    if not (_AUTHORITY.fullmatch(host) or _ADDRESS.fullmatch(host)):
+        return None
+    if not at:
+        # An @ further on, but before any parameters, may end a password that holds a slash.
+        path = re.split(r"[?;]", tail, maxsplit=1)[0]
+        return None if "@" in path else url
+    if "@" in tail:
+        return None
+    user, colon, _ = login.partition(":")
+    return f"{head}//{user}{colon}{STARS if colon else ''}@{host}{tail}"
+
+
+def _oracle(head: str, rest: str) -> str | None:
+    login, at, address = rest.rpartition("@")
+    if not at:
+        return None if "/" in rest else head + rest
+    user, slash, _ = login.partition("/")
+    return f"{head}{user}{slash}{STARS if slash else ''}@{address}"
+
+
+def _without_parameters(url: str) -> str:
+    parts: list[str] = []
+    position = 0
+    while match := _PARAMETER.search(url, position):
+        start = match.end()
+        braced = _BRACED.match(url, start)
+        end = braced.end() if braced else start
+        while end < len(url) and url[end] not in _VALUE_ENDS[match["before"]]:
+            end += 1
+        parts.append(url[position:start] + (STARS if end > start else ""))
+        position = end
+    return "".join(parts) + url[position:]
+
+
+class Redactor:
+    """Replaces secrets in text by `***`: the values given, as they are and as URLs and JSON write them, and URL
+    passwords.
+
+    Values of fewer than four characters are replaced only where they stand alone, or nothing would be left to read.
+    Of a value of several lines, each line of eight characters or more is a secret too, since logs come line by
+    line.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        texts: set[str] = set()
+        for value in values:
+            lines = [line.strip() for line in value.splitlines()]
+            texts.update(text for text in (value, *(line for line in lines if len(line) >= 8)) if text.strip())
+        patterns = []
+        for text in sorted(texts, key=len, reverse=True):
+            pattern = "".join(map(_any_form, text))
+            patterns.append(pattern if len(text) >= 4 else rf"(?<!\w){pattern}(?!\w)")
+        self._known = re.compile("|".join(patterns)) if patterns else None
+
+    def clean(self, text: str) -> str:
+        """The text without secrets."""
+        if self._known is not None:
+            text = self._known.sub(STARS, text)
+        if "://" in text or "jdbc:" in text:
+            text = _URL_IN_TEXT.sub(_clean_url, text)
+        return text
+
+
+def _clean_url(match: re.Match[str]) -> str:
+    # Prose around a URL may end in punctuation that is not part of it.
+    url = match[0].rstrip(".,)]}>;")
+    return redact_url(url) + match[0][len(url) :]
+
+
+def _any_form(char: str) -> str:
+    """A pattern for one character as programs write it: plain, URL-encoded, or escaped for SQL, JSON or Python."""
+    if char.isascii() and char.isalnum():
+        return char
+    plain = re.escape(char)
+    url = "(?i:" + "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass")) + ")"
+    escaped = {re.escape(form) for form in (json.dumps(char)[1:-1], repr(char)[1:-1], "\\" + char, char * 2)}
+    forms = [*sorted(escaped - {plain}, key=len, reverse=True), url, plain]
+    return "(?:" + "|".join(forms + ([r"\+"] if char == " " else [])) + ")"

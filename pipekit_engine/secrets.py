@@ -1,0 +1,213 @@
+"""The secrets file: `KEY=value` lines that `$KEY` references in definitions and configuration point at.
+
+A reference is resolved when a run needs it, from this file alone: the process's environment is not consulted, so
+that what a run may read is in one place with one owner and one mode. Nothing here prints or logs a value; errors
+name keys and lines.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from pipekit_engine.errors import SecretError
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+#: Values that every reader of such files takes as they stand, without quotes.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
+
+
+def reference_key(text: str) -> str | None:
+    """The key that `$KEY` or `${KEY}` names, or None when the text is no such reference."""
+    match = _REFERENCE.fullmatch(text)
+    return (match[1] or match[2]) if match else None
+
+
+class Secrets:
+    """The secrets of one file, as they were when it was loaded.
+
+    `set` and `unset` write the file at once: under a lock, to a temporary file that replaces the old one in a
+    single step, with the old file's mode and owner (a new file is 0600). Other lines, comments among them, stay as
+    they are.
+    """
+
+    def __init__(self, path: Path, values: dict[str, str]) -> None:
+        self.path = path
+        self._values = values
+
+    def __repr__(self) -> str:
+        return f"Secrets({str(self.path)!r}, {len(self._values)} keys)"
+
+    @classmethod
+    def load(cls, path: str | Path) -> Secrets:
+        """Read a secrets file; one that does not exist holds no secrets.
+
+        Raises SecretError when it cannot be read or a line cannot be understood (named by its number, never quoted).
+        """
+        path = Path(path)
+        return cls(path, _values(_parse(_read(path), path)))
+
+    def keys(self) -> list[str]:
+        """The names that are set, sorted."""
+        return sorted(self._values)
+
+    def values(self) -> list[str]:
+        """The values, for redaction only."""
+        return [value for value in self._values.values() if value]
+
+    def resolve(self, reference: str) -> str:
+        """The value that a `$KEY` reference stands for.
+
+        Raises SecretError when the text is not a reference, or when nothing sets the key: never falls back to the text.
+        """
+        key = reference_key(reference)
+        if key is None:
+            # The text is not repeated: somebody may have written the password itself.
+            raise SecretError(
+                "A secret must be given as a $VAR reference. Set its value with `pipekit secrets set VAR`."
+            )
+        if key not in self._values:
+            state = "does not set it" if self.path.exists() else "does not exist"
+            raise SecretError(f"${key} is not set: {self.path} {state}. Set it with `pipekit secrets set {key}`.")
+        return self._values[key]
+
+    def set(self, key: str, value: str) -> None:
+        """Write one secret. Any text survives: quotes, `$`, `#`, newlines, all of Unicode. Raises SecretError."""
+        if not _KEY.fullmatch(key):
+            raise SecretError(f"{key!r} cannot name a secret: use letters, digits and '_', not starting with a digit.")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise SecretError(f"The value of {key} is not valid text: it cannot be written as UTF-8.") from None
+        line = f"{key}={_quoted(value)}\n"
+
+        def replace(bindings: list[Binding]) -> str:
+            parts: list[str] = []
+            placed = False
+            for binding in bindings:
+                if binding.key != key:
+                    parts.append(_ended(binding.original.string))
+                elif not placed:
+                    parts.append(_leading_blank(binding.original.string) + line)
+                    placed = True
+            return "".join(parts) + ("" if placed else line)
+
+        expected = self._rewrite(replace)
+        # Older releases of the parser misread some escapes; a value that would come back changed is an error, not a
+        # surprise.
+        if expected.get(key) != value:
+            raise SecretError(f"The value of {key} does not survive this python-dotenv; upgrade python-dotenv.")
+
+    def unset(self, key: str) -> bool:
+        """Remove one secret; False when it was not set. Raises SecretError when the file cannot be written."""
+        if key not in _values(_parse(_read(self.path), self.path)):
+            self._values.pop(key, None)
+            return False
+        self._rewrite(lambda bindings: "".join(_ended(b.original.string) for b in bindings if b.key != key))
+        return True
+
+    def _rewrite(self, change: Callable[[list[Binding]], str]) -> dict[str, str]:
+        # A symbolic link stays one: its target is what gets replaced.
+        target = Path(os.path.realpath(self.path))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _lock(target):
+                text = change(_parse(_read(target), self.path))
+                _replace(target, text)
+        except OSError as error:
+            raise SecretError(f"{self.path}: cannot be written: {error.strerror}.") from None
+        self._values = _values(_parse(text, self.path))
+        return self._values
+
+
+def _quoted(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _ended(text: str) -> str:
+    """A line of the old file, with the newline that the last one may lack."""
+    return text if not text or text.endswith(("\n", "\r")) else text + "\n"
+
+
+def _leading_blank(text: str) -> str:
+    """The empty lines that the parser counts to the binding that follows them."""
+    return text[: len(text) - len(text.lstrip())]
+
+
+def _read(path: Path) -> str:
+    try:
+        # Bytes, not text mode: a carriage return inside a value is part of it.
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SecretError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SecretError(f"{path}: is not UTF-8 text.") from None
+
+
+def _parse(text: str, path: Path) -> list[Binding]:
+    bindings = list(parse_stream(io.StringIO(text, newline="")))
+    for binding in bindings:
+        if binding.error:
+            # Its text is not shown: it may be half of a secret.
+            line = binding.original.line + _leading_blank(binding.original.string).count("\n")
+            raise SecretError(f"{path}:{line}: is not a KEY=value line (a quote that is not closed?).")
+    return bindings
+
+
+def _values(bindings: list[Binding]) -> dict[str, str]:
+    return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    # The lock is a file of its own: the secrets file is replaced, so a lock on it would be a lock on the old one.
+    handle = os.open(target.with_name(target.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace(target: Path, text: str) -> None:
+    """Put `text` in the place of the file in one step; mode and owner stay.
+
+    A crash leaves the old file or the new one.
+    """
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        old = None
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if old is not None:
+                if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(handle, old.st_uid, old.st_gid)
+                os.fchmod(handle, old.st_mode & 0o7777)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(handle)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
