@@ -1,0 +1,89 @@
+"""The state store: definitions, locks, runs, schedules. The only code that touches the state database.
+
+Works on one SQLite file (WAL, many processes on one machine) and on PostgreSQL (many machines) with the same code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipekit_engine.errors import StoreError
+from pipekit_engine.store.database import Database
+from pipekit_engine.store.definitions import DefinitionStore
+from pipekit_engine.store.group_runs import GroupRunStore
+from pipekit_engine.store.kinds import KINDS, BrokenRecord, Change, Kind
+from pipekit_engine.store.leases import Lease, LeaseStore
+from pipekit_engine.store.runs import RunStore
+from pipekit_engine.store.ticks import TickStore
+from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["KINDS", "BrokenRecord", "Change", "InitReport", "Kind", "Lease", "Store"]
+
+
+class Store:
+    """An open state store. A context manager; `close()` gives its connections back."""
+
+    def __init__(self, database: Database, where: str) -> None:
+        self.where = where
+        self._database = database
+        self.definitions = DefinitionStore(database)
+        self.leases = LeaseStore(database)
+        self.runs = RunStore(database)
+        self.group_runs = GroupRunStore(database)
+        self.ticks = TickStore(database)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open an existing store. Raises StoreError when it is missing, not writable, or of another pipekit."""
+        where, path = _place(url)
+        if path is not None and not path.exists():
+            raise StoreError(f"There is no pipekit state in {where}. Run `pipekit init`.")
+        database = Database(url)
+        try:
+            check_revision(database, where)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, where)
+
+    @classmethod
+    def init(cls, url: str) -> InitReport:
+        """Create or upgrade the store; safe to run twice. Raises StoreError, and then nothing was changed."""
+        where, path = _place(url)
+        database = Database(url)
+        try:
+            return initialise(database, where, path)
+        finally:
+            database.close()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _place(url: str) -> tuple[str, Path | None]:
+    """Where the store is, fit to be shown (no password), and its file for SQLite."""
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError:
+        raise StoreError("`database` in the config is neither a path nor an SQLAlchemy URL.") from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise StoreError("The state store must be a file: other processes have to see its locks.")
+        return parsed.database, Path(parsed.database)
+    return parsed.render_as_string(hide_password=True), None

@@ -1,0 +1,128 @@
+"""Definitions in the state store: read as records, and all changes of one `apply` made in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from pydantic import ValidationError
+from sqlalchemy import select, update
+
+from pipekit_engine import models
+from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.store import schema
+from pipekit_engine.store.kinds import KINDS, TABLES, BrokenRecord, Change, Kind
+from pipekit_engine.store.reading import READERS
+from pipekit_engine.store.writing import WRITERS, delete_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.store.database import Database
+
+R = TypeVar("R", bound=models.Record)
+
+#: Columns that say how things run, not what is defined.
+_STATE_COLUMNS = frozenset(
+    {"id", "updated_at", "last_fired_at", "cursor", "running", "heartbeat_at"}
+    | {f"running_{part}" for part in ("token", "owner", "child", "since")}
+)
+
+
+class DefinitionStore:
+    """Reads and writes definitions. Never touches locks, `last_fired_at`, cursors or runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self) -> models.Definitions:
+        """All definitions. Raises ConfigurationError naming every row that is not valid."""
+        definitions, broken = self.load_checked()
+        if broken:
+            raise ConfigurationError("\n".join(f"{item.kind} {item.name}: {item.problem}" for item in broken))
+        return definitions
+
+    def load_checked(self) -> tuple[models.Definitions, list[BrokenRecord]]:
+        """All valid definitions, and the rows that are not: one broken row hides nothing else."""
+        found: dict[str, dict[str, Any]] = {}
+        broken: list[BrokenRecord] = []
+        with self._database.read() as connection:
+            for kind in KINDS:
+                found[kind] = {}
+                for name, build in READERS[kind](connection, None):
+                    try:
+                        found[kind][name] = build()
+                    except (ValidationError, ValueError) as error:
+                        broken.append(BrokenRecord(kind, name, _problem(error)))
+        return models.Definitions(**cast("Any", found)), broken
+
+    def driver(self, name: str) -> models.Driver:
+        """A driver by name. Raises NotFoundError, ConfigurationError for a broken row."""
+        return self._one("drivers", "driver", name, models.Driver)
+
+    def connection(self, name: str) -> models.Connection:
+        """A connection by name. Raises as `driver`."""
+        return self._one("connections", "connection", name, models.Connection)
+
+    def module(self, name: str) -> models.Module:
+        """A module by name. Raises as `driver`."""
+        return self._one("modules", "module", name, models.Module)
+
+    def group(self, name: str) -> models.Group:
+        """A group by name. Raises as `driver`."""
+        return self._one("groups", "group", name, models.Group)
+
+    def schedule(self, name: str) -> models.Schedule:
+        """A schedule by name. Raises as `driver`."""
+        return self._one("schedules", "schedule", name, models.Schedule)
+
+    def trigger(self, name: str) -> models.Trigger:
+        """A trigger by name. Raises as `driver`."""
+        return self._one("triggers", "trigger", name, models.Trigger)
+
+    def _one(self, kind: Kind, what: str, name: str, record: type[R]) -> R:
+        with self._database.read() as connection:
+            for _, build in READERS[kind](connection, name):
+                try:
+                    return cast("R", build())
+                except (ValidationError, ValueError) as error:
+                    raise ConfigurationError(f"{what} {name}: {_problem(error)}") from None
+            known = connection.execute(select(TABLES[kind].c.name)).scalars().all()
+        raise NotFoundError(what, name, known)
+
+    def fingerprint(self) -> str:
+        """Changes whenever a definition changes, also by hand in the database; never by a run or a tick."""
+        digest = hashlib.sha256()
+        tables = (*TABLES.values(), schema.watermark, schema.hook, schema.group_member)
+        with self._database.read() as connection:
+            for table in tables:
+                columns = [column for column in table.c if column.key not in _STATE_COLUMNS]
+                for row in connection.execute(select(*columns).order_by(*table.primary_key.columns)):
+                    digest.update(repr(tuple(row)).encode())
+        return digest.hexdigest()
+
+    def save(self, changes: Sequence[Change]) -> None:
+        """Make all changes in one transaction, or none. Raises ConfigurationError when one cannot be made."""
+        now = datetime.now(timezone.utc)
+        with self._database.write() as connection:
+            for kind in KINDS:
+                for change in changes:
+                    if change.kind == kind and change.action != "delete":
+                        WRITERS[kind](connection, change.record, now)
+            for kind in reversed(KINDS):
+                for change in changes:
+                    if change.kind == kind and change.action == "delete":
+                        delete_record(connection, kind, change.name)
+            if changes:
+                version = schema.definitions_version
+                connection.execute(update(version).values(version=version.c.version + 1, changed_at=now))
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}".removeprefix(": ")
+            for item in error.errors()
+        )
+    return str(error)

@@ -1,0 +1,91 @@
+"""The group_run table: executions of groups. Like a module's, a group's run starts and ends together with its lock."""
+
+from __future__ import annotations
+
+import builtins
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from pipekit_engine.errors import NotFoundError
+from pipekit_engine.models import GroupRunRecord
+from pipekit_engine.store import leases, schema
+
+if TYPE_CHECKING:
+    from pipekit_engine.store.database import Database
+
+
+class GroupRunStore:
+    """Group runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(self, group: str, *, triggered_by: str, dagster_run_id: str | None = None) -> tuple[int, str] | None:
+        """Lock the group and begin its run: (group run id, lock token); None when it is running already."""
+        table = schema.group_run
+        with self._database.write() as connection:
+            token = leases.acquire(connection, "group", group)
+            if token is None:
+                return None
+            group_run_id = connection.execute(
+                insert(table)
+                .values(
+                    group=group,
+                    status="running",
+                    triggered_by=triggered_by,
+                    dagster_run_id=dagster_run_id,
+                    started_at=datetime.now(timezone.utc),
+                )
+                .returning(table.c.id)
+            ).scalar_one()
+        return group_run_id, token
+
+    def finish(self, group_run_id: int, status: str, token: str | None, error: str | None = None) -> bool:
+        """End the group run and free the group's lock; False when it had ended already."""
+        table = schema.group_run
+        with self._database.write() as connection:
+            row = connection.execute(
+                update(table)
+                .where(table.c.id == group_run_id, table.c.finished_at.is_(None))
+                .values(status=status, finished_at=datetime.now(timezone.utc), error=error)
+                .returning(table.c.group)
+            ).first()
+            if row is not None and token is not None:
+                leases.release(connection, "group", row[0], token)
+        return row is not None
+
+    def get(self, group_run_id: int) -> GroupRunRecord:
+        """One group run. Raises NotFoundError."""
+        found = self._select(schema.group_run.c.id == group_run_id)
+        if not found:
+            raise NotFoundError("group run", group_run_id)
+        return found[0]
+
+    def list(self, group: str | None = None, limit: int = 20) -> builtins.list[GroupRunRecord]:
+        """Group runs, newest first."""
+        table = schema.group_run
+        return self._select(table.c.group == group if group is not None else None, limit)
+
+    def unfinished(self, dagster_run_id: str | None = None) -> builtins.list[GroupRunRecord]:
+        """Group runs that have not ended, of one Dagster run if it is named."""
+        table = schema.group_run
+        open_ended = table.c.finished_at.is_(None)
+        if dagster_run_id is None:
+            return self._select(open_ended, None)
+        return self._select(open_ended & (table.c.dagster_run_id == dagster_run_id), None)
+
+    def _select(self, where: Any = None, limit: int | None = 20) -> builtins.list[GroupRunRecord]:
+        table = schema.group_run
+        query = select(table).order_by(table.c.id.desc())
+        if where is not None:
+            query = query.where(where)
+        if limit is not None:
+            query = query.limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            GroupRunRecord(**{("group" if key == "group_name" else key): value for key, value in row.items()})
+            for row in rows
+        ]

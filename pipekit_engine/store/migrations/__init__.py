@@ -1,0 +1,1 @@
+"""Alembic migrations of the state store. They ship in the package; `pipekit init` runs them."""
