@@ -90,9 +90,7 @@ public final class Connector {
                     () -> loaded.driver.connect(spec.url, properties),
                     Connector::closeQuietly);
         } catch (TimeoutException e) {
-            if (cancel != null && cancel.isCancelled()) {
-                throw Failure.cancelled("open");
-            }
+            throwIfCancelled(cancel);
             throw Failure.of("open", Failure.CONNECT, "no connection to " + Redaction.url(spec.url) + " within "
                     + spec.connectTimeoutSeconds + " s; check the host, the port and the network between");
         } catch (Failure e) {
@@ -132,13 +130,28 @@ public final class Connector {
             try {
                 run(connection, sql, cancel);
             } catch (Failure e) {
-                if (Failure.CANCELLED.equals(e.code())) {
-                    throw e;
+                throwIfCancelled(cancel);
+            }
+        }
+        if (kind == Kind.POSTGRESQL) {
+            // A server that can (14 and later) ends a query within seconds when the client has vanished, even if it was
+            // killed without a chance to cancel.
+            try {
+                if (connection.getMetaData().getDatabaseMajorVersion() >= 14) {
+                    run(connection, "SET client_connection_check_interval = '2s'", cancel);
                 }
+            } catch (SQLException | Failure e) {
+                throwIfCancelled(cancel);
             }
         }
         for (String sql : spec.init) {
             run(connection, sql, cancel);
+        }
+    }
+
+    private static void throwIfCancelled(Cancel cancel) throws Failure {
+        if (cancel != null && cancel.isCancelled()) {
+            throw Failure.cancelled("open");
         }
     }
 
@@ -147,9 +160,7 @@ public final class Connector {
                 Cancel.Registration registration = cancel == null ? null : cancel.register(statement)) {
             statement.execute(sql);
         } catch (SQLException e) {
-            if (cancel != null && cancel.isCancelled()) {
-                throw Failure.cancelled("open");
-            }
+            throwIfCancelled(cancel);
             throw Failure.sql("open", e, sql);
         }
     }
@@ -167,9 +178,16 @@ public final class Connector {
         } catch (Failure e) {
             throw e;
         } catch (Exception e) {
-            if (cancel != null && cancel.isCancelled()) {
-                throw Failure.cancelled("open");
-            }
+            throwIfCancelled(cancel);
+            return false;
+        }
+    }
+
+    /** As {@link #isAlive}, for a connection that nobody waits for: never throws. */
+    public static boolean answers(Database database) {
+        try {
+            return isAlive(database, null);
+        } catch (Failure e) {
             return false;
         }
     }

@@ -2,6 +2,7 @@ package jrunner.db;
 
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import jrunner.Failure;
 import jrunner.Redaction;
 
@@ -51,6 +52,20 @@ public final class Database implements AutoCloseable {
         return driverLoader;
     }
 
+    /**
+     * A plain forward-only statement with JDBC's escape processing off, so that braces in SQL reach the database as they
+     * are ({@code {d '...'}} is not rewritten, nor is JSON text taken for an escape).
+     */
+    public Statement statement() throws SQLException {
+        Statement statement = connection.createStatement();
+        try {
+            statement.setEscapeProcessing(false);
+        } catch (SQLException | RuntimeException | AbstractMethodError e) {
+            // A driver that does not know escapes at all.
+        }
+        return statement;
+    }
+
     /** {@code identifier} quoted for this database, the quote character doubled where it stands inside. */
     public String quote(String identifier) {
         if (quote.equals("[")) {
@@ -75,7 +90,8 @@ public final class Database implements AutoCloseable {
         return Connector.open(name, spec);
     }
 
-    ConnectSpec spec() {
+    /** What it was opened with. */
+    public ConnectSpec spec() {
         return spec;
     }
 

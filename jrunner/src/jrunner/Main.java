@@ -1,0 +1,44 @@
+package jrunner;
+
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+import java.util.TimeZone;
+import jrunner.session.Session;
+
+/** The entry point: {@code session}, or flags. */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] args) {
+        settle();
+        FileOutputStream out = new FileOutputStream(FileDescriptor.out);
+        if (args.length == 1 && args[0].equals("session")) {
+            Session.run(new FileInputStream(FileDescriptor.in), out);
+        } else {
+            System.exit(jrunner.flags.FlagMode.run(args, out, System.err));
+        }
+    }
+
+    /** Makes the JVM the same everywhere, before any driver is loaded. */
+    private static void settle() {
+        // Values must not depend on where or when the program runs; drivers read these once.
+        TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
+        Locale.setDefault(Locale.US);
+        // stdout is for the protocol or for data. A driver that prints must not break it.
+        System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
+        System.setOut(System.err);
+        // Derby writes derby.log into the working directory, HSQLDB reconfigures java.util.logging, unless told not to.
+        setDefault("derby.stream.error.file", "/dev/null");
+        setDefault("hsqldb.reconfig_logging", "false");
+    }
+
+    private static void setDefault(String property, String value) {
+        if (System.getProperty(property) == null) {
+            System.setProperty(property, value);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+package jrunner.session;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import jrunner.Cancel;
+import jrunner.Failure;
+import jrunner.Progress;
+import jrunner.db.Database;
+
+/** The execute operation: statements with their row counts, in one transaction or each by itself. */
+final class Execute {
+    /** A driver that never says "no more results" must not keep us for ever. */
+    private static final int MAX_RESULTS = 10_000;
+
+    private static final Set<String> DML = Set.of("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH");
+
+    /** Blanks and comments, then a word. */
+    private static final Pattern FIRST_WORD = Pattern.compile("(?s)(?:\\s|--[^\\n]*+(?:\\n|$)|/\\*.*?\\*/)*+(\\w+)");
+
+    private Execute() {}
+
+    /** One statement, and the row count it must have (null: any). */
+    static final class Step {
+        final String sql;
+        final Long expectRows;
+
+        Step(String sql, Long expectRows) {
+            this.sql = sql;
+            this.expectRows = expectRows;
+        }
+    }
+
+    /**
+     * Runs the statements and commits. On any failure nothing of a transaction stays.
+     *
+     * @return each statement's row count; -1 where the driver gives none
+     * @throws Failure of phase {@code commit} if it is unknown whether the commit happened
+     */
+    static long[] run(Database database, List<Step> steps, boolean transaction, Progress progress, Cancel cancel)
+            throws Failure {
+        Connection connection = database.connection();
+        long[] counts = new long[steps.size()];
+        try {
+            if (transaction) {
+                connection.setAutoCommit(false);
+            }
+            for (int i = 0; i < counts.length; i++) {
+                Step step = steps.get(i);
+                try {
+                    counts[i] = step(database, step, cancel);
+                } catch (SQLException e) {
+                    throw Failure.sql("execute", e, step.sql).statementIndex(i);
+                } catch (Failure e) {
+                    throw e.statement(step.sql).statementIndex(i);
+                }
+                progress.report("execute", i + 1, 0);
+            }
+        } catch (SQLException e) {
+            throw Failure.sql("execute", e, null);
+        }
+        if (transaction) {
+            cancel.throwIfCancelled();
+            commit(connection);
+        }
+        return counts;
+    }
+
+    private static long step(Database database, Step step, Cancel cancel) throws SQLException, Failure {
+        long count;
+        try (Statement statement = database.statement();
+                Cancel.Registration registered = cancel.register(statement)) {
+            count = count(statement, statement.execute(step.sql));
+        }
+        if (count > 0 && database.kind().equals("sqlite") && !changesRows(step.sql)) {
+            // SQLite's count is that of the last statement that had one; CREATE TABLE repeats it.
+            count = 0;
+        }
+        if (step.expectRows != null && step.expectRows != count) {
+            throw Failure.of("execute", Failure.COUNT_MISMATCH, "the statement changed "
+                    + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + step.expectRows);
+        }
+        return count;
+    }
+
+    /** True for a statement that begins (after comments) with a word of DML. */
+    private static boolean changesRows(String sql) {
+        Matcher word = FIRST_WORD.matcher(sql);
+        return !word.lookingAt() || DML.contains(word.group(1).toUpperCase(Locale.ROOT));
+    }
+
+    /**
+     * The statement's own count: the last one, as counts of triggers come before it. All results are walked through, since
+     * SQL Server reports an error only when its place in the results is reached.
+     */
+    private static long count(Statement statement, boolean isRows) throws SQLException {
+        long last = -1;
+        boolean rows = isRows;
+        for (int i = 0; i < MAX_RESULTS; i++) {
+            if (!rows) {
+                long count = updateCount(statement);
+                if (count == -1) {
+                    return last;
+                }
+                last = count;
+            }
+            rows = statement.getMoreResults();
+        }
+        return last;
+    }
+
+    private static long updateCount(Statement statement) throws SQLException {
+        try {
+            return statement.getLargeUpdateCount();
+        } catch (UnsupportedOperationException | AbstractMethodError | java.sql.SQLFeatureNotSupportedException e) {
+            return statement.getUpdateCount();
+        }
+    }
+
+    private static void commit(Connection connection) throws Failure {
+        try {
+            connection.commit();
+        } catch (SQLException e) {
+            throw Failure.sql("commit", e, null);
+        }
+    }
+}
