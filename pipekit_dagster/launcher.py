@@ -1,0 +1,166 @@
+"""`PipekitRunLauncher`: one process per Dagster run, on this machine, that outlives whoever launched it.
+
+Dagster's default launcher makes a run a child of the code server: restart that server for good, and its runs die with it; kill
+everything, and a run stays STARTED for ever. Here a run is a process of its own session (`worker`):
+
+- It writes its `ProcessName` into the run's tags before it does anything else, so whoever looks later can tell whether that very
+  process still lives. Run monitoring asks `check_run_worker_health` every few seconds and fails the runs of dead processes.
+- The launcher's own process waits for it on a thread, and reports a process that died without a last word at once.
+- Terminate sends SIGINT. A run of another machine finds the request itself: its worker looks at the run's status.
+- Stopping the daemon, the code server or `pipekit serve` leaves running runs alone; they end by themselves.
+
+What the process prints goes to `run_output/RUN_ID.log` in DAGSTER_HOME, is shown when the process died, and removed when
+it ended well.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster import DagsterRunStatus
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from pipekit_engine.process import ProcessName
+
+if TYPE_CHECKING:
+    from dagster import DagsterRun
+
+#: Tag with the `ProcessName` of a run's process. The leading dot hides it in the UI.
+WORKER_TAG = ".dagster/pipekit_worker"
+_TAIL_CHARS = 4000
+
+
+class PipekitRunLauncher(RunLauncher, ConfigurableClass):
+    """Launches each run as a process of its own. In dagster.yaml:
+
+    run_launcher:
+      module: pipekit_dagster.launcher
+      class: PipekitRunLauncher
+    """
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        self._inst_data = inst_data
+        self._launched: dict[str, subprocess.Popen[bytes]] = {}
+        super().__init__()
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        """The configuration that Dagster made this object from."""
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """No options."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> PipekitRunLauncher:
+        """How Dagster makes the launcher from dagster.yaml."""
+        return cls(inst_data=inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the run's process and return."""
+        run_id = context.dagster_run.run_id
+        home = self._instance.root_directory
+        output = _output_file(home, run_id)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("ab") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pipekit_dagster.worker", run_id],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env={**os.environ, "DAGSTER_HOME": home},
+                start_new_session=True,
+            )
+        self._launched[run_id] = process
+        threading.Thread(target=self._watch, args=(run_id, process), name=f"watch {run_id}", daemon=True).start()
+
+    def _watch(self, run_id: str, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the process; say what became of a run that it left unfinished."""
+        status = process.wait()
+        self._launched.pop(run_id, None)
+        if not self.has_instance:
+            return
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            if status == 0:
+                _output_file(self._instance.root_directory, run_id).unlink(missing_ok=True)
+            return
+        if run.status == DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceled(run, "The run's process has ended on request.")
+        else:
+            self._instance.report_run_failed(
+                run, f"The run's process died: {_exit(status)}.{self._output_tail(run_id)}"
+            )
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the run's process to end. True when it was asked, or is gone already."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        if run.status != DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceling(run)
+        # Read again: between the first look and the new status the worker may have put its name into the tags.
+        run = self._instance.get_run_by_id(run_id) or run
+        name = ProcessName.parse(run.tags.get(WORKER_TAG))
+        if name is None:
+            process = self._launched.get(run_id)
+            if process is not None:
+                process.send_signal(signal.SIGINT)
+            # Else its process is starting elsewhere: it looks at the status once it has named itself.
+            return True
+        alive = name.alive()
+        if alive:
+            os.kill(name.pid, signal.SIGINT)
+        elif alive is False:
+            self._instance.report_run_canceled(run, f"{name.label} was gone already.")
+        return True
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Dagster's run monitoring may ask."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Whether the run's process lives. A process that cannot be seen from here is taken to live."""
+        name = ProcessName.parse(run.tags.get(WORKER_TAG))
+        if name is None or name.alive() is not False:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"{name.label} is gone")
+
+    def get_run_worker_debug_info(self, run: DagsterRun, include_container_logs: bool | None = True) -> str | None:
+        """The last lines that the run's process printed."""
+        return self._output_tail(run.run_id) or None
+
+    def _output_tail(self, run_id: str) -> str:
+        try:
+            text = _output_file(self._instance.root_directory, run_id).read_text(errors="replace").strip()
+        except OSError:
+            return ""
+        return f"\nIts last words:\n{text[-_TAIL_CHARS:]}" if text else ""
+
+    def join(self, timeout: int = 30) -> None:
+        """Wait for the runs launched from here, at most `timeout` seconds for each."""
+        for process in list(self._launched.values()):
+            process.wait(timeout)
+
+
+def _output_file(home: str, run_id: str) -> Path:
+    return Path(home) / "run_output" / f"{run_id}.log"
+
+
+def _exit(status: int) -> str:
+    if status < 0:
+        return f"ended by signal {signal.Signals(-status).name}"
+    return f"exit status {status}"

@@ -1,0 +1,66 @@
+"""`python -m pipekit_dagster.worker RUN_ID`: the process of one Dagster run. Started by `launcher`, not by hand.
+
+It names itself in the run's tags first, then looks whether the run was cancelled meanwhile. The launcher's `terminate` does the
+opposite, status first and then tags, so one of the two always sees the other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster._cli.api import execute_run_command
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import serialize_value
+from dagster._utils.interrupts import capture_interrupts
+
+from pipekit_dagster.launcher import WORKER_TAG
+from pipekit_engine.process import ProcessName
+
+#: Seconds between two looks whether the run is to be cancelled: for requests from machines that cannot signal this one.
+_CANCEL_POLL_S = 2.0
+
+
+def _watch_for_cancel(instance: DagsterInstance, run_id: str, done: threading.Event) -> None:
+    while not done.wait(_CANCEL_POLL_S):
+        with suppress(Exception):  # the storage may be away for a moment; the run itself reports lasting trouble
+            run = instance.get_run_by_id(run_id)
+            if run is not None and run.status == DagsterRunStatus.CANCELING:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+
+def main(run_id: str) -> int:
+    """Execute the run; 0 unless the process itself failed: a failed run is told by Dagster's own events."""
+    # Interrupts are noted, not raised, until the executor looks for them.
+    with capture_interrupts(), DagsterInstance.get() as instance:
+        instance.add_run_tags(run_id, {WORKER_TAG: str(ProcessName.current())})
+        run = instance.get_run_by_id(run_id)
+        if run is None:
+            print(f"There is no run {run_id} in {instance.root_directory}.", file=sys.stderr)
+            return 2
+        if run.status in (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED):
+            if run.status == DagsterRunStatus.CANCELING:
+                instance.report_run_canceled(run, "Cancelled before its first op.")
+            return 0
+        if run.job_code_origin is None:
+            print(f"Run {run_id} does not say which code it runs.", file=sys.stderr)
+            return 2
+        arguments = ExecuteRunArgs(
+            job_origin=run.job_code_origin, run_id=run_id, instance_ref=None
+        )
+        done = threading.Event()
+        threading.Thread(target=_watch_for_cancel, args=(instance, run_id, done), daemon=True).start()
+        try:
+            execute_run_command.main([serialize_value(arguments)], standalone_mode=False)
+        finally:
+            done.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
