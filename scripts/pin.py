@@ -3,8 +3,8 @@
     python scripts/pin.py python3.10 python3.11 python3.12 python3.13
 
 Each named Python resolves the project's dependencies with its own pip (nothing is installed), and the answers are
-joined; where they differ, the line carries an environment marker. The file holds names and versions only: where packages
-come from is the business of pip's own configuration. The script itself needs Python 3.11 or newer.
+joined; where they differ, the line carries an environment marker. The file holds names and versions only: where
+packages come from is the business of pip's own configuration. The script itself needs Python 3.11 or newer.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "constraints.txt"

@@ -262,7 +262,16 @@ def environment(profile: str) -> None:
     if not any(_says(stamps[name], wanted) for name in {profile, "test"}):
         _make_venv(version)
         say(f"installing Python packages for {profile} (a minute or two the first time)")
-        pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
+        pip: list[str | Path] = [
+            PYTHON,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-c",
+            "constraints.txt",
+        ]
         run([*pip, *BUILD], "pip install", cwd=ROOT)
         target = f".[{','.join(EXTRAS[profile])}]"
         run([*pip, "--no-build-isolation", "-e", target], "pip install", cwd=ROOT)

@@ -1,0 +1,208 @@
+"""The demo's folder: configuration, definitions, databases and Dagster's storage, all under `.demo/`.
+
+It is a pipekit project like any other, so that after the demo `PIPEKIT_CONFIG=.demo/pipekit.yaml pipekit ...` works on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pipekit_engine.demo.compare import Row, postgresql_rows, sqlite_rows
+from pipekit_engine.errors import ConfigurationError
+
+PASSWORD_KEY = "DEMO_WAREHOUSE_PASSWORD"  # noqa: S105 - a name, not a password
+URL_VARIABLE = "PIPEKIT_DEMO_PG_URL"
+SCHEMA = "pipekit_demo"
+STAGING = "pipekit_demo_staging"
+DEFINITIONS = Path(__file__).resolve().parents[2] / "definitions" / "demo.yaml"
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A destination that is ready: how pipekit reaches it, and how the check reads it."""
+
+    title: str
+    connection: dict[str, Any]
+    password: str | None
+    rows: Callable[[str], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where the demo keeps what."""
+
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "ops.sqlite"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "pipekit.yaml"
+
+    @property
+    def definitions(self) -> Path:
+        return self.folder / "definitions"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.folder / "dagster"
+
+    @property
+    def settings(self) -> Path:
+        """What `--serve` must know later: the destination's kind."""
+        return self.folder / "demo.json"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which pipekit and Dagster work on this project."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIPEKIT_", "DAGSTER_"))}
+        return {**kept, "PIPEKIT_CONFIG": str(self.config), "DAGSTER_HOME": str(self.dagster_home)}
+
+    def clear(self) -> None:
+        """Remove what an earlier demo left, except a PostgreSQL cluster, which is used again.
+
+        Raises ConfigurationError when the folder holds something that is not a demo.
+        """
+        if self.folder.exists() and any(self.folder.iterdir()) and not self.settings.exists():
+            raise ConfigurationError(f"{self.folder} is not empty and holds no demo; name another folder with --dir.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.settings.write_text("{}", "utf-8")
+        for entry in self.folder.iterdir():
+            if entry in (self.settings, postgresql_folder(self.folder)):
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def write(self, dest: str, warehouse: Warehouse) -> None:
+        """Write configuration, secrets and definitions."""
+        from pipekit_engine.secrets import Secrets
+
+        self.settings.write_text(json.dumps({"dest": dest}), "utf-8")
+        jars = [*filter(None, os.environ.get("PIPEKIT_JARS", "").split(os.pathsep)), *_installed_jars()]
+        self.config.write_text(
+            f"# Written by the demo.\ndatabase: pipekit.db\nsecrets: secrets.env\nstaging_schema: {STAGING}\njars:\n"
+            + "".join(f"  - {json.dumps(folder)}\n" for folder in [*jars, "/usr/share/java"]),
+            "utf-8",
+        )
+        if warehouse.password is not None:
+            Secrets.load(self.folder / "secrets.env").set(PASSWORD_KEY, warehouse.password)
+        self.definitions.mkdir(exist_ok=True)
+        shutil.copy(DEFINITIONS, self.definitions / "demo.yaml")
+        connections = {
+            "ops": {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{self.source}"},
+            "warehouse": warehouse.connection,
+        }
+        # JSON is YAML too, and needs no quoting rules of our own.
+        (self.definitions / "connections.yaml").write_text(
+            "# Written by the demo: where its databases are.\n"
+            + json.dumps({"connections": connections}, indent=2)
+            + "\n",
+            "utf-8",
+        )
+        self.dagster_home.mkdir(exist_ok=True)
+
+
+def _installed_jars() -> list[str]:
+    """Return the jar folder that the set-up script fills where there are no Debian packages."""
+    import sys
+
+    folder = Path(sys.prefix) / "share" / "pipekit" / "jars"
+    return [str(folder)] if folder.is_dir() else []
+
+
+def postgresql_folder(folder: Path) -> Path:
+    """Return where the demo's own PostgreSQL cluster lies.
+
+    Under the demo's folder; when root runs the demo in a folder that no other user may enter (such as /root), the server,
+    which must not be root, gets a folder in /var/tmp instead.
+    """
+    if os.geteuid() == 0 and not all(_may_enter(parent) for parent in [folder.resolve(), *folder.resolve().parents]):
+        from hashlib import sha256
+
+        return Path("/var/tmp") / f"pipekit-demo-{sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"  # noqa: S108
+    return folder / "postgresql"
+
+
+def _may_enter(folder: Path) -> bool:
+    return not folder.exists() or bool(folder.stat().st_mode & stat.S_IXOTH)
+
+
+@contextmanager
+def _sqlite(project: Project, *, fresh: bool) -> Iterator[Warehouse]:
+    path = project.folder / "warehouse.sqlite"
+    if fresh:
+        path.unlink(missing_ok=True)
+    yield Warehouse("an SQLite file", {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{path}"}, None, sqlite_rows(path))
+
+
+@contextmanager
+def _postgresql(project: Project, *, fresh: bool) -> Iterator[Warehouse]:
+    """The server that PIPEKIT_DEMO_PG_URL names, or one of the demo's own that ends with the demo."""
+    url = os.environ.get(URL_VARIABLE)
+    if url:
+        yield _in_schema(url, fresh=fresh)
+        return
+    from pipekit_engine.demo.local_postgresql import LocalPostgreSQL
+    from pipekit_engine.demo.local_server import ServerUnavailable
+
+    try:
+        server = LocalPostgreSQL(postgresql_folder(project.folder))
+    except ServerUnavailable as error:
+        raise ConfigurationError(f"{error}. Or name a server of yours: {URL_VARIABLE}=postgresql://...") from None
+    with server:
+        yield _in_schema(
+            f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/postgres", fresh=fresh
+        )
+
+
+def _in_schema(url: str, *, fresh: bool) -> Warehouse:
+    """A PostgreSQL database in which the demo owns one schema, made anew when `fresh`."""
+    import psycopg
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.path.strip("/"):
+        raise ConfigurationError(f"{URL_VARIABLE} must look like postgresql://user:password@host:5432/database")
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=15) as connection:
+            if fresh:
+                connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+                connection.execute(f"DROP SCHEMA IF EXISTS {STAGING} CASCADE")
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    except psycopg.Error as error:
+        raise ConfigurationError(f"The demo's PostgreSQL did not take the login: {error}") from None
+    connection_record: dict[str, Any] = {
+        "driver": "postgresql",
+        "jdbc_url": f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}",
+        "options": {"currentSchema": SCHEMA},
+    }
+    if parts.username:
+        connection_record["username"] = unquote(parts.username)
+    if parts.password:
+        connection_record["password"] = f"${PASSWORD_KEY}"
+    separator = "&" if parts.query else "?"
+    return Warehouse(
+        f"PostgreSQL, schema {SCHEMA}",
+        connection_record,
+        unquote(parts.password) if parts.password else None,
+        postgresql_rows(f"{url}{separator}options={quote(f'-c search_path={SCHEMA}')}"),
+    )
+
+
+def warehouse(dest: str, project: Project, *, fresh: bool = True) -> AbstractContextManager[Warehouse]:
+    """Open the destination `dest` (sqlite or postgresql): emptied when `fresh`, running until the context ends."""
+    kinds = {"sqlite": _sqlite, "postgresql": _postgresql}
+    if dest not in kinds:
+        raise ConfigurationError(f"the demo's destination is {' or '.join(kinds)}, not {dest!r}")
+    return kinds[dest](project, fresh=fresh)
