@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,10 +166,8 @@ class Demo:
 
     def what_next(self, seconds: float) -> None:
         folder = self.project.folder
-        try:
+        with suppress(ValueError):
             folder = folder.relative_to(Path.cwd())
-        except ValueError:
-            pass
         self.console.print(f"\n[bold green]The warehouse equals the source.[/bold green] {seconds:.0f} s in all.\n")
         self.console.print("What to try next:", style="bold")
         for command, why in (
@@ -226,6 +225,7 @@ def serve_demo(folder: Path = FOLDER) -> int:
         demo.pipekit("apply", str(project.definitions))
         command = [str(Path(sys.executable).with_name("pipekit")), "serve"]
         process = subprocess.Popen(command, env=project.environment(), cwd=project.folder)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             try:
                 return process.wait()

@@ -99,7 +99,10 @@ class Project:
         if warehouse.password is not None:
             Secrets.load(self.folder / "secrets.env").set(PASSWORD_KEY, warehouse.password)
         self.definitions.mkdir(exist_ok=True)
-        shutil.copy(DEFINITIONS, self.definitions / "demo.yaml")
+        if not (self.definitions / "demo.yaml").exists():  # `--serve` keeps what was edited there
+            if not DEFINITIONS.exists():
+                raise ConfigurationError(f"The demo's definitions ({DEFINITIONS}) are not there: run it in a checkout.")
+            shutil.copy(DEFINITIONS, self.definitions)
         connections = {
             "ops": {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{self.source}"},
             "warehouse": warehouse.connection,
