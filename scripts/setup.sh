@@ -25,8 +25,8 @@ if ! python=$(find_python); then
     if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
         echo "setup: installing python3 and python3-venv by apt"
         export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-        apt-get update -qq || true
-        apt-get install -y -qq --no-install-recommends python3 python3-venv >/dev/null
+        apt-get update -qq >/dev/null 2>&1 || true
+        said=$(apt-get install -y -qq --no-install-recommends python3 python3-venv 2>&1) || echo "$said" >&2
     fi
     if ! python=$(find_python); then
         echo "setup: pipekit needs Python 3.10 or newer with its venv module, and none was found on PATH." >&2
