@@ -50,9 +50,7 @@ def main(run_id: str) -> int:
         if run.job_code_origin is None:
             print(f"Run {run_id} does not say which code it runs.", file=sys.stderr)
             return 2
-        arguments = ExecuteRunArgs(
-            job_origin=run.job_code_origin, run_id=run_id, instance_ref=None
-        )
+        arguments = ExecuteRunArgs(job_origin=run.job_code_origin, run_id=run_id, instance_ref=None)
         done = threading.Event()
         threading.Thread(target=_watch_for_cancel, args=(instance, run_id, done), daemon=True).start()
         try:

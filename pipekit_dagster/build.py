@@ -1,0 +1,218 @@
+"""`build_pipekit_definitions`: everything that the store defines, as Dagster definitions."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from pipekit_dagster.assets import build_asset_specs
+from pipekit_dagster.jobs import GRAPH_PREFIX, MODULES_MAX_PARALLEL, build_group_job, build_layered_job
+from pipekit_dagster.naming import dagster_name, distinct_names
+from pipekit_dagster.ops import build_broken_op, build_op
+from pipekit_dagster.resource import PipekitResource
+from pipekit_dagster.schedules import build_schedule
+from pipekit_dagster.sensors import build_reconcile_sensor, build_trigger_sensor
+from pipekit_dagster.translator import DagsterPipekitTranslator
+from pipekit_engine.config import Config, load_config
+from pipekit_engine.store import BrokenRecord, Store
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import Definitions
+
+MODULES_JOB = "modules"
+PROBLEMS_JOB = "broken_definitions"
+RECONCILE_SENSOR = "pipekit_reconcile"
+
+_log = logging.getLogger("pipekit_dagster")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Dagster's name of each record, by pipekit's name."""
+
+    ops: dict[str, str]
+    jobs: dict[str, str]
+    schedules: dict[str, str]
+    sensors: dict[str, str]
+
+    @classmethod
+    def of(cls, definitions: Definitions, broken: list[BrokenRecord], translator: DagsterPipekitTranslator) -> Names:
+        """Names for all records, the broken ones included: a record keeps its name while it is broken."""
+
+        def names(kind: str) -> set[str]:
+            return set(getattr(definitions, kind)) | {item.name for item in broken if item.kind == kind}
+
+        members = {member for group in definitions.groups.values() for member in group.members}
+        jobs = distinct_names(names("groups"), translator.job_name, taken=(MODULES_JOB, PROBLEMS_JOB))
+        schedules = distinct_names(names("schedules"), translator.schedule_name)
+        return cls(
+            ops=distinct_names(
+                names("modules") | members,
+                translator.op_name,
+                taken=[f"{GRAPH_PREFIX}{job}" for job in (*jobs.values(), MODULES_JOB, PROBLEMS_JOB)],
+            ),
+            jobs=jobs,
+            schedules=schedules,
+            # Dagster keeps schedules and sensors in one space of names.
+            sensors=distinct_names(
+                names("triggers"), translator.sensor_name, taken=(RECONCILE_SENSOR, *schedules.values())
+            ),
+        )
+
+
+@dataclass
+class _Parts:
+    ops: dict[str, dg.OpDefinition] = field(default_factory=dict)
+    jobs: dict[str, dg.JobDefinition] = field(default_factory=dict)
+    schedules: list[dg.ScheduleDefinition] = field(default_factory=list)
+    sensors: list[dg.SensorDefinition] = field(default_factory=list)
+
+
+def build_pipekit_definitions(
+    config: Config | None = None, translator: DagsterPipekitTranslator | None = None
+) -> dg.Definitions:
+    """Read the state store and give it to Dagster.
+
+    `config` is looked for as the `pipekit` command does when it is None. A record that cannot be read hides nothing else: it is
+    shown under its own name, and in the job `broken_definitions`, with what is wrong. Raises ConfigurationError when there
+    is no usable configuration or store at all, which Dagster shows as an error of the code location.
+
+        from pipekit_dagster import build_pipekit_definitions
+
+        defs = build_pipekit_definitions()
+    """
+    config = config or load_config()
+    with Store.open(config.database_url) as store:
+        definitions, broken = store.definitions.load_checked()
+    return assemble(config, definitions, broken, translator or DagsterPipekitTranslator())
+
+
+def assemble(
+    config: Config, definitions: Definitions, broken: list[BrokenRecord], translator: DagsterPipekitTranslator
+) -> dg.Definitions:
+    """Dagster definitions for records that were read already."""
+    for item in broken:
+        _log.error("pipekit: %s %s is broken: %s", item.kind, item.name, item.problem)
+    names = Names.of(definitions, broken, translator)
+    parts = _Parts()
+    _add_ops(parts, definitions, broken, names, translator)
+    _add_jobs(parts, definitions, broken, names, translator)
+    _add_automation(parts, config, definitions, names, translator)
+    return dg.Definitions(
+        jobs=list(parts.jobs.values()),
+        schedules=parts.schedules,
+        sensors=parts.sensors,
+        assets=build_asset_specs(definitions, translator),
+        resources={"pipekit": PipekitResource.bound_to(config)()},
+    )
+
+
+def _add_ops(
+    parts: _Parts,
+    definitions: Definitions,
+    broken: list[BrokenRecord],
+    names: Names,
+    translator: DagsterPipekitTranslator,
+) -> None:
+    problems = {item.name: item.problem for item in broken if item.kind == "modules"}
+    for module, name in names.ops.items():
+        found = definitions.modules.get(module)
+        if found is None:
+            problem = problems.get(module, "there is no module of this name")
+            parts.ops[module] = build_broken_op(name, f"module {module}", problem)
+            continue
+        parts.ops[module] = build_op(
+            found,
+            name=name,
+            asset_key=translator.dest_key(found, definitions),
+            tags=dict(translator.op_tags(found, definitions)),
+            pool=translator.pool(found, definitions),
+        )
+
+
+def _add_jobs(
+    parts: _Parts,
+    definitions: Definitions,
+    broken: list[BrokenRecord],
+    names: Names,
+    translator: DagsterPipekitTranslator,
+) -> None:
+    for group in definitions.groups.values():
+        parts.jobs[group.name] = build_group_job(
+            group,
+            name=names.jobs[group.name],
+            ops=parts.ops,
+            skipped=[
+                member
+                for member in group.members
+                if member in definitions.modules and not definitions.modules[member].enabled
+            ],
+            tags=translator.job_tags(group, definitions),
+        )
+    if parts.ops:
+        parts.jobs[""] = build_layered_job(
+            MODULES_JOB,
+            [[parts.ops[module] for module in sorted(parts.ops)]],
+            description="Every module. Pick those to run by an op selection in the Launchpad.",
+            max_concurrent=MODULES_MAX_PARALLEL,
+            continue_on_failure=True,
+            tags={},
+        )
+    taken = set(names.ops.values())
+    broken_ops = []
+    for item in broken:
+        kind = item.kind.rstrip("s")
+        name = distinct_names([f"broken_{kind}_{item.name}"], dagster_name, taken)[f"broken_{kind}_{item.name}"]
+        taken.add(name)
+        op = build_broken_op(name, f"{kind} {item.name}", item.problem)
+        broken_ops.append(op)
+        if item.kind == "groups":
+            # A broken group keeps its job, red: schedules and people that look for it find the reason.
+            parts.jobs[item.name] = _broken_job(
+                names.jobs[item.name], [op], f"Group `{item.name}` is broken: {item.problem}"
+            )
+    if broken_ops:
+        listing = "\n".join(f"- {item.kind.rstrip('s')} `{item.name}`: {item.problem}" for item in broken)
+        parts.jobs["\0"] = _broken_job(PROBLEMS_JOB, broken_ops, f"**These definitions cannot be read.**\n\n{listing}")
+
+
+def _broken_job(name: str, ops: list[dg.OpDefinition], description: str) -> dg.JobDefinition:
+    return build_layered_job(
+        name,
+        [ops],
+        description=description,
+        max_concurrent=1,
+        continue_on_failure=True,
+        tags={"pipekit/broken": "true"},
+    )
+
+
+def _add_automation(
+    parts: _Parts, config: Config, definitions: Definitions, names: Names, translator: DagsterPipekitTranslator
+) -> None:
+    for schedule in definitions.schedules.values():
+        if schedule.group in parts.jobs:
+            parts.schedules.append(
+                build_schedule(
+                    config,
+                    schedule,
+                    name=names.schedules[schedule.name],
+                    job=parts.jobs[schedule.group],
+                    description=translator.schedule_description(schedule),
+                )
+            )
+    for trigger in definitions.triggers.values():
+        if trigger.group in parts.jobs:
+            parts.sensors.append(
+                build_trigger_sensor(
+                    config,
+                    trigger,
+                    name=names.sensors[trigger.name],
+                    job=parts.jobs[trigger.group],
+                    description=translator.trigger_description(trigger),
+                )
+            )
+    parts.sensors.append(build_reconcile_sensor(config, translator, RECONCILE_SENSOR))

@@ -1,0 +1,167 @@
+"""A module as a Dagster op.
+
+The op runs the module through `PipekitResource`, shows it live, and says how it went in Dagster's terms: an
+AssetMaterialization for a success, a Failure with metadata for an error, an interrupt for a cancel. It yields its output
+before it fails, so that in a group with `on_failure: continue` the next layer starts; by then the engine has written run_log
+and freed the module's lock.
+"""
+
+# No `from __future__ import annotations` here: Dagster looks at the annotations of an op's function, and takes no text.
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from pipekit_dagster.outcome import describe_failure, failure_metadata, materialization, success_metadata
+from pipekit_dagster.steplog import StepLog, open_step_log
+from pipekit_engine.errors import ConnectError, PipekitError, RunCancelled, SourceError, StagingError
+
+if TYPE_CHECKING:
+    from pipekit_dagster.resource import PipekitResource
+    from pipekit_engine.engine import RunEvent, RunResult
+    from pipekit_engine.models import Module
+
+#: Seconds between two milestones of one op in Dagster's event log; every line stands in the op's stdout.
+MILESTONE_INTERVAL_S = 5.0
+#: Errors after which the destination is untouched and another try may go better.
+RETRIABLE = (ConnectError, SourceError, StagingError)
+_RETRY_DELAY_S = 5.0
+
+
+def build_op(
+    module: "Module", *, name: str, asset_key: dg.AssetKey, tags: dict[str, str], pool: str | None
+) -> dg.OpDefinition:
+    """The op of a module. It takes and gives only order: `after` and `done` carry no values."""
+
+    def run(context: dg.OpExecutionContext) -> Iterator[Any]:
+        yield from _run_module(context, module, asset_key)
+
+    return dg.op(
+        name=name,
+        description=_description(module),
+        ins={"after": dg.In(dg.Nothing, description="Modules of earlier layers.")},
+        out={"done": dg.Out(dg.Nothing, description="The module's run has ended.")},
+        required_resource_keys={"pipekit"},
+        tags=tags,
+        pool=pool,
+    )(run)
+
+
+def build_broken_op(name: str, what: str, problem: str) -> dg.OpDefinition:
+    """An op that stands for a definition that cannot be read: it fails at once and says why."""
+
+    def fail(context: dg.OpExecutionContext) -> Iterator[Any]:
+        yield dg.Output(None, "done")
+        raise dg.Failure(f"The definition of {what} is broken: {problem}", allow_retries=False)
+
+    return dg.op(
+        name=name,
+        description=f"**The definition of {what} is broken.** {problem}",
+        ins={"after": dg.In(dg.Nothing)},
+        out={"done": dg.Out(dg.Nothing)},
+        tags={"pipekit/broken": "true"},
+    )(fail)
+
+
+def _description(module: "Module") -> str:
+    return (
+        f"`{module.source}` → `{module.dest}`.`{module.dest_table}`, {module.strategy}"
+        f"{' by ' + ', '.join(module.merge_key) if module.merge_key else ''}\n\n```sql\n{module.query}\n```"
+    )
+
+
+def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey) -> Iterator[Any]:
+    pipekit: PipekitResource = context.resources.pipekit
+    error: PipekitError | None = None
+    result: RunResult | None = None
+    with open_step_log(context) as log:
+        watcher = _Watcher(context, log)
+        try:
+            result = _watch(lambda on_event: pipekit.run(module.name, on_event=on_event), pipekit.cancel, watcher)
+        except RunCancelled as cancelled:
+            log.error(str(cancelled))
+            if pipekit.cancel.is_set():
+                raise dg.DagsterExecutionInterruptedError(str(cancelled)) from cancelled
+            error = cancelled  # by `pipekit cancel`: this op ends, the Dagster run goes on
+        except PipekitError as caught:
+            error = caught
+            log.error(describe_failure(caught))
+        if result is not None and result.plan is not None and result.record.status == "dry_run":
+            log.line(result.plan.render())
+
+    if isinstance(error, RETRIABLE) and context.retry_number < module.retry:
+        delay = _RETRY_DELAY_S * 2**context.retry_number
+        context.log.warning(f"{error}\nTrying again in {delay:.0f} s.")
+        raise dg.RetryRequested(max_retries=module.retry, seconds_to_wait=delay) from error
+    if result is not None and result.record.status == "success":
+        context.log_event(materialization(asset_key, module, result))
+    metadata = success_metadata(result) if result is not None else {}
+    yield dg.Output(None, "done", metadata=metadata)
+    if error is not None:
+        raise dg.Failure(describe_failure(error), metadata=failure_metadata(error), allow_retries=False) from error
+
+
+class _Watcher:
+    """Shows a run's events: every line in the op's stdout, milestones in Dagster's event log."""
+
+    def __init__(self, context: Any, log: StepLog) -> None:
+        self._context = context
+        self._log = log
+        self._last_milestone = time.monotonic()
+
+    def __call__(self, event: "RunEvent") -> None:
+        if event.kind == "log":
+            self._log.line(event.message)
+        elif event.kind == "phase":
+            # A quick run needs no milestones: its phases stand in its stdout and its timings in the metadata.
+            self._milestone(f"{event.module}: {event.phase}")
+        elif event.kind == "progress" and event.rows is not None:
+            rate = event.rows / event.elapsed_s if event.elapsed_s else 0
+            self._milestone(f"{event.module}: {event.phase}, {event.rows:,} rows so far ({rate:,.0f} rows/s)")
+
+    def _milestone(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last_milestone >= MILESTONE_INTERVAL_S:
+            self._last_milestone = now
+            self._context.log.info(text)
+
+
+def _watch(
+    work: "Callable[[Callable[[RunEvent], None]], RunResult]",
+    cancel: threading.Event,
+    on_event: "Callable[[RunEvent], None]",
+) -> "RunResult":
+    """Do `work` on a thread of its own while this thread passes its events on.
+
+    The engine never waits for Dagster's storage, and an interrupt that reaches this thread (Dagster's in-process executor raises
+    them here) cancels the work and is raised again once the work has ended.
+    """
+    events: queue.SimpleQueue[RunEvent | None] = queue.SimpleQueue()
+    outcome: list[RunResult] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            outcome.append(work(events.put))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            events.put(None)
+
+    worker = threading.Thread(target=body, name=f"{threading.current_thread().name} engine", daemon=True)
+    worker.start()
+    try:
+        while (event := events.get()) is not None:
+            on_event(event)
+    except BaseException:
+        cancel.set()
+        worker.join()
+        raise
+    worker.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]

@@ -1,0 +1,85 @@
+"""How a module run went, in Dagster's terms: metadata that the UI shows and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from pipekit_engine.engine import RunResult
+    from pipekit_engine.errors import PipekitError
+    from pipekit_engine.models import Module, RunRecord
+
+_COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated")
+
+
+def record_metadata(record: RunRecord) -> dict[str, Any]:
+    """What is known of a run whatever its end. Numbers are numbers, so that Dagster plots them over time."""
+    data: dict[str, Any] = {name: getattr(record, name) for name in _COUNTS if getattr(record, name) is not None}
+    if record.bytes is not None:
+        data["bytes"] = record.bytes
+    if record.duration_s is not None:
+        data["duration_s"] = dg.MetadataValue.float(record.duration_s)
+        moved = record.rows_staged if record.rows_staged is not None else record.rows_read
+        if moved is not None and record.duration_s > 0:
+            data["rows_per_s"] = dg.MetadataValue.float(moved / record.duration_s)
+    for phase, seconds in record.timings.items():
+        data[f"seconds/{phase}"] = dg.MetadataValue.float(float(seconds))
+    for name, watermark in record.watermarks.items():
+        data[f"watermark/{name}"] = dg.MetadataValue.text(f"{watermark.value} ({watermark.origin})")
+    data["pipekit_run"] = record.id
+    return data
+
+
+def success_metadata(result: RunResult) -> Mapping[str, Any]:
+    """Metadata of an op's output: the counts, and for a dry run the plan."""
+    data = record_metadata(result.record)
+    if result.plan is not None and result.record.status == "dry_run":
+        data["plan"] = dg.MetadataValue.md(f"```sql\n{result.plan.render()}\n```")
+    return data
+
+
+def materialization(asset_key: dg.AssetKey, module: Module, result: RunResult) -> dg.AssetMaterialization:
+    """The event that a success adds to the destination's history."""
+    record = result.record
+    data = record_metadata(record)
+    if module.strategy == "full" and record.rows_inserted is not None:
+        # Only a full load knows how many rows the whole table has.
+        data["dagster/row_count"] = record.rows_inserted
+    data["dagster/table_name"] = module.dest_table
+    if module.columns:
+        data["dagster/column_schema"] = dg.TableSchema(
+            columns=[dg.TableColumn(name=column.dest_name, type=column.dest_type or "") for column in module.columns]
+        )
+    if record.source_sql:
+        data["source_sql"] = dg.MetadataValue.md(f"```sql\n{record.source_sql}\n```")
+    moved = record.rows_inserted if record.rows_inserted is not None else record.rows_staged
+    return dg.AssetMaterialization(
+        asset_key, description=f"{moved:,} rows" if moved is not None else None, metadata=data
+    )
+
+
+def describe_failure(error: PipekitError) -> str:
+    """The error for a person, with the run of pipekit that holds the rest."""
+    record = getattr(error, "record", None)
+    return f"{error}" + (f"\nMore: pipekit runs show {record.id}" if record is not None else "")
+
+
+def failure_metadata(error: PipekitError) -> dict[str, Any]:
+    """What is known of a failure: its kind, phase, the database's codes, whether the destination was changed."""
+    data: dict[str, Any] = {
+        "error": type(error).__name__,
+        "merge_committed": bool(getattr(error, "merge_committed", False)),
+    }
+    for name in ("phase", "sqlstate", "vendor_code", "statement"):
+        value = getattr(error, name, None)
+        if value not in (None, ""):
+            data[name] = dg.MetadataValue.md(f"```sql\n{value}\n```") if name == "statement" else value
+    record = getattr(error, "record", None)
+    if record is not None:
+        data.update(record_metadata(record))
+        if record.phase and "phase" not in data:
+            data["phase"] = record.phase
+    return data

@@ -1,0 +1,30 @@
+"""`max_parallel` of connections as Dagster pools, so that the limit holds across all runs of an instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipekit_dagster.translator import DagsterPipekitTranslator
+    from pipekit_engine.models import Definitions
+
+
+def sync_pools(instance: dg.DagsterInstance, definitions: Definitions, translator: DagsterPipekitTranslator) -> None:
+    """Make the instance's pool limits those of the connections; pools of pipekit that no connection needs any more go."""
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    wanted = {
+        translator.pool_name(connection.name): connection.max_parallel
+        for connection in definitions.connections.values()
+        if connection.max_parallel is not None
+    }
+    present = {pool.name: pool.limit for pool in storage.get_pool_limits()}
+    for name, limit in wanted.items():
+        if present.get(name) != limit:
+            storage.set_concurrency_slots(name, limit)
+    for name in present.keys() - wanted.keys():
+        if name.startswith(translator.pool_name("")):
+            storage.delete_concurrency_limit(name)

@@ -1,0 +1,39 @@
+"""Is a group at work or waiting to be, in Dagster or outside of it? Schedules and sensors ask before they add a run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from pipekit_engine.store import Store
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def group_in_progress(instance: dg.DagsterInstance, store: Store, group: str, job_name: str) -> str | None:
+    """Why the group must not start now; None when it may. A lock whose owner is dead does not count."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), limit=1)
+    if runs:
+        return f"group {group} is still at it: Dagster run {runs[0].run_id[:8]} is {runs[0].status.value}"
+    lease = store.leases.find("group", group)
+    if lease is not None and not lease.abandoned():
+        return f"group {group} is being run by {lease.describe()}"
+    return None
+
+
+def is_test_evaluation(context: Any) -> bool:
+    """Whether a person evaluates a schedule or sensor with the UI's Test button, which must leave no trace.
+
+    The daemon gives an evaluation a log named after its tick's number; for a test Dagster makes one up from the time.
+    """
+    key = context.log_key
+    return bool(key) and re.fullmatch(r"\d{8}_\d{6}", key[-1]) is not None

@@ -1,0 +1,187 @@
+"""`PipekitResource`: the engine, open for the length of one Dagster run, with what all ops of the run share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from pipekit_dagster.cancellation import cancel_event
+from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
+from pipekit_engine.config import Config, load_config
+from pipekit_engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipekit_engine.engine import Engine, RunEvent, RunResult
+    from pipekit_engine.models import Module
+
+
+class PipekitResource(dg.ConfigurableResource[Any]):
+    """Runs modules inside Dagster ops. One is made for a Dagster run and shared by all its ops.
+
+    For the length of the run it holds the engine, warm jrunner sessions, and in the job of a group the group's lock, which it
+    ends with the status that follows from its members. In the Launchpad:
+
+        resources:
+          pipekit:
+            config:
+              dry_run: true                       # resolve and print everything, move nothing
+              watermarks: {since: "2024-01-01"}   # for this run only; `module.name` for one module
+
+    In a job of one's own, where `flights` is the name of a module:
+
+        import dagster as dg
+        from pipekit_dagster import PipekitResource
+
+        @dg.op
+        def load_flights(context, pipekit: PipekitResource):
+            result = pipekit.run("flights")
+            context.log.info(f"{result.record.rows_inserted} rows")
+    """
+
+    dry_run: bool = Field(default=False, description="Resolve, plan and print all SQL; move nothing.")
+    watermarks: dict[str, str] = Field(
+        default_factory=dict,
+        description="Watermark values for this run, by name, or by module.name for one module only.",
+    )
+    config_file: str = Field(
+        default="", description="pipekit's configuration; looked for as the command does if empty."
+    )
+
+    #: Configuration of a subclass made by `bound_to`; goes before `config_file`.
+    bound_config: ClassVar[Config | None] = None
+
+    _engine: Any = PrivateAttr(default=None)
+    _sessions: Any = PrivateAttr(default=None)
+    _group_run_id: int | None = PrivateAttr(default=None)
+    _run_id: str | None = PrivateAttr(default=None)
+    _triggered_by: str = PrivateAttr(default="manual")
+    _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
+    _slots: dict[str, threading.BoundedSemaphore] = PrivateAttr(default_factory=dict)
+    _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def bound_to(cls, config: Config) -> type[PipekitResource]:
+        """A subclass that uses this configuration, whatever files lie around."""
+        return type(
+            cls.__name__, (cls,), {"bound_config": config, "__module__": cls.__module__, "__doc__": cls.__doc__}
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this run. Raises RuntimeError outside of a run."""
+        if self._engine is None:
+            raise RuntimeError("PipekitResource is only open while a Dagster run uses it.")
+        engine: Engine = self._engine
+        return engine
+
+    @property
+    def cancel(self) -> threading.Event:
+        """Set when this Dagster run is being terminated."""
+        return self._cancel
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PipekitResource]:
+        """Open the engine; in a group's job, take the group's lock and begin its group_run. Dagster calls this."""
+        from pipekit_engine.engine import Engine
+
+        run = context.run
+        tags: Mapping[str, str] = run.tags if run else {}
+        self._run_id = run.run_id if run else None
+        self._triggered_by = tags.get(TRIGGERED_BY_TAG, "manual")
+        self._cancel = cancel_event(run.run_id) if run else threading.Event()
+        group = tags.get(GROUP_TAG)
+        with ExitStack() as stack:
+            self._engine = engine = stack.enter_context(Engine(self._configuration()))
+            definitions, _ = engine.store.definitions.load_checked()
+            self._modules = dict(definitions.modules)
+            self._check_watermarks(definitions.groups[group].members if group in definitions.groups else self._modules)
+            self._slots = {
+                name: threading.BoundedSemaphore(connection.max_parallel)
+                for name, connection in definitions.connections.items()
+                if connection.max_parallel is not None
+            }
+            parallel = definitions.groups[group].max_parallel if group in definitions.groups else 4
+            self._sessions = stack.enter_context(engine.session_pool(max_sessions=parallel))
+            if group is None:
+                yield self
+                return
+            active = stack.enter_context(
+                engine.group_run(
+                    group, triggered_by=self._triggered_by, dagster_run_id=self._run_id, dry_run=self.dry_run
+                )
+            )
+            self._group_run_id = active.id
+            yield self
+            active.finish("cancelled" if self._cancel.is_set() else None)
+
+    def _configuration(self) -> Config:
+        return self.bound_config or load_config(self.config_file or None)
+
+    def _check_watermarks(self, members: Any) -> None:
+        """Refuse a value that no module of the run declares: a misspelt override would silently change nothing."""
+        known = {
+            f"{name}.{mark.name}"
+            for name in members
+            if name in self._modules
+            for mark in self._modules[name].watermarks
+        }
+        known |= {name.rpartition(".")[2] for name in known}
+        unknown = sorted(set(self.watermarks) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"No module of this run declares the watermark {', '.join(unknown)}."
+                f" Known: {', '.join(sorted(known)) or 'none'}."
+            )
+
+    def overrides(self, module: Module) -> dict[str, str]:
+        """The watermark values set by hand that concern this module."""
+        declared = [mark.name for mark in module.watermarks]
+        values = {name: self.watermarks[name] for name in declared if name in self.watermarks}
+        specific = {
+            name: self.watermarks[f"{module.name}.{name}"]
+            for name in declared
+            if f"{module.name}.{name}" in self.watermarks
+        }
+        return {**values, **specific}
+
+    def run(self, module: str, *, on_event: Callable[[RunEvent], None] | None = None) -> RunResult:
+        """Run one module, as this Dagster run's settings say.
+
+        Returns the engine's RunResult; raises what `Engine.run` raises. Waits for a free place on connections with
+        `max_parallel` first. Ends with RunCancelled when the Dagster run is terminated.
+        """
+        found = self._modules.get(module)
+        limited = sorted({found.source, found.dest} & set(self._slots)) if found else []
+        with ExitStack() as stack:
+            for name in limited:  # sorted, so that two ops never wait for each other
+                stack.enter_context(self._slot(name))
+            result: RunResult = self.engine.run(
+                module,
+                dry_run=self.dry_run,
+                watermarks=self.overrides(found) if found else {},
+                triggered_by=self._triggered_by,
+                group_run_id=self._group_run_id,
+                dagster_run_id=self._run_id,
+                on_event=on_event,
+                cancel=self._cancel,
+                sessions=self._sessions,
+            )
+            return result
+
+    @contextmanager
+    def _slot(self, connection: str) -> Iterator[None]:
+        slot = self._slots[connection]
+        while not slot.acquire(timeout=0.1):
+            if self._cancel.is_set():
+                from pipekit_engine.errors import RunCancelled
+
+                raise RunCancelled(f"Cancelled while it waited for a free place on connection {connection}.")
+        try:
+            yield
+        finally:
+            slot.release()

@@ -1,0 +1,135 @@
+"""`DagsterPipekitTranslator`: how pipekit's records look in Dagster. The one place to override."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from pipekit_dagster.lineage import source_tables, split_name
+from pipekit_dagster.naming import dagster_name
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import Connection, Definitions, Group, Module, Schedule, Trigger
+
+#: JDBC sub-protocols whose name differs from the icon that Dagster's UI knows.
+_KINDS = {"as400": "db2", "jtds": "sqlserver", "jdbc": ""}
+
+
+def connection_kind(connection: Connection | None) -> str:
+    """The kind of database behind a connection, such as `postgresql`: the sub-protocol of its JDBC URL."""
+    if connection is None:
+        return ""
+    protocol = connection.jdbc_url.split(":")[1].lower()
+    return _KINDS.get(protocol, dagster_name(protocol))
+
+
+class DagsterPipekitTranslator:
+    """Names, tags, pools and assets of modules, groups, schedules and triggers.
+
+    Override what should differ, and pass an instance to `build_pipekit_definitions`:
+
+        from pipekit_dagster import DagsterPipekitTranslator, build_pipekit_definitions
+
+        class Mine(DagsterPipekitTranslator):
+            def op_tags(self, module, definitions):
+                return {**super().op_tags(module, definitions), "team": "warehouse"}
+
+        defs = build_pipekit_definitions(translator=Mine())
+
+    Names that meet another's are given a short hash afterwards. All methods are pure: they are called each time that the code
+    location loads.
+    """
+
+    def op_name(self, module: str) -> str:
+        """Name of a module's op."""
+        return dagster_name(module)
+
+    def job_name(self, group: str) -> str:
+        """Name of a group's job."""
+        return dagster_name(group)
+
+    def schedule_name(self, schedule: str) -> str:
+        """Name of a schedule. Dagster keeps its state by this name."""
+        return dagster_name(schedule)
+
+    def sensor_name(self, trigger: str) -> str:
+        """Name of a trigger's sensor. Dagster keeps its state by this name."""
+        return dagster_name(trigger)
+
+    def op_tags(self, module: Module, definitions: Definitions) -> Mapping[str, str]:
+        """Tags of a module's op: source, destination, strategy and the module's own."""
+        destination = connection_kind(definitions.connections.get(module.dest))
+        tags = {
+            "pipekit/module": module.name,
+            "pipekit/source": module.source,
+            "pipekit/destination": f"{module.dest}/{module.dest_table}",
+            "pipekit/strategy": module.strategy,
+        }
+        if destination:
+            tags[f"dagster/kind/{destination}"] = ""
+        # Dagster refuses some characters in the keys of tags: a module's own tags must not keep the location from loading.
+        return {**tags, **{key: value for key, value in module.tags.items() if _is_tag_key(key)}}
+
+    def job_tags(self, group: Group, definitions: Definitions) -> Mapping[str, str]:
+        """Further tags of a group's job, and so of its runs."""
+        return {}
+
+    def pool(self, module: Module, definitions: Definitions) -> str | None:
+        """The Dagster pool of a module's op: the connection with the tighter `max_parallel`; None without limits."""
+        limits = {
+            name: definitions.connections[name].max_parallel
+            for name in (module.source, module.dest)
+            if name in definitions.connections
+        }
+        limited = {name: limit for name, limit in limits.items() if limit is not None}
+        return self.pool_name(min(limited, key=lambda name: limited[name])) if limited else None
+
+    def pool_name(self, connection: str) -> str:
+        """Name of the pool of a connection."""
+        return f"pipekit_{dagster_name(connection)}"
+
+    def dest_key(self, module: Module, definitions: Definitions) -> dg.AssetKey:
+        """Asset key of a module's destination table: connection, schema, table."""
+        return dg.AssetKey([module.dest, *split_name(module.dest_table)])
+
+    def source_keys(self, module: Module, definitions: Definitions) -> list[dg.AssetKey]:
+        """Asset keys of the tables that a module's query reads."""
+        tables = source_tables(module.query)
+        keys = [dg.AssetKey([module.source, *table]) for table in tables] or [dg.AssetKey([module.source])]
+        dest = self.dest_key(module, definitions)
+        return [key for key in keys if key != dest]
+
+    def asset_group(self, module: Module, definitions: Definitions) -> str:
+        """Asset group of a module's destination: its connection."""
+        return dagster_name(module.dest)
+
+    def asset_metadata(self, module: Module, definitions: Definitions) -> Mapping[str, Any]:
+        """Metadata of a module's destination asset."""
+        return {
+            "dagster/table_name": module.dest_table,
+            "strategy": module.strategy,
+            "merge_key": ", ".join(module.merge_key) or "-",
+            "query": dg.MetadataValue.md(f"```sql\n{module.query}\n```"),
+        }
+
+    def schedule_description(self, schedule: Schedule) -> str:
+        """What the UI says below a schedule's name."""
+        grace = f"; skipped when more than {schedule.misfire_grace} s late" if schedule.misfire_grace else ""
+        return f"Runs group {schedule.group} at {schedule.cron} ({schedule.timezone}){grace}."
+
+    def trigger_description(self, trigger: Trigger) -> str:
+        """What the UI says below a trigger's name."""
+        if trigger.kind == "group":
+            return f"Runs group {trigger.group} after group {trigger.after} has succeeded."
+        return (
+            f"Runs group {trigger.group} when the answer on {trigger.connection} changes:\n\n```sql\n{trigger.sql}\n```"
+        )
+
+
+def _is_tag_key(key: str) -> bool:
+    """Whether Dagster takes this as the key of a tag of an op."""
+    import re
+
+    return bool(re.fullmatch(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}", key))
