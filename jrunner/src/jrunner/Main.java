@@ -3,8 +3,6 @@ package jrunner;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.TimeZone;
 import jrunner.session.Session;
@@ -29,7 +27,7 @@ public final class Main {
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
         Locale.setDefault(Locale.US);
         // stdout is for the protocol or for data. A driver that prints must not break it.
-        System.setErr(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
+        System.setErr(RedactingStream.over(new FileOutputStream(FileDescriptor.err)));
         System.setOut(System.err);
         // Derby writes derby.log into the working directory, HSQLDB reconfigures java.util.logging, unless told not to.
         setDefault("derby.stream.error.file", "/dev/null");
