@@ -1,0 +1,120 @@
+"""The class-data archive (AppCDS): jrunner's classes in the form in which the JVM maps them, so that it starts faster.
+
+It is made by running a short session that touches what every session touches, and belongs to one jar and one build of
+Java. It is never needed: a JVM that cannot use it starts without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from pipekit_engine.errors import RuntimeMissing
+from pipekit_engine.jrunner import jvm
+from pipekit_engine.jrunner.locate import Java, find_jar, find_java, java_home
+
+#: Archives of this kind exist from here on.
+OLDEST_JAVA = 13
+
+TIMEOUT_S = 60
+
+#: Drivers that need no server, to have the data path's classes in the archive where one of them is installed.
+TRAINING_JARS = (Path("/usr/share/java/sqlite-jdbc.jar"),)
+
+
+def folders(jar: Path) -> list[Path]:
+    """Where the archive may stand: beside the jar, or in the user's cache where that folder is not writable."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return [jar.parent, Path(cache) / "pipekit"]
+
+
+def file_name(jar: Path, java: Java) -> str:
+    """A name that changes with the jar and with the Java."""
+    stat = jar.stat()
+    key = f"{jar}|{stat.st_size}|{stat.st_mtime_ns}|{java_home(java)}|{java.version}"
+    return f"jrunner-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsa"
+
+
+def make(jar: Path | None = None, java: Java | None = None) -> Path | None:
+    """Makes the archive, unless it is there, and returns its path; None where this machine's Java cannot make one."""
+    try:
+        jar = jar or find_jar()
+        java = java or find_java()
+    except RuntimeMissing:
+        return None
+    if java.feature < OLDEST_JAVA:
+        return None
+    present = jvm.archive_path(jar, java)
+    if present is not None:
+        return present
+    for folder in folders(jar):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".archive-") as temporary:
+                return _make_in(folder, Path(temporary) / "jrunner.jsa", jar, java)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+    return None
+
+
+def _make_in(folder: Path, temporary: Path, jar: Path, java: Java) -> Path | None:
+    name = file_name(jar, java)
+    command = [
+        java.path,
+        *jvm.flags(),
+        f"-XX:ArchiveClassesAtExit={temporary}",
+        "-cp",
+        str(jar),
+        "jrunner.Main",
+        "session",
+    ]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=jvm.environment(),
+        start_new_session=True,
+    ) as process:
+        try:
+            if process.stdin is not None:
+                # Left open: the end of the input would cancel what is under way. "quit" ends the process.
+                process.stdin.write(_training())
+                process.stdin.flush()
+            process.wait(TIMEOUT_S)
+        finally:
+            process.kill()
+    if not temporary.is_file():
+        return None
+    for old in folder.glob("jrunner-*.jsa"):
+        # Running JVMs keep their mapping of a file that is gone.
+        old.unlink(missing_ok=True)
+    return temporary.replace(folder / name)
+
+
+def _training() -> bytes:
+    """Requests that touch the common classes; ``quit`` waits for them. Errors among them are as good as answers."""
+    requests: list[dict[str, object]] = []
+    jars = [str(path) for path in TRAINING_JARS if path.is_file()][:1]
+    for name in ("a", "b"):
+        requests.append(
+            {"op": "open", "connection": name, "kind": "sqlite", "jars": jars, "url": "jdbc:sqlite::memory:"}
+        )
+        create = "CREATE TABLE t (i INTEGER, d DECIMAL(10,2), x TEXT, b BLOB, ts TIMESTAMP)"
+        insert = "INSERT INTO t VALUES (1, 1.5, 'x', x'00', '2020-01-02 03:04:05'), (NULL, NULL, NULL, NULL, NULL)"
+        requests.append({"op": "execute", "connection": name, "statements": [{"sql": create}, {"sql": insert}]})
+    requests += [
+        {"op": "query", "connection": "a", "sql": "SELECT * FROM t"},
+        {"op": "query", "connection": "a", "sql": "SELECT nothing"},
+        {"op": "describe", "connection": "a", "sql": "SELECT * FROM t"},
+        {"op": "metadata", "connection": "a", "what": "columns", "table": "t"},
+        {"op": "migrate", "source": "a", "sql": "SELECT * FROM t", "dest": "b", "table": "t"},
+        {"op": "close"},
+        {"op": "quit"},
+    ]
+    lines = [json.dumps({"id": number, **request}) for number, request in enumerate(requests, 1)]
+    return ("\n".join(lines) + "\n").encode()

@@ -1,0 +1,83 @@
+"""The one place that knows how the JVM is started: its flags, its environment, its class-data archive."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipekit_engine.jrunner.locate import Java
+
+DEFAULT_HEAP = "256m"
+
+#: What the child may inherit. Everything else stays here: secrets in the environment of a long-lived process can be read by
+#: its user's every other process.
+INHERITED = (
+    "HOME",
+    "JAVA_HOME",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "ORACLE_HOME",
+    "PATH",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "TNS_ADMIN",
+    "TZ",
+    "USER",
+)
+
+
+def flags(heap: str = DEFAULT_HEAP) -> list[str]:
+    """The JVM's own flags, common to sessions and to the ``jrunner`` command."""
+    return [
+        f"-Xmx{heap}",
+        # One collector thread: it starts fastest and, on streams of short-lived blocks, costs least.
+        "-XX:+UseSerialGC",
+        # No file in /tmp/hsperfdata_* for each short process.
+        "-XX:-UsePerfData",
+        # Half alive after an OutOfMemoryError is worse than dead: the client sees the end and says so.
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Xshare:auto",
+        # The JVM's warnings go to stdout unless told otherwise, and stdout is for the protocol and for data.
+        "-Xlog:disable",
+        "-Xlog:all=error:stderr",
+        "-Dfile.encoding=UTF-8",
+        "-Djava.awt.headless=true",
+    ]
+
+
+def archive_path(jar: Path, java: Java) -> Path | None:
+    """The class-data archive for this jar and Java, where one has been made (see :mod:`.archive`)."""
+    from pipekit_engine.jrunner import archive
+
+    for folder in archive.folders(jar):
+        path = folder / archive.file_name(jar, java)
+        if path.is_file():
+            return path
+    return None
+
+
+def command(java: Java, jar: Path, *arguments: str, heap: str = DEFAULT_HEAP) -> list[str]:
+    """The argument list that runs jrunner. No argument may be a secret: argument lists can be read by everyone."""
+    line = [java.path, *flags(heap)]
+    archive = archive_path(jar, java)
+    if archive is not None:
+        line.append(f"-XX:SharedArchiveFile={archive}")
+    return [*line, "-cp", str(jar), "jrunner.Main", *arguments]
+
+
+def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A small environment for the child: paths and the like, no secrets."""
+    given = os.environ if environ is None else environ
+    child = {name: given[name] for name in INHERITED if name in given}
+    if sys.platform == "linux":
+        # File names outside ASCII (a jar, an SQLite file) reach the JVM by way of the locale.
+        child["LC_ALL"] = "C.UTF-8"
+    else:
+        child.update({name: value for name, value in given.items() if name == "LANG" or name.startswith("LC_")})
+    return child

@@ -1,0 +1,202 @@
+"""Requests and results of jrunner's session protocol, as typed records. jrunner/README.md gives their full meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+#: The protocol version that this client speaks.
+PROTOCOL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """A connection to open, or to keep if it is open already with the same parameters.
+
+    ``driver_class`` may be empty: it is found in the jar. ``init`` is SQL run after each real connect.
+    """
+
+    connection: str
+    url: str
+    jars: Sequence[str]
+    kind: str = ""
+    driver_class: str = ""
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    init: Sequence[str] = ()
+    application_name: str = "pipekit"
+    connect_timeout_s: float = 15
+    read_only: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The request's fields."""
+        request: dict[str, Any] = {
+            "op": "open",
+            "connection": self.connection,
+            "kind": self.kind,
+            "jars": [str(jar) for jar in self.jars],
+            "class": self.driver_class,
+            "url": self.url,
+            "properties": dict(self.properties),
+            "init": list(self.init),
+            "application_name": self.application_name,
+            "connect_timeout_s": max(1, round(self.connect_timeout_s)),
+            "read_only": self.read_only,
+        }
+        if self.user is not None:
+            request["user"] = self.user
+        if self.password is not None:
+            request["password"] = self.password
+        return request
+
+
+@dataclass(frozen=True)
+class OpenResult:
+    """What answered. ``reused`` is true when the connection was open already and still good."""
+
+    product: str
+    product_version: str
+    driver: str
+    driver_version: str
+    reused: bool
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows as text; None is NULL. ``truncated`` says that there were more rows than asked for."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    truncated: bool
+
+    @property
+    def first(self) -> str | None:
+        """The first cell of the first row; None when there is no row or the cell is NULL."""
+        return self.rows[0][0] if self.rows and self.rows[0] else None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement to execute; ``expect_rows`` makes any other row count an error."""
+
+    sql: str
+    expect_rows: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The item of a request's ``statements``."""
+        return {"sql": self.sql} if self.expect_rows is None else {"sql": self.sql, "expect_rows": self.expect_rows}
+
+
+@dataclass(frozen=True)
+class ExecuteResult:
+    """Row counts, one a statement; -1 where the driver gives none."""
+
+    counts: tuple[int, ...]
+    elapsed_ms: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a query or table. ``family`` is jrunner's sorting of all types, ``type_name`` the database's own name."""
+
+    name: str
+    family: str
+    type_name: str
+    jdbc_type: int
+    precision: int
+    scale: int
+    nullable: bool
+    remarks: str | None = None
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Column:
+        """From an item of a describe result."""
+        return cls(
+            name=item["name"],
+            family=item["family"],
+            type_name=item.get("type_name") or "",
+            jdbc_type=item.get("jdbc_type") or 0,
+            precision=item.get("precision") or 0,
+            scale=item.get("scale") or 0,
+            nullable=item.get("nullable") is not False,
+            remarks=item.get("remarks"),
+        )
+
+
+@dataclass(frozen=True)
+class ColumnPair:
+    """Which source column goes into which destination column; names without quotes."""
+
+    source: str
+    dest: str
+
+
+@dataclass(frozen=True)
+class MigrateRequest:
+    """A query's rows into a table, in one transaction of the destination.
+
+    ``table`` is SQL text (quoted as the destination wants it), ``columns`` are plain names; empty: every source column under
+    its own name. ``path`` forces how rows are written; ``split_by`` names a column of the query by whose ranges ``parallel``
+    connections read side by side.
+    """
+
+    source: str
+    sql: str
+    dest: str
+    table: str
+    columns: Sequence[ColumnPair] = ()
+    path: str = "auto"
+    fetch_rows: int | None = None
+    batch_rows: int | None = None
+    split_by: str | None = None
+    parallel: int | None = None
+    trim: bool = False
+    clear: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The request's fields."""
+        request: dict[str, Any] = {
+            "op": "migrate",
+            "source": self.source,
+            "sql": self.sql,
+            "dest": self.dest,
+            "table": self.table,
+            "columns": [{"source": pair.source, "dest": pair.dest} for pair in self.columns],
+            "path": self.path,
+            "trim": self.trim,
+            "clear": self.clear,
+        }
+        optional = {
+            "fetch_rows": self.fetch_rows,
+            "batch_rows": self.batch_rows,
+            "split_by": self.split_by,
+            "parallel": self.parallel,
+        }
+        request.update({name: value for name, value in optional.items() if value is not None})
+        return request
+
+
+@dataclass(frozen=True)
+class MigrateResult:
+    """Counts as the reading and the writing side saw them, and the path that was taken with the reason for it."""
+
+    rows_read: int
+    rows_written: int
+    bytes: int
+    path: str
+    path_reason: str
+    elapsed_ms: int
+    read_ms: int
+    write_ms: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a request is; sent about once a second."""
+
+    phase: str
+    rows: int
+    bytes: int
+    elapsed_ms: int
