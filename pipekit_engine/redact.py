@@ -45,6 +45,11 @@ def url_holds_secret(url: str) -> bool:
     return "@" in url if redacted is None else redacted != url
 
 
+def is_secret_name(name: str) -> bool:
+    """True for a parameter or option whose value should be a secret, such as `password` or `trustStorePassword`."""
+    return re.fullmatch(_SENSITIVE, name, re.IGNORECASE) is not None
+
+
 def _redact(url: str) -> str | None:
     if not _URL_IN_TEXT.match(url):
         return None

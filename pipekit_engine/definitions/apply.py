@@ -1,0 +1,55 @@
+"""Makes the store match files: all of them are checked first, and all changes are made in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipekit_engine.definitions.forms import KINDS, Kind
+from pipekit_engine.definitions.load import load_definitions
+from pipekit_engine.definitions.nodes import Problem
+from pipekit_engine.definitions.plan import ApplyPlan, make_plan
+from pipekit_engine.store import Change, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did, or with `dry_run` would do."""
+
+    plan: ApplyPlan
+    warnings: tuple[Problem, ...]
+    dry_run: bool
+
+
+def plan_apply(store: Store, path: Path, *, prune: bool = False) -> Applied:
+    """Read and check the files under `path` and compare them with the store. Changes nothing.
+
+    Raises DefinitionsError with every problem, ConfigurationError when there are no files.
+    """
+    stored, broken_records = store.definitions.load_checked()
+    broken: dict[Kind, Collection[str]] = {
+        kind: [record.name for record in broken_records if record.kind == kind] for kind in KINDS
+    }
+    names: dict[Kind, Collection[str]] = {kind: {*getattr(stored, kind), *broken[kind]} for kind in KINDS}
+    loaded = load_definitions(path, names, prune=prune)
+    plan = make_plan(loaded.definitions, stored, prune=prune, broken=broken)
+    return Applied(plan, tuple(loaded.warnings), dry_run=True)
+
+
+def save_plan(store: Store, plan: ApplyPlan) -> None:
+    """Make all the plan's changes, or none. Locks, last_fired_at, cursors and runs are not touched."""
+    if plan.changes:
+        store.definitions.save([Change(c.action, c.kind, c.name, c.record) for c in plan.changes])
+
+
+def apply_definitions(store: Store, path: Path, *, prune: bool = False, dry_run: bool = False) -> Applied:
+    """Make the store match the files under `path`.
+
+    With `prune`, what the files lack is deleted (drivers excepted). With `dry_run`, nothing changes. Raises as
+    `plan_apply`; on any error nothing has changed.
+    """
+    planned = plan_apply(store, path, prune=prune)
+    if not dry_run:
+        save_plan(store, planned.plan)
+    return Applied(planned.plan, planned.warnings, dry_run)

@@ -1,0 +1,102 @@
+"""Checks across records: references that do not resolve, placeholders that nothing fills, watermarks that nothing uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+
+from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind
+from pipekit_engine.definitions.nodes import Loc, Problem
+from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
+
+#: `{identifier}` as a watermark would be written. `{{x}}` and `${x}` are other tools' syntax, and no placeholder.
+_TOKEN = re.compile(r"(?<![{$])\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
+
+
+def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
+    """What a record refers to: the field, the kind and the name of the other record."""
+    if isinstance(record, Connection):
+        yield ("driver",), "drivers", record.driver
+    elif isinstance(record, Module):
+        yield ("source",), "connections", record.source
+        yield ("dest",), "connections", record.dest
+        for i, watermark in enumerate(record.watermarks):
+            yield ("watermarks", i, "connection"), "connections", watermark.connection
+        for i, hook in enumerate(record.hooks):
+            if hook.connection is not None:
+                yield ("hooks", i, "connection"), "connections", hook.connection
+    elif isinstance(record, Group):
+        for i, layer in enumerate(record.layers):
+            for j, member in enumerate(layer):
+                yield ("layers", i, j), "modules", member
+    elif isinstance(record, (Schedule, Trigger)):
+        yield ("group",), "groups", record.group
+        if isinstance(record, Trigger):
+            if record.connection is not None:
+                yield ("connection",), "connections", record.connection
+            if record.after is not None:
+                yield ("after",), "groups", record.after
+
+
+def unknown_placeholders(module: Module) -> list[tuple[str, int]]:
+    """Tokens like `{since}` in the query that no watermark declares, with their position. JSON braces are none."""
+    declared = {watermark.name for watermark in module.watermarks}
+    return [(m[1], m.start()) for m in _TOKEN.finditer(module.query) if m[1] not in declared]
+
+
+def unused_watermarks(module: Module) -> list[str]:
+    """Watermarks whose `{name}` the query does not hold."""
+    return [watermark.name for watermark in module.watermarks if f"{{{watermark.name}}}" not in module.query]
+
+
+def check(
+    drafts: Mapping[tuple[Kind, str], Draft], existing: Mapping[Kind, Collection[str]], *, prune: bool
+) -> list[Problem]:
+    """Problems between records, as they would stand after an apply to a store that has the names in `existing`.
+
+    A name that the files define badly is not reported again where it is used.
+    """
+    known: dict[Kind, set[str]] = {kind: {name for k, name in drafts if k == kind} for kind in KINDS}
+    for kind in KINDS:
+        # Drivers belong to the machine and are never pruned.
+        if not prune or kind == "drivers":
+            known[kind] |= set(existing.get(kind, ()))
+    problems: list[Problem] = []
+    for draft in drafts.values():
+        if draft.record is None:
+            continue
+        for loc, kind, name in references(draft.record):
+            if name not in known[kind]:
+                place = draft.place(loc)
+                what = f"there is no {SINGULAR[kind]} {name!r}"
+                near = get_close_matches(name, known[kind], n=1)
+                if near:
+                    what += f"; did you mean {near[0]!r}?"
+                elif prune and name in existing.get(kind, ()):
+                    what += " in the files, and --prune would delete the stored one"
+                elif kind == "drivers":
+                    what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
+                problems.append(Problem(draft.file, place.line, place.where, what))
+        if isinstance(draft.record, Module):
+            problems += _placeholder_warnings(draft, draft.record)
+    return problems
+
+
+def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
+    place = draft.place(("query",))
+    declared = [watermark.name for watermark in module.watermarks]
+    told: set[str] = set()
+    for token, position in unknown_placeholders(module):
+        if token in told:
+            continue
+        told.add(token)
+        what = f"{{{token}}} stays as it is: no watermark of that name is declared"
+        near = get_close_matches(token, declared, n=1)
+        what += f"; did you mean {{{near[0]}}}?" if near else ""
+        yield Problem(draft.file, place.line_of(module.query, position), place.where, what, warning=True)
+    for i, watermark in enumerate(module.watermarks):
+        if f"{{{watermark.name}}}" not in module.query:
+            spot = draft.place(("watermarks", i))
+            what = f"the query never uses {{{watermark.name}}}"
+            yield Problem(draft.file, spot.line, spot.where, what, warning=True)

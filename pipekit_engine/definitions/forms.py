@@ -1,0 +1,251 @@
+"""The shape of each kind of record in YAML, and how it becomes a record.
+
+YAML differs from the records in three places only: a record's name is its key, a module's watermarks are a mapping by
+name, and a group's `members` may hold inner lists (its layers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from pipekit_engine.definitions.nodes import Loc, Place, Source, line_of
+from pipekit_engine.models import Column, Connection, Driver, Group, Hook, Module, Record, Schedule, Trigger, Watermark
+from pipekit_engine.redact import is_secret_name, url_holds_secret
+from pipekit_engine.secrets import reference_key
+
+Kind = Literal["drivers", "connections", "modules", "groups", "schedules", "triggers"]
+#: In the order in which one kind may refer to another.
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+MODELS: dict[Kind, type[Record]] = {
+    "drivers": Driver,
+    "connections": Connection,
+    "modules": Module,
+    "groups": Group,
+    "schedules": Schedule,
+    "triggers": Trigger,
+}
+SINGULAR: dict[Kind, str] = {kind: kind[:-1] for kind in KINDS}
+
+#: What people write from habit, and what it is called here.
+_OTHER_WORDS = {
+    "destination": "dest",
+    "target": "dest",
+    "table": "dest_table",
+    "destination_table": "dest_table",
+    "sql": "query",
+    "source_query": "query",
+    "mode": "strategy",
+    "merge_strategy": "strategy",
+    "key": "merge_key",
+    "keys": "merge_key",
+    "primary_key": "merge_key",
+    "unique_key": "merge_key",
+    "columns_json": "columns",
+    "url": "jdbc_url",
+    "user": "username",
+    "type": "driver",
+    "pass": "password",
+    "modules": "members",
+    "layers": "members",
+    "on_error": "on_failure",
+    "expression": "cron",
+    "tz": "timezone",
+    "interval": "every",
+    "default_value": "default",
+    "when": "run_on",
+    "order": "run_order",
+    "class_name": "class",
+}
+
+
+@dataclass(slots=True)
+class Draft:
+    """A record as read: its fields for the model, and where each of them stands."""
+
+    kind: Kind
+    name: str
+    file: str
+    line: int
+    fields: dict[str, Any] = field(default_factory=dict)
+    places: dict[Loc, Place] = field(default_factory=dict)
+    record: Record | None = None
+    #: Paths of keys that a misspelt key was probably meant to be: not reported as missing too.
+    meant: set[str] = field(default_factory=set)
+
+    def place(self, loc: Loc) -> Place:
+        """The place of a field, or of the nearest thing around it."""
+        for length in range(len(loc), -1, -1):
+            if loc[:length] in self.places:
+                return self.places[loc[:length]]
+        return Place(f"{self.kind}.{self.name}", self.line)
+
+
+def keys_of(model: type[Record]) -> list[str]:
+    """The keys that a record may have in YAML."""
+    names = [info.alias or name for name, info in model.model_fields.items()]
+    return ["members" if name == "layers" else name for name in names if name != "name"]
+
+
+def read_record(source: Source, kind: Kind, name: str, key: yaml.Node, node: yaml.Node) -> Draft:
+    """Read one record. Problems go to `source`; the draft's `record` stays None when there were any."""
+    draft = Draft(kind, name, source.file, line_of(key))
+    where = f"{kind}.{name}"
+    before = len(source.problems)
+    if not isinstance(node, yaml.MappingNode):
+        source.problem(draft.line, where, f"must hold `key: value` pairs ({', '.join(keys_of(MODELS[kind])[:4])}, …)")
+        return draft
+    draft.places[()] = Place(where, draft.line)
+    for word, key_node, value in source.pairs(node, where):
+        inner = f"{where}.{word}"
+        if not _known(source, draft, MODELS[kind], line_of(key_node), inner):
+            continue
+        if word == "watermarks":
+            draft.fields[word] = _watermarks(source, draft, value, inner)
+        elif word == "members":
+            draft.fields["layers"] = _layers(source.plain(value, ("layers",), inner, draft.places))
+        else:
+            draft.fields[word] = source.plain(value, (word,), inner, draft.places)
+            _check_parts(source, draft, word)
+    _refuse_passwords(source, draft)
+    try:
+        record = MODELS[kind].model_validate({**draft.fields, "name": name})
+    except ValidationError as error:
+        told = {(problem.line, problem.where) for problem in source.problems[before:]}
+        for item in error.errors(include_url=False):
+            place = draft.place(item["loc"])
+            where_exactly = place.where
+            if item["type"] == "missing":
+                where_exactly = f"{place.where}.{'members' if item['loc'][-1] == 'layers' else item['loc'][-1]}"
+                if item["loc"][-1] == "dest_name" and "source_name" not in item["input"]:
+                    continue  # it would be the same
+            if (place.line, where_exactly) not in told and where_exactly not in draft.meant:
+                source.problem(place.line, where_exactly, _message(item, MODELS[kind]))
+    else:
+        if len(source.problems) == before:
+            draft.record = record
+    return draft
+
+
+def _known(source: Source, draft: Draft, model: type[Record], line: int, where: str) -> bool:
+    parent, _, word = where.rpartition(".")
+    known = keys_of(model)
+    if word in known:
+        return True
+    if word == "name":
+        fix = "leave it out: the name is the key above"
+    else:
+        other = _OTHER_WORDS.get(word.lower())
+        if model is Watermark and word == "sql":
+            other = "resolver_sql"
+        near = [other] if other in known else get_close_matches(word, known, n=1)
+        draft.meant.update(f"{parent}.{key}" for key in near)
+        fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    source.problem(line, where, f"unknown key; {fix}")
+    return False
+
+
+def _watermarks(source: Source, draft: Draft, node: yaml.Node, where: str) -> Any:
+    places = draft.places
+    if not isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.ScalarNode) and source.plain(node, ("watermarks",), where, places) is None:
+            return None
+        source.problem(line_of(node), where, "must map names to {connection, resolver_sql, default}")
+        return []
+    found = []
+    places["watermarks",] = Place(where, line_of(node))
+    for i, (name, key, value) in enumerate(source.pairs(node, where)):
+        inner = f"{where}.{name}"
+        fields = source.plain(value, ("watermarks", i), inner, places)
+        places["watermarks", i] = places["watermarks", i, "name"] = Place(inner, line_of(key))
+        if not isinstance(fields, dict):
+            source.problem(line_of(key), inner, "must hold connection, resolver_sql and default")
+            continue
+        for word in list(fields):
+            line = places["watermarks", i, word].line
+            if not _known(source, draft, Watermark, line, f"{inner}.{word}"):
+                del fields[word]
+        found.append({**fields, "name": name})
+    return found
+
+
+def _layers(members: Any) -> Any:
+    """Members with inner lists -> layers: a member by itself is a layer of one."""
+    if not isinstance(members, list):
+        return members
+    return [member if isinstance(member, list) else [member] for member in members]
+
+
+def _check_parts(source: Source, draft: Draft, word: str) -> None:
+    """Columns and hooks: short forms, and unknown keys inside."""
+    parts: dict[str, type[Record]] = {"columns": Column, "hooks": Hook}
+    model = parts.get(word)
+    items = draft.fields[word]
+    if model is None or not isinstance(items, list):
+        return
+    for i, item in enumerate(items):
+        if model is Hook and isinstance(item, str):
+            items[i] = {"sql": item}
+        elif isinstance(item, dict):
+            for key in list(item):
+                place = draft.places[word, i, key]
+                if not _known(source, draft, model, place.line, place.where):
+                    del item[key]
+
+
+def _refuse_passwords(source: Source, draft: Draft) -> None:
+    """A password in a URL or among the options is refused, without repeating it."""
+    if draft.kind != "connections":
+        return
+    url = draft.fields.get("jdbc_url")
+    if isinstance(url, str) and url.startswith("jdbc:") and url_holds_secret(url):
+        place = draft.place(("jdbc_url",))
+        what = "holds a password; use `username:` and `password: $VAR`, and set it with `pipekit secrets set VAR`"
+        source.problem(place.line, place.where, what)
+    options = draft.fields.get("options")
+    for key, value in options.items() if isinstance(options, dict) else ():
+        if is_secret_name(key) and isinstance(value, str) and reference_key(value) is None:
+            place = draft.place(("options", key))
+            source.problem(place.line, place.where, "holds a secret; use `password: $VAR`, or give a $VAR reference")
+
+
+def _message(item: Any, model: type[Record]) -> str:
+    """What pydantic found, in plain words; the value is repeated only where the allowed ones are few."""
+    kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
+    if kind == "missing":
+        info = next((i for n, i in model.model_fields.items() if item["loc"][-1] in (n, i.alias)), None)
+        return "is missing" + (f" ({info.description})" if info and info.description and len(item["loc"]) == 1 else "")
+    if given is None:
+        return "is empty; give a value or leave the key out"
+    if kind == "literal_error" and isinstance(given, str):
+        allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        near = get_close_matches(given, allowed, n=1)
+        return f"{given!r} is not one of {', '.join(allowed)}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if kind in ("string_type", "literal_error"):
+        return f"must be text, not {_shape(given)}; quote it if it is meant as text"
+    if kind in ("tuple_type", "list_type"):
+        return f"must be a list, such as [a, b], not {_shape(given)}"
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return f"must hold `key: value` pairs, not {_shape(given)}"
+    if kind in ("int_parsing", "int_type", "int_from_float"):
+        return "must be a whole number"
+    if kind in ("float_parsing", "float_type"):
+        return "must be a number"
+    if kind in ("bool_parsing", "bool_type"):
+        return "must be true or false"
+    if kind == "greater_than_equal":
+        return f"must be at least {context['ge']}"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']}"
+    if kind == "too_short":
+        return "must not be empty"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _shape(value: Any) -> str:
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "text"
