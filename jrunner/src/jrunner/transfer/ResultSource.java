@@ -1,0 +1,130 @@
+package jrunner.transfer;
+
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import jrunner.Cancel;
+import jrunner.Failure;
+import jrunner.db.Database;
+import jrunner.types.BadValue;
+import jrunner.types.CellReader;
+import jrunner.types.Cells;
+import jrunner.types.ColumnInfo;
+
+/** Reads a query through a JDBC cursor: the rows are never in memory together, whichever the driver. */
+final class ResultSource implements RowSource {
+    private static final int FETCH_ROWS = 1000;
+
+    private final Database db;
+    private final String sql;
+    private final Statement statement;
+    private final Cancel.Registration registration;
+    private final ResultSet result;
+    private final List<ColumnInfo> columns;
+    private final boolean inTransaction;
+    private int[] indexes;
+    private CellReader[] readers;
+
+    ResultSource(Database db, String sql, int fetchRows, Cancel cancel) throws Failure {
+        this.db = db;
+        this.sql = sql;
+        // pgjdbc uses a cursor only inside a transaction.
+        this.inTransaction = db.kind().equals("postgresql");
+        Statement opened = null;
+        Cancel.Registration registered = null;
+        try {
+            Connection connection = db.connection();
+            if (inTransaction) {
+                connection.setAutoCommit(false);
+            }
+            opened = connection.createStatement(ResultSet.TYPE_FORWARD_ONLY, ResultSet.CONCUR_READ_ONLY);
+            setFetch(db, opened, fetchRows > 0 ? fetchRows : FETCH_ROWS);
+            registered = cancel.register(opened);
+            result = opened.executeQuery(sql);
+            columns = ColumnInfo.of(db, result.getMetaData());
+        } catch (SQLException | Failure e) {
+            statement = opened;
+            registration = registered;
+            end();
+            cancel.throwIfCancelled();
+            throw Failure.from("read", e, sql);
+        }
+        statement = opened;
+        registration = registered;
+    }
+
+    private static void setFetch(Database db, Statement statement, int rows) throws SQLException {
+        // MySQL's own driver streams only at this magic number, and reads everything into memory at any other.
+        boolean connectorJ = statement.getClass().getName().startsWith("com.mysql");
+        statement.setFetchSize(connectorJ ? Integer.MIN_VALUE : rows);
+    }
+
+    @Override
+    public List<ColumnInfo> columns() {
+        return columns;
+    }
+
+    @Override
+    public void select(int[] selected) {
+        indexes = selected;
+        readers = new CellReader[selected.length];
+        for (int i = 0; i < selected.length; i++) {
+            readers[i] = CellReader.of(db, columns.get(selected[i]));
+        }
+    }
+
+    @Override
+    public boolean fill(Block block, long firstRow) throws Failure {
+        int column = 0;
+        try {
+            while (!block.isFull()) {
+                if (!result.next()) {
+                    return false;
+                }
+                int row = block.rows;
+                Cells[] cells = block.columns;
+                for (column = 0; column < readers.length; column++) {
+                    readers[column].read(result, indexes[column] + 1, cells[column], row);
+                }
+                block.rows = row + 1;
+            }
+            return true;
+        } catch (SQLException e) {
+            throw Failure.sql("read", e, sql);
+        } catch (BadValue e) {
+            throw Failure.value("read", columns.get(indexes[column]).name(), firstRow + block.rows, e.getMessage());
+        }
+    }
+
+    @Override
+    public void abort() {
+        try {
+            statement.cancel();
+        } catch (SQLException | RuntimeException | AbstractMethodError e) {
+            // The reader looks at the pump's state between blocks.
+        }
+    }
+
+    @Override
+    public void close() {
+        end();
+    }
+
+    private void end() {
+        if (registration != null) {
+            registration.close();
+        }
+        try {
+            if (statement != null) {
+                statement.close();
+            }
+        } catch (SQLException | RuntimeException e) {
+            // Nothing depends on it.
+        }
+        if (inTransaction) {
+            Transactions.rollback(db);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+package jrunner.transfer;
+
+import java.sql.SQLException;
+import jrunner.db.Database;
+
+/** Ends transactions where nothing more can be done about an error. */
+final class Transactions {
+    private Transactions() {
+    }
+
+    /** Rolls back and returns to autocommit. A connection that cannot is broken: its next use says so. */
+    static void rollback(Database db) {
+        try {
+            if (!db.connection().getAutoCommit()) {
+                db.connection().rollback();
+            }
+        } catch (SQLException | RuntimeException e) {
+            // The database rolls back a connection that is gone.
+        }
+        try {
+            db.connection().setAutoCommit(true);
+        } catch (SQLException | RuntimeException e) {
+            // As above.
+        }
+    }
+}

@@ -1,0 +1,219 @@
+package jrunner.transfer;
+
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import jrunner.Cancel;
+import jrunner.Failure;
+import jrunner.Progress;
+import jrunner.db.Database;
+import jrunner.types.ColumnInfo;
+import jrunner.types.Convert;
+
+/**
+ * Loads a query's rows from one database into a table of another, in one transaction of the destination.
+ *
+ * <p>Whatever goes wrong, the destination is rolled back: its table is then as it was. Both connections are in autocommit
+ * mode again when {@link #run} returns.
+ */
+public final class Transfer {
+    private final TransferRequest request;
+    private final Database source;
+    private final Database dest;
+    private final Progress progress;
+    private final Cancel cancel;
+    private final TransferResult result = new TransferResult();
+
+    private Transfer(TransferRequest request, Database source, Database dest, Progress progress, Cancel cancel) {
+        this.request = request;
+        this.source = source;
+        this.dest = dest;
+        this.progress = progress;
+        this.cancel = cancel;
+    }
+
+    /**
+     * @throws Failure of code {@code columns} when columns find no partner, {@code value} for a value that the destination
+     *     cannot hold, {@code sql} for what a database refuses; of phase {@code commit} when it is not known whether the
+     *     destination committed
+     */
+    public static TransferResult run(TransferRequest request, Database source, Database dest, Progress progress, Cancel cancel)
+            throws Failure {
+        return new Transfer(request, source, dest, progress, cancel).run();
+    }
+
+    private TransferResult run() throws Failure {
+        long began = System.nanoTime();
+        if (!TransferRequest.PATHS.contains(request.path)) {
+            throw Failure.of("protocol", Failure.PROTOCOL, "no path '" + request.path + "'; there are " + String.join(", ", TransferRequest.PATHS));
+        }
+        boolean done = false;
+        try {
+            List<ColumnInfo> destColumns = ColumnInfo.describe(dest, request.table, true, cancel);
+            dest.connection().setAutoCommit(false);
+            if (request.clear) {
+                clear();
+            }
+            if (!tryRaw(destColumns)) {
+                pump(destColumns);
+            }
+            cancel.throwIfCancelled();
+            commit();
+            done = true;
+        } catch (SQLException e) {
+            throw Failure.sql("write", e, null);
+        } finally {
+            if (!done) {
+                Transactions.rollback(dest);
+            }
+        }
+        result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
+        return result;
+    }
+
+    private void clear() throws Failure {
+        String sql = "DELETE FROM " + request.table;
+        try (Statement statement = dest.connection().createStatement(); Cancel.Registration running = cancel.register(statement)) {
+            statement.executeUpdate(sql);
+        } catch (SQLException e) {
+            cancel.throwIfCancelled();
+            throw Failure.sql("write", e, sql);
+        }
+    }
+
+    private void commit() throws Failure {
+        try {
+            dest.connection().commit();
+        } catch (SQLException e) {
+            throw Failure.sql("commit", e, "COMMIT");
+        }
+        try {
+            dest.connection().setAutoCommit(true);
+        } catch (SQLException e) {
+            // The rows are committed; a connection in this state is found out at its next use.
+        }
+    }
+
+    /** Streams COPY from server to server if both are PostgreSQL and the types allow it. */
+    private boolean tryRaw(List<ColumnInfo> destColumns) throws Failure {
+        boolean forced = request.path.equals(TransferRequest.COPY_RAW);
+        if (!forced && !request.path.equals(TransferRequest.AUTO)) {
+            return false;
+        }
+        PgDriver from = PgDriver.of(source);
+        PgDriver to = PgDriver.of(dest);
+        if (from == null || to == null) {
+            refuse(forced, "copy-raw needs PostgreSQL on both sides");
+            return false;
+        }
+        if (request.splitBy != null || request.trim != TransferRequest.Trim.NONE) {
+            refuse(forced, "copy-raw can neither split nor trim");
+            return false;
+        }
+        List<ColumnInfo> sourceColumns = ColumnInfo.describe(source, request.sql, false, cancel);
+        Matching matching = Matching.of(sourceColumns, destColumns, request);
+        String obstacle = RawCopy.obstacle(sourceColumns, matching.sources, matching.targets);
+        if (obstacle != null) {
+            refuse(forced, obstacle);
+            result.pathReason = obstacle;
+            return false;
+        }
+        List<String> names = new ArrayList<>();
+        for (int index : matching.sources) {
+            names.add(source.quote(sourceColumns.get(index).name()));
+        }
+        String read = "COPY (SELECT " + String.join(", ", names) + " FROM (" + request.sql + "\n) AS q) TO STDOUT (FORMAT binary)";
+        String write = "COPY " + request.table + " (" + columnList(matching.targets) + ") FROM STDIN (FORMAT binary)";
+        RawCopy.Stream stream = new RawCopy.Stream(from, to, read, write);
+        stream.run(progress, cancel);
+        result.rowsRead = stream.rowsRead();
+        result.rowsWritten = stream.rowsWritten;
+        result.bytes = stream.bytes;
+        result.readMs = stream.readMs();
+        result.writeMs = stream.writeMs();
+        result.path = TransferRequest.COPY_RAW;
+        result.pathReason = forced ? "asked for" : "PostgreSQL on both sides, with matching column types";
+        return true;
+    }
+
+    private static void refuse(boolean forced, String why) throws Failure {
+        if (forced) {
+            throw Failure.of("describe", Failure.PROTOCOL, "path copy-raw is not possible: " + why);
+        }
+    }
+
+    private String columnList(List<ColumnInfo> columns) {
+        return columns.stream().map(c -> dest.quote(c.name())).collect(Collectors.joining(", "));
+    }
+
+    private void pump(List<ColumnInfo> destColumns) throws Failure {
+        List<RowSource> sources = new ArrayList<>();
+        RowSink sink = null;
+        try {
+            sources.add(new ResultSource(source, request.sql, request.fetchRows, cancel));
+            List<ColumnInfo> sourceColumns = sources.get(0).columns();
+            Matching matching = Matching.of(sourceColumns, destColumns, request);
+            for (RowSource each : sources) {
+                each.select(matching.sources);
+            }
+            List<Target> targets = new ArrayList<>();
+            Convert convert = new Convert();
+            for (ColumnInfo column : matching.targets) {
+                targets.add(new Target(dest.kind(), column, source.kind(), convert));
+            }
+            sink = sink(targets, columnList(matching.targets));
+            Pump pump = new Pump(sources, sink, targets.size(), progress, cancel);
+            RowSink running = sink;
+            sink = null;
+            result.rowsWritten = pump.run();
+            result.rowsRead = pump.rowsRead();
+            result.bytes = running.bytes();
+            result.readMs = pump.readMs();
+            result.writeMs = pump.writeMs();
+        } finally {
+            if (sink != null) {
+                sink.abort();
+            }
+            for (RowSource each : sources) {
+                each.close();
+            }
+        }
+    }
+
+    private RowSink sink(List<Target> targets, String columns) throws Failure {
+        String path = request.path;
+        boolean auto = path.equals(TransferRequest.AUTO);
+        PgDriver pg = auto || path.startsWith("copy-") ? PgDriver.of(dest) : null;
+        if (pg != null) {
+            String unknown = targets.stream().filter(t -> !PgBinary.knows(t.info.typeName()))
+                .map(t -> "column " + t.name() + " is of type " + t.info.typeName()).findFirst().orElse(null);
+            if (auto && unknown == null || path.equals(TransferRequest.COPY_BINARY)) {
+                if (unknown != null) {
+                    throw Failure.of("describe", Failure.PROTOCOL, "path copy-binary is not possible: " + unknown);
+                }
+                chosen(TransferRequest.COPY_BINARY, "PostgreSQL destination, every type has a known binary form");
+                return new CopySink(pg, new PgBinary(targets), targets, request.table, columns);
+            }
+            chosen(TransferRequest.COPY_TEXT, unknown);
+            return new CopySink(pg, new PgText(targets), targets, request.table, columns);
+        }
+        if (!auto && !path.equals(TransferRequest.BATCH)) {
+            throw Failure.of("describe", Failure.PROTOCOL, "path " + path + " is not possible for a destination of kind " + dest.kind());
+        }
+        chosen(TransferRequest.BATCH, "prepared inserts are the way into a database of kind " + dest.kind());
+        return new BatchSink(dest, targets, request.table, columns, request.batchRows);
+    }
+
+    private void chosen(String path, String why) {
+        result.path = path;
+        if (!request.path.equals(TransferRequest.AUTO)) {
+            result.pathReason = "asked for";
+        } else if (result.pathReason == null) {
+            result.pathReason = why;
+        } else {
+            result.pathReason = why + " (copy-raw: " + result.pathReason + ")";
+        }
+    }
+}

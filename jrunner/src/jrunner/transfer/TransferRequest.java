@@ -1,0 +1,54 @@
+package jrunner.transfer;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** What a migration is asked to do. */
+public final class TransferRequest {
+    /** Which text loses its trailing blanks. */
+    public enum Trim {
+        NONE,
+        /** Columns of fixed length, whose blanks are padding: the session's {@code trim}. */
+        FIXED,
+        /** Every text column: the {@code -t} flag. */
+        ALL
+    }
+
+    /** A source column and the destination column it goes to, as plain names. */
+    public static final class Pair {
+        final String source;
+        final String dest;
+
+        public Pair(String source, String dest) {
+            this.source = source;
+            this.dest = dest;
+        }
+    }
+
+    public static final String AUTO = "auto";
+    public static final String COPY_RAW = "copy-raw";
+    public static final String COPY_BINARY = "copy-binary";
+    public static final String COPY_TEXT = "copy-text";
+    public static final String LOAD_DATA = "load-data";
+    public static final String BULK = "bulk";
+    public static final String BATCH = "batch";
+    public static final List<String> PATHS = List.of(AUTO, COPY_RAW, COPY_BINARY, COPY_TEXT, LOAD_DATA, BULK, BATCH);
+
+    public String sql;
+    /** SQL text of the destination table's name. */
+    public String table;
+    /** Empty: every source column goes to the destination column of its name. */
+    public List<Pair> columns = new ArrayList<>();
+    public String path = AUTO;
+    /** Rows fetched at a time; 0 lets jrunner choose. */
+    public int fetchRows;
+    /** Rows sent at a time on the batch path; 0 lets jrunner choose. */
+    public int batchRows;
+    /** An integer column of the query by whose ranges the read is split; null reads in one piece. */
+    public String splitBy;
+    /** Connections that read side by side when {@link #splitBy} is set. */
+    public int parallel = 1;
+    public Trim trim = Trim.NONE;
+    /** Empties the destination first, in the same transaction. */
+    public boolean clear;
+}
