@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind
 from pipekit_engine.definitions.nodes import Loc, Problem
 from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
-
-#: `{identifier}` as a watermark would be written. `{{x}}` and `${x}` are other tools' syntax, and no placeholder.
-_TOKEN = re.compile(r"(?<![{$])\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
+from pipekit_engine.sqltext import placeholders
 
 
 def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
@@ -37,17 +34,6 @@ def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
                 yield ("connection",), "connections", record.connection
             if record.after is not None:
                 yield ("after",), "groups", record.after
-
-
-def unknown_placeholders(module: Module) -> list[tuple[str, int]]:
-    """Tokens like `{since}` in the query that no watermark declares, with their position. JSON braces are none."""
-    declared = {watermark.name for watermark in module.watermarks}
-    return [(m[1], m.start()) for m in _TOKEN.finditer(module.query) if m[1] not in declared]
-
-
-def unused_watermarks(module: Module) -> list[str]:
-    """Watermarks whose `{name}` the query does not hold."""
-    return [watermark.name for watermark in module.watermarks if f"{{{watermark.name}}}" not in module.query]
 
 
 def check(
@@ -86,17 +72,15 @@ def check(
 def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
     place = draft.place(("query",))
     declared = [watermark.name for watermark in module.watermarks]
-    told: set[str] = set()
-    for token, position in unknown_placeholders(module):
-        if token in told:
-            continue
-        told.add(token)
-        what = f"{{{token}}} stays as it is: no watermark of that name is declared"
-        near = get_close_matches(token, declared, n=1)
-        what += f"; did you mean {{{near[0]}}}?" if near else ""
-        yield Problem(draft.file, place.line_of(module.query, position), place.where, what, warning=True)
-    for i, watermark in enumerate(module.watermarks):
-        if f"{{{watermark.name}}}" not in module.query:
+    used = placeholders(module.query)
+    for token in used:
+        if token not in declared:
+            what = f"{{{token}}} stays as it is: no watermark of that name is declared"
+            near = get_close_matches(token, declared, n=1)
+            what += f"; did you mean {{{near[0]}}}?" if near else ""
+            line = place.line_of(module.query, module.query.find(f"{{{token}}}"))
+            yield Problem(draft.file, line, place.where, what, warning=True)
+    for i, name in enumerate(declared):
+        if name not in used:
             spot = draft.place(("watermarks", i))
-            what = f"the query never uses {{{watermark.name}}}"
-            yield Problem(draft.file, spot.line, spot.where, what, warning=True)
+            yield Problem(draft.file, spot.line, spot.where, f"the query never uses {{{name}}}", warning=True)

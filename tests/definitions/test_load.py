@@ -271,7 +271,7 @@ def test_a_mapping_key_that_looks_like_a_password_is_the_only_thing_shown(write:
 def test_placeholder_warnings(write: Write) -> None:
     text = module(watermarks="{since: {connection: a, resolver_sql: SELECT 1}}", query="|")
     query = [
-        "SELECT '{sinse}', '{\"a\": {\"b\": 1}}'::jsonb, '{{jinja}}', '${shell}', '{}', '{1}', '{a,b}'",
+        "SELECT '{sinse}', '{\"a\": {\"b\": 1}}'::jsonb, '{}', '{1}', '{a,b}'",
         "FROM t WHERE x = {other} AND y = {other}",
     ]
     text = text.replace("query: |\n", "query: |\n" + "".join(f"          {line}\n" for line in query))
