@@ -4,8 +4,8 @@ import java.sql.BatchUpdateException;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Collections;
 import java.util.List;
-import java.util.stream.Collectors;
 import jrunner.Failure;
 import jrunner.db.Database;
 import jrunner.types.BadValue;
@@ -38,8 +38,7 @@ final class BatchSink implements RowSink {
             binders[i] = Binder.of(targets.get(i));
             nullTypes[i] = Binder.nullType(targets.get(i));
         }
-        sql = "INSERT INTO " + table + " (" + columns + ") VALUES ("
-            + targets.stream().map(Binder::placeholder).collect(Collectors.joining(", ")) + ")";
+        sql = "INSERT INTO " + table + " (" + columns + ") VALUES (" + String.join(", ", Collections.nCopies(binders.length, "?")) + ")";
         try {
             statement = db.connection().prepareStatement(sql);
         } catch (SQLException e) {

@@ -36,12 +36,6 @@ interface Binder {
         }
     }
 
-    /** How a parameter for {@code target} stands in the insert's VALUES. */
-    static String placeholder(Target target) {
-        // H2 would take the text of a JSON value as a JSON string.
-        return target.kind.equals("h2") && target.family == jrunner.types.Family.JSON ? "? FORMAT JSON" : "?";
-    }
-
     static Binder of(Target target) {
         switch (target.kind) {
             case "sqlite":
@@ -145,6 +139,7 @@ interface Binder {
                 };
             case JSON:
                 if (target.kind.equals("h2")) {
+                    // As a string it would become a JSON string.
                     return (statement, index, cells, row) -> {
                         target.text(cells, row);
                         statement.setBytes(index, copy(target.convert));
