@@ -61,6 +61,7 @@ class Session:
 
     :param java: path of the java program; found by itself when None.
     :param heap: the JVM's ``-Xmx``.
+    :param cwd: folder that relative paths in JDBC URLs start from; the caller's own when None.
     :param on_stderr: called with each line that jrunner or a driver writes to stderr, on another thread.
     :raises RuntimeMissing: when Java or the jar is not there.
     :raises JRunnerDied: when the process does not get ready.
@@ -73,6 +74,7 @@ class Session:
         heap: str = jvm.DEFAULT_HEAP,
         jar: Path | None = None,
         on_stderr: Callable[[str], None] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.java: Java = find_java(java)
         self._on_stderr = on_stderr
@@ -91,6 +93,7 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=jvm.environment(),
+            cwd=cwd,
             start_new_session=True,
         )
         try:

@@ -1,0 +1,238 @@
+"""The base of all database kinds: names, types, and the SQL that staging and merging need.
+
+A kind reads as data first (capabilities, type table), code second (the few statements that it spells differently).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.drivers.capabilities import Capabilities
+from pipekit_engine.drivers.names import TableName, split_name
+from pipekit_engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pipekit_engine.jrunner.protocol import Column
+
+
+@dataclass(frozen=True)
+class MappedType:
+    """A column type of the destination, and what the mapping loses, if anything."""
+
+    sql: str
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class JdbcDefaults:
+    """What is known of a kind's driver: class, jar file names (patterns), how a URL looks."""
+
+    class_name: str | None
+    jars: tuple[str, ...]
+    url_template: str
+
+
+class Dialect:
+    """One kind of database. Stateless; `get_dialect(kind)` gives the instance."""
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    jdbc: ClassVar[JdbcDefaults]
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    #: Type of each family: text with {precision} and {scale}, or a function of the column.
+    types: ClassVar[Mapping[str, str | Callable[[Column], MappedType]]] = {}
+
+    # Names
+
+    def quote_identifier(self, name: str) -> str:
+        """The identifier, quoted, its closing quote doubled. Raises ConfigurationError for one that cannot be quoted."""
+        if not name or "\0" in name:
+            raise ConfigurationError(
+                f"{name!r} cannot be a name in {self.label}: it is empty or holds a NUL character."
+            )
+        opening, closing = self.capabilities.quote
+        return opening + name.replace(closing, closing * 2) + closing
+
+    def check_identifier(self, name: str) -> None:
+        """Raise ConfigurationError for a name that the database would cut or refuse."""
+        unit = self.capabilities.identifier_unit
+        length = len(name.encode()) if unit == "bytes" else len(name)
+        if length > self.capabilities.max_identifier_length:
+            raise ConfigurationError(
+                f"{name!r} is {length} {unit} long; {self.label} allows {self.capabilities.max_identifier_length}. "
+                "Give it a shorter name (a column: `columns` with a dest_name)."
+            )
+
+    def fold(self, name: str) -> str:
+        """The name that an unquoted identifier stands for."""
+        case = self.capabilities.unquoted_case
+        return name.lower() if case == "lower" else name.upper() if case == "upper" else name
+
+    def table_name(self, text: str) -> TableName:
+        """Read `schema.table` as the database would in SQL: unquoted parts are folded, quoted ones exact.
+
+        Raises ConfigurationError for a name that is malformed or too long.
+        """
+        parts = [part.text if part.quoted else self.fold(part.text) for part in split_name(text)]
+        for part in parts:
+            self.check_identifier(part)
+        padded = [None] * (3 - len(parts)) + parts
+        return TableName(name=parts[-1], schema=padded[1], catalog=padded[0])
+
+    def table_sql(self, table: TableName) -> str:
+        """The table's name, each part quoted."""
+        return ".".join(self.quote_identifier(part) for part in table.parts)
+
+    def column_name_from(self, source: Dialect, name: str) -> str:
+        """Name that a source column gets in a new table here.
+
+        A name in the source's own default case becomes one in the default case here (ORDER_ID of Oracle is order_id in
+        PostgreSQL), so that nobody has to quote it; any other spelling is kept exactly.
+        """
+        regular = name.replace("_", "a").isalnum() and not name[0].isdigit()
+        if regular and source.capabilities.unquoted_case == "upper" and name == name.upper():
+            return self.fold(name.lower())
+        if regular and self.capabilities.unquoted_case == "upper" and name == name.lower():
+            return self.fold(name)
+        return name
+
+    # Types
+
+    def map_type(self, column: Column, source: Dialect) -> MappedType:
+        """Type in this database for a described source column; the warning says what the mapping loses."""
+        if source.kind == self.kind:
+            native = self.native_type(column)
+            if native is not None:
+                return MappedType(native)
+        entry = self.types.get(column.family) or self.types["text"]
+        if isinstance(entry, str):
+            return MappedType(entry.format(precision=column.precision or 0, scale=column.scale or 0))
+        return entry(column)
+
+    def native_type(self, column: Column) -> str | None:
+        """The very type of a column of the same kind, when its description gives it in full; None to map by family."""
+        return None
+
+    def default_expression(self, text: str | None) -> str | None:
+        """A column default of this database as SQL for DEFAULT; None where it cannot be carried over."""
+        return text
+
+    # Staging
+
+    def schema_exists_sql(self, schema: str) -> str | None:
+        """A query that gives a row when the schema exists; None when schemas are not created here."""
+        return f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {literal(schema)}"
+
+    def create_schema_sql(self, schema: str) -> str:
+        """Makes a schema."""
+        return f"CREATE SCHEMA {self.quote_identifier(schema)}"
+
+    def drop_table_sql(self, table: TableName) -> str:
+        """Drops a table, if it exists where the database can say so."""
+        exists = "IF EXISTS " if self.capabilities.drop_if_exists else ""
+        return f"DROP TABLE {exists}{self.table_sql(table)}"
+
+    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
+        """Makes a table of (name, type) columns."""
+        body = ", ".join(f"{self.quote_identifier(name)} {sql_type}" for name, sql_type in columns)
+        return f"CREATE TABLE {self.table_sql(table)} ({body})"
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """Makes an empty table with some columns of an existing one, in their exact types."""
+        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        return f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM {self.table_sql(like)} WITH NO DATA"
+
+    def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
+        """Adds a column to a table."""
+        return f"ALTER TABLE {self.table_sql(table)} ADD COLUMN {self.quote_identifier(name)} {sql_type}"
+
+    def attach_sql(self, file: str, schema: str) -> tuple[list[str], list[str]]:
+        """Statements that attach a staging file under a schema name, and that take it off. For SQLite only."""
+        raise ConfigurationError(f"{self.label} has no attached files.")
+
+    # Merging
+
+    def lock_table_sql(self, dest: str) -> list[str]:
+        """Statements that keep other writers of the table away until the merge commits, and let readers read."""
+        return []
+
+    def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:
+        """Deletes the rows of `dest` whose key stands in `staging`. Names are SQL text, the key is unquoted."""
+        names = [self.quote_identifier(name) for name in key]
+        if self.capabilities.row_values and len(names) > 1:
+            listed = ", ".join(names)
+            return f"DELETE FROM {dest} WHERE ({listed}) IN (SELECT {listed} FROM {staging})"
+        if len(names) == 1:
+            return f"DELETE FROM {dest} WHERE {names[0]} IN (SELECT {names[0]} FROM {staging})"
+        matches = " AND ".join(f"s.{name} = {dest}.{name}" for name in names)
+        return f"DELETE FROM {dest} WHERE EXISTS (SELECT 1 FROM {staging} s WHERE {matches})"
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
+        """Updates rows of `dest` from those of `staged` (a table or subquery in SQL text) with the same key.
+
+        The default is standard MERGE; kinds without it spell it their own way.
+        """
+        matches = self.key_match("d", "s", key)
+        sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
+        return f"MERGE INTO {dest} d USING {staged} s ON ({matches}) WHEN MATCHED THEN UPDATE SET {sets}"
+
+    def key_match(self, left: str, right: str, key: Sequence[str]) -> str:
+        """Condition that two rows have the same key."""
+        return " AND ".join(f"{left}.{self.quote_identifier(k)} = {right}.{self.quote_identifier(k)}" for k in key)
+
+    # Errors
+
+    def is_missing_table(self, sqlstate: str | None, vendor_code: int | None, message: str) -> bool:
+        """Whether an error says that a table (or its schema) does not exist."""
+        known = self.capabilities
+        if vendor_code and vendor_code in known.missing_table_codes:
+            return True
+        if sqlstate and sqlstate in known.missing_table_states:
+            return True
+        return bool(known.missing_table_message) and known.missing_table_message in message  # type: ignore[operator]
+
+
+def literal(text: str) -> str:
+    """A standard SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+# Building blocks for type tables.
+
+
+def decimal(sql: str, *, max_precision: int, unconstrained: str) -> Callable[[Column], MappedType]:
+    """`sql` formatted with precision and scale where they fit; `unconstrained` otherwise."""
+
+    def map_decimal(column: Column) -> MappedType:
+        precision, scale = column.precision or 0, column.scale or 0
+        if 0 < precision <= max_precision and 0 <= scale <= precision:
+            return MappedType(sql.format(precision=precision, scale=scale))
+        return MappedType(unconstrained)
+
+    return map_decimal
+
+
+def fractional(sql: str, *, max_digits: int, default: int | None = None) -> Callable[[Column], MappedType]:
+    """A time or timestamp type with fractional digits, with a warning when the source has more of them."""
+
+    def map_fractional(column: Column) -> MappedType:
+        digits = column.precision if column.precision is not None else (default if default is not None else max_digits)
+        warning = None
+        if digits > max_digits:
+            warning = f"{digits} fractional digits; {max_digits} are kept, a row that needs more is refused"
+        return MappedType(sql.format(precision=min(digits, max_digits)), warning)
+
+    return map_fractional
+
+
+def sized_text(sized: str, *, max_length: int, unlimited: str) -> Callable[[Column], MappedType]:
+    """`sized` for text with a known length up to `max_length`; `unlimited` otherwise."""
+
+    def map_text(column: Column) -> MappedType:
+        length = column.precision or 0
+        return MappedType(sized.format(precision=length) if 0 < length <= max_length else unlimited)
+
+    return map_text

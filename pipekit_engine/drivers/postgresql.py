@@ -1,0 +1,115 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults, decimal, fractional, literal
+from pipekit_engine.drivers.capabilities import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.jrunner.protocol import Column
+
+#: Types whose name alone says all, in a description by the driver.
+_NATIVE = frozenset(
+    [
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "text",
+        "bytea",
+        "date",
+        "uuid",
+        "json",
+        "jsonb",
+        "xml",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "oid",
+        "tsvector",
+        "point",
+        "line",
+        "lseg",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+    ]
+)
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL 10 and newer. DDL is transactional: a new destination appears together with its rows."""
+
+    kind = "postgresql"
+    label = "PostgreSQL"
+    jdbc = JdbcDefaults(
+        "org.postgresql.Driver", ("postgresql.jar", "postgresql-[0-9]*.jar"), "jdbc:postgresql://HOST:5432/DATABASE"
+    )
+    capabilities = Capabilities(
+        unquoted_case="lower",
+        max_identifier_length=63,
+        identifier_unit="bytes",
+        transactional_ddl=True,
+        transactional_truncate=True,
+        missing_table_states=frozenset({"42P01", "3F000"}),
+        bulk_path="COPY",
+    )
+    types: ClassVar = {
+        "boolean": "boolean",
+        "int16": "smallint",
+        "int32": "integer",
+        "int64": "bigint",
+        "decimal": decimal("numeric({precision},{scale})", max_precision=1000, unconstrained="numeric"),
+        "float32": "real",
+        "float64": "double precision",
+        "text": "text",
+        "binary": "bytea",
+        "date": "date",
+        "time": fractional("time({precision})", max_digits=6),
+        "timetz": fractional("timetz({precision})", max_digits=6),
+        "timestamp": fractional("timestamp({precision})", max_digits=6),
+        "timestamptz": fractional("timestamptz({precision})", max_digits=6),
+        "uuid": "uuid",
+        "json": "json",  # jsonb would drop blanks, key order and repeated keys
+        "xml": "xml",
+        "interval": "interval",
+    }
+
+    def native_type(self, column: Column) -> str | None:
+        """A built-in type, or an array of one, by the name that the driver gives."""
+        name = column.type_name.lower()
+        element = name.removeprefix("_")
+        if element not in _NATIVE:
+            return None
+        return element + ("[]" if name != element else "")
+
+    def schema_exists_sql(self, schema: str) -> str:
+        """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
+        return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
+
+    def create_table_sql(self, table, columns, *, staging: bool = False) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """A staging table is UNLOGGED: it need not survive a crash, and skips the write-ahead log."""
+        sql = super().create_table_sql(table, columns)
+        return sql.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if staging else sql
+
+    def create_like_sql(self, table, like, columns) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """Unlogged, as `create_table_sql`."""
+        return super().create_like_sql(table, like, columns).replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
+
+    def lock_table_sql(self, dest: str) -> list[str]:
+        """Without it two merges into one table could both delete the old rows and both insert: read committed sees neither's."""
+        return [f"LOCK TABLE {dest} IN SHARE ROW EXCLUSIVE MODE"]
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
+        """UPDATE ... FROM: MERGE came with version 15 only."""
+        sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
+        return f"UPDATE {dest} d SET {sets} FROM {staged} s WHERE {self.key_match('d', 's', key)}"

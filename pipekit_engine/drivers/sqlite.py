@@ -1,0 +1,91 @@
+"""SQLite."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults, MappedType, literal
+from pipekit_engine.drivers.capabilities import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.drivers.names import TableName
+    from pipekit_engine.jrunner.protocol import Column
+
+#: Decimal digits that SQLite's 8-byte floats keep; longer decimals are stored as text.
+_FLOAT_DIGITS = 15
+
+
+def _decimal(column: Column) -> MappedType:
+    """NUMERIC affinity turns decimals into floats: right up to 15 digits. Longer ones stay text, digit by digit."""
+    precision = column.precision or 0
+    if 0 < precision <= _FLOAT_DIGITS:
+        return MappedType(f"DECIMAL({precision},{column.scale or 0})")
+    return MappedType("TEXT", "decimals of more than 15 digits are stored as text, which keeps every digit")
+
+
+class SQLite(Dialect):
+    """SQLite 3.33 and newer. Staging tables live in a file of their own beside the destination, attached for the run."""
+
+    kind = "sqlite"
+    label = "SQLite"
+    jdbc = JdbcDefaults(
+        "org.sqlite.JDBC", ("sqlite-jdbc*.jar", "xerial-sqlite-jdbc*.jar"), "jdbc:sqlite:/path/to/file.db"
+    )
+    capabilities = Capabilities(
+        max_identifier_length=1000,
+        transactional_ddl=True,
+        transactional_truncate=True,
+        schemas=False,
+        missing_table_message="no such table",
+        bulk_path="prepared inserts in one transaction",
+    )
+    types: ClassVar = {
+        "boolean": "BOOLEAN",
+        "int16": "SMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "decimal": _decimal,
+        "float32": "REAL",
+        "float64": "DOUBLE",
+        "text": "TEXT",
+        "binary": "BLOB",
+        "date": "DATE",
+        "time": "TIME",
+        "timestamp": "TIMESTAMP",
+        "timestamptz": "TIMESTAMPTZ",
+    }
+
+    def native_type(self, column: Column) -> str | None:
+        """The declared type as it was written; an expression without one is mapped by family."""
+        return column.type_name or None if column.family != "any" else None
+
+    def table_name(self, text: str) -> TableName:
+        """An unqualified table is the main file's, whatever the attached staging file holds."""
+        table = super().table_name(text)
+        return table if table.schema else replace(table, schema="main")
+
+    def schema_exists_sql(self, schema: str) -> None:
+        """Schemas are attached files; there is nothing to create."""
+        return
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """CREATE TABLE AS would keep the affinity only: the declared types are written out."""
+        return self.create_table_sql(table, [(column.name, column.type_name or "") for column in columns])
+
+    def attach_sql(self, file: str, schema: str) -> tuple[list[str], list[str]]:
+        """The file is made anew by each run, so it needs neither a journal nor syncing."""
+        name = self.quote_identifier(schema)
+        attach = [
+            f"ATTACH DATABASE {literal(file)} AS {name}",
+            f"PRAGMA {name}.journal_mode = OFF",
+            f"PRAGMA {name}.synchronous = OFF",
+        ]
+        return attach, [f"DETACH DATABASE {name}"]
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
+        """UPDATE ... FROM, as in PostgreSQL but with the target named `AS`."""
+        sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
+        return f"UPDATE {dest} AS d SET {sets} FROM {staged} AS s WHERE {self.key_match('d', 's', key)}"

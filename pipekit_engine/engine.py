@@ -1,0 +1,262 @@
+"""The engine: runs modules and groups, from Python, the `pipekit` command and Dagster alike."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipekit_engine.config import Config, load_config
+from pipekit_engine.errors import ConnectError, ModuleLocked, RunCancelled, SourceError
+from pipekit_engine.group import ActiveGroupRun, GroupResult, GroupRun, active_group_run
+from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.pool import SessionPool
+from pipekit_engine.keeper import CancelToken, RunEvent
+from pipekit_engine.links import Links
+from pipekit_engine.recovery import recover, unlock
+from pipekit_engine.redact import Redactor
+from pipekit_engine.run import ModuleRun, RunRequest, RunResult
+from pipekit_engine.secrets import Secrets
+from pipekit_engine.store import Store
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.jrunner.protocol import OpenResult
+    from pipekit_engine.models import Module, RunRecord
+    from pipekit_engine.plan import RunPlan
+    from pipekit_engine.store import Lease
+
+__all__ = ["Engine", "GroupResult", "RunEvent", "RunResult"]
+
+
+class Engine:
+    """Runs what the state store defines. A context manager; usable from several threads.
+
+        with Engine() as engine:
+            result = engine.run("flights")
+            print(result.record.status, result.record.rows_inserted)
+
+    Without a config, the configuration file is looked for (`pipekit_engine.config`). Raises ConfigurationError when the
+    configuration or the state store cannot be used.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or load_config()
+        self.store = Store.open(self.config.database_url)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the state store's connections back."""
+        self.store.close()
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return Redactor(Secrets.load(self.config.secrets_file).values())
+
+    def _links(self) -> Links:
+        # Secrets are read for each run: a changed password needs no restart.
+        return Links(self.config, self.store, Secrets.load(self.config.secrets_file))
+
+    def session_pool(self, max_sessions: int = 1) -> SessionPool:
+        """A pool of warm jrunner processes, to be shared by runs; end it with `close()` or `with`."""
+        return SessionPool(max_sessions, self._start_session)
+
+    def _start_session(self) -> Session:
+        from pipekit_engine.jrunner.client import Session
+
+        return Session(java=self.config.jrunner.java, heap=self.config.jrunner.heap, cwd=self.config.folder)
+
+    def run(
+        self,
+        module: str,
+        *,
+        dry_run: bool = False,
+        watermarks: Mapping[str, str] | None = None,
+        triggered_by: str = "manual",
+        group_run_id: int | None = None,
+        dagster_run_id: str | None = None,
+        on_event: Callable[[RunEvent], None] | None = None,
+        cancel: threading.Event | None = None,
+        sessions: SessionPool | None = None,
+    ) -> RunResult:
+        """Run one module to its end.
+
+        `watermarks` overrides values by name (a backfill). `cancel`, once set, ends the run. `on_event` is called on the
+        threads that work. Raises ModuleLocked, RunCancelled, RunError and ConfigurationError families; those of a run that
+        has begun carry its RunRecord as `.record`. The destination changed only if the merge was committed, which a
+        HookError says.
+        """
+        definition = self.store.definitions.module(module)
+        return self._run(
+            RunRequest(
+                definition,
+                dry_run=dry_run,
+                watermarks=dict(watermarks or {}),
+                triggered_by=triggered_by,
+                group_run_id=group_run_id,
+                dagster_run_id=dagster_run_id,
+                staging_schema=self.config.staging_schema,
+            ),
+            on_event,
+            cancel,
+            sessions,
+        )
+
+    def _run(
+        self,
+        request: RunRequest,
+        on_event: Callable[[RunEvent], None] | None,
+        cancel: threading.Event | None,
+        sessions: SessionPool | None,
+    ) -> RunResult:
+        if sessions is None:
+            with self.session_pool() as own:
+                return self._run(request, on_event, cancel, own)
+
+        def attempt() -> RunResult:
+            secrets = Secrets.load(self.config.secrets_file)
+            return ModuleRun(
+                request,
+                store=self.store,
+                links=Links(self.config, self.store, secrets),
+                sessions=sessions,
+                redactor=Redactor(secrets.values()),
+                cancel=cancel,
+                on_event=on_event,
+            ).execute()
+
+        try:
+            return attempt()
+        except ModuleLocked:
+            # The holder may be dead.
+            if not recover(self.store, request.module.name):
+                raise
+            return attempt()
+
+    def run_group(
+        self,
+        group: str,
+        *,
+        dry_run: bool = False,
+        watermarks: Mapping[str, str] | None = None,
+        triggered_by: str = "manual",
+        dagster_run_id: str | None = None,
+        on_event: Callable[[RunEvent], None] | None = None,
+        on_message: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> GroupResult:
+        """Run a group's members in their order.
+
+        A failed member does not raise: the record's status is `error` and its error text says which and why. `watermarks`
+        overrides are given to each member that declares the name. Raises GroupLocked, and RunCancelled with `.record`.
+        """
+        definition = self.store.definitions.group(group)
+        modules = {name: self.store.definitions.module(name) for name in definition.members}
+        token = CancelToken(cancel)
+        with self.session_pool(definition.max_parallel) as sessions:
+
+            def run_member(module: Module, cancelled: CancelToken) -> RunResult:
+                declared = {watermark.name for watermark in module.watermarks}
+                return self._run(
+                    RunRequest(
+                        module,
+                        dry_run=dry_run,
+                        watermarks={name: value for name, value in (watermarks or {}).items() if name in declared},
+                        triggered_by=triggered_by,
+                        group_run_id=active.id,
+                        dagster_run_id=dagster_run_id,
+                        staging_schema=self.config.staging_schema,
+                    ),
+                    on_event,
+                    cancelled,
+                    sessions,
+                )
+
+            def say(message: str) -> None:
+                if on_message is not None:
+                    on_message(message)
+
+            runner = GroupRun(definition, modules, self.connection_limits(), run_member, cancel=token, say=say)
+            with self.group_run(
+                group, triggered_by=triggered_by, dagster_run_id=dagster_run_id, dry_run=dry_run
+            ) as active:
+                try:
+                    runner.execute()
+                except RunCancelled as error:
+                    error.record = active.finish("cancelled")  # type: ignore[attr-defined]
+                    raise
+                finally:
+                    active.problems += runner.problems
+        record = self.store.group_runs.get(active.id)
+        runs = self.store.runs.list(group_run_id=active.id, limit=None)
+        return GroupResult(record, runs[::-1], runner.skipped)
+
+    def group_run(
+        self, group: str, *, triggered_by: str, dagster_run_id: str | None = None, dry_run: bool = False
+    ) -> AbstractContextManager[ActiveGroupRun]:
+        """Hold a group's lock and its group_run row while a block runs the members. Raises GroupLocked."""
+        lease = self.store.leases.find("group", group)
+        if lease is not None and lease.abandoned():
+            recover(self.store)
+        return active_group_run(
+            self.store, group, triggered_by=triggered_by, dagster_run_id=dagster_run_id, dry_run=dry_run
+        )
+
+    def connection_limits(self) -> dict[str, int]:
+        """`max_parallel` of the connections that have one."""
+        connections = self.store.definitions.load_checked()[0].connections
+        return {name: item.max_parallel for name, item in connections.items() if item.max_parallel is not None}
+
+    def plan(self, module: str, *, watermarks: Mapping[str, str] | None = None) -> RunPlan:
+        """What a run would do now: resolvers run live, nothing is moved. It is a dry run, and recorded as one."""
+        plan = self.run(module, dry_run=True, watermarks=watermarks).plan
+        assert plan is not None, "a dry run that ends well has a plan"
+        return plan
+
+    def cancel(self, run_id: int) -> bool:
+        """Ask the process that runs it to cancel a run; False when it has ended already. Raises NotFoundError.
+
+        A run whose process is dead is ended at once.
+        """
+        if not self.store.runs.request_cancel(run_id):
+            return False
+        recover(self.store, self.store.runs.get(run_id).module)
+        return True
+
+    def unlock(self, module: str, *, force: bool = False) -> Lease | None:
+        """Free a module's lock that a dead process left; see `pipekit_engine.recovery.unlock`."""
+        return unlock(self.store, module, force=force)
+
+    def recover(self) -> list[RunRecord]:
+        """End all runs whose process is dead, and free their locks; the runs that were ended."""
+        return recover(self.store)
+
+    def query(self, connection: str, sql: str) -> str | None:
+        """First cell of a query's first row, as text; None for NULL or no row. Raises ConnectError and SourceError."""
+        with self.session_pool() as sessions, sessions.session() as session:
+            link = self._links().open(session, connection, "read")
+            try:
+                return session.query(link.handle, sql).first
+            except JRunnerError as error:
+                raise SourceError(
+                    f"The query failed on connection {connection}: {self._redactor.clean(str(error))}"
+                ) from error
+
+    def test_connection(self, name: str) -> OpenResult:
+        """Log in for real and say what answered. Raises ConnectError and ConfigurationError families."""
+        with self.session_pool() as sessions, sessions.session() as session:
+            try:
+                return self._links().open(session, name, "read").opened
+            except ConnectError as error:
+                raise ConnectError(self._redactor.clean(str(error))) from error

@@ -1,0 +1,91 @@
+"""Open connections of a run: a definition becomes an open JDBC connection in a jrunner session.
+
+A run reads and writes on connections of their own, also when source and destination are one database: a connection does one
+thing at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pipekit_engine.drivers import find_jars, get_dialect
+from pipekit_engine.errors import ConnectError
+from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.protocol import OpenRequest
+
+if TYPE_CHECKING:
+    import threading
+
+    from pipekit_engine.config import Config
+    from pipekit_engine.drivers import Dialect
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.jrunner.protocol import OpenResult
+    from pipekit_engine.models import Connection
+    from pipekit_engine.secrets import Secrets
+    from pipekit_engine.store import Store
+
+Role = Literal["read", "write"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """An open connection: its definition, its dialect, and its name in the session."""
+
+    connection: Connection
+    dialect: Dialect
+    handle: str
+    opened: OpenResult
+
+
+class Links:
+    """Opens connections by their defined names, in any session."""
+
+    def __init__(self, config: Config, store: Store, secrets: Secrets) -> None:
+        self._config = config
+        self._store = store
+        self._secrets = secrets
+
+    def open(
+        self,
+        session: Session,
+        name: str,
+        role: Role,
+        *,
+        application_name: str = "pipekit",
+        cancel: threading.Event | None = None,
+    ) -> Link:
+        """Open the connection `name`, or keep it if the session has it open and it answers.
+
+        Raises NotFoundError, SecretError, RuntimeMissing (no jar) and ConnectError.
+        """
+        request, dialect, connection = self._request(name, role, application_name)
+        try:
+            opened = session.open(request, cancel=cancel)
+        except JRunnerError as error:
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}") from error
+        return Link(connection, dialect, request.connection, opened)
+
+    def dialect(self, name: str) -> Dialect:
+        """Dialect of a connection. Raises NotFoundError."""
+        connection = self._store.definitions.connection(name)
+        return get_dialect(self._store.definitions.driver(connection.driver).kind)
+
+    def _request(self, name: str, role: Role, application_name: str) -> tuple[OpenRequest, Dialect, Connection]:
+        connection = self._store.definitions.connection(name)
+        driver = self._store.definitions.driver(connection.driver)
+        dialect = get_dialect(driver.kind)
+        password = self._secrets.resolve(connection.password) if connection.password else None
+        request = OpenRequest(
+            connection=f"{role}:{name}",
+            url=connection.jdbc_url,
+            jars=[str(jar) for jar in find_jars(driver, self._config.jar_folders)],
+            kind=driver.kind,
+            driver_class=driver.class_name or "",
+            user=connection.username,
+            password=password,
+            properties=connection.options,
+            application_name=application_name,
+            connect_timeout_s=self._config.connect_timeout_s,
+        )
+        return request, dialect, connection

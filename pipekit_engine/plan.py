@@ -1,0 +1,247 @@
+"""The plan of a module run: every statement that will be executed, made from descriptions alone.
+
+`plan_run` is pure: the same module, values and descriptions give the same plan. A dry run prints the very object that a
+real run executes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipekit_engine.columns import PlannedColumn, plan_columns, resolve_key
+from pipekit_engine.drivers.names import TableName
+from pipekit_engine.errors import DestinationError
+from pipekit_engine.merge import Statement, merge_statements
+from pipekit_engine.sqltext import as_subquery, materialize, placeholders, split_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipekit_engine.drivers import Dialect
+    from pipekit_engine.jrunner.protocol import Column
+    from pipekit_engine.models import Module, ResolvedWatermark, RunOn
+
+
+@dataclass(frozen=True)
+class PlannedHook:
+    """A hook's statements, and the connection on which they run."""
+
+    run_on: RunOn
+    connection: str
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Staging:
+    """The staging table: its name, what makes it, and what takes it away."""
+
+    table: str
+    setup: tuple[str, ...]
+    cleanup: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Queries on the staging table, before the merge. Each gives one number, but for the sample."""
+
+    count: str
+    null_keys: str | None = None
+    distinct_keys: str | None = None
+    duplicate_sample: str | None = None
+    #: upsert: staged keys that the destination has already.
+    matched: str | None = None
+    #: full with max_shrink_percent: rows in the destination now.
+    dest_count: str | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that a run will do. `merge` runs in one transaction; `prepare` holds DDL that cannot be rolled back there."""
+
+    module: Module
+    source_sql: str
+    watermarks: Mapping[str, ResolvedWatermark]
+    columns: tuple[PlannedColumn, ...]
+    key: tuple[str, ...]
+    dest_table: str
+    creates_destination: bool
+    staging: Staging
+    checks: Checks
+    prepare: tuple[str, ...]
+    undo_prepare: tuple[str, ...]
+    merge: tuple[Statement, ...]
+    hooks: tuple[PlannedHook, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def merge_sql(self) -> str:
+        """The merge as a script, for run_log and people."""
+        return ";\n".join((*self.prepare, *(statement.sql for statement in self.merge)))
+
+    def render(self) -> str:
+        """The whole plan as a readable script."""
+        module = self.module
+        lines = [
+            f"-- pipekit plan of module {module.name}: {module.source} -> {module.dest}, strategy {module.strategy}"
+        ]
+        lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
+        lines += [f"-- warning: {warning}" for warning in self.warnings]
+        lines += _section(f"source query, on {module.source}", [self.source_sql])
+        lines += _section(f"staging, on {module.dest}", self.staging.setup)
+        if self.prepare:
+            lines += _section(f"destination, on {module.dest} (this database commits DDL at once)", self.prepare)
+        lines += _section(f"merge, on {module.dest}, in one transaction", [item.sql for item in self.merge])
+        for hook in self.hooks:
+            lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
+        lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
+        return "\n".join(lines) + "\n"
+
+
+def _section(title: str, statements: Sequence[str]) -> list[str]:
+    return ["", f"-- {title}", *(f"{statement};" for statement in statements)]
+
+
+def plan_run(
+    module: Module,
+    *,
+    source: Dialect,
+    dest: Dialect,
+    watermarks: Mapping[str, ResolvedWatermark],
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+    staging_schema: str | None,
+    staging_file: str | None = None,
+) -> RunPlan:
+    """Plan a run.
+
+    `source_columns` describe the materialized source query, `dest_columns` the destination table (None: it does not exist).
+    `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file.
+    Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
+    """
+    values = {name: mark.value for name, mark in watermarks.items()}
+    source_sql = as_subquery(materialize(module.query, values))
+    table = dest.table_name(module.dest_table)
+    layout = plan_columns(module, source, dest, source_columns, dest_columns)
+    key = resolve_key(module, layout.columns)
+    staging_table = staging_name(module.name, dest, staging_schema, table)
+    staging = _staging(dest, staging_table, table, layout.columns, dest_columns, staging_file)
+    creates = dest_columns is None
+    ddl: list[str] = []
+    if creates:
+        ddl.append(dest.create_table_sql(table, [(column.dest, column.dest_type) for column in layout.columns]))
+    ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
+    merge = merge_statements(
+        module,
+        dest,
+        dest_sql=dest.table_sql(table),
+        staging_sql=staging.table,
+        columns=[column.dest for column in layout.columns],
+        key=key,
+        dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
+        new_table=creates,
+    )
+    in_transaction = dest.capabilities.transactional_ddl
+    undo = [dest.drop_table_sql(table)] if creates and not in_transaction else []
+    return RunPlan(
+        module=module,
+        source_sql=source_sql,
+        watermarks=watermarks,
+        columns=layout.columns,
+        key=key,
+        dest_table=dest.table_sql(table),
+        creates_destination=creates,
+        staging=staging,
+        checks=_checks(module, dest, staging.table, dest.table_sql(table), key, creates=creates),
+        prepare=() if in_transaction else tuple(ddl),
+        undo_prepare=tuple(undo),
+        merge=(*(Statement(sql) for sql in ddl if in_transaction), *merge),
+        hooks=tuple(
+            PlannedHook(hook.run_on, hook.connection or module.dest, tuple(split_statements(hook.sql)))
+            for hook in module.ordered_hooks
+        ),
+        warnings=(*_placeholder_warnings(module), *layout.warnings),
+    )
+
+
+def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName) -> TableName:
+    """Where a module's rows are staged. Raises DestinationError if that were the destination itself."""
+    name = module
+    if schema is None:
+        name = f"pipekit_staging_{module}"
+    limit = dest.capabilities.max_identifier_length
+    if len(name.encode()) > limit:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name.encode()[: limit - 9].decode(errors='ignore')}_{digest}"
+    staging = TableName(name=name, schema=schema or table.schema, catalog=table.catalog if schema is None else None)
+    if staging.name.casefold() == table.name.casefold() and staging.schema == table.schema:
+        # Staging is dropped and made anew: it must never be the destination.
+        raise DestinationError(
+            f"The destination {table.parts} is also where module {module!r} stages its rows. "
+            "Choose another destination schema, or another staging_schema."
+        )
+    return staging
+
+
+def _staging(
+    dest: Dialect,
+    staging: TableName,
+    table: TableName,
+    columns: Sequence[PlannedColumn],
+    dest_columns: Sequence[Column] | None,
+    staging_file: str | None,
+) -> Staging:
+    if dest_columns is not None and not any(column.is_new for column in columns):
+        # In the destination's exact types: a value that it cannot hold is found while staging, not while merging.
+        by_name = {column.name: column for column in dest_columns}
+        create = dest.create_like_sql(staging, table, [by_name[column.dest] for column in columns])
+    else:
+        create = dest.create_table_sql(staging, [(column.dest, column.dest_type) for column in columns], staging=True)
+    drop = dest.drop_table_sql(staging)
+    setup, cleanup = [create], [drop]
+    if dest.capabilities.drop_if_exists:
+        setup.insert(0, drop)
+    if staging_file is not None:
+        attach, detach = dest.attach_sql(staging_file, staging.schema or "")
+        setup, cleanup = [*attach, *setup], [*cleanup, *detach]
+    return Staging(dest.table_sql(staging), tuple(setup), tuple(cleanup))
+
+
+def _checks(
+    module: Module, dest: Dialect, staging: str, dest_table: str, key: Sequence[str], *, creates: bool
+) -> Checks:
+    count = f"SELECT COUNT(*) FROM {staging}"
+    shrink = None
+    if module.max_shrink_percent is not None and not creates:
+        shrink = f"SELECT COUNT(*) FROM {dest_table}"
+    if not key:
+        return Checks(count, dest_count=shrink)
+    names = ", ".join(dest.quote_identifier(name) for name in key)
+    nulls = " OR ".join(f"{dest.quote_identifier(name)} IS NULL" for name in key)
+    checked = module.dedupe != "none" or module.strategy == "upsert"
+    matched = None
+    if module.strategy == "upsert" and not creates:
+        condition = dest.key_match("d", "s", key)
+        matched = (
+            f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s "
+            f"WHERE EXISTS (SELECT 1 FROM {dest_table} d WHERE {condition})"
+        )
+    return Checks(
+        count,
+        null_keys=f"SELECT COUNT(*) FROM {staging} WHERE {nulls}",
+        distinct_keys=f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) k" if checked else None,
+        duplicate_sample=f"SELECT {names} FROM {staging} GROUP BY {names} HAVING COUNT(*) > 1" if checked else None,
+        matched=matched,
+        dest_count=shrink,
+    )
+
+
+def _placeholder_warnings(module: Module) -> list[str]:
+    declared = {watermark.name for watermark in module.watermarks}
+    used = placeholders(module.query)
+    warnings = [
+        f"{{{name}}} in the query is no declared watermark and stays as it is" for name in used if name not in declared
+    ]
+    warnings += [f"watermark {name} is not used in the query" for name in sorted(declared - set(used))]
+    return warnings

@@ -1,0 +1,83 @@
+"""Finding runs whose process died, and ending them truthfully.
+
+The next run of the module, `pipekit doctor` and the Dagster sensor all call `recover`. A jrunner that outlived its engine is
+killed first, so that a freed module has nobody left who writes for the old run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipekit_engine.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import RunRecord
+    from pipekit_engine.store import Lease, Store
+
+#: What it means that a run died in a phase.
+_BEFORE_MERGE = "interrupted: {who} died in phase {phase}. The destination was not touched; run it again."
+_IN_MERGE = (
+    "interrupted, outcome unknown: {who} died while the merge was running. Either all of it happened or nothing. "
+    "Run it again: it gives the right rows in both cases."
+)
+_AFTER_MERGE = "interrupted: {who} died in phase {phase}, after the merge was committed. Hooks may not have run."
+_UNLOCKED = "unlocked by hand while {who} held the lock."
+
+
+def recover(store: Store, module: str | None = None) -> list[RunRecord]:
+    """End every run (or those of one module) whose owner is dead and free its lock; the runs that were ended."""
+    ended: list[RunRecord] = []
+    for lease in store.leases.all():
+        if (module is None or (lease.what, lease.name) == ("module", module)) and lease.abandoned():
+            ended += _end(store, lease)
+    if module is None:
+        for run in store.runs.orphans():
+            if store.runs.finish(run.id, "error", error="interrupted: the run lost its lock and nobody works on it."):
+                ended.append(store.runs.get(run.id))
+    return ended
+
+
+def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
+    """Free a module's lock; the lease that was freed, None when there was none.
+
+    A live owner keeps its lock unless `force` is given. Raises NotFoundError, and ModuleLocked naming the live owner.
+    """
+    from pipekit_engine.errors import ModuleLocked
+
+    lease = store.leases.find("module", module)
+    if lease is None:
+        known = store.definitions.load().modules
+        if module not in known:
+            raise NotFoundError("module", module, known)
+        return None
+    if lease.abandoned():
+        _end(store, lease)
+    elif force:
+        _end(store, lease, _UNLOCKED)
+    else:
+        raise ModuleLocked(
+            f"Module {module!r} is being run by {lease.describe()}, which is alive. Cancel its run with `pipekit cancel`; "
+            "--force frees the lock all the same, and the run will stop before it writes."
+        )
+    return lease
+
+
+def _end(store: Store, lease: Lease, text: str | None = None) -> list[RunRecord]:
+    if lease.child is not None and lease.child.is_here:
+        lease.child.kill()
+    who = lease.owner.label if lease.owner else "its process"
+    if lease.what == "group":
+        for group_run in store.group_runs.unfinished():
+            if group_run.group == lease.name:
+                store.group_runs.finish(group_run.id, "error", lease.token, f"interrupted: {who} died.")
+        store.leases.release("group", lease.name, lease.token)
+        return []
+    run = store.runs.running(lease.token)
+    if run is None:
+        store.leases.release("module", lease.name, lease.token)
+        return []
+    if text is None:
+        text = {"merge": _IN_MERGE, "hooks": _AFTER_MERGE}.get(run.phase or "", _BEFORE_MERGE)
+    if not store.runs.finish(run.id, "error", error=text.format(who=who, phase=run.phase)):
+        return []
+    return [store.runs.get(run.id)]
