@@ -12,13 +12,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from pipekit_dagster.outcome import describe_failure, failure_metadata, materialization, success_metadata
 from pipekit_dagster.steplog import StepLog, open_step_log
-from pipekit_engine.errors import ConnectError, PipekitError, RunCancelled, SourceError, StagingError
+from pipekit_engine.errors import PipekitError, RunCancelled
 
 if TYPE_CHECKING:
     from pipekit_dagster.resource import PipekitResource
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two milestones of one op in Dagster's event log; every line stands in the op's stdout.
 MILESTONE_INTERVAL_S = 5.0
-#: Errors after which the destination is untouched and another try may go better.
-RETRIABLE = (ConnectError, SourceError, StagingError)
-_RETRY_DELAY_S = 5.0
 
 
 def build_op(
@@ -90,13 +88,7 @@ def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey) -> Itera
         except PipekitError as caught:
             error = caught
             log.error(describe_failure(caught))
-        if result is not None and result.plan is not None and result.record.status == "dry_run":
-            log.line(result.plan.render())
 
-    if isinstance(error, RETRIABLE) and context.retry_number < module.retry:
-        delay = _RETRY_DELAY_S * 2**context.retry_number
-        context.log.warning(f"{error}\nTrying again in {delay:.0f} s.")
-        raise dg.RetryRequested(max_retries=module.retry, seconds_to_wait=delay) from error
     if result is not None and result.record.status == "success":
         context.log_event(materialization(asset_key, module, result))
     metadata = success_metadata(result) if result is not None else {}
@@ -114,14 +106,13 @@ class _Watcher:
         self._last_milestone = time.monotonic()
 
     def __call__(self, event: "RunEvent") -> None:
-        if event.kind == "log":
-            self._log.line(event.message)
-        elif event.kind == "phase":
+        if event.kind == "phase":
             # A quick run needs no milestones: its phases stand in its stdout and its timings in the metadata.
             self._milestone(f"{event.module}: {event.phase}")
-        elif event.kind == "progress" and event.rows is not None:
-            rate = event.rows / event.elapsed_s if event.elapsed_s else 0
-            self._milestone(f"{event.module}: {event.phase}, {event.rows:,} rows so far ({rate:,.0f} rows/s)")
+            return
+        self._log.line(f"{datetime.now(timezone.utc):%H:%M:%S} {event.phase:<9} {event.message}")
+        if event.kind == "progress":
+            self._milestone(f"{event.module}: {event.phase}, {event.message} so far")
 
     def _milestone(self, text: str) -> None:
         now = time.monotonic()

@@ -73,8 +73,10 @@ def failure_metadata(error: PipekitError) -> dict[str, Any]:
         "error": type(error).__name__,
         "merge_committed": bool(getattr(error, "merge_committed", False)),
     }
+    # What the database itself said: jrunner's error, from which the engine's was raised.
+    cause = error.__cause__
     for name in ("phase", "sqlstate", "vendor_code", "statement"):
-        value = getattr(error, name, None)
+        value = getattr(error, name, None) or getattr(cause, name, None)
         if value not in (None, ""):
             data[name] = dg.MetadataValue.md(f"```sql\n{value}\n```") if name == "statement" else value
     record = getattr(error, "record", None)

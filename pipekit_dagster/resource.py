@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr
 from pipekit_dagster.cancellation import cancel_event
 from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import Engine, RunEvent, RunResult
@@ -57,7 +57,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
 
     _engine: Any = PrivateAttr(default=None)
     _sessions: Any = PrivateAttr(default=None)
-    _group_run_id: int | None = PrivateAttr(default=None)
+    _active: Any = PrivateAttr(default=None)
     _run_id: str | None = PrivateAttr(default=None)
     _triggered_by: str = PrivateAttr(default="manual")
     _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
@@ -115,7 +115,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                     group, triggered_by=self._triggered_by, dagster_run_id=self._run_id, dry_run=self.dry_run
                 )
             )
-            self._group_run_id = active.id
+            self._active = active
             yield self
             active.finish("cancelled" if self._cancel.is_set() else None)
 
@@ -160,26 +160,29 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         with ExitStack() as stack:
             for name in limited:  # sorted, so that two ops never wait for each other
                 stack.enter_context(self._slot(name))
-            result: RunResult = self.engine.run(
-                module,
-                dry_run=self.dry_run,
-                watermarks=self.overrides(found) if found else {},
-                triggered_by=self._triggered_by,
-                group_run_id=self._group_run_id,
-                dagster_run_id=self._run_id,
-                on_event=on_event,
-                cancel=self._cancel,
-                sessions=self._sessions,
-            )
-            return result
+            try:
+                return self.engine.run(
+                    module,
+                    dry_run=self.dry_run,
+                    watermarks=self.overrides(found) if found else {},
+                    triggered_by=self._triggered_by,
+                    group_run_id=self._active.id if self._active else None,
+                    dagster_run_id=self._run_id,
+                    on_event=on_event,
+                    cancel=self._cancel,
+                    sessions=self._sessions,
+                )
+            except PipekitError as error:
+                if self._active and getattr(error, "record", None) is None and not isinstance(error, RunCancelled):
+                    # It has no row in run_log that would tell: locked, or a bad definition.
+                    self._active.problems.append(f"{module}: {error}")
+                raise
 
     @contextmanager
     def _slot(self, connection: str) -> Iterator[None]:
         slot = self._slots[connection]
         while not slot.acquire(timeout=0.1):
             if self._cancel.is_set():
-                from pipekit_engine.errors import RunCancelled
-
                 raise RunCancelled(f"Cancelled while it waited for a free place on connection {connection}.")
         try:
             yield

@@ -1,0 +1,225 @@
+"""Who may use `pipekit serve`: users, password hashes, session cookies. Does not import Dagster.
+
+Users stand in `pipekit-users.json` beside the configuration file (`PIPEKIT_USERS` names another). Passwords are kept as scrypt
+hashes. Roles: an `admin` may do everything; a `viewer` sees everything and changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pipekit_engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config
+
+Role = Literal["admin", "viewer"]
+
+_USERS_FILE = "pipekit-users.json"
+#: scrypt's cost: 32 MiB and some 80 ms a try, as its authors advise for interactive logins.
+_SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}
+MIN_PASSWORD_CHARS = 8
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who may log in. `hash` is `salt$digest`, both in hex."""
+
+    name: str
+    role: Role
+    hash: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the password and the role; ends sessions that were opened before."""
+        return hashlib.sha256(f"{self.role}:{self.hash}".encode()).hexdigest()[:16]
+
+
+#: Everyone, where no password is set: then the server is bound to this machine only.
+ANYONE = User("anyone", "admin", "")
+
+
+def users_file(config: Config) -> Path:
+    """Where the users stand."""
+    named = os.environ.get("PIPEKIT_USERS")
+    return Path(named) if named else config.folder / _USERS_FILE
+
+
+def set_password(config: Config, user: str, password: str, role: str | None = None) -> Path:
+    """Create a user or change their password; returns the file that was written.
+
+    `role` is admin or viewer; None keeps the role of a user who exists and makes a new one admin. Sessions opened with the old
+    password end. Raises ConfigurationError for a name, password or role that cannot be.
+    """
+    if not user or ":" in user or any(ord(char) < 32 for char in user):
+        raise ConfigurationError("A user's name must not be empty, nor hold ':' (HTTP Basic ends the name there).")
+    if len(password) < MIN_PASSWORD_CHARS:
+        raise ConfigurationError(f"A password has at least {MIN_PASSWORD_CHARS} characters.")
+    if role is not None and role not in get_args(Role):
+        raise ConfigurationError(f"{role!r} is not a role; roles are {' and '.join(get_args(Role))}.")
+    path = users_file(config)
+    data = _read(path)
+    role = role or data["users"].get(user, {}).get("role", "admin")
+    data["users"][user] = {"role": role, "scrypt": _hash(password, secrets.token_bytes(16))}
+    _write(path, data)
+    return path
+
+
+def remove_user(config: Config, user: str) -> None:
+    """Take a user away; their sessions end. Raises ConfigurationError when there is no such user."""
+    path = users_file(config)
+    data = _read(path)
+    if user not in data["users"]:
+        raise ConfigurationError(f"There is no user {user!r} in {path}.")
+    del data["users"][user]
+    _write(path, data)
+
+
+def _hash(password: str, salt: bytes) -> str:
+    return f"{salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, **_SCRYPT).hex()}"
+
+
+def _matches(password: str, stored: str) -> bool:
+    return hmac.compare_digest(_hash(password, bytes.fromhex(stored.partition("$")[0])), stored)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {"cookie_key": secrets.token_hex(32), "users": {}}
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        data: dict[str, Any] = json.loads(text)
+        for name, entry in data["users"].items():
+            bytes.fromhex(entry["scrypt"].partition("$")[0])
+            if entry["role"] not in get_args(Role):
+                raise ValueError(f"user {name} has no such role")
+        bytes.fromhex(data["cookie_key"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{path}: is not a file of users ({error}); move it away and set the passwords anew."
+        ) from None
+    return data
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """Replace the file in one step. A new file can be read by its owner, and by the folder's group when root makes it."""
+    try:
+        before = path.stat()
+        mode, owner, group = stat.S_IMODE(before.st_mode), before.st_uid, before.st_gid
+    except FileNotFoundError:
+        shared = os.geteuid() == 0 and path.parent.stat().st_gid != 0
+        mode, owner, group = 0o640 if shared else 0o600, os.geteuid(), path.parent.stat().st_gid if shared else -1
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, indent=2, sort_keys=True)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+                os.fchmod(file.fileno(), mode)
+                if os.geteuid() == 0:
+                    os.fchown(file.fileno(), owner, group)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+class Users:
+    """The users file as the web server sees it: read again whenever it changes, logins remembered in memory.
+
+    Checking a password costs 80 ms and 32 MiB, too much for each of the UI's many requests, so a pair that was right is
+    remembered under a keyed hash until the file changes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._users: dict[str, User] = {}
+        self._cookie_key = b""
+        self._memory_key = secrets.token_bytes(32)
+        self._remembered: dict[bytes, str] = {}
+
+    def all(self) -> dict[str, User]:
+        """The users by name, as the file says now."""
+        with self._guard:
+            self._refresh()
+            return dict(self._users)
+
+    def _refresh(self) -> None:
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_ino)
+        except FileNotFoundError:
+            self._stamp, self._users, self._remembered = None, {}, {}
+            return
+        if stamp != self._stamp:
+            data = _read(self._path)
+            self._users = {name: User(name, entry["role"], entry["scrypt"]) for name, entry in data["users"].items()}
+            self._cookie_key = bytes.fromhex(data["cookie_key"])
+            self._remembered.clear()
+            self._stamp = stamp
+
+    def remembered(self, name: str, password: str) -> User | None:
+        """The user, if this very pair was right before. Takes no time."""
+        with self._guard:
+            self._refresh()
+            return self._users.get(self._remembered.get(self._memory(name, password), ""))
+
+    def login(self, name: str, password: str) -> User | None:
+        """The user, if the password is right. Takes 80 ms, also for a name that does not exist."""
+        user = self.all().get(name)
+        matches = _matches(password, user.hash if user else f"{'0' * 32}${'0' * 128}")
+        if user is None or not matches:
+            return None
+        with self._guard:
+            self._remembered[self._memory(name, password)] = name
+        return user
+
+    def _memory(self, name: str, password: str) -> bytes:
+        return hmac.digest(self._memory_key, f"{name}:{password}".encode(), "sha256")
+
+    def cookie(self, user: User, lifetime_s: int) -> str:
+        """A signed session for a user who has logged in."""
+        text = json.dumps([user.name, int(time.time()) + lifetime_s, user.fingerprint])
+        body = base64.urlsafe_b64encode(text.encode()).decode()
+        return f"{body}.{self._sign(body)}"
+
+    def from_cookie(self, cookie: str) -> tuple[User, float] | None:
+        """The user of a session and the seconds that it lasts; None when it was forged, has ended, or the password changed."""
+        users = self.all()
+        body, _, signature = cookie.partition(".")
+        if not users or not hmac.compare_digest(self._sign(body), signature):
+            return None
+        try:
+            name, until, fingerprint = json.loads(base64.urlsafe_b64decode(body))
+        except (ValueError, binascii.Error):
+            return None
+        user = users.get(name)
+        left = until - time.time()
+        if user is None or left <= 0 or not hmac.compare_digest(user.fingerprint, fingerprint):
+            return None
+        return user, left
+
+    def _sign(self, body: str) -> str:
+        return hmac.new(self._cookie_key, body.encode("utf-8", "replace"), "sha256").hexdigest()

@@ -1,0 +1,19 @@
+"""`pipekit serve`: code server, daemon and web server as one process that a person starts.
+
+- `supervisor` starts the three, restarts what dies, and reloads the code location when definitions change.
+- `web` is the web server: Dagster's UI behind a login, the REST interface and `/health`.
+- `middleware` is the login, `rest` the REST interface, `health` the truth about all three.
+"""
+
+from __future__ import annotations
+
+
+def main(host: str | None = None, port: int | None = None, reload_: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM; the exit status. None takes host and port from the configuration.
+
+    `reload_` also watches pipekit's own Python files. Raises ConfigurationError when it cannot start as asked.
+    """
+    from pipekit_dagster.serve.supervisor import serve
+    from pipekit_engine.config import load_config
+
+    return serve(load_config(), host=host, port=port, reload_=reload_)

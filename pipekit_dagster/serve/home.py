@@ -1,0 +1,97 @@
+"""Where `pipekit serve` keeps Dagster's files, and the files that its parts find each other by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipekit_engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config
+
+LOCATION = "pipekit"
+#: Longest path of a Unix socket that every system takes.
+_SOCKET_PATH_MAX = 100
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of a Dagster instance (DAGSTER_HOME), and of the services that run on it."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, config: Config) -> Home:
+        """DAGSTER_HOME where it is set, else the folder `dagster` beside the state."""
+        named = os.environ.get("DAGSTER_HOME")
+        if named:
+            return cls(Path(named).absolute())
+        if config.database_url.startswith("sqlite:///"):
+            return cls(Path(config.database_url.removeprefix("sqlite:///")).parent / "dagster")
+        return cls(config.folder.absolute() / "dagster")
+
+    def prepare(self) -> None:
+        """Make the folder, with pipekit's dagster.yaml unless there is one. Raises ConfigurationError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not (self.folder / "dagster.yaml").exists():
+                (self.folder / "dagster.yaml").write_text(default_dagster_yaml(), encoding="utf-8")
+            self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.socket.unlink(missing_ok=True)
+            self.workspace.write_text(
+                f"load_from:\n  - grpc_server:\n      socket: {json.dumps(str(self.socket))}\n      location_name: {LOCATION}\n",
+                encoding="utf-8",
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"{error.filename}: cannot be written ({error.strerror}); Dagster keeps its files there."
+            ) from None
+
+    @property
+    def socket(self) -> Path:
+        """Socket of the code server. The same after each restart, since Dagster's records name it."""
+        path = self._runtime / "code.sock"
+        if len(str(path)) <= _SOCKET_PATH_MAX:
+            return path
+        short = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"pipekit-{os.geteuid()}-{short}.sock"
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace file for the daemon and the web server."""
+        return self._runtime / "workspace.yaml"
+
+    @property
+    def services(self) -> Path:
+        """Which process is which service; the supervisor writes it, `/health` reads it."""
+        return self._runtime / "services.json"
+
+    @property
+    def _runtime(self) -> Path:
+        return self.folder / "serve"
+
+    def write_services(self, services: dict[str, dict[str, Any]]) -> None:
+        """Replace the list of services in one step."""
+        fresh = self.services.with_suffix(".new")
+        fresh.write_text(json.dumps(services), encoding="utf-8")
+        fresh.replace(self.services)
+
+    def read_services(self) -> dict[str, dict[str, Any]]:
+        """The list of services; empty when there is none."""
+        try:
+            found: dict[str, dict[str, Any]] = json.loads(self.services.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+
+def default_dagster_yaml() -> str:
+    """The dagster.yaml that `pipekit serve` starts with."""
+    return resources.files("pipekit_dagster").joinpath("dagster.yaml").read_text(encoding="utf-8")

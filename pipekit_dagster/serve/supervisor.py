@@ -1,0 +1,155 @@
+"""The supervisor: starts code server, daemon and web server, and keeps them and the shown definitions up to date.
+
+Runs are not its children: `PipekitRunLauncher` gives each a session of its own. So a restart of any part, and a stop of the whole,
+leaves running runs alone; their locks have living owners, and after a start they are shown as before.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from pipekit_dagster.auth import Users, users_file
+from pipekit_dagster.serve.home import LOCATION, Home
+from pipekit_dagster.serve.reload import Reloader
+from pipekit_dagster.serve.services import Service
+from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.store import Store
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config
+
+_log = logging.getLogger("pipekit.serve")
+_TICK_S = 0.2
+#: Seconds that each service gets to end after SIGTERM.
+_STOP_TIMEOUT_S = 10.0
+
+
+def serve(config: Config, *, host: str | None = None, port: int | None = None, reload_: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM; 0 after a clean stop.
+
+    Raises ConfigurationError before anything is started: no state store, an address that needs a password, a port in use.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    host, port = host or config.host, port or config.port
+    check_address(config, host, port)
+    Store.open(config.database_url).close()
+    home = Home.of(config)
+    home.prepare()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    Supervisor(config, home, host, port, watch_code=reload_).run(stop)
+    return 0
+
+
+def check_address(config: Config, host: str, port: int) -> None:
+    """Refuse an address outside of this machine without a password, and a port that is taken. Raises ConfigurationError."""
+    users = Users(users_file(config)).all()
+    if not users and not _is_loopback(host):
+        raise ConfigurationError(
+            f"pipekit serve would be open to everyone who can reach {host}. Set a password first:"
+            " `pipekit set-password USER`; or serve this machine only: `pipekit serve --host 127.0.0.1`."
+        )
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Try `--port`."
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Supervisor:
+    """Runs the three services. `run` returns when asked to stop."""
+
+    def __init__(self, config: Config, home: Home, host: str, port: int, *, watch_code: bool = False) -> None:
+        self._home = home
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        env = {**os.environ, "DAGSTER_HOME": str(home.folder), "PYTHONUNBUFFERED": "1"}
+        if config.path is not None:
+            env["PIPEKIT_CONFIG"] = str(config.path)
+        os.environ.update(env)
+        python = sys.executable
+        self._code = Service(
+            "code server",
+            [python, "-m", "dagster", "code-server", "start", "--socket", str(home.socket)]
+            + ["--location-name", LOCATION, "--log-level", "warning", "-m", "pipekit_dagster.definitions"],
+            env,
+            before_start=lambda: home.socket.unlink(missing_ok=True),
+        )
+        self._daemon = Service(
+            "daemon",
+            [python, "-m", "dagster._daemon", "run", "-w", str(home.workspace), "--log-level", "warning"],
+            env,
+        )
+        self._web = Service(
+            "web server",
+            [python, "-m", "pipekit_dagster.serve.web", "--host", host, "--port", str(port)],
+            env,
+        )
+        self._services = [self._code, self._daemon, self._web]
+        self._reloader = Reloader(config, home.socket, restart_code_server=self._code.kill, watch_code=watch_code)
+
+    def run(self, stop: threading.Event) -> None:
+        """Start everything, tend it until `stop` is set, stop everything."""
+        thread = threading.Thread(target=self._reloader.run, args=(stop,), name="reloader", daemon=True)
+        try:
+            self._tend()
+            thread.start()
+            announced = False
+            while not stop.wait(_TICK_S):
+                self._tend()
+                if not announced and _answers(self._url):
+                    announced = True
+                    _log.info("pipekit is served at %s", self._url)
+        finally:
+            stop.set()
+            _log.info("stopping; running runs go on by themselves")
+            for service in reversed(self._services):
+                service.ask_to_stop()
+            for service in self._services:
+                service.wait_stopped(_STOP_TIMEOUT_S)
+            thread.join(5) if thread.is_alive() else None
+            self._home.services.unlink(missing_ok=True)
+            self._home.socket.unlink(missing_ok=True)
+
+    def _tend(self) -> None:
+        if any([service.tend() for service in self._services]):
+            self._home.write_services(
+                {
+                    service.name: {
+                        "process": service.process_name(),
+                        "restarts": max(service.restarts, 0),
+                        "since": time.time(),
+                    }
+                    for service in self._services
+                }
+            )
+
+
+def _answers(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=0.2):
+            return True
+    except OSError:
+        return False

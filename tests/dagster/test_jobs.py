@@ -1,0 +1,233 @@
+"""Group jobs, run for real: SQLite to SQLite through jrunner, inside a Dagster run in this process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+
+from tests.dagster.project import SLOW_QUERY, Project
+
+
+def run_job(project: Project, instance: dg.DagsterInstance, job: str, **kwargs: Any) -> dg.JobExecutionResult:
+    # The definitions are read when the module is loaded, and Dagster keeps what it read of a module in a folder.
+    import pipekit_dagster.definitions as location
+
+    importlib.reload(location)
+    folder = project.folder / f"load {time.monotonic_ns()}"
+    repository = ReconstructableRepository.for_module("pipekit_dagster.definitions", "defs", str(folder))
+    return dg.execute_job(repository.get_reconstructable_job(job), instance=instance, raise_on_error=False, **kwargs)
+
+
+def step_logs(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> dict[str, str]:
+    """Each op's own stdout."""
+    found = {}
+    for entry in instance.all_logs(result.run_id):
+        if entry.dagster_event_type is dg.DagsterEventType.LOGS_CAPTURED:
+            data: Any = entry.get_dagster_event().event_specific_data
+            key = [*instance.compute_log_manager.build_log_key_for_run(result.run_id, data.file_key)]
+            logs = instance.compute_log_manager.get_log_data(key)
+            for step in data.step_keys:
+                found[step] = (logs.stdout or b"").decode() + (logs.stderr or b"").decode()
+    return found
+
+
+def materializations(result: dg.JobExecutionResult, instance: dg.DagsterInstance) -> dict[str, dg.AssetMaterialization]:
+    found = {}
+    for entry in instance.all_logs(result.run_id):
+        made = entry.asset_materialization
+        if made is not None:
+            found[entry.step_key or ""] = made
+    return found
+
+
+def test_a_group_runs_as_a_job(project: Project) -> None:
+    project.add_module("one")
+    project.add_module("two", strategy="incremental", merge_key=["id"])
+    project.add_group("nightly", ("one",), ("two",))
+    with project.instance() as instance:
+        result = run_job(project, instance, "nightly")
+        assert result.success
+        assert project.rows("one") == project.rows("two") == [(1, "one"), (2, "two"), (3, "three")]
+        logs = step_logs(result, instance)
+        made = materializations(result, instance)["one"]
+    assert set(logs) == {"one", "two"}
+    assert "module one" in logs["one"]
+    assert "module two" not in logs["one"]
+    assert made.asset_key == dg.AssetKey(["dst", "one"])
+    assert made.metadata["rows_inserted"].value == 3
+    assert made.metadata["dagster/row_count"].value == 3
+    assert isinstance(made.metadata["duration_s"].value, float)
+    with project.store() as store:
+        group_run = store.group_runs.list(group="nightly")[0]
+        assert group_run.status == "success"
+        assert group_run.dagster_run_id == result.run_id
+        runs = store.runs.list(group_run_id=group_run.id)
+        assert {run.module: run.status for run in runs} == {"one": "success", "two": "success"}
+        assert {run.dagster_run_id for run in runs} == {result.run_id}
+        assert store.leases.all() == []
+
+
+def test_a_failed_member_is_red_and_stops_nobody(project: Project) -> None:
+    project.add_module("good")
+    project.add_module("bad", query="SELECT id, no_such_column FROM numbers")
+    project.add_module("last")
+    project.add_group("nightly", ("good", "bad"), ("last",), max_parallel=2)
+    with project.instance() as instance:
+        result = run_job(project, instance, "nightly")
+        assert not result.success
+        failed = [event for event in result.all_events if event.is_step_failure]
+        assert [event.step_key for event in failed] == ["bad"]
+        failure: Any = failed[0].step_failure_data.user_failure_data
+        assert "no_such_column" in failure.description
+        assert failure.metadata["merge_committed"].value is False
+        assert failure.metadata["phase"].value
+        assert "no_such_column" in step_logs(result, instance)["bad"]
+    assert project.rows("last") == project.rows("good")
+    with project.store() as store:
+        assert store.group_runs.list(group="nightly")[0].status == "error"
+        assert store.leases.all() == []
+
+
+def test_on_failure_stop(project: Project) -> None:
+    project.add_module("bad", query="SELECT nothing")
+    project.add_module("never")
+    project.add_group("nightly", ("bad",), ("never",), on_failure="stop")
+    with project.instance() as instance:
+        assert not run_job(project, instance, "nightly").success
+    with project.store() as store:
+        assert [run.module for run in store.runs.list()] == ["bad"]
+        assert store.group_runs.list()[0].status == "error"
+
+
+def test_dry_run_from_the_launchpad_materializes_nothing(project: Project) -> None:
+    project.add_module("one")
+    project.add_group("nightly", ("one",))
+    with project.instance() as instance:
+        config = {"resources": {"pipekit": {"config": {"dry_run": True}}}}
+        result = run_job(project, instance, "nightly", run_config=config)
+        assert result.success
+        assert materializations(result, instance) == {}
+        assert "INSERT INTO" in step_logs(result, instance)["one"]
+    assert project.sql(project.dest, "SELECT count(*) FROM sqlite_master WHERE name = 'one'") == [(0,)]
+    with project.store() as store:
+        assert store.group_runs.list()[0].status == "dry_run"
+
+
+def test_watermarks_from_the_launchpad(project: Project) -> None:
+    since = {"name": "since", "connection": "dst", "resolver_sql": "SELECT max(id) FROM one", "default": "0"}
+    project.add_module(
+        "one", query="SELECT id, name FROM numbers WHERE id > {since}", strategy="append", watermarks=[since]
+    )
+    project.add_module("other")
+    project.add_group("nightly", ("one", "other"))
+    with project.instance() as instance:
+        config = {"resources": {"pipekit": {"config": {"watermarks": {"since": "2"}}}}}
+        result = run_job(project, instance, "nightly", run_config=config)
+        assert result.success
+        assert project.rows("one") == [(3, "three")]
+        assert materializations(result, instance)["one"].metadata["watermark/since"].value == "2 (override)"
+        config = {"resources": {"pipekit": {"config": {"watermarks": {"sinse": "2"}}}}}
+        refused = run_job(project, instance, "nightly", run_config=config)
+    assert not refused.success
+    assert any("sinse" in (event.message or "") + str(event.event_specific_data) for event in refused.all_events)
+
+
+def test_one_module_by_op_selection(project: Project) -> None:
+    project.add_module("one")
+    project.add_module("two")
+    with project.instance() as instance:
+        assert run_job(project, instance, "modules", op_selection=["two"]).success
+    with project.store() as store:
+        assert [(run.module, run.group_run_id) for run in store.runs.list()] == [("two", None)]
+
+
+def test_a_group_that_is_running_is_not_run_again(project: Project) -> None:
+    project.add_module("one")
+    project.add_group("nightly", ("one",))
+    with project.store() as store, project.instance() as instance:
+        started = store.group_runs.start("nightly", triggered_by="manual")
+        assert started is not None
+        result = run_job(project, instance, "nightly")
+        assert not result.success
+        assert any("never overlaps itself" in str(event.event_specific_data) for event in result.all_events)
+        store.group_runs.finish(started[0], "success", started[1])
+        assert run_job(project, instance, "nightly").success
+
+
+def test_an_interrupt_cancels_jrunner_and_is_written_down(project: Project) -> None:
+    project.add_module("slow", query=SLOW_QUERY)
+    project.add_module("after")
+    project.add_group("nightly", ("slow",), ("after",))
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        with project.store() as store:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                runs = store.runs.list(status="running")
+                if runs and runs[0].phase == "stage":
+                    break
+                time.sleep(0.1)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with project.instance() as instance:
+        threading.Thread(target=interrupt, daemon=True).start()
+        result = run_job(project, instance, "nightly")
+        assert time.monotonic() - sent[0] < 5
+    assert not result.success
+    with project.store() as store:
+        assert {run.module: run.status for run in store.runs.list()} == {"slow": "cancelled"}
+        assert store.group_runs.list()[0].status == "cancelled"
+        assert store.leases.all() == []
+    assert list(project.folder.glob("*.staging*")) == []
+
+
+def test_a_module_cancelled_by_the_command_fails_its_op_alone(project: Project) -> None:
+    project.add_module("slow", query=SLOW_QUERY)
+    project.add_module("after")
+    project.add_group("nightly", ("slow",), ("after",))
+
+    def cancel() -> None:
+        with project.store() as store:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                runs = store.runs.list(status="running")
+                if runs and runs[0].phase == "stage":
+                    store.runs.request_cancel(runs[0].id)
+                    return
+                time.sleep(0.1)
+
+    with project.instance() as instance:
+        threading.Thread(target=cancel, daemon=True).start()
+        result = run_job(project, instance, "nightly")
+    assert not result.success
+    with project.store() as store:
+        assert {run.module: run.status for run in store.runs.list()} == {"slow": "cancelled", "after": "success"}
+
+
+@pytest.mark.parametrize("limit", [1])
+def test_a_connections_limit_holds_within_a_run(project: Project, limit: int) -> None:
+    from pipekit_engine.models import Connection
+
+    limited = Connection(name="src", driver="sqlite", jdbc_url=f"jdbc:sqlite:{project.source}", max_parallel=limit)
+    project.save(limited, action="change")
+    names = tuple(f"m{number}" for number in range(3))
+    for name in names:
+        project.add_module(name)
+    project.add_group("nightly", names, max_parallel=3)
+    with project.instance() as instance:
+        assert run_job(project, instance, "nightly").success
+    with project.store() as store:
+        spans = sorted((run.started_at, run.finished_at) for run in store.runs.list())
+        for (_, ended), (began, _) in zip(spans, spans[1:], strict=False):
+            assert ended is not None
+            assert began >= ended
