@@ -12,6 +12,7 @@ import jrunner.types.BadValue;
 import jrunner.types.CellReader;
 import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;
+import jrunner.types.Family;
 
 /** Reads a query through a JDBC cursor: the rows are never in memory together, whichever the driver. */
 final class ResultSource implements RowSource {
@@ -32,6 +33,7 @@ final class ResultSource implements RowSource {
         this.sql = sql;
         // pgjdbc uses a cursor only inside a transaction.
         this.inTransaction = db.kind().equals("postgresql");
+        boolean isMysql = db.kind().equals("mariadb") || db.kind().equals("mysql");
         Statement opened = null;
         Cancel.Registration registered = null;
         try {
@@ -42,8 +44,9 @@ final class ResultSource implements RowSource {
             opened = connection.createStatement(ResultSet.TYPE_FORWARD_ONLY, ResultSet.CONCUR_READ_ONLY);
             setFetch(db, opened, fetchRows > 0 ? fetchRows : FETCH_ROWS);
             registered = cancel.register(opened);
-            result = opened.executeQuery(sql);
-            columns = ColumnInfo.of(db, result.getMetaData());
+            List<ColumnInfo> described = isMysql ? ColumnInfo.describe(db, sql, false, cancel) : null;
+            result = opened.executeQuery(described == null ? sql : exactFloats(db, sql, described));
+            columns = described == null ? ColumnInfo.of(db, result.getMetaData()) : described;
         } catch (SQLException | Failure e) {
             statement = opened;
             registration = registered;
@@ -59,6 +62,19 @@ final class ResultSource implements RowSource {
         // MySQL's own driver streams only at this magic number, and reads everything into memory at any other.
         boolean connectorJ = statement.getClass().getName().startsWith("com.mysql");
         statement.setFetchSize(connectorJ ? Integer.MIN_VALUE : rows);
+    }
+
+    /** MySQL prints a FLOAT with six digits, which loses some; as a DOUBLE it comes whole. */
+    private static String exactFloats(Database db, String sql, List<ColumnInfo> columns) {
+        StringBuilder list = new StringBuilder();
+        boolean any = false;
+        for (ColumnInfo column : columns) {
+            String name = db.quote(column.name());
+            boolean isFloat = column.family() == Family.FLOAT32;
+            any |= isFloat;
+            list.append(list.length() == 0 ? "" : ", ").append(isFloat ? name + " + 0e0 AS " + name : name);
+        }
+        return any ? "SELECT " + list + " FROM (" + sql + "\n) AS q" : sql;
     }
 
     @Override
