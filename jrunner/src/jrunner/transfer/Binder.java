@@ -1,7 +1,6 @@
 package jrunner.transfer;
 
 import java.math.BigDecimal;
-import java.nio.charset.StandardCharsets;
 import java.sql.Date;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
@@ -54,12 +53,8 @@ interface Binder {
         Cells scratch = new Cells(1);
         return (statement, index, cells, row) -> {
             target.anyText(cells, row, scratch);
-            statement.setString(index, string(target.convert));
+            statement.setString(index, target.convert.string());
         };
-    }
-
-    private static String string(Convert convert) {
-        return new String(convert.bytes, convert.from, convert.length, StandardCharsets.UTF_8);
     }
 
     private static Binder bytes(Target target) {
@@ -135,7 +130,7 @@ interface Binder {
             case TEXT:
                 return (statement, index, cells, row) -> {
                     target.text(cells, row);
-                    statement.setString(index, string(target.convert));
+                    statement.setString(index, target.convert.string());
                 };
             case JSON:
                 if (target.kind.equals("h2")) {

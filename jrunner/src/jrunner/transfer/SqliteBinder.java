@@ -2,7 +2,6 @@ package jrunner.transfer;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
-import java.nio.charset.StandardCharsets;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.Locale;
@@ -214,7 +213,7 @@ final class SqliteBinder implements Binder {
         setText(statement, index);
     }
 
-    private void setText(PreparedStatement statement, int index) throws SQLException {
-        statement.setString(index, new String(convert.bytes, convert.from, convert.length, StandardCharsets.UTF_8));
+    private void setText(PreparedStatement statement, int index) throws SQLException, BadValue {
+        statement.setString(index, convert.string());
     }
 }

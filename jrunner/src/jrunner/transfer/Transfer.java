@@ -53,6 +53,7 @@ public final class Transfer {
         try {
             List<ColumnInfo> destColumns = ColumnInfo.describe(dest, request.table, true, cancel);
             dest.connection().setAutoCommit(false);
+            keepZeros(true);
             if (request.clear) {
                 clear();
             }
@@ -68,9 +69,24 @@ public final class Transfer {
             if (!done) {
                 Transactions.rollback(dest);
             }
+            keepZeros(false);
         }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;
+    }
+
+    /** MySQL would number a 0 in an AUTO_INCREMENT column anew. */
+    private void keepZeros(boolean on) {
+        if (!isMysql(dest)) {
+            return;
+        }
+        try (Statement statement = dest.connection().createStatement()) {
+            statement.execute(on
+                ? "SET @jrunner_sql_mode = @@SESSION.sql_mode, SESSION sql_mode = CONCAT_WS(',', @@SESSION.sql_mode, 'NO_AUTO_VALUE_ON_ZERO')"
+                : "SET SESSION sql_mode = @jrunner_sql_mode");
+        } catch (SQLException e) {
+            // The connection is broken: its next use says so.
+        }
     }
 
     private void clear() throws Failure {
@@ -112,7 +128,7 @@ public final class Transfer {
             refuse(forced, "copy-raw can neither split nor trim");
             return false;
         }
-        List<ColumnInfo> sourceColumns = ColumnInfo.describe(source, request.sql, false, cancel);
+        List<ColumnInfo> sourceColumns = sourceColumns();
         Matching matching = Matching.of(sourceColumns, destColumns, request);
         String obstacle = RawCopy.obstacle(sourceColumns, matching.sources, matching.targets);
         if (obstacle != null) {
@@ -138,6 +154,14 @@ public final class Transfer {
         return true;
     }
 
+    private List<ColumnInfo> sourceColumns() throws Failure {
+        try {
+            return ColumnInfo.describe(source, request.sql, false, cancel);
+        } catch (Failure e) {
+            throw e.phase("read");
+        }
+    }
+
     private static void refuse(boolean forced, String why) throws Failure {
         if (forced) {
             throw Failure.of("describe", Failure.PROTOCOL, "path copy-raw is not possible: " + why);
@@ -152,7 +176,7 @@ public final class Transfer {
         List<RowSource> sources = new ArrayList<>();
         RowSink sink = null;
         try {
-            sources.add(new ResultSource(source, request.sql, request.fetchRows, cancel));
+            sources.add(source(source, request.sql));
             List<ColumnInfo> sourceColumns = sources.get(0).columns();
             Matching matching = Matching.of(sourceColumns, destColumns, request);
             for (RowSource each : sources) {
@@ -180,6 +204,14 @@ public final class Transfer {
                 each.close();
             }
         }
+    }
+
+    private RowSource source(Database from, String sql) throws Failure {
+        RowSource fast = SqliteSource.open(from, sql, cancel);
+        if (fast == null) {
+            fast = PgCopySource.open(from, sql, cancel);
+        }
+        return fast != null ? fast : new ResultSource(from, sql, request.fetchRows, cancel);
     }
 
     private RowSink sink(List<Target> targets, String columns) throws Failure {

@@ -2,6 +2,8 @@ package jrunner.types;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 
 /**
@@ -493,7 +495,25 @@ public final class Convert {
     /** As {@link #utf8}, as a string. */
     public String text(Cells cells, int row) throws BadValue {
         utf8(cells, row);
-        return new String(bytes, from, length, StandardCharsets.UTF_8);
+        return string();
+    }
+
+    /**
+     * The bytes converted last as a string.
+     *
+     * @throws BadValue if they are no UTF-8, which SQLite stores without a word
+     */
+    public String string() throws BadValue {
+        String value = new String(bytes, from, length, StandardCharsets.UTF_8);
+        // Decoding puts U+FFFD for what it cannot read; only then is a closer look needed.
+        if (value.indexOf('\uFFFD') >= 0) {
+            try {
+                StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes, from, length));
+            } catch (CharacterCodingException e) {
+                throw new BadValue("the text " + BadValue.show(value) + " is not valid UTF-8");
+            }
+        }
+        return value;
     }
 
     /** Refuses text of more than {@code most} characters (code points); 0 allows any length. */
