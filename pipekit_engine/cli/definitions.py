@@ -1,0 +1,269 @@
+"""`apply`, `export`, `schema`, and what is defined: `modules`, `groups`, `schedules`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
+
+if TYPE_CHECKING:
+    from pipekit_engine.definitions.forms import Kind
+    from pipekit_engine.models import Definitions, Schedule
+    from pipekit_engine.store import Store
+
+_LINE_STYLES = {"+": "green", "~": "yellow", "-": "red"}
+
+
+def apply(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A folder of YAML files, or one file.")] = Path("definitions"),
+    dry_run: DryRunFlag = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete what the files lack (never drivers).")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the store match YAML definitions: check all files, show the plan, change all or nothing.
+
+    Running state (locks, last fired times, past runs) is never touched.
+    """
+    from pipekit_engine.cli.output import errors, print_json, results
+    from pipekit_engine.definitions.apply import plan_apply, save_plan
+
+    with settings(context).store() as store:
+        applied = plan_apply(store, path, prune=prune)
+        for warning in applied.warnings:
+            errors().print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+        if not as_json:
+            for line in applied.plan.lines():
+                style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
+                results().print(line, style=style, markup=False, soft_wrap=True)
+        if not dry_run:
+            save_plan(store, applied.plan)
+    if as_json:
+        changes = [
+            {
+                "action": change.action,
+                "kind": change.kind,
+                "name": change.name,
+                "fields": {item.field: {"old": item.old, "new": item.new} for item in change.fields},
+                "note": change.note,
+            }
+            for change in applied.plan.changes
+        ]
+        warnings = [str(warning) for warning in applied.warnings]
+        print_json({"applied": not dry_run, "changes": changes, "warnings": warnings})
+    elif dry_run:
+        note("Dry run: nothing was changed.")
+
+
+def export(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A folder, a .yaml file, or - for stdout.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace files of an earlier export.")] = False,
+) -> None:
+    """Write the store back as YAML files that apply as no change."""
+    from pipekit_engine.cli.output import print_text, results
+    from pipekit_engine.definitions.export import to_yaml, without_builtin_drivers, write_export
+    from pipekit_engine.drivers import builtin_drivers
+
+    with settings(context).store() as store:
+        definitions = without_builtin_drivers(_readable(store), builtin_drivers())
+    if str(path) == "-":
+        print_text(to_yaml(definitions))
+        return
+    files = write_export(definitions, path, force=force)
+    results().print(f"Wrote {len(files)} file{'s' if len(files) != 1 else ''} to {path}.", soft_wrap=True)
+
+
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here instead of to stdout.")] = None,
+) -> None:
+    """Print the JSON Schema of the YAML definitions, for editors that complete and check."""
+    import json
+
+    from pipekit_engine.cli.output import print_json
+    from pipekit_engine.definitions.schema import definitions_schema
+    from pipekit_engine.errors import ConfigurationError
+
+    if output is None:
+        print_json(definitions_schema())
+        return
+    try:
+        output.write_text(json.dumps(definitions_schema(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{output}: cannot be written: {error.strerror}.") from None
+
+
+NameArgument = Annotated[str | None, typer.Argument(help="Show this one as YAML instead of the list.")]
+
+
+def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
+    """List the modules with their last run, or show one."""
+    from pipekit_engine.cli.output import count, moment, print_json, print_table, run_json, status
+
+    with settings(context).store() as store:
+        if name is not None:
+            _show(store, "modules", name, as_json)
+            return
+        definitions = _readable(store)
+        last = {module: next(iter(store.runs.list(module=module, limit=1)), None) for module in definitions.modules}
+    groups: dict[str, list[str]] = {}
+    for group in definitions.groups.values():
+        for member in group.members:
+            groups.setdefault(member, []).append(group.name)
+    if as_json:
+        found = []
+        for module in definitions.modules.values():
+            run = last[module.name]
+            record = run_json(run) if run else None
+            found.append({**module.model_dump(mode="json"), "groups": groups.get(module.name, []), "last_run": record})
+        print_json(found)
+        return
+    rows = []
+    for module in definitions.modules.values():
+        run = last[module.name]
+        rows.append(
+            (
+                module.name if module.enabled else f"{module.name} (disabled)",
+                module.source,
+                f"{module.dest}: {module.dest_table}",
+                module.strategy,
+                ", ".join(groups.get(module.name, [])),
+                status(run.status) if run else "",
+                moment(run.started_at) if run else "never",
+                count(run.rows_read) if run else "",
+            )
+        )
+    headings = ("MODULE", "SOURCE", "DESTINATION", "STRATEGY", "GROUPS", "LAST RUN", "AT", "ROWS")
+    print_table(headings, rows, right=["ROWS"])
+
+
+def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
+    """List the groups with their last run, or show one."""
+    from pipekit_engine.cli.output import group_run_json, moment, print_json, print_table, seconds, status
+
+    with settings(context).store() as store:
+        if name is not None:
+            _show(store, "groups", name, as_json)
+            return
+        definitions = _readable(store)
+        last = {group: next(iter(store.group_runs.list(group=group, limit=1)), None) for group in definitions.groups}
+    if as_json:
+        found = []
+        for group in definitions.groups.values():
+            run = last[group.name]
+            found.append({**group.model_dump(mode="json"), "last_run": group_run_json(run) if run else None})
+        print_json(found)
+        return
+    rows = []
+    for group in definitions.groups.values():
+        run = last[group.name]
+        layers = " > ".join(f"({', '.join(layer)})" if len(layer) > 1 else layer[0] for layer in group.layers)
+        rows.append(
+            (
+                group.name,
+                layers,
+                group.on_failure,
+                status(run.status) if run else "",
+                moment(run.started_at) if run else "never",
+                seconds(run.duration_s) if run else "",
+            )
+        )
+    print_table(("GROUP", "MEMBERS", "ON FAILURE", "LAST RUN", "AT", "TOOK"), rows, right=["TOOK"])
+
+
+def schedules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
+    """List schedules with their next time, and triggers; or show one schedule."""
+    from pipekit_engine.cli.output import moment, print_json, print_table
+
+    with settings(context).store() as store:
+        if name is not None:
+            _show(store, "schedules", name, as_json)
+            return
+        definitions = _readable(store)
+        fired = {schedule: store.ticks.last_fired_at(schedule) for schedule in definitions.schedules}
+    next_times = {schedule.name: next_time(schedule) for schedule in definitions.schedules.values()}
+    if as_json:
+        found: list[dict[str, Any]] = [
+            {
+                **schedule.model_dump(mode="json"),
+                "last_fired_at": fired[schedule.name],
+                "next_at": next_times[schedule.name],
+            }
+            for schedule in definitions.schedules.values()
+        ]
+        triggers = [trigger.model_dump(mode="json") for trigger in definitions.triggers.values()]
+        print_json({"schedules": found, "triggers": triggers})
+        return
+    print_table(
+        ("SCHEDULE", "GROUP", "CRON", "TIME ZONE", "LAST FIRED", "NEXT"),
+        (
+            (
+                s.name,
+                s.group,
+                s.cron,
+                s.timezone,
+                moment(fired[s.name]) or "never",
+                moment(next_times[s.name]) or "disabled",
+            )
+            for s in definitions.schedules.values()
+        ),
+    )
+    if definitions.triggers:
+        print()
+        print_table(
+            ("TRIGGER", "GROUP", "KIND", "WATCHES", "EVERY", "STATE"),
+            (
+                (
+                    t.name,
+                    t.group,
+                    t.kind,
+                    f"{t.connection}: {t.sql}" if t.kind == "watermark" else f"success of {t.after}",
+                    f"{t.every}s",
+                    "enabled" if t.enabled else "disabled",
+                )
+                for t in definitions.triggers.values()
+            ),
+        )
+
+
+def next_time(schedule: Schedule, now: datetime | None = None) -> datetime | None:
+    """When the schedule fires next; None when it is disabled."""
+    if not schedule.enabled:
+        return None
+    from zoneinfo import ZoneInfo
+
+    from croniter import croniter
+
+    start = (now or datetime.now(timezone.utc)).astimezone(ZoneInfo(schedule.timezone))
+    found: datetime = croniter(schedule.cron, start).get_next(datetime)
+    return found
+
+
+def _readable(store: Store) -> Definitions:
+    """All valid definitions; a broken row is told and hides nothing."""
+    definitions, broken = store.definitions.load_checked()
+    for item in broken:
+        note(f"warning: {item.kind} {item.name} in the store is broken: {item.problem}")
+    return definitions
+
+
+def _show(store: Store, kind: Kind, name: str, as_json: bool) -> None:
+    from pipekit_engine.cli.output import print_json, print_text
+    from pipekit_engine.definitions.export import to_yaml
+    from pipekit_engine.models import Definitions
+
+    readers = {
+        "modules": store.definitions.module,
+        "groups": store.definitions.group,
+        "schedules": store.definitions.schedule,
+    }
+    record = readers[kind](name)
+    if as_json:
+        print_json(record.model_dump(mode="json", by_alias=True))
+    else:
+        only: dict[str, Any] = {kind: {name: record}}
+        print_text(to_yaml(Definitions.model_construct(None, **only), [kind]))

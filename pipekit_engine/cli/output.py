@@ -1,0 +1,159 @@
+"""How results look: consoles, tables, JSON, times and numbers for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import GroupRunRecord, RunRecord
+
+#: As many columns as a table may need.
+_TABLE_WIDTH = 100_000
+_COLOURS = {
+    "success": "green",
+    "dry_run": "cyan",
+    "running": "blue",
+    "error": "red",
+    "cancelled": "yellow",
+}
+
+
+@lru_cache
+def results() -> Console:
+    """Stdout: what the command was asked for."""
+    return Console(highlight=False)
+
+
+@lru_cache
+def errors() -> Console:
+    """Stderr: progress, warnings, errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def print_text(text: str) -> None:
+    """Text on stdout exactly as it is."""
+    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+    sys.stdout.flush()
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """A table on stdout, a row a line.
+
+    A terminal cuts what is beyond its right edge; through a pipe nothing is cut, for `grep` and `awk`.
+    """
+    console = results()
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
+    wide = console.options.update(width=_TABLE_WIDTH)
+    lines = console.render_lines(table, wide, pad=False)
+    if console.is_terminal:
+        for line in lines:
+            console.print(Segments(Segment.adjust_line_length(line, console.width, pad=False)))
+    else:
+        print_text("".join("".join(part.text for part in line).rstrip() + "\n" for line in lines))
+
+
+def status(text: str) -> Text:
+    """A run's status in its colour."""
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def count(number: int | None) -> str:
+    """336,776; empty for a count that was never reached."""
+    return "" if number is None else f"{number:,}"
+
+
+def seconds(value: float | None) -> str:
+    """0.42s, 12.3s, 4m05s, 2h07m; empty for None."""
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.2f}s"
+    if value < 60:
+        return f"{value:.1f}s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def size(value: int | None) -> str:
+    """Bytes as kB, MB or GB."""
+    if value is None:
+        return ""
+    number = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            break
+        number /= 1000
+    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+
+
+def moment(value: datetime | None) -> str:
+    """A time in the reader's own zone."""
+    return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def run_json(record: RunRecord, *, logs: bool = False) -> dict[str, Any]:
+    """A run as JSON, with its duration; without its logs unless asked."""
+    exclude = set() if logs else {"stdout", "stderr", "live_log"}
+    return {**record.model_dump(mode="json", exclude=exclude), "duration_s": record.duration_s}
+
+
+def group_run_json(record: GroupRunRecord) -> dict[str, Any]:
+    """A group run as JSON, with its duration."""
+    return {**record.model_dump(mode="json"), "duration_s": record.duration_s}
+
+
+def first_line(text: str | None, limit: int = 100) -> str:
+    """The start of an error, for a table."""
+    line = (text or "").strip().split("\n", 1)[0]
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def changes(record: RunRecord) -> str:
+    """Rows inserted, updated and deleted, such as `+120 ~3 -120`; empty before the merge."""
+    counts = (("+", record.rows_inserted), ("~", record.rows_updated), ("-", record.rows_deleted))
+    parts = [f"{sign}{number:,}" for sign, number in counts if number]
+    return " ".join(parts) or ("+0" if record.rows_inserted is not None else "")
+
+
+def runs_table(records: Sequence[RunRecord]) -> None:
+    """Runs as a table, one a line."""
+    print_table(
+        ("RUN", "MODULE", "STATUS", "STARTED", "TOOK", "READ", "CHANGED", "BY", "ERROR"),
+        (
+            (
+                record.id,
+                record.module,
+                status(record.status),
+                moment(record.started_at),
+                seconds(record.duration_s) or record.phase,
+                count(record.rows_read),
+                changes(record),
+                record.triggered_by,
+                first_line(record.error),
+            )
+            for record in records
+        ),
+        right=("RUN", "TOOK", "READ", "CHANGED"),
+    )

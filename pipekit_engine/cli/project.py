@@ -1,0 +1,112 @@
+"""`init`, `doctor`, `serve`, `demo`: setting up and looking after an installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipekit_engine.cli.base import JsonFlag, dagster_part, settings
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import Driver
+    from pipekit_engine.store import Store
+
+_NEW_CONFIG = """\
+# pipekit's configuration. Relative paths start from this file's folder.
+database: pipekit.db      # all state: a path, or an SQLAlchemy URL such as postgresql+psycopg://user@host/pipekit
+secrets: secrets.env      # KEY=value lines, written by `pipekit secrets set`; keep it out of version control
+"""
+
+
+def init(context: typer.Context) -> None:
+    """Create or upgrade the state store; safe to run again.
+
+    Writes ./pipekit.yaml when there is no configuration yet, and registers the built-in drivers.
+    """
+    from pipekit_engine.cli.output import results
+    from pipekit_engine.config import LOCAL_CONFIG, find_config
+    from pipekit_engine.store import Store
+
+    console = results()
+    if find_config(settings(context).config_path) is None:
+        Path(LOCAL_CONFIG).write_text(_NEW_CONFIG, encoding="utf-8")
+        console.print(f"Wrote {LOCAL_CONFIG}.")
+    config = settings(context).config()
+    report = Store.init(config.database_url)
+    with Store.open(config.database_url) as store:
+        if report.before is None:
+            console.print(f"Created the state store in {store.where}.", soft_wrap=True)
+        elif report.changed:
+            console.print(f"Upgraded the state store from revision {report.before} to {report.after}.")
+        else:
+            console.print(f"The state store in {store.where} is up to date.", soft_wrap=True)
+        if report.backup is not None:
+            console.print(f"The old one is kept as {report.backup}.", soft_wrap=True)
+        added = register_builtin_drivers(store)
+    if added:
+        console.print(f"Registered drivers: {', '.join(driver.name for driver in added)}.", soft_wrap=True)
+
+
+def register_builtin_drivers(store: Store) -> list[Driver]:
+    """Register the built-in drivers that the store lacks; those that somebody changed stay."""
+    from pipekit_engine.drivers import builtin_drivers
+    from pipekit_engine.store import Change
+
+    stored, broken = store.definitions.load_checked()
+    known = {*stored.drivers, *(item.name for item in broken if item.kind == "drivers")}
+    added = [driver for driver in builtin_drivers() if driver.name not in known]
+    if added:
+        store.definitions.save([Change("create", "drivers", driver.name, driver) for driver in added])
+    return added
+
+
+def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Check configuration, Java, jrunner, drivers, connections, store, secrets and locks; says the fix for each."""
+    from rich.markup import escape
+
+    from pipekit_engine.cli.output import print_json, results
+    from pipekit_engine.doctor import run_checks
+
+    checks = run_checks(settings(context).config())
+    if as_json:
+        print_json([{"name": c.name, "ok": c.ok, "detail": c.detail, "fix": c.fix} for c in checks])
+    else:
+        signs = {True: "[green]ok[/green]     ", False: "[red]problem[/red]", None: "[yellow]note[/yellow]   "}
+        for check in checks:
+            line = f"{signs[check.ok]}  [bold]{escape(check.name)}[/bold]: {escape(check.detail)}"
+            results().print(line, soft_wrap=True)
+            if check.fix and check.ok is not True:
+                results().print(f"         [dim]fix:[/dim] {escape(check.fix)}", soft_wrap=True)
+    if any(check.ok is False for check in checks):
+        raise typer.Exit(2)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the configuration's when not given.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; the configuration's when not given.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes, for development.")] = False,
+) -> None:
+    """Run the user interface, the schedules and the sensors; the one process to start."""
+    import os
+
+    config = settings(context).config()
+    if config.path is not None:
+        # The server starts processes of its own; they find the same configuration.
+        os.environ["PIPEKIT_CONFIG"] = str(config.path)
+    serve_main = dagster_part("serve", "`pipekit serve`").main
+    raise typer.Exit(serve_main(host, port, reload) or 0)
+
+
+def demo(
+    dest: Annotated[str, typer.Option(help="Warehouse of the demo: sqlite or postgresql.")] = "sqlite",
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path(".demo"),
+) -> None:
+    """Sync real data (flights of 2013) from one database into another, and show what pipekit did."""
+    from pipekit_engine.demo.main import run_demo
+
+    if dest not in ("sqlite", "postgresql"):
+        raise typer.BadParameter("must be sqlite or postgresql", param_hint="--dest")
+    run_demo(dest, folder)

@@ -1,0 +1,221 @@
+"""`run`, `run-group`, `cancel`, `unlock`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
+from pipekit_engine.errors import LockedError, PipekitError, RunCancelled, RunError
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import GroupRunRecord, RunRecord
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Give a watermark this value instead of resolving it (a backfill)."
+    ),
+]
+
+
+def run(
+    context: typer.Context,
+    module: Annotated[str, typer.Argument(help="The module to run.", autocompletion=lambda: _names("modules"))],
+    dry_run: DryRunFlag = False,
+    overrides: SetOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run one module: source query, staging, merge, hooks.
+
+    Exit status: 0 success, 1 the run failed, 2 configuration, 3 locked by another run, 130 cancelled.
+    """
+    from pipekit_engine import Engine
+    from pipekit_engine.cli.output import print_json, print_text, results, run_json
+    from pipekit_engine.cli.progress import Progress, summary
+
+    watermarks = parse_overrides(overrides)
+    with Engine(settings(context).config()) as engine, cancellable() as cancel:
+        try:
+            with Progress(engine.store, detailed=True) as progress:
+                result = engine.run(
+                    module, dry_run=dry_run, watermarks=watermarks, on_event=progress.event, cancel=cancel
+                )
+        except PipekitError as error:
+            if as_json:
+                record: RunRecord | None = getattr(error, "record", None)
+                print_json({**(run_json(record) if record else {"module": module}), **_failure(error)})
+            raise
+    plan = result.plan.render() if result.plan is not None and dry_run else None
+    if as_json:
+        print_json({**run_json(result.record), **({"plan": plan} if plan else {})})
+    elif plan is not None:
+        print_text(plan)
+    else:
+        results().print(summary(result.record), soft_wrap=True)
+
+
+def run_group(
+    context: typer.Context,
+    group: Annotated[str, typer.Argument(help="The group to run.", autocompletion=lambda: _names("groups"))],
+    dry_run: DryRunFlag = False,
+    overrides: SetOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run all members of a group in their order; a failed member does not stop the others unless the group says so.
+
+    Exit status: 0 success, 1 a member failed, 2 configuration, 3 the group is running, 130 cancelled.
+    """
+    from pipekit_engine import Engine
+    from pipekit_engine.cli.output import group_run_json, print_json, print_text, results, run_json, runs_table
+    from pipekit_engine.cli.progress import Progress
+
+    watermarks = parse_overrides(overrides)
+    with Engine(settings(context).config()) as engine, cancellable() as cancel:
+        try:
+            with Progress(engine.store, detailed=False) as progress:
+                result = engine.run_group(
+                    group,
+                    dry_run=dry_run,
+                    watermarks=watermarks,
+                    on_event=progress.event,
+                    # A failed member that has a run is told when that run ends.
+                    on_message=lambda text: None if " failed: " in text else progress.say(text),
+                    cancel=cancel,
+                )
+        except PipekitError as error:
+            if as_json:
+                ended: GroupRunRecord | None = getattr(error, "record", None)
+                runs = engine.store.runs.list(group_run_id=ended.id, limit=None)[::-1] if ended else []
+                head = group_run_json(ended) if ended else {"group": group}
+                print_json({**head, **_failure(error), "runs": [run_json(item) for item in runs]})
+            raise
+        # Without their logs, except for what a dry run planned.
+        plans = [engine.store.runs.get(item.id).stdout for item in result.runs] if dry_run else []
+    if as_json:
+        members = [run_json(item) for item in result.runs]
+        for member, plan in zip(members, plans, strict=False):
+            member["plan"] = plan
+        print_json({**group_run_json(result.record), "runs": members, "skipped": result.skipped})
+    else:
+        if dry_run:
+            for plan in plans:
+                print_text(plan)
+        runs_table(result.runs)
+        line = f"group {result.record.group}: {result.record.status}  (group run {result.record.id})"
+        results().print(line, markup=False, soft_wrap=True)
+    if result.record.status == "error":
+        # What the table does not show: members that could not even begin.
+        rest = result.record.error or ""
+        for item in result.runs:
+            rest = rest.replace(f"{item.module}: {item.error}", "")
+        if rest.strip():
+            note(rest.strip())
+        raise typer.Exit(1)
+    if result.record.status == "cancelled":
+        raise typer.Exit(RunCancelled.exit_status)
+
+
+def cancel(
+    context: typer.Context,
+    run: Annotated[int, typer.Argument(help="The run's number, as `pipekit runs list` shows it.")],
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the run's end.", min=0)] = 30,
+) -> None:
+    """Cancel a run, whichever process it runs in; the destination stays as it is if the merge had not committed."""
+    from pipekit_engine import Engine
+
+    with Engine(settings(context).config()) as engine:
+        if not engine.cancel(run):
+            note(f"Run {run} has ended already: {engine.store.runs.get(run).status}.")
+            return
+        until = time.monotonic() + wait
+        while True:
+            record = engine.store.runs.get(run)
+            if record.finished_at is not None:
+                note(f"Run {run} of {record.module}: {record.status}.")
+                return
+            if time.monotonic() >= until:
+                break
+            time.sleep(0.1)
+    note(f"Run {run} was asked to stop and is still in phase {record.phase}.")
+    raise typer.Exit(1)
+
+
+def unlock(
+    context: typer.Context,
+    module: Annotated[str, typer.Argument(help="The module to unlock.", autocompletion=lambda: _names("modules"))],
+    force: Annotated[bool, typer.Option("--force", help="Take the lock from a live run, too.")] = False,
+) -> None:
+    """Free the lock that a dead process left on a module, and end its run as `error`."""
+    from pipekit_engine import Engine
+
+    with Engine(settings(context).config()) as engine:
+        lease = engine.unlock(module, force=force)
+    note(f"{module} was not locked." if lease is None else f"{module} is free; it was held by {lease.describe()}.")
+
+
+def parse_overrides(texts: list[str] | None) -> dict[str, str]:
+    """`name=value` texts as a mapping; the value is all after the first `=`, kept as it is."""
+    found: dict[str, str] = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+        found[name.strip()] = value
+    return found
+
+
+@contextmanager
+def cancellable() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, SIGTERM or SIGHUP sets, so that a run ends cleanly.
+
+    A second signal raises KeyboardInterrupt in the main thread; a third one kills the process as if nobody listened.
+    """
+    event = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: dict[signal.Signals, Any] = {}
+
+    def caught(number: int, frame: FrameType | None) -> None:
+        if not event.is_set():
+            event.set()
+            note("Cancelling; once more to stop at once.")
+            return
+        for each in signals:
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number in signals:
+        # A signal that was ignored on purpose (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, caught)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _failure(error: PipekitError) -> dict[str, Any]:
+    """An error as JSON. A run that was refused has no record, but a status that says so."""
+    record = getattr(error, "record", None)
+    refused = "locked" if isinstance(error, LockedError) else "refused"
+    status = {} if record is not None else {"status": "error" if isinstance(error, RunError) else refused}
+    return {**status, "error": str(error), "error_type": type(error).__name__, "exit_status": error.exit_status}
+
+
+def _names(kind: str) -> list[str]:
+    """Names for the shell's completion; none when the store cannot be read."""
+    from pipekit_engine.cli.base import Settings
+
+    try:
+        with Settings().store() as store:
+            return list(getattr(store.definitions.load_checked()[0], kind))
+    except PipekitError:
+        return []

@@ -1,0 +1,87 @@
+"""`secrets set | list | unset`: values go into the secrets file and never come out on a screen."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipekit_engine.cli.base import JsonFlag, family, note, settings
+
+app = family("secrets", "Passwords that definitions refer to as $KEY.")
+
+
+@app.command("set")
+def set_secret(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The name that `password: $KEY` refers to.")],
+    value: Annotated[
+        str | None,
+        typer.Argument(help="The value; better left out: it is asked for without echo, or read from a pipe."),
+    ] = None,
+) -> None:
+    """Set a secret: asks without echo, or reads the value from a pipe."""
+    from pipekit_engine.secrets import Secrets
+
+    if key.startswith("$"):
+        key = key[1:]
+    secrets = Secrets.load(settings(context).config().secrets_file)
+    if value is None:
+        value = _ask(key)
+    secrets.set(key, value)
+    note(f"{key} is set in {secrets.path}.")
+
+
+def _ask(key: str) -> str:
+    if not sys.stdin.isatty():
+        # Bytes that are not UTF-8 come as surrogates, and are refused when the value is set.
+        value = sys.stdin.read()
+        return value[:-1].removesuffix("\r") if value.endswith("\n") else value
+    from getpass import getpass
+
+    while True:
+        value = getpass(f"{key}: ")
+        if getpass(f"{key} again: ") == value:
+            return value
+        note("They differ; once more.")
+
+
+@app.command("list")
+def list_secrets(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the names of the secrets and who refers to them. Values are never shown."""
+    from pipekit_engine.cli.output import print_json, print_table
+    from pipekit_engine.errors import StoreError
+    from pipekit_engine.secrets import Secrets, reference_key
+
+    known = Secrets.load(settings(context).config().secrets_file).keys()
+    users: dict[str, list[str]] = {key: [] for key in known}
+    try:
+        with settings(context).store() as store:
+            connections = store.definitions.load_checked()[0].connections
+    except StoreError:
+        connections = {}
+    for connection in connections.values():
+        for text in (connection.password or "", *connection.options.values()):
+            key = reference_key(text)
+            if key is not None:
+                users[key] = [*users.get(key, []), connection.name]
+    if as_json:
+        print_json([{"key": key, "set": key in known, "connections": names} for key, names in sorted(users.items())])
+        return
+    print_table(
+        ("SECRET", "STATE", "CONNECTIONS"),
+        ((key, "set" if key in known else "NOT SET", ", ".join(names)) for key, names in sorted(users.items())),
+    )
+
+
+@app.command("unset")
+def unset_secret(context: typer.Context, key: Annotated[str, typer.Argument(help="The secret's name.")]) -> None:
+    """Remove a secret."""
+    from pipekit_engine.errors import NotFoundError
+    from pipekit_engine.secrets import Secrets
+
+    secrets = Secrets.load(settings(context).config().secrets_file)
+    if not secrets.unset(key.removeprefix("$")):
+        raise NotFoundError("secret", key, secrets.keys())
+    note(f"{key} is no longer set in {secrets.path}.")
