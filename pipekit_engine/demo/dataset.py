@@ -189,7 +189,7 @@ def change(path: Path) -> list[str]:
         retired = database.execute("DELETE FROM planes WHERE tailnum = (SELECT min(tailnum) FROM planes)").rowcount
     return [
         f"{flights:,} flights and {weather:,} weather readings of a new day",
-        f"{corrected:,} corrected arrival delays, all over the year",
+        f"{corrected:,} corrected arrival delays, old and new",
         f"3 corrected and {removed} withdrawn weather readings",
         f"an airline renamed, {retired} plane retired",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -43,8 +44,8 @@ class Demo:
         self.project = Project(folder.absolute())
         self.console = console
 
-    def run(self, dest: str, *, days: int) -> None:
-        """Do all of it. Raises ConfigurationError or DemoFailed."""
+    def run(self, dest: str, *, days: int) -> Warehouse:
+        """Do all of it, and return the warehouse that was used. Raises ConfigurationError or DemoFailed."""
         project = self.project
         project.clear()
         with warehouse(dest, project) as target:
@@ -63,6 +64,7 @@ class Demo:
                 self.sync({name: self.count(*self.newer(name, target)) for name in TABLES})
             with self.step("Source against warehouse, row by row, with nothing of pipekit in between"):
                 self.check(target)
+        return target
 
     # --- steps ------------------------------------------------------------------------------------------------
 
@@ -146,48 +148,44 @@ class Demo:
         from rich.table import Table
 
         table = Table(title="run_log", title_justify="left", title_style="bold")
-        for column in ("run", "module", "status", "triggered by"):
-            table.add_column(column)
+        for column in ("run", "module", "status"):
+            table.add_column(column, no_wrap=True)
         for column in ("read", "deleted", "inserted", "seconds"):
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
         table.add_column("watermark")
         for run in sorted(self.runs(), key=lambda run: int(run["id"])):
             table.add_row(
                 str(run["id"]),
                 run["module"],
                 f"[{'green' if run['status'] == 'success' else 'red'}]{run['status']}",
-                run["triggered_by"],
                 *(f"{run[key] or 0:,}" for key in ("rows_read", "rows_deleted", "rows_inserted")),
-                f"{_seconds(run):.2f}",
-                ", ".join(f"{name} = {mark['value']}" for name, mark in run["watermarks"].items()),
+                f"{run['duration_s'] or 0:.2f}",
+                ", ".join(mark["value"] for mark in run["watermarks"].values()),
             )
         self.console.print()
         self.console.print(table)
 
-    def what_next(self, seconds: float) -> None:
+    def what_next(self, target: Warehouse, seconds: float) -> None:
         folder = self.project.folder
         with suppress(ValueError):
             folder = folder.relative_to(Path.cwd())
+        programs = Path(sys.executable).parent
+        on_path = "" if shutil.which("pipekit") else f"PATH={programs}:$PATH "
+        lasting = (
+            "" if target.lasting else ",\n      and the demo's PostgreSQL for as long (the commands below need it)"
+        )
+        serve = "pipekit demo --serve" if folder != FOLDER else "make serve"
         self.console.print(f"\n[bold green]The warehouse equals the source.[/bold green] {seconds:.0f} s in all.\n")
         self.console.print("What to try next:", style="bold")
         for command, why in (
-            ("make serve", "schedules, runs, live logs and lineage in the browser (pipekit serve on this project)"),
-            (f"export PIPEKIT_CONFIG={self.project.config}", "then the commands below work on this project"),
+            (serve, "schedules, runs, live logs and lineage in the browser: `pipekit serve` on this project" + lasting),
+            (f"export {on_path}PIPEKIT_CONFIG={self.project.config}", "then these commands work on it:"),
             ("pipekit runs list", "all runs; `pipekit runs show 10` has the SQL that ran"),
-            ("pipekit run flights --dry-run", "what a run would do"),
-            ("pipekit run flights --set since='2013-06-01'", "a backfill"),
-            (f"$EDITOR {folder / 'definitions' / 'demo.yaml'}", f"then: pipekit apply {folder / 'definitions'}"),
+            ("pipekit run flights --dry-run", "what a run would do now"),
+            ("pipekit run flights --set since=2013-12-24", "a backfill"),
+            (f"pipekit apply {folder / 'definitions'}", f"after you changed {folder / 'definitions' / 'demo.yaml'}"),
         ):
-            self.console.print(f"  {command:<48} [dim]{why}[/dim]", highlight=False, soft_wrap=True)
-
-
-def _seconds(run: dict[str, Any]) -> float:
-    from datetime import datetime
-
-    if not run["finished_at"]:
-        return 0.0
-    start, end = (datetime.fromisoformat(run[key].replace("Z", "+00:00")) for key in ("started_at", "finished_at"))
-    return (end - start).total_seconds()
+            self.console.print(f"  {command}\n      [dim]{why}[/dim]", highlight=False, soft_wrap=True)
 
 
 def run_demo(dest: str = "sqlite", folder: Path = FOLDER, *, days: int = 366) -> None:
@@ -205,10 +203,10 @@ def run_demo(dest: str = "sqlite", folder: Path = FOLDER, *, days: int = 366) ->
     from rich.console import Console
 
     started = time.monotonic()
-    demo = Demo(folder, Console())
-    demo.run(dest, days=days)
+    demo = Demo(folder, Console(width=None if sys.stdout.isatty() else 100))
+    target = demo.run(dest, days=days)
     demo.table()
-    demo.what_next(time.monotonic() - started)
+    demo.what_next(target, time.monotonic() - started)
 
 
 def serve_demo(folder: Path = FOLDER) -> int:

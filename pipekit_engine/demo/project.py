@@ -11,7 +11,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -34,6 +34,7 @@ class Warehouse:
     connection: dict[str, Any]
     password: str | None
     rows: Callable[[str], Iterator[Row]]
+    lasting: bool = True  #: false for a server that ends with the demo
 
 
 @dataclass(frozen=True)
@@ -165,9 +166,8 @@ def _postgresql(project: Project, *, fresh: bool) -> Iterator[Warehouse]:
     except ServerUnavailable as error:
         raise ConfigurationError(f"{error}. Or name a server of yours: {URL_VARIABLE}=postgresql://...") from None
     with server:
-        yield _in_schema(
-            f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/postgres", fresh=fresh
-        )
+        url = f"postgresql://{server.user}:{quote(server.password)}@{server.host}:{server.port}/postgres"
+        yield replace(_in_schema(url, fresh=fresh), lasting=False)
 
 
 def _in_schema(url: str, *, fresh: bool) -> Warehouse:

@@ -91,3 +91,7 @@ def test_make_alone_lists_every_target() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, env=dict(os.environ)).stdout
     for target in ("demo", "test", "lint", "check", "bench"):
         assert f"make {target} " in listed
+
+
+def test_the_shipped_dagster_yaml_is_the_one_that_serve_writes() -> None:
+    assert (ROOT / "dagster.yaml").read_text() == (ROOT / "pipekit_dagster" / "dagster.yaml").read_text()
