@@ -57,7 +57,7 @@ class Throttle:
         count, last = self._failures.get(client, (0, 0.0))
         if count < self._free:
             return 0.0
-        wait = min(self._first * 2 ** (count - self._free), self._longest)
+        wait = float(min(self._first * 2 ** (count - self._free), self._longest))
         return max(0.0, last + wait - time.monotonic())
 
     def failed(self, client: str) -> None:
@@ -175,14 +175,14 @@ def _is_foreign(scope: Scope, headers: dict[str, str]) -> bool:
     if headers.get("sec-fetch-site", "none") != "cross-site":
         return False
     opens_page = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
-    return not opens_page or scope["path"].startswith(("/graphql", "/api/"))
+    return not opens_page or str(scope["path"]).startswith(("/graphql", "/api/"))
 
 
 def _changes(scope: Scope) -> bool:
     """Whether the request may change something that Dagster's own read-only mode does not guard."""
     if scope["type"] == "websocket" or scope["method"] in _SAFE_METHODS:
         return False
-    return scope["path"].rstrip("/") != "/graphql"
+    return str(scope["path"]).rstrip("/") != "/graphql"
 
 
 async def _refuse(

@@ -1,8 +1,8 @@
 """Changes show by themselves: reloads the code location when definitions change, and revives a code server that hangs.
 
-The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is compared
-once a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server notice the
-new server's id by themselves. Running runs are processes of their own and are not touched.
+The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is
+compared once a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
+notice the new server's id by themselves. Running runs are processes of their own and are not touched.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The supervisor: starts code server, daemon and web server, and keeps them and the shown definitions up to date.
 
-Runs are not its children: `PipekitRunLauncher` gives each a session of its own. So a restart of any part, and a stop of the whole,
-leaves running runs alone; their locks have living owners, and after a start they are shown as before.
+Runs are not its children: `PipekitRunLauncher` gives each a session of its own. So a restart of any part, and a stop of the
+whole, leaves running runs alone; their locks have living owners, and after a start they are shown as before.
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ class Supervisor:
         python = sys.executable
         self._code = Service(
             "code server",
-            [python, "-m", "dagster", "code-server", "start", "--socket", str(home.socket)]
-            + ["--location-name", LOCATION, "--log-level", "warning", "-m", "pipekit_dagster.definitions"],
+            [
+                *(python, "-m", "dagster", "code-server", "start", "--socket", str(home.socket)),
+                *("--location-name", LOCATION, "--log-level", "warning", "-m", "pipekit_dagster.definitions"),
+            ],
             env,
             before_start=lambda: home.socket.unlink(missing_ok=True),
         )
@@ -126,12 +128,14 @@ class Supervisor:
                 service.ask_to_stop()
             for service in self._services:
                 service.wait_stopped(_STOP_TIMEOUT_S)
-            thread.join(5) if thread.is_alive() else None
+            if thread.is_alive():
+                thread.join(5)
             self._home.services.unlink(missing_ok=True)
             self._home.socket.unlink(missing_ok=True)
 
     def _tend(self) -> None:
-        if any([service.tend() for service in self._services]):
+        changed = [service.tend() for service in self._services]  # all of them, whatever the first says
+        if any(changed):
             self._home.write_services(
                 {
                     service.name: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import signal
 import threading
@@ -228,6 +229,6 @@ def test_a_connections_limit_holds_within_a_run(project: Project, limit: int) ->
         assert run_job(project, instance, "nightly").success
     with project.store() as store:
         spans = sorted((run.started_at, run.finished_at) for run in store.runs.list())
-        for (_, ended), (began, _) in zip(spans, spans[1:], strict=False):
+        for (_, ended), (began, _) in itertools.pairwise(spans):
             assert ended is not None
             assert began >= ended

@@ -1,0 +1,70 @@
+"""Starts a Dagster run for a module or group, through Dagster's own GraphQL mutation and so under its permissions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipekit_dagster.build import MODULES_JOB, Names
+from pipekit_dagster.serve.home import LOCATION
+from pipekit_dagster.translator import DagsterPipekitTranslator
+from pipekit_engine.errors import PipekitError
+
+if TYPE_CHECKING:
+    from pipekit_engine.store import Store
+
+_LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on Error { message }
+  }
+}
+"""
+#: The repository that Dagster makes of a module's `defs`.
+_REPOSITORY = "__repository__"
+
+
+class LaunchRefused(PipekitError):
+    """Dagster did not take the run; the message says why."""
+
+
+def launch(
+    schema: Any,
+    context: Any,
+    store: Store,
+    *,
+    kind: str,
+    name: str,
+    dry_run: bool,
+    watermarks: Mapping[str, str],
+) -> str:
+    """Queue a run of the module or group; its Dagster run id. Raises NotFoundError and LaunchRefused."""
+    definitions, broken = store.definitions.load_checked()
+    names = Names.of(definitions, broken, DagsterPipekitTranslator())
+    if kind == "groups":
+        store.definitions.group(name)
+        selector: dict[str, Any] = {"jobName": names.jobs[name]}
+    else:
+        store.definitions.module(name)
+        selector = {"jobName": MODULES_JOB, "solidSelection": [names.ops[name]]}
+    settings: dict[str, Any] = {}
+    if dry_run:
+        settings["dry_run"] = True
+    if watermarks:
+        settings["watermarks"] = dict(watermarks)
+    params = {
+        "selector": {"repositoryLocationName": LOCATION, "repositoryName": _REPOSITORY, **selector},
+        "runConfigData": {"resources": {"pipekit": {"config": settings}}} if settings else {},
+    }
+    result = asyncio.run(schema.execute_async(_LAUNCH, variables={"params": params}, context=context))
+    if result.errors:
+        raise LaunchRefused("; ".join(str(error.message) for error in result.errors))
+    answer = result.data["launchRun"]
+    if answer["__typename"] == "LaunchRunSuccess":
+        return str(answer["run"]["runId"])
+    problems = [item["message"] for item in answer.get("errors", [])] or [answer.get("message", "")]
+    raise LaunchRefused(f"{answer['__typename']}: {'; '.join(problems)}")

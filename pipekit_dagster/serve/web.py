@@ -1,0 +1,119 @@
+"""`python -m pipekit_dagster.serve.web`: the web server. Started by the supervisor.
+
+Dagster's own UI and GraphQL, with the login in front, the REST interface beside it, and Dagster's read-only mode for viewers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from dagster import DagsterInstance
+from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
+from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+from dagster_shared.cli import WorkspaceOpts
+from dagster_webserver.version import __version__
+from dagster_webserver.webserver import DagsterWebserver
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from pipekit_dagster.auth import ANYONE, User, Users, users_file
+from pipekit_dagster.serve.health import check_health
+from pipekit_dagster.serve.home import Home
+from pipekit_dagster.serve.middleware import USER_KEY, Login
+from pipekit_dagster.serve.rest import RestApi
+from pipekit_engine.config import Config, load_config
+
+#: Milliseconds between two looks of the UI for changed data.
+_LIVE_POLL_MS = 2000
+#: Seconds that open connections get when the server stops.
+_CLOSE_TIMEOUT_S = 3
+
+
+class ProcessContext(WorkspaceProcessContext):
+    """Dagster's workspace, read-only for requests of viewers."""
+
+    def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
+        """The workspace as this request's user may see it. `source` is the request."""
+        user = source.scope.get(USER_KEY, ANYONE) if isinstance(source, HTTPConnection) else ANYONE
+        return WorkspaceRequestContext(
+            instance=self.instance,
+            current_workspace=self.get_current_workspace(),
+            process_context=self,
+            version=self.version,
+            source=source,
+            read_only=user.role == "viewer",
+        )
+
+
+class PipekitWebserver(DagsterWebserver[Any, Any]):
+    """Dagster's web server with login, `/health` and `/api`."""
+
+    def __init__(self, context: ProcessContext, config: Config, home: Home) -> None:
+        self._config = config
+        self._home = home
+        self._rest = RestApi(config, self)
+        super().__init__(context, "", _LIVE_POLL_MS)
+
+    def build_middleware(self) -> list[Middleware]:
+        """The login goes before everything of Dagster's."""
+        return [Middleware(Login, users=Users(users_file(self._config))), *super().build_middleware()]
+
+    def build_routes(self) -> list[Any]:
+        """Ours first: Dagster's last route answers every path with the UI."""
+        return [Route("/health", self._health), *self._rest.routes(), *super().build_routes()]  # type: ignore[no-untyped-call]
+
+    @property
+    def schema(self) -> Any:
+        """Dagster's GraphQL schema."""
+        return self._graphene_schema
+
+    def _health(self, request: Request) -> JSONResponse:
+        with self.request_context(request) as context:
+            found = check_health(self._home, context.instance, context)
+        return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(_app: Any) -> AsyncIterator[None]:
+    with contextlib.suppress(asyncio.CancelledError):
+        yield
+
+
+def current_user(request: Request) -> User:
+    """Who makes this request."""
+    user: User = request.scope.get(USER_KEY, ANYONE)
+    return user
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="pipekit_dagster.serve.web")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    config = load_config()
+    home = Home.of(config)
+    with DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
+        target = workspace_opts_to_load_target(WorkspaceOpts(workspace=[str(home.workspace)]))
+        with ProcessContext(instance, workspace_load_target=target, version=__version__) as context:
+            app = PipekitWebserver(context, config, home).create_asgi_app(lifespan=_lifespan)
+            uvicorn.run(
+                app,
+                host=options.host,
+                port=options.port,
+                log_level="warning",
+                timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
+                server_header=False,
+            )
+
+
+if __name__ == "__main__":
+    main()
