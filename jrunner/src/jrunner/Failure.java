@@ -32,6 +32,8 @@ public final class Failure extends Exception {
     public static final String CANCELLED = "cancelled";
     public static final String INTERNAL = "internal";
 
+    private static final Set<String> H2_LOST = Set.of("90067", "90098", "90121");
+
     /** Longer chains than this are repetition. */
     private static final int MAX_CAUSES = 10;
 
@@ -122,8 +124,9 @@ public final class Failure extends Exception {
             }
             if (t instanceof SQLException) {
                 String state = ((SQLException) t).getSQLState();
-                // Class 08 is "connection exception"; 57P01..57P05 are PostgreSQL's shutdowns and terminations.
-                if (state != null && (state.startsWith("08") || state.startsWith("57P0"))) {
+                // Class 08 is "connection exception"; 57P01..57P05 are PostgreSQL's shutdowns and terminations; H2 has
+                // states of its own: broken connection, closed object, closed database.
+                if (state != null && (state.startsWith("08") || state.startsWith("57P0") || H2_LOST.contains(state))) {
                     return true;
                 }
             }

@@ -2,6 +2,7 @@ package jrunner.session;
 
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -87,23 +88,24 @@ final class Connections {
         }
         boolean usable = failure == null || !Failure.CONNECTION_LOST.equals(failure.code());
         if (usable) {
-            usable = reset(database.connection());
+            usable = reset(database);
         } else if (Connector.answers(database)) {
             // The error came from another connection of the same request.
-            usable = reset(database.connection());
+            usable = reset(database);
         }
         if (!usable) {
             drop(name, database);
         }
     }
 
-    private static boolean reset(Connection connection) {
+    private static boolean reset(Database database) {
+        Connection connection = database.connection();
         try {
             if (connection.isClosed()) {
                 return false;
             }
             if (!connection.getAutoCommit()) {
-                rollback(connection);
+                rollback(database);
                 connection.setAutoCommit(true);
             }
             return true;
@@ -112,12 +114,19 @@ final class Connections {
         }
     }
 
-    private static void rollback(Connection connection) throws SQLException {
+    private static void rollback(Database database) throws SQLException {
         try {
-            connection.rollback();
+            database.connection().rollback();
         } catch (SQLException first) {
-            // A cancel that arrived late can hit the rollback itself; the second one is not disturbed.
-            connection.rollback();
+            if (database.kind().equals("sqlite")) {
+                // SQLite itself has rolled back after an interrupt or a full disk, and its driver begins the next
+                // transaction only after a successful rollback: give it one to roll back.
+                try (Statement statement = database.statement()) {
+                    statement.execute("BEGIN");
+                }
+            }
+            // Elsewhere a cancel that arrived late can hit the rollback itself; the second one is not disturbed.
+            database.connection().rollback();
         }
     }
 
