@@ -21,7 +21,7 @@ _STEADY_AFTER_S = 60.0
 
 
 class Service:
-    """One child process. Its output goes to the supervisor's own."""
+    """One child process. Its output goes to the supervisor's own. It is started only while `ready` says so."""
 
     def __init__(
         self,
@@ -30,12 +30,14 @@ class Service:
         env: Mapping[str, str],
         *,
         before_start: Callable[[], None] | None = None,
+        ready: Callable[[], bool] | None = None,
     ) -> None:
         self.name = name
         self.restarts = -1
         self._command = list(command)
         self._env = dict(env)
         self._before_start = before_start
+        self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._pause = FIRST_PAUSE_S
@@ -54,7 +56,7 @@ class Service:
         """Start it if it is due, notice if it has died; True when something changed."""
         now = time.monotonic()
         if self._process is None:
-            if now < self._next_start:
+            if now < self._next_start or (self._ready is not None and not self._ready()):
                 return False
             self._start()
             return True

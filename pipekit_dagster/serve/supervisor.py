@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit_dagster.auth import Users, users_file
@@ -100,11 +101,13 @@ class Supervisor:
             "daemon",
             [python, "-m", "dagster._daemon", "run", "-w", str(home.workspace), "--log-level", "warning"],
             env,
+            ready=lambda: _listens(home.socket),
         )
         self._web = Service(
             "web server",
             [python, "-m", "pipekit_dagster.serve.web", "--host", host, "--port", str(port)],
             env,
+            ready=lambda: _listens(home.socket),
         )
         self._services = [self._code, self._daemon, self._web]
         self._reloader = Reloader(config, home.socket, restart_code_server=self._code.kill, watch_code=watch_code)
@@ -146,6 +149,17 @@ class Supervisor:
                     for service in self._services
                 }
             )
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody answers at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _answers(url: str) -> bool:
