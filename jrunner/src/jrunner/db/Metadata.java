@@ -6,10 +6,12 @@ import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import jrunner.Cancel;
 import jrunner.Failure;
@@ -147,6 +149,9 @@ public final class Metadata {
 
     private List<Map<String, Object>> columns(DatabaseMetaData about, String catalog, String schema, String table)
             throws SQLException {
+        if (database.kind().equals("sqlite")) {
+            return SqliteColumns.of(database, schema, table);
+        }
         Map<Integer, Map<String, Object>> items = new TreeMap<>();
         try (ResultSet rows = about.getColumns(
                 catalogArgument(catalog, schema), schemaArgument(about, schema), pattern(about, table), "%")) {
@@ -193,6 +198,10 @@ public final class Metadata {
         if (!primary.isEmpty()) {
             items.add(key(primaryName, "primary", new ArrayList<>(primary.values())));
         }
+        Set<String> names = new HashSet<>();
+        for (Map<String, Object> column : columns(about, catalog, schema, table)) {
+            names.add((String) column.get("column"));
+        }
         Map<String, TreeMap<Integer, String>> unique = new LinkedHashMap<>();
         Map<String, Boolean> partial = new HashMap<>();
         try (ResultSet rows = about.getIndexInfo(catalogName, schemaName, table, true, true)) {
@@ -209,7 +218,7 @@ public final class Metadata {
                 TreeMap<Integer, String> parts = unique.computeIfAbsent(name, n -> new TreeMap<>());
                 parts.put(sequence == null ? parts.size() : sequence, column);
                 // Unique only among some rows, or over an expression: no key of the table.
-                if (column == null || (filter != null && !filter.isBlank())) {
+                if (!names.contains(column) || (filter != null && !filter.isBlank())) {
                     partial.put(name, true);
                 }
             }
