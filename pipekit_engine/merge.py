@@ -64,7 +64,7 @@ def merge_statements(
     if others:
         update = dest.update_matching_sql(dest_sql, rows, key, others)
         statements.append(Statement(update, "updated", "matched"))
-    absent = f"NOT EXISTS (SELECT 1 FROM {dest_sql} d WHERE {dest.key_match('d', 's', key)})"
+    absent = dest.in_table("s", dest_sql, key, negated=True)
     select = ", ".join(f"s.{name}" for name in quoted)
     statements.append(
         Statement(

@@ -35,10 +35,11 @@ class PlannedHook:
 
 @dataclass(frozen=True)
 class Staging:
-    """The staging table: its name, what makes it, and what takes it away."""
+    """The staging table: its name, what makes it, what follows once it is filled, and what takes it away."""
 
     table: str
     setup: tuple[str, ...]
+    filled: tuple[str, ...]
     cleanup: tuple[str, ...]
 
 
@@ -89,7 +90,7 @@ class RunPlan:
         lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
         lines += [f"-- warning: {warning}" for warning in self.warnings]
         lines += _section(f"source query, on {module.source}", [self.source_sql])
-        lines += _section(f"staging, on {module.dest}", self.staging.setup)
+        lines += _section(f"staging, on {module.dest}", (*self.staging.setup, *self.staging.filled))
         if self.prepare:
             lines += _section(f"destination, on {module.dest} (this database commits DDL at once)", self.prepare)
         lines += _section(f"merge, on {module.dest}, in one transaction", [item.sql for item in self.merge])
@@ -126,7 +127,10 @@ def plan_run(
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
     staging_table = staging_name(module.name, dest, staging_schema, table)
-    staging = _staging(dest, staging_table, table, layout.columns, dest_columns, staging_file)
+    index = (
+        dest.index_staging_sql(staging_table, key) if module.strategy == "upsert" and dest_columns is not None else []
+    )
+    staging = _staging(dest, staging_table, table, layout.columns, dest_columns, index, staging_file)
     creates = dest_columns is None
     ddl: list[str] = []
     if creates:
@@ -190,6 +194,7 @@ def _staging(
     table: TableName,
     columns: Sequence[PlannedColumn],
     dest_columns: Sequence[Column] | None,
+    index: Sequence[str],
     staging_file: str | None,
 ) -> Staging:
     if dest_columns is not None and not any(column.is_new for column in columns):
@@ -205,7 +210,7 @@ def _staging(
     if staging_file is not None:
         attach, detach = dest.attach_sql(staging_file, staging.schema or "")
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]
-    return Staging(dest.table_sql(staging), tuple(setup), tuple(cleanup))
+    return Staging(dest.table_sql(staging), tuple(setup), tuple(index), tuple(cleanup))
 
 
 def _checks(
@@ -222,11 +227,8 @@ def _checks(
     checked = module.dedupe != "none" or module.strategy == "upsert"
     matched = None
     if module.strategy == "upsert" and not creates:
-        condition = dest.key_match("d", "s", key)
-        matched = (
-            f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s "
-            f"WHERE EXISTS (SELECT 1 FROM {dest_table} d WHERE {condition})"
-        )
+        condition = dest.in_table("s", dest_table, key)
+        matched = f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s WHERE {condition}"
     return Checks(
         count,
         null_keys=f"SELECT COUNT(*) FROM {staging} WHERE {nulls}",

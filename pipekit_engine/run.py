@@ -313,6 +313,11 @@ class ModuleRun:
             f"in {result.elapsed_ms / 1000:.2f} s"
         )
         self._count(rows_read=result.rows_read, bytes=result.bytes)
+        if plan.staging.filled:
+            try:
+                session.execute(dest.handle, list(plan.staging.filled), transaction=False, cancel=self._cancel)
+            except JRunnerError as error:
+                raise StagingError(f"The staging table {plan.staging.table} could not be indexed: {error}") from error
         return result.rows_read
 
     def _verify(self, session: Session, dest: Link, plan: RunPlan, rows_read: int) -> dict[str, int]:

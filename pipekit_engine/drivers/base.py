@@ -179,6 +179,22 @@ class Dialect:
         sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"MERGE INTO {dest} d USING {staged} s ON ({matches}) WHEN MATCHED THEN UPDATE SET {sets}"
 
+    def in_table(self, row: str, table: str, key: Sequence[str], *, negated: bool = False) -> str:
+        """Condition that the key of `row` (an alias) stands in `table`, or that it does not."""
+        word = "NOT " if negated else ""
+        if self.capabilities.matches_by == "exists":
+            return f"{word}EXISTS (SELECT 1 FROM {table} m WHERE {self.key_match('m', row, key)})"
+        names = [self.quote_identifier(name) for name in key]
+        left = ", ".join(f"{row}.{name}" for name in names)
+        # A NULL in the subquery would make NOT IN unknown for every row.
+        present = " AND ".join(f"{name} IS NOT NULL" for name in names)
+        left = f"({left})" if len(names) > 1 else left
+        return f"{left} {word}IN (SELECT {', '.join(names)} FROM {table} WHERE {present})"
+
+    def index_staging_sql(self, staging: TableName, key: Sequence[str]) -> list[str]:
+        """Statements that index the staged keys, where the update by key would crawl without."""
+        return []
+
     def key_match(self, left: str, right: str, key: Sequence[str]) -> str:
         """Condition that two rows have the same key."""
         return " AND ".join(f"{left}.{self.quote_identifier(k)} = {right}.{self.quote_identifier(k)}" for k in key)

@@ -29,6 +29,9 @@ class Capabilities:
     drop_if_exists: bool = True
     #: `(a, b) IN (SELECT a, b ...)` is understood.
     row_values: bool = True
+    #: How to ask whether a key stands in another table: most plan EXISTS as one hash join; some run it row by row, but read
+    #: the subquery of an IN once.
+    matches_by: Literal["exists", "in"] = "exists"
     #: `ROW_NUMBER() OVER (...)` is understood.
     window_functions: bool = True
     #: Texts by which an error says that a table or its schema does not exist: SQLStates, vendor codes, parts of messages.

@@ -39,6 +39,7 @@ class SQLite(Dialect):
         transactional_ddl=True,
         transactional_truncate=True,
         schemas=False,
+        matches_by="in",
         missing_table_message="no such table",
         bulk_path="prepared inserts in one transaction",
     )
@@ -84,6 +85,12 @@ class SQLite(Dialect):
             f"PRAGMA {name}.synchronous = OFF",
         ]
         return attach, [f"DETACH DATABASE {name}"]
+
+    def index_staging_sql(self, staging: TableName, key: Sequence[str]) -> list[str]:
+        """SQLite joins by nested loops: the inner one needs an index."""
+        index = replace(staging, name=f"{staging.name} key")
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        return [f"CREATE INDEX {self.table_sql(index)} ON {self.quote_identifier(staging.name)} ({names})"]
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM, as in PostgreSQL but with the target named `AS`."""

@@ -131,6 +131,7 @@ class H2(Dialect):
     capabilities = Capabilities(
         unquoted_case="upper",
         max_identifier_length=256,
+        matches_by="in",
         missing_table_states=frozenset({"42S02", "42S04", "90079"}),
         missing_table_codes=frozenset({42102, 42104, 90079}),
     )
@@ -204,6 +205,7 @@ class HSQLDB(Dialect):
     capabilities = Capabilities(
         unquoted_case="upper",
         max_identifier_length=128,
+        matches_by="in",
         missing_table_states=frozenset({"42501", "3F000"}),
         missing_table_codes=frozenset({-5501, -4850}),
         one_row_from=" FROM (VALUES(0))",
