@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 GROUP = "nyc"
 FOLDER = Path(".demo")
+#: The `pipekit` command of this very Python, whatever PATH says.
+PIPEKIT = [sys.executable, "-m", "pipekit_engine.cli.main"]
 #: What the second run must read again and no more, per module: the rows at or after what the warehouse holds.
 WATERMARKS = {"weather": "year * 10000 + month * 100 + day", "flights": "updated_at"}
 
@@ -111,7 +113,7 @@ class Demo:
     # --- the commands -------------------------------------------------------------------------------------------
 
     def pipekit(self, *arguments: str, quiet: bool = False) -> str:
-        return self.command([str(Path(sys.executable).with_name("pipekit")), *arguments], quiet=quiet)
+        return self.command([*PIPEKIT, *arguments], quiet=quiet)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return run_log, newest first."""
@@ -121,7 +123,7 @@ class Demo:
     def command(self, argv: list[str], *, quiet: bool = False) -> str:
         """Show a command, run it on the project, and return what it printed. Raises DemoFailed with its last words."""
         if not quiet:
-            shown = ["pipekit" if argv[0].endswith("/pipekit") else "python", *argv[1:]]
+            shown = ["pipekit", *argv[len(PIPEKIT) :]] if argv[: len(PIPEKIT)] == PIPEKIT else ["python", *argv[1:]]
             self.say(f"[dim]$ {shlex.join(shown)}[/dim]")
         done = subprocess.run(
             argv, env=self.project.environment(), cwd=self.project.folder, capture_output=True, text=True, check=False
@@ -221,8 +223,7 @@ def serve_demo(folder: Path = FOLDER) -> int:
     with warehouse(dest, project, fresh=False) as target:
         project.write(dest, target)  # a server of the demo's own has another port now
         demo.pipekit("apply", str(project.definitions))
-        command = [str(Path(sys.executable).with_name("pipekit")), "serve"]
-        process = subprocess.Popen(command, env=project.environment(), cwd=project.folder)
+        process = subprocess.Popen([*PIPEKIT, "serve"], env=project.environment(), cwd=project.folder)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             try:
