@@ -209,7 +209,7 @@ class Users:
         """The user of a session and the seconds that it lasts; None when it was forged, has ended, or the password changed."""
         users = self.all()
         body, _, signature = cookie.partition(".")
-        if not users or not hmac.compare_digest(self._sign(body), signature):
+        if not users or not hmac.compare_digest(self._sign(body).encode(), signature.encode("utf-8", "replace")):
             return None
         try:
             name, until, fingerprint = json.loads(base64.urlsafe_b64decode(body))

@@ -67,7 +67,7 @@ def build_broken_op(name: str, what: str, problem: str) -> dg.OpDefinition:
 
 def _description(module: "Module") -> str:
     return (
-        f"`{module.source}` → `{module.dest}`.`{module.dest_table}`, {module.strategy}"
+        f"{module.source} → {module.dest}: {module.dest_table}, {module.strategy}"
         f"{' by ' + ', '.join(module.merge_key) if module.merge_key else ''}\n\n```sql\n{module.query}\n```"
     )
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,12 +27,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipekit_dagster.auth import ANYONE, User, Users
+from pipekit_engine.errors import ConfigurationError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger("pipekit.serve")
 
 #: Key of the request's scope under which the user stands.
 USER_KEY = "pipekit_user"
@@ -87,8 +91,14 @@ class Login:
         if scope["type"] not in ("http", "websocket") or (scope["type"] == "http" and scope["path"] in OPEN_PATHS):
             await self._app(scope, receive, send)
             return
+        try:
+            someone = bool(self._users.all())
+        except ConfigurationError as error:
+            _log.error("nobody can log in: %s", error)
+            await _refuse(scope, receive, send, 503, "Nobody can log in: the file of users cannot be read.")
+            return
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        if not self._users.all():
+        if not someone:
             if _host(headers.get("host", "")) not in _LOOPBACK_HOSTS:
                 await _refuse(scope, receive, send, 403, "Without a password pipekit answers on this machine only.")
             elif _is_foreign(scope, headers):
