@@ -103,10 +103,14 @@ def serve(
 def demo(
     dest: Annotated[str, typer.Option(help="Warehouse of the demo: sqlite or postgresql.")] = "sqlite",
     folder: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path(".demo"),
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days of flights to start with, for a quick look.")] = 366,
+    serve: Annotated[bool, typer.Option("--serve", help="Show the finished demo in the browser instead.")] = False,
 ) -> None:
     """Sync real data (flights of 2013) from one database into another, and show what pipekit did."""
-    from pipekit_engine.demo.main import run_demo
+    from pipekit_engine.demo.main import run_demo, serve_demo
 
+    if serve:
+        raise typer.Exit(serve_demo(folder))
     if dest not in ("sqlite", "postgresql"):
         raise typer.BadParameter("must be sqlite or postgresql", param_hint="--dest")
-    run_demo(dest, folder)
+    run_demo(dest, folder, days=days)
