@@ -67,7 +67,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right
     lines = console.render_lines(table, wide, pad=False)
     if console.is_terminal:
         for line in lines:
-            console.print(Segments(Segment.adjust_line_length(line, console.width, pad=False)))
+            console.print(Segments([*Segment.adjust_line_length(line, console.width, pad=False), Segment.line()]))
     else:
         print_text("".join("".join(part.text for part in line).rstrip() + "\n" for line in lines))
 

@@ -137,16 +137,13 @@ class Progress(AbstractContextManager["Progress"]):
 
 def summary(record: RunRecord) -> str:
     """How a run ended, in one line of rich markup."""
-    counts = [
-        f"{count(number)} {what}"
-        for number, what in (
-            (record.rows_read, "read"),
-            (record.rows_deleted, "deleted"),
-            (record.rows_inserted, "inserted"),
-            (record.rows_updated, "updated"),
-        )
-        if number is not None and (number or what in ("read", "inserted"))
-    ]
+    numbers = (
+        ("read", record.rows_read),
+        ("inserted", record.rows_inserted),
+        ("updated", record.rows_updated),
+        ("deleted", record.rows_deleted),
+    )
+    counts = [f"{number:,} {what}" for what, number in numbers if number or (what == "read" and number is not None)]
     colour = _COLOURS.get(record.status, "default")
     text = f"[{colour}]{record.status}[/{colour}]  [bold]{escape(record.module)}[/bold]"
     facts = [seconds(record.duration_s), ", ".join(counts)]
