@@ -134,14 +134,22 @@ final class BatchSink implements RowSink {
         return row > 0 ? failure.row(row) : failure;
     }
 
+    /** The column that the first line of the message names: drivers quote it, or put it behind a colon. */
     private String namedColumn(String message) {
+        String line = message.split("\n", 2)[0];
+        String found = null;
+        int first = Integer.MAX_VALUE;
         for (Target target : targets) {
-            if (message.contains("'" + target.name() + "'") || message.contains("\"" + target.name() + "\"")
-                    || message.contains("\"" + target.name() + " ")) {
-                return target.name();
+            String name = target.name();
+            for (String form : new String[] {"'" + name + "'", "\"" + name + "\"", "\"" + name + " ", "column: " + name}) {
+                int at = line.indexOf(form);
+                if (at >= 0 && at < first) {
+                    first = at;
+                    found = name;
+                }
             }
         }
-        return null;
+        return found;
     }
 
     @Override

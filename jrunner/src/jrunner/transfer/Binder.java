@@ -147,6 +147,10 @@ interface Binder {
     }
 
     private static Binder temporal(Target target) {
+        if (target.kind.equals("hsqldb") && target.family == jrunner.types.Family.TIMESTAMPTZ) {
+            // As an object it would be moved by the days between the Julian and the Gregorian calendar before 1582.
+            return text(target);
+        }
         switch (target.kind) {
             case "derby":
                 // Its driver is older than java.time; its own text is exact.

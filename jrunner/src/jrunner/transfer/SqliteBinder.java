@@ -117,7 +117,7 @@ final class SqliteBinder implements Binder {
 
     private void real(PreparedStatement statement, int index, Cells cells, int row) throws SQLException, BadValue {
         double value = cells.doubleAt(row);
-        if (Double.isNaN(value)) {
+        if (Double.isNaN(value) && affinity != Affinity.TEXT) {
             throw new BadValue("NaN would become NULL, which is what SQLite makes of it");
         }
         if (target.family.isInteger() && !target.dynamic) {

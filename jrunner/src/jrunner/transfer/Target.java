@@ -14,6 +14,9 @@ import jrunner.types.Temporals;
  * {@link BadValue}; every path goes through them, so that all paths hold and refuse the same values.
  */
 final class Target {
+    /** 1582-10-15. */
+    private static final long GREGORIAN_DAY = -141_427;
+
     final ColumnInfo info;
     final Family family;
     final String kind;
@@ -152,6 +155,9 @@ final class Target {
             }
             return;
         }
+        if (limits.skippedDays && day >= GREGORIAN_DAY - 10 && day < GREGORIAN_DAY) {
+            throw new BadValue("5 to 14 October 1582 are no days in the destination's calendar, which changes there from Julian to Gregorian");
+        }
         // Years 1 to 9999 suit every database: no need to look closer.
         if (day >= -719_162 && day <= 2_932_896) {
             return;
@@ -230,7 +236,7 @@ final class Target {
     /** The cell as text of a text column, in {@code convert}. */
     void text(Cells cells, int row) throws BadValue {
         convert.utf8(cells, row);
-        convert.checkLength(info.precision());
+        convert.checkLength(info.precision(), limits.utf16);
         if (limits.emptyIsNull && convert.length == 0) {
             throw new BadValue("'' would become NULL, which is what this database makes of it: replace it in the query");
         }

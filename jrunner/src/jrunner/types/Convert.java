@@ -516,20 +516,25 @@ public final class Convert {
         return value;
     }
 
-    /** Refuses text of more than {@code most} characters (code points); 0 allows any length. */
-    public void checkLength(int most) throws BadValue {
+    /**
+     * Refuses text of more than {@code most} characters; 0 allows any length.
+     *
+     * @param utf16 the database counts UTF-16 units, of which a character beyond the BMP has two
+     */
+    public void checkLength(int most, boolean utf16) throws BadValue {
         if (most <= 0 || length <= most) {
             return;
         }
         int characters = 0;
         for (int i = from; i < from + length; i++) {
-            // Every byte but the continuations 10xxxxxx starts a character.
+            // Every byte but the continuations 10xxxxxx starts a character; 11110xxx starts one beyond the BMP.
             if ((bytes[i] & 0xC0) != 0x80) {
-                characters++;
+                characters += utf16 && (bytes[i] & 0xF8) == 0xF0 ? 2 : 1;
             }
         }
         if (characters > most) {
-            throw new BadValue("text of " + characters + " characters is too long for the column's " + most);
+            throw new BadValue("text of " + characters + (utf16 ? " UTF-16 units is" : " characters is")
+                + " too long for the column's " + most);
         }
     }
 
