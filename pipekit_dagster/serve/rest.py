@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from pipekit_dagster.serve.launch import LaunchRefused, launch
 from pipekit_dagster.serve.openapi import describe_api
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipekit_engine.config import Config
     from pipekit_engine.models import RunRecord
 
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _STATUSES = ("running", "success", "dry_run", "error", "cancelled")
 MAX_BODY_BYTES = 1_000_000
 MAX_LIMIT = 1000
@@ -77,13 +78,16 @@ class RestApi:
             route("/runs/{id}", self._run),
             route("/runs/{id}/log", self._log),
             route("/schedules", self._schedules),
-            Route("/api/{path:path}", _answering(self._unknown)),
+            Route("/api/{path:path}", _answering(self._unknown), methods=_METHODS),
         ]
 
     async def _openapi(self, request: Request) -> Response:
         return JSONResponse(describe_api(RunOptions))
 
     async def _unknown(self, request: Request) -> Response:
+        # This route takes every path, so that Starlette no longer sees that another has the path but not the method.
+        if any(route.matches(request.scope)[0] is Match.PARTIAL for route in self.routes()):
+            raise ApiError(405, f"{request.url.path} does not take {request.method}.")
         raise ApiError(404, f"There is no {request.url.path}; /api/openapi.json lists what there is.")
 
     async def _modules(self, request: Request) -> Response:
@@ -152,10 +156,10 @@ class RestApi:
         def read(store: Store) -> str:
             number = _run_number(run_id)
             if number is not None:
-                return store.runs.tail(number, offset)
+                return _log_text(store.runs.get(number))[offset:]
             self._dagster_run(request, store, run_id)
             runs = self._runs_of(store, run_id)
-            return "".join(f"== {run.module}\n{store.runs.tail(run.id, 0)}" for run in runs)[offset:]
+            return "".join(f"== {run.module}\n{_log_text(store.runs.get(run.id))}" for run in runs)[offset:]
 
         return PlainTextResponse(await self._read(read))
 
@@ -256,6 +260,11 @@ def _whole(text: str, name: str, least: int, most: int) -> int:
     if not least <= value <= most:
         raise ApiError(400, f"{name} is a whole number from {least} to {most}.")
     return value
+
+
+def _log_text(run: RunRecord) -> str:
+    """What the run has said, and at its end what went wrong."""
+    return run.live_log + (f"{run.status}: {run.error}\n" if run.error else "")
 
 
 def _run_number(text: str) -> int | None:

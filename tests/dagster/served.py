@@ -1,0 +1,204 @@
+"""`pipekit serve` as a test sees it: a real process with a code server, a daemon and a web server below it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipekit_engine.process import ProcessName
+from tests.dagster.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+_SERVE = "import sys; from pipekit_dagster.serve import main; sys.exit(main(port=int(sys.argv[1])))"
+
+LOCATION = {"repositoryLocationName": "pipekit", "repositoryName": "__repository__"}
+
+
+class Served:
+    """A served project. `start` and `stop` may be called again and again."""
+
+    def __init__(self, project: Project, login: tuple[str, str] | None = None) -> None:
+        self.project = project
+        self.login = login
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = project.folder / "serve.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PIPEKIT_CONFIG": str(self.project.config_file),
+            "DAGSTER_HOME": str(self.project.home),
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(self.port)],
+                cwd=self.project.folder,
+                env=env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait_for(lambda: self.health()[0] == 200, "all three services", 90)
+
+    def stop(self) -> int:
+        """SIGTERM to the supervisor; its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(40)
+        self.process = None
+        return status
+
+    def kill_everything(self) -> None:
+        """SIGKILL to the supervisor, all services, and the processes below them."""
+        assert self.process is not None
+        victims = [self.process.pid, *_descendants(self.process.pid)]
+        for pid in victims:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait(10)
+        self.process = None
+
+    def service(self, name: str) -> ProcessName:
+        """Process of a service: code server, daemon or web server."""
+        found = json.loads((self.project.home / "serve" / "services.json").read_text())[name]["process"]
+        parsed = ProcessName.parse(found)
+        assert parsed is not None
+        return parsed
+
+    def request(self, path: str, body: Any = None, *, method: str | None = None, **headers: str) -> tuple[int, bytes]:
+        """One HTTP request; status and body."""
+        if self.login and "authorization" not in headers:
+            headers["authorization"] = "Basic " + base64.b64encode(":".join(self.login).encode()).decode()
+        data = json.dumps(body).encode() if body is not None else None
+        if data is not None:
+            headers["content-type"] = "application/json"
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def get(self, path: str) -> Any:
+        """JSON of a path that answers 200."""
+        status, body = self.request(path)
+        assert status == 200, body
+        return json.loads(body)
+
+    def post(self, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON of a POST."""
+        status, answer = self.request(path, body, method="POST")
+        return status, json.loads(answer)
+
+    def graphql(self, query: str, **variables: Any) -> Any:
+        """Data of a GraphQL request."""
+        status, body = self.request("/graphql", {"query": query, "variables": variables})
+        assert status == 200, body
+        answer = json.loads(body)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def health(self) -> tuple[int, dict[str, str]]:
+        try:
+            status, body = self.request("/health")
+            return status, json.loads(body)
+        except (OSError, ValueError):
+            return 0, {}
+
+    def jobs(self) -> set[str]:
+        """Names of the jobs that the UI shows."""
+        data = self.graphql(
+            "query J($where: RepositorySelector!) { repositoryOrError(repositorySelector: $where)"
+            " { ... on Repository { pipelines { name } } } }",
+            where=LOCATION,
+        )
+        return {job["name"] for job in data["repositoryOrError"].get("pipelines", [])}
+
+    def run_group(self, group: str) -> str:
+        """Start a group's job; its Dagster run id."""
+        status, answer = self.post(f"/api/groups/{group}/run")
+        assert status == 202, answer
+        return str(answer["dagster_run_id"])
+
+    def ended(self, run_id: str, timeout_s: float = 60) -> dict[str, Any]:
+        """Wait until a Dagster run has ended; what the REST interface says of it."""
+        found: dict[str, Any] = {}
+
+        def look() -> bool:
+            found.update(self.get(f"/api/runs/{run_id}"))
+            return found["status"] in ("success", "failure", "canceled")
+
+        self.wait_for(look, f"the end of run {run_id}", timeout_s)
+        return found
+
+    def staging(self, run_id: str) -> int:
+        """Wait until a module of the run moves rows; the number of its run in run_log."""
+        number = 0
+
+        def look() -> bool:
+            nonlocal number
+            with self.project.store() as store:
+                for run in store.runs.list(dagster_run_id=run_id, status="running"):
+                    number = run.id
+                    return run.phase == "stage"
+            return False
+
+        self.wait_for(look, "the staging phase", 60)
+        return number
+
+    def wait_for(self, done: Callable[[], bool], what: str, timeout_s: float = 30) -> float:
+        """Seconds until `done`."""
+        began = time.monotonic()
+        while not done():
+            if time.monotonic() - began > timeout_s:
+                tail = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+                raise AssertionError(f"{what} did not come within {timeout_s} s\n{tail}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            children.setdefault(int(stat[stat.rindex(")") + 2 :].split()[1]), []).append(int(entry.name))
+    found, queue = [], [pid]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            found.append(child)
+            queue.append(child)
+    return found
+
+
+def jrunners_of(folder: Path) -> list[int]:
+    """Java processes that were started in this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and b"jrunner" in (entry / "cmdline").read_bytes():
+                if Path(os.readlink(entry / "cwd")) == folder:
+                    found.append(int(entry.name))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,244 @@
+"""`pipekit serve` for real: daemon, web server, code server, runs as processes, and what becomes of them when killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipekit_dagster.auth import set_password
+from pipekit_dagster.launcher import WORKER_TAG
+from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.models import Schedule
+from pipekit_engine.process import ProcessName
+from tests.dagster.project import SLOW_QUERY, Project
+from tests.dagster.served import LOCATION, Served, jrunners_of
+
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(240)]
+
+ANNA, VERA = ("anna", "correct horse"), ("vera", "looks only")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Served]:
+    """One server for all tests here; each uses groups of its own."""
+    project = Project(tmp_path_factory.mktemp("served"))
+    set_password(project.config, *ANNA)
+    set_password(project.config, *VERA, role="viewer")
+    for name in ("one", "two", "last"):
+        project.add_module(name)
+    project.add_module("bad", query="SELECT no_such_column FROM numbers")
+    project.add_module("slow", query=SLOW_QUERY)
+    project.add_module("slow2", query=SLOW_QUERY)
+    project.add_group("nightly", ("one",), ("two", "bad"), ("last",), max_parallel=2)
+    project.add_group("long", ("slow",))
+    project.add_group("longer", ("slow2",))
+    project.add_group("minutely", ("one",))
+    project.save(Schedule(name="each-minute", group="minutely", cron="* * * * *"))
+    server = Served(project, ANNA)
+    server.start()
+    yield server
+    if server.process is not None:
+        assert server.stop() == 0
+
+
+def runs_of(served: Served, run_id: str) -> dict[str, str]:
+    return {run["module"]: run["status"] for run in served.get(f"/api/runs/{run_id}")["runs"]}
+
+
+def nothing_left(served: Served) -> None:
+    with served.project.store() as store:
+        assert store.leases.all() == []
+    served.wait_for(lambda: jrunners_of(served.project.folder) == [], "the end of all jrunners", 5)
+
+
+def test_a_group_through_queue_daemon_and_launcher(served: Served) -> None:
+    run_id = served.run_group("nightly")
+    assert served.ended(run_id)["status"] == "failure"
+    assert runs_of(served, run_id) == {"one": "success", "two": "success", "bad": "error", "last": "success"}
+    status, log = served.request(f"/api/runs/{run_id}/log")
+    assert status == 200
+    assert b"no_such_column" in log
+    output = served.project.home / "run_output" / f"{run_id}.log"
+    served.wait_for(lambda: not output.exists(), "the end of the run's process, which leaves no file", 10)
+
+
+def test_an_edited_definition_shows_within_seconds(served: Served) -> None:
+    served.project.add_module("fresh")
+    served.project.add_group("fresh_group", ("fresh",))
+    took = served.wait_for(lambda: "fresh_group" in served.jobs(), "the new job", 30)
+    print(f"edit to UI: {took:.1f} s")
+    assert served.ended(served.run_group("fresh_group"))["status"] == "success"
+
+
+def test_a_broken_row_shows_and_hides_nothing(served: Served) -> None:
+    served.project.add_module("torn")
+    served.project.sql(served.project.folder / "pipekit.db", "UPDATE module SET strategy = 'magic' WHERE name = 'torn'")
+    try:
+        served.wait_for(lambda: "broken_definitions" in served.jobs(), "the job of broken definitions", 30)
+        assert {"nightly", "long"} < served.jobs()
+    finally:
+        served.project.sql(served.project.folder / "pipekit.db", "DELETE FROM module WHERE name = 'torn'")
+    served.wait_for(lambda: "broken_definitions" not in served.jobs(), "the mended definitions", 30)
+
+
+def test_terminate(served: Served) -> None:
+    run_id = served.run_group("long")
+    served.staging(run_id)
+    began = time.monotonic()
+    data = served.graphql("mutation T($id: String!) { terminateRun(runId: $id) { __typename } }", id=run_id)
+    assert data["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    served.wait_for(lambda: jrunners_of(served.project.folder) == [], "the end of jrunner", 10)
+    took = time.monotonic() - began
+    print(f"terminate to no jrunner: {took:.2f} s")
+    assert took < 3
+    assert served.ended(run_id)["status"] == "canceled"
+    assert runs_of(served, run_id) == {"slow": "cancelled"}
+    with served.project.store() as store:
+        assert store.group_runs.list(group="long")[0].status == "cancelled"
+    nothing_left(served)
+
+
+def worker_of(served: Served, run_id: str) -> ProcessName:
+    with served.project.instance() as instance:
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        name = ProcessName.parse(run.tags.get(WORKER_TAG))
+        assert name is not None
+        return name
+
+
+def test_sigkill_of_the_run(served: Served) -> None:
+    run_id = served.run_group("long")
+    served.staging(run_id)
+    began = time.monotonic()
+    os.kill(worker_of(served, run_id).pid, signal.SIGKILL)
+    assert served.ended(run_id)["status"] == "failure"
+    print(f"SIGKILL to red: {time.monotonic() - began:.1f} s")
+    assert time.monotonic() - began < 5
+    served.wait_for(lambda: runs_of(served, run_id) == {"slow": "error"}, "the sensor that reconciles", 60)
+    with served.project.store() as store:
+        assert "interrupted" in str(store.runs.list(module="slow", limit=1)[0].error)
+        assert store.group_runs.list(group="long")[0].status == "error"
+    nothing_left(served)
+
+
+def test_killed_services_come_back_and_health_says_so(served: Served) -> None:
+    long = served.run_group("long")
+    served.staging(long)
+    for name in ("daemon", "code server"):
+        before = served.service(name)
+        os.kill(before.pid, signal.SIGKILL)
+        served.wait_for(lambda: served.health()[0] == 503, f"health without {name}", 10)
+        served.wait_for(lambda: served.health()[0] == 200, f"{name} again", 60)
+        assert served.service(name) != before  # noqa: B023
+    os.kill(served.service("web server").pid, signal.SIGKILL)
+    served.wait_for(lambda: served.health()[0] == 200, "web server again", 60)
+    assert runs_of(served, long) == {"slow": "running"}, "running runs are undisturbed"
+    assert served.ended(served.run_group("fresh_group" if "fresh_group" in served.jobs() else "minutely"))["status"] == "success"
+    served.graphql("mutation T($id: String!) { terminateRun(runId: $id) { __typename } }", id=long)
+    assert served.ended(long)["status"] == "canceled"
+
+
+def test_a_schedule_fires_each_tick_once(served: Served) -> None:
+    def ticks() -> list[dict[str, Any]]:
+        data = served.graphql(
+            "query S($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s)"
+            " { ... on Schedule { scheduleState { ticks { status timestamp runIds } } } } }",
+            s={**LOCATION, "scheduleName": "each_minute"},
+        )
+        return [tick for tick in data["scheduleOrError"]["scheduleState"]["ticks"] if tick["runIds"]]
+
+    served.wait_for(lambda: bool(ticks()), "a tick", 70)
+    fired = ticks()
+    assert len({tick["timestamp"] for tick in fired}) == len(fired)
+    assert served.ended(fired[0]["runIds"][0])["status"] == "success"
+    with served.project.store() as store:
+        runs = store.group_runs.list(group="minutely", limit=100)
+        by_schedule = [run for run in runs if run.triggered_by == f"schedule:{store.ticks.schedule_id('each-minute')}"]
+        assert by_schedule
+        assert len({run.dagster_run_id for run in by_schedule}) == len(by_schedule)
+        assert store.ticks.last_fired_at("each-minute") is not None
+
+
+def test_login_and_roles(served: Served) -> None:
+    assert served.request("/graphql", {"query": "{version}"}, authorization="")[0] == 401
+    assert served.request("/api/runs", authorization="Basic eDp5")[0] == 401
+    viewer = Served.__new__(Served)
+    viewer.__dict__.update(served.__dict__)
+    viewer.login = VERA
+    assert viewer.jobs() == served.jobs()
+    assert viewer.request("/api/groups/nightly/run", method="POST")[0] == 403
+    refused = viewer.graphql(
+        "mutation L($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename ... on Error { message } } }",
+        p={"selector": {**LOCATION, "jobName": "nightly"}, "runConfigData": {}},
+    )
+    assert refused["launchRun"]["__typename"] == "UnauthorizedError"
+
+
+def test_rest(served: Served) -> None:
+    assert {item["name"] for item in served.get("/api/modules")} >= {"one", "two", "bad"}
+    assert served.get("/api/modules/one")["strategy"] == "full"
+    assert served.get("/api/groups/nightly")["layers"] == [["one"], ["two", "bad"], ["last"]]
+    schedule = served.get("/api/schedules")[0]
+    assert len(schedule["next"]) == 5
+    status, answer = served.post("/api/modules/two/run", {"dry_run": True})
+    assert status == 202
+    run_id = answer["dagster_run_id"]
+    assert served.ended(run_id)["status"] == "success"
+    assert runs_of(served, run_id) == {"two": "dry_run"}
+    number = served.get(f"/api/runs/{run_id}")["runs"][0]["id"]
+    assert served.get(f"/api/runs/{number}")["merge_sql"]
+    assert b"INSERT INTO" in served.request(f"/api/runs/{number}/log")[1]
+    for path, wanted in [
+        ("/api/modules/nope", 404),
+        ("/api/runs/999999", 404),
+        ("/api/runs/no-such-run", 404),
+        ("/api/nowhere", 404),
+        ("/api/runs?limit=0", 400),
+        ("/api/runs?status=odd", 400),
+    ]:
+        status, body = served.request(path)
+        assert (status, "error" in json.loads(body)) == (wanted, True), path
+    assert served.post("/api/modules/nope/run")[0] == 404
+    assert served.post("/api/modules/one/run", {"dry": True})[0] == 422
+    assert served.post("/api/modules/one/run", [1])[0] == 422
+    assert served.request("/api/modules/one/run")[0] == 405
+    described = served.get("/api/openapi.json")
+    assert described["openapi"].startswith("3.")
+
+
+def test_a_clean_stop_hands_running_runs_over(served: Served) -> None:
+    run_id = served.run_group("longer")
+    served.staging(run_id)
+    assert served.stop() == 0
+    assert worker_of(served, run_id).alive()
+    served.start()
+    assert runs_of(served, run_id) == {"slow2": "running"}
+    served.graphql("mutation T($id: String!) { terminateRun(runId: $id) { __typename } }", id=run_id)
+    assert served.ended(run_id)["status"] == "canceled"
+
+
+def test_sigkill_of_everything_then_restart(served: Served) -> None:
+    run_id = served.run_group("longer")
+    served.staging(run_id)
+    worker = worker_of(served, run_id)
+    served.kill_everything()
+    worker.kill()
+    served.start()
+    assert served.ended(run_id, 60)["status"] == "failure"
+    served.wait_for(lambda: runs_of(served, run_id) == {"slow2": "error"}, "the sensor that reconciles", 60)
+    nothing_left(served)
+    assert served.ended(served.run_group("minutely"))["status"] == "success"
+
+
+def test_outward_without_a_password_is_refused(project: Project) -> None:
+    from pipekit_dagster.serve import supervisor
+
+    with pytest.raises(ConfigurationError, match="set-password"):
+        supervisor.serve(project.config, host="0.0.0.0", port=0)  # noqa: S104
