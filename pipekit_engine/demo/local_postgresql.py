@@ -44,6 +44,12 @@ def find_binaries() -> Path:
     return max(candidates, key=lambda folder: [int(part) for part in re.findall(r"\d+", str(folder))] or [0])
 
 
+def _takes_logins(binaries: Path, port: int) -> bool:
+    """Whether the server is through with starting up: it listens, and refuses logins, some time before."""
+    command = [str(binaries / "pg_isready"), "--quiet", f"--host={HOST}", f"--port={port}"]
+    return listens(port) and subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode == 0
+
+
 class LocalPostgreSQL:
     """A running server; a context manager that stops it.
 
@@ -83,7 +89,7 @@ class LocalPostgreSQL:
             self._process = ServerProcess(
                 command,
                 log=home / "server.log",
-                answers=lambda: listens(self.port),
+                answers=lambda: _takes_logins(binaries, self.port),
                 user=owner,
                 # With data to throw away an immediate shutdown will do; data to keep gets a fast, clean one.
                 stop_signal=signal.SIGQUIT if temporary else signal.SIGINT,
