@@ -23,10 +23,10 @@ lint: setup ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 
 check: setup ## ruff, formatting, mypy --strict and the import contract
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@status=0; \
+	for check in "ruff check" "ruff format --check" mypy lint-imports; do \
+		echo "== $$check"; $(BIN)/$$check || status=1; \
+	done; exit $$status
 
 bench: setup ## measure jrunner against other tools; tables go to bench/results
 	@$(BIN)/python -m bench $(ARGS)
