@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
 import shutil
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from pipekit_engine.errors import RuntimeMissing
@@ -51,17 +49,6 @@ def built_jar() -> Path:
         return find_jar()
     except RuntimeMissing as error:
         unavailable(str(error))
-
-
-@pytest.fixture(scope="session")
-def postgresql(postgresql: PostgreSQLServer) -> PostgreSQLServer:
-    """The test's PostgreSQL, once it is past "the database system is starting up"."""
-    for _ in range(200):
-        with contextlib.suppress(psycopg.OperationalError):
-            postgresql.connect().close()
-            break
-        time.sleep(0.05)
-    return postgresql
 
 
 @pytest.fixture(scope="module")

@@ -171,9 +171,9 @@ public final class Connector {
             return Timed.call(
                     "check " + database.name(),
                     database.driverLoader(),
-                    (CHECK_TIMEOUT_S + 1) * 1000L,
+                    (2 * CHECK_TIMEOUT_S + 1) * 1000L,
                     cancel,
-                    () -> database.connection().isValid(CHECK_TIMEOUT_S),
+                    () -> answersNow(database.connection()),
                     ok -> {});
         } catch (Failure e) {
             throw e;
@@ -181,6 +181,11 @@ public final class Connector {
             throwIfCancelled(cancel);
             return false;
         }
+    }
+
+    private static boolean answersNow(Connection connection) throws SQLException {
+        // Twice: a cancel that the server carries out late hits the first question, and only that.
+        return connection.isValid(CHECK_TIMEOUT_S) || (!connection.isClosed() && connection.isValid(CHECK_TIMEOUT_S));
     }
 
     /** As {@link #isAlive}, for a connection that nobody waits for: never throws. */

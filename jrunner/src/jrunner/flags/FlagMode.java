@@ -22,6 +22,7 @@ import jrunner.Version;
 import jrunner.db.ConnectSpec;
 import jrunner.db.Connector;
 import jrunner.db.Database;
+import jrunner.db.SharedFile;
 import jrunner.transfer.Transfer;
 import jrunner.transfer.TransferRequest;
 import jrunner.transfer.TransferResult;
@@ -178,7 +179,8 @@ public final class FlagMode {
         request.trim = flags.trim ? TransferRequest.Trim.ALL : TransferRequest.Trim.NONE;
         request.clear = flags.clear;
         try (Database source = open("source", flags.sourceUrl, flags.sourceUser, flags.sourcePassword);
-                Database dest = open("destination", flags.destUrl, flags.destUser, flags.destPassword)) {
+                Database dest = open("destination", flags.destUrl, flags.destUser, flags.destPassword);
+                SharedFile guard = SharedFile.guard(source, dest)) {
             request.path = flags.path != null ? flags.path : flags.bulk ? bulkPath(dest) : TransferRequest.AUTO;
             TransferResult done = Transfer.run(request, source, dest, progress(), cancel);
             err.println(String.format(Locale.ROOT, "%s: %s, %.1f s", done.path, done.pathReason, done.elapsedMs / 1000.0));

@@ -1,0 +1,169 @@
+"""The migrate operation through the client: progress, cancel, lost connections. What values become is the truth suite's."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipekit_engine.jrunner import (
+    ColumnPair,
+    JRunnerCancelled,
+    JRunnerError,
+    MigrateRequest,
+    OpenRequest,
+    Progress,
+    Session,
+)
+from tests.jrunner.conftest import jar, mariadb_request, postgresql_request, sqlite_request
+from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.proxy import CuttableProxy
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, 'text ' || i AS x FROM n"
+KINDS = [
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.postgresql),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+
+
+@pytest.fixture(params=KINDS)
+def dest(request: pytest.FixtureRequest, session: Session, tmp_path: Path) -> Iterator[str]:
+    """A source named "source" (SQLite) and a destination "dest" of each kind, with an empty table t(i, x)."""
+    kind = request.param
+    session.open(sqlite_request("source", tmp_path / "source.db"))
+    create = ["CREATE TABLE t (i bigint, x varchar(100))", "INSERT INTO t VALUES (-1, 'old')"]
+    if kind == "sqlite":
+        session.open(sqlite_request("dest", tmp_path / "dest.db"))
+        session.execute("dest", create)
+        yield kind
+    else:
+        server: Any = request.getfixturevalue(kind)
+        make = postgresql_request if kind == "postgresql" else mariadb_request
+        with server.fresh_database() as name:
+            session.open(make("dest", server, name))
+            session.execute("dest", create)
+            yield kind
+            session.close("dest")
+    session.close()
+
+
+def count(session: Session) -> str | None:
+    return session.query("dest", "SELECT count(*) FROM t").first
+
+
+def test_counts_path_and_time_are_told(session: Session, dest: str) -> None:
+    sql = ENDLESS.replace("FROM n)", "FROM n WHERE i < 1000)")
+    result = session.migrate(MigrateRequest("source", sql, "dest", "t", clear=True))
+    assert (result.rows_read, result.rows_written) == (1000, 1000)
+    assert result.path == {"sqlite": "batch", "postgresql": "copy-binary", "mariadb": "load-data"}[dest]
+    assert result.path_reason
+    assert result.bytes > 1000
+    assert count(session) == "1000"
+
+
+def test_an_empty_source_moves_nothing(session: Session, dest: str) -> None:
+    result = session.migrate(MigrateRequest("source", "SELECT 1 AS i, 'x' AS x WHERE 0", "dest", "t"))
+    assert (result.rows_read, result.rows_written) == (0, 0)
+    assert count(session) == "1"
+
+
+def test_columns_are_matched_by_name(session: Session, dest: str) -> None:
+    pairs = (ColumnPair("Name", "x"), ColumnPair("Number", "i"))
+    session.migrate(MigrateRequest("source", "SELECT 'a' AS Name, 5 AS Number", "dest", "t", columns=pairs, clear=True))
+    assert session.query("dest", "SELECT i, x FROM t").rows == (("5", "a"),)
+    with pytest.raises(JRunnerError) as raised:
+        session.migrate(MigrateRequest("source", "SELECT 'a' AS x, 5 AS j", "dest", "t"))
+    assert raised.value.code == "columns"
+    assert "j" in raised.value.message
+
+
+def test_progress_and_cancel(session: Session, dest: str) -> None:
+    seen: list[Progress] = []
+    cancel = threading.Event()
+
+    def progress(event: Progress) -> None:
+        seen.append(event)
+        # MariaDB takes longer to roll rows back than to load them.
+        if len(seen) == (1 if dest == "mariadb" else 2):
+            cancel.set()
+
+    began = time.monotonic()
+    with pytest.raises(JRunnerCancelled):
+        session.migrate(MigrateRequest("source", ENDLESS, "dest", "t", clear=True), on_progress=progress, cancel=cancel)
+    assert time.monotonic() - began < 5
+    assert 0 < seen[0].rows <= seen[-1].rows
+    assert seen[0].bytes > 0
+    assert session.query("dest", "SELECT i, x FROM t").rows == (("-1", "old"),)
+    assert session.query("source", "SELECT 1").first == "1"
+
+
+def test_an_error_in_the_source_leaves_the_destination(session: Session, dest: str) -> None:
+    sql = "SELECT i, abs(CASE WHEN i < 50000 THEN i ELSE -9223372036854775807 - 1 END) AS x FROM ("
+    sql += ENDLESS.replace("FROM n)", "FROM n WHERE i < 60000)") + ")"
+    with pytest.raises(JRunnerError, match="integer overflow") as raised:
+        session.migrate(MigrateRequest("source", sql, "dest", "t", clear=True))
+    assert (raised.value.phase, raised.value.code) == ("read", "sql")
+    assert session.query("dest", "SELECT i, x FROM t").rows == (("-1", "old"),)
+
+
+@pytest.mark.parametrize(("sql", "table"), [("SELECT wrong", "t"), ("SELECT 1 AS i, 'x' AS x", "missing")])
+def test_a_wrong_name_is_told_with_its_statement(session: Session, dest: str, sql: str, table: str) -> None:
+    with pytest.raises(JRunnerError, match=r"wrong|missing") as raised:
+        session.migrate(MigrateRequest("source", sql, "dest", table))
+    assert raised.value.code == "sql"
+    assert raised.value.statement
+    assert count(session) == "1"
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("side", ["source", "dest"])
+def test_a_connection_cut_in_the_middle(
+    session: Session,
+    postgresql: PostgreSQLServer,
+    cuttable_proxy: Callable[[int], CuttableProxy],
+    tmp_path: Path,
+    side: str,
+) -> None:
+    with postgresql.fresh_database() as database:
+        proxy = cuttable_proxy(postgresql.port)
+
+        def request(name: str) -> OpenRequest:
+            port = proxy.port if name == side else postgresql.port
+            url = f"jdbc:postgresql://127.0.0.1:{port}/{database}"
+            login = {"user": postgresql.user, "password": postgresql.password}
+            return OpenRequest(name, url, [jar("postgresql")], **login)
+
+        session.open(request("source"))
+        session.open(request("dest"))
+        session.execute("dest", ["CREATE TABLE t (i bigint, x text)", "INSERT INTO t VALUES (-1, 'old')"])
+        # In the select list the series streams; in FROM the server would make all of it first.
+        sql = "SELECT generate_series(1, 100000000)::bigint AS i, repeat('x', 100) AS x"
+        threading.Timer(0.8, proxy.cut).start()
+        with pytest.raises(JRunnerError) as raised:
+            session.migrate(MigrateRequest("source", sql, "dest", "t", clear=True))
+        assert raised.value.code == "connection_lost"
+        assert raised.value.phase == {"source": "read", "dest": "write"}[side]
+        proxy.mend()
+        assert session.open(request("dest")).reused == (side == "source")
+        assert session.open(request("source")).reused == (side == "dest")
+        assert session.query("dest", "SELECT i, x FROM t").rows == (("-1", "old"),)
+        session.close()
+
+
+def test_source_and_destination_in_one_sqlite_file(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE a (i INTEGER, x TEXT)")
+        connection.execute("CREATE TABLE b (i INTEGER, x TEXT)")
+        connection.executemany("INSERT INTO a VALUES (?, ?)", [(i, "x" * 100) for i in range(50_000)])
+    session.open(sqlite_request("source", path))
+    session.open(sqlite_request("dest", path))
+    result = session.migrate(MigrateRequest("source", "SELECT * FROM a", "dest", "b"))
+    assert result.rows_written == 50_000
+    session.close()
