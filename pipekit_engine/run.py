@@ -578,14 +578,18 @@ class ModuleRun:
 
     def _final(self, error: BaseException | None) -> BaseException | None:
         """What the run's end means: a lost lock and a cancelled request look alike to the phase that they ended."""
-        if self._keeper.lost:
-            return Interrupted("The lock of this run was taken away while it ran; it was stopped.")
-        if isinstance(error, RunCancelled) and not isinstance(error, Interrupted):
+        if error is not None and not self._holds_lock():
+            done = "after the merge was committed" if self._committed else "the destination was not touched"
+            return Interrupted(f"The lock of this run was taken away, so it must not write any more; {done}.")
+        if isinstance(error, RunCancelled):
             done = "the merge was committed before" if self._committed else "the destination is as it was"
             return RunCancelled(f"Run {self._run_id} of module {self._module.name} was cancelled; {done}.")
         if isinstance(error, (JRunnerError, JRunnerDied)):
             return RunError(str(error))
         return error
+
+    def _holds_lock(self) -> bool:
+        return self._store.leases.held("module", self._module.name, self._token)
 
     def _locked(self) -> PipekitError:
         lease = self._store.leases.find("module", self._module.name)

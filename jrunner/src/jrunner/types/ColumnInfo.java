@@ -103,6 +103,9 @@ public final class ColumnInfo {
         cancel.throwIfCancelled();
         String sql = isTable ? "SELECT * FROM " + sqlOrTable + " WHERE 1 = 0" : sqlOrTable;
         try {
+            if (db.kind().equals("sqlite")) {
+                readSchemaAnew(db);
+            }
             List<ColumnInfo> columns = isTable ? executed(db, sql, cancel) : prepared(db, sql);
             if (columns == null) {
                 columns = executed(db, "SELECT * FROM (" + sql + "\n) q WHERE 1 = 0", cancel);
@@ -124,6 +127,16 @@ public final class ColumnInfo {
             columns.add(SourceTypes.column(db.kind(), meta, i));
         }
         return columns;
+    }
+
+    /**
+     * SQLite prepares against the schema that it read last, and notices another process's ALTER TABLE only when a statement runs:
+     * without this, a warm connection would describe a query as it was.
+     */
+    private static void readSchemaAnew(Database db) throws SQLException {
+        try (Statement statement = db.connection().createStatement()) {
+            statement.execute("SELECT count(*) FROM sqlite_master");
+        }
     }
 
     private static List<ColumnInfo> prepared(Database db, String sql) throws SQLException {
