@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
+    from pipekit_dagster.serve.services import Service
     from pipekit_engine.config import Config
 
 _log = logging.getLogger("pipekit.serve")
@@ -25,6 +25,8 @@ _POLL_S = 1.0
 #: Seconds between two looks whether the code server behind the proxy still answers.
 _PING_S = 3.0
 _RELOAD_TIMEOUT_S = 120
+#: Seconds that a code server may take from its start to its first answer.
+_START_S = 30.0
 #: Failed looks in a row after which the whole code server is started anew.
 _PATIENCE = 5
 
@@ -32,12 +34,10 @@ _PATIENCE = 5
 class Reloader:
     """Watches the store (and with `watch_code` pipekit's own files) and reloads the code location. Runs on a thread."""
 
-    def __init__(
-        self, config: Config, socket: Path, *, restart_code_server: Callable[[], None], watch_code: bool = False
-    ) -> None:
+    def __init__(self, config: Config, socket: Path, *, code_server: Service, watch_code: bool = False) -> None:
         self._config = config
         self._socket = socket
-        self._restart = restart_code_server
+        self._code_server = code_server
         self._watch_code = watch_code
         self._client: Any = None
         self._shown: str | None = None
@@ -112,12 +112,14 @@ class Reloader:
         return True
 
     def _revive(self) -> None:
+        if self._code_server.age_s < _START_S:
+            return  # it is being started
         self._failures += 1
         if self._failures >= _PATIENCE:
             _log.warning("the code server does not answer; starting it anew")
             self._failures = 0
             self._ready = False
-            self._restart()
+            self._code_server.kill()  # the supervisor starts it again
             return
         try:
             self._client.reload_code(timeout=_RELOAD_TIMEOUT_S)

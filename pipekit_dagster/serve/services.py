@@ -34,6 +34,8 @@ class Service:
     ) -> None:
         self.name = name
         self.restarts = -1
+        #: When the running process was started, in seconds since the epoch.
+        self.since = 0.0
         self._command = list(command)
         self._env = dict(env)
         self._before_start = before_start
@@ -47,6 +49,11 @@ class Service:
     def pid(self) -> int | None:
         """Process id while it runs."""
         return self._process.pid if self._process else None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the running process was started; 0 when there is none."""
+        return time.monotonic() - self._started_at if self._process else 0.0
 
     def process_name(self) -> str:
         """The running process's `ProcessName` as text; empty when there is none."""
@@ -83,6 +90,7 @@ class Service:
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         self._started_at = time.monotonic()
+        self.since = time.time()
         self.restarts += 1
 
     def kill(self) -> None:

@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +109,7 @@ class Supervisor:
             ready=lambda: _listens(home.socket),
         )
         self._services = [self._code, self._daemon, self._web]
-        self._reloader = Reloader(config, home.socket, restart_code_server=self._code.kill, watch_code=watch_code)
+        self._reloader = Reloader(config, home.socket, code_server=self._code, watch_code=watch_code)
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, tend it until `stop` is set, stop everything."""
@@ -144,7 +143,7 @@ class Supervisor:
                     service.name: {
                         "process": service.process_name(),
                         "restarts": max(service.restarts, 0),
-                        "since": time.time(),
+                        "since": service.since,
                     }
                     for service in self._services
                 }

@@ -32,6 +32,8 @@ class Project:
         self.config_file = folder / "pipekit.yaml"
         self.home = folder / "dagster"
         self.source, self.dest = folder / "source.db", folder / "dest.db"
+        #: Destination of modules that run for ever: SQLite lets one connection write to a file.
+        self.slow_dest = folder / "slow.db"
         self.config_file.write_text("database: pipekit.db\nsecrets: secrets.env\nport: 3999\n")
         (folder / "secrets.env").touch(mode=0o600)
         self.home.mkdir()
@@ -41,10 +43,12 @@ class Project:
         self.sql(self.source, "CREATE TABLE numbers (id INTEGER PRIMARY KEY, name TEXT)")
         self.sql(self.source, "INSERT INTO numbers VALUES (1, 'one'), (2, 'two'), (3, 'three')")
         self.sql(self.dest, "VACUUM")
+        self.sql(self.slow_dest, "VACUUM")
         self.save(*builtin_drivers())
         self.save(
             Connection(name="src", driver="sqlite", jdbc_url=f"jdbc:sqlite:{self.source}"),
             Connection(name="dst", driver="sqlite", jdbc_url=f"jdbc:sqlite:{self.dest}"),
+            Connection(name="slow_dst", driver="sqlite", jdbc_url=f"jdbc:sqlite:{self.slow_dest}"),
         )
 
     def save(self, *records: Record, action: str = "create") -> None:

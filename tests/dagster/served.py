@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,8 @@ class Served:
         assert self.process is not None
         victims = [self.process.pid, *_descendants(self.process.pid)]
         for pid in victims:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self.process.wait(10)
         self.process = None
 
@@ -196,9 +195,9 @@ def jrunners_of(folder: Path) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"jrunner" in (entry / "cmdline").read_bytes():
-                if Path(os.readlink(entry / "cwd")) == folder:
-                    found.append(int(entry.name))
+            is_jrunner = entry.name.isdigit() and b"jrunner" in (entry / "cmdline").read_bytes()
+            if is_jrunner and Path(os.readlink(entry / "cwd")) == folder:
+                found.append(int(entry.name))
         except OSError:
             continue
     return found

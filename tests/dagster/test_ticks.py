@@ -100,7 +100,9 @@ def test_a_running_group_is_not_started_again(tick: Callable[..., Any], store: S
     assert isinstance(tick(), dg.RunRequest)
 
 
-def test_a_run_that_dagster_is_starting_counts_as_running(tick: Callable[..., Any], instance: dg.DagsterInstance) -> None:
+def test_a_run_that_dagster_is_starting_counts_as_running(
+    tick: Callable[..., Any], instance: dg.DagsterInstance
+) -> None:
     with_status(instance, "nightly", dg.DagsterRunStatus.STARTING)
     assert "STARTING" in str(tick().skip_message)
 
@@ -118,9 +120,7 @@ def look(project: Project, store: Store, instance: dg.DagsterInstance) -> Callab
     project.save(Trigger(name="changed", group="nightly", kind="watermark", connection="src", sql="SELECT 1"))
 
     def evaluate(value: str | None, **kwargs: Any) -> Any:
-        return evaluate_trigger(
-            store, "changed", look=lambda _: value, instance=instance, job_name="nightly", **kwargs
-        )
+        return evaluate_trigger(store, "changed", look=lambda _: value, instance=instance, job_name="nightly", **kwargs)
 
     return evaluate
 
