@@ -27,11 +27,21 @@ public final class Redaction {
     private static final Pattern ASSIGNMENT = Pattern.compile(
             "(?i)(?<![\\w.\\-])(" + SECRET_NAMES + "[\"']?\\s*[=:]\\s*)(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
 
-    /** {@code //user:secret@host}: the user name goes too, it may be a key. The secret itself may hold '@'. */
-    private static final Pattern USER_INFO = Pattern.compile("(?<=//)[^/\\s?#;]*:[^\\s?#;]*@(?=[^@\\s]*)");
+    /**
+     * {@code //user:secret@host}, up to the last '@': the secret itself may hold any character. The user name goes too, it may
+     * be a key.
+     */
+    private static final Pattern USER_INFO = Pattern.compile("(?<=//)[^/\\s@]*:\\S*@");
 
     /** Oracle's {@code jdbc:oracle:thin:user/secret@host}. */
     private static final Pattern ORACLE_LOGIN = Pattern.compile("(?i)(jdbc:oracle:\\w+:)[^@/\\s]+/[^\\s]*@(?=[^@\\s]*)");
+
+    /** A setting in a URL with its whole value, which ends only where the next setting begins. */
+    private static final Pattern URL_SETTING =
+            Pattern.compile("(?i)[?&;:(,](" + SECRET_NAMES + ")\\s*=\\s*(\\{(?:[^}]|\\}\\})*\\}|[^&;]*)");
+
+    /** {@code //user:secret@} and {@code thin:user/secret@} in a URL. */
+    private static final Pattern URL_LOGIN = Pattern.compile("(?://|thin:|oci:)[^/:@\\s]*[:/]([^\\s]*)@");
 
     /** {@code identified by 'x'} and {@code with password 'x'} in statements. */
     private static final Pattern SQL_PASSWORD = Pattern.compile(
@@ -61,6 +71,32 @@ public final class Redaction {
             }
             // Longest first: a secret that contains another one must go as a whole.
             SECRETS.sort((a, b) -> b.length() - a.length());
+        }
+    }
+
+    /** Has the secrets that stand in a URL replaced wherever they appear from now on, for drivers that repeat them. */
+    public static void addUrlSecrets(String url) {
+        Matcher setting = URL_SETTING.matcher(url);
+        while (setting.find()) {
+            String value = setting.group(2).strip();
+            addSecret(value);
+            if (value.startsWith("{") && value.endsWith("}") && value.length() > 2) {
+                addSecret(value.substring(1, value.length() - 1).replace("}}", "}"));
+            }
+            addSecret(decoded(value));
+        }
+        Matcher login = URL_LOGIN.matcher(url);
+        while (login.find()) {
+            addSecret(login.group(1));
+            addSecret(decoded(login.group(1)));
+        }
+    }
+
+    private static String decoded(String text) {
+        try {
+            return java.net.URLDecoder.decode(text, java.nio.charset.StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            return text;
         }
     }
 

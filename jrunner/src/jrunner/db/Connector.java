@@ -35,6 +35,7 @@ public final class Connector {
     public static Database open(String name, ConnectSpec spec, Cancel cancel) throws Failure {
         Kind kind = kind(spec);
         Redaction.addSecret(spec.password);
+        Redaction.addUrlSecrets(spec.url);
         for (Map.Entry<String, String> property : spec.properties.entrySet()) {
             if (Redaction.isSecretName(property.getKey())) {
                 Redaction.addSecret(property.getValue());
