@@ -1,21 +1,30 @@
-"""The real command in a process of its own, on real SQLite databases, with the real jrunner."""
+"""The real command on real SQLite databases, with the real jrunner.
+
+`project(...)` runs it in a process of its own. `project.look(...)` runs it inside the test's process, which spares the
+imports: for commands that start no run and whose exit status and output are all that matters.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+from pipekit_engine.cli.main import app
 
 COMMAND = [sys.executable, "-m", "pipekit_engine.cli.main"]
 TIMEOUT_S = 60
@@ -71,6 +80,16 @@ triggers:
 """
 
 
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 @dataclass
 class Done:
     """A command that ended."""
@@ -111,6 +130,21 @@ class Project:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def look(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
+        """Run `pipekit` inside this process."""
+        before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.environment(**environment))
+        try:
+            with _inside(self.folder):
+                done = CliRunner().invoke(app, list(arguments), input=stdin, prog_name="pipekit")
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> Started:
         """Begin `pipekit`; a context manager that kills it if it is still there in the end."""
@@ -188,22 +222,30 @@ def make_project(folder: Path) -> Project:
         rows = ((i, f"item {i}", f"2024-01-01 00:00:{i:02d}") for i in range(ROWS))
         source.executemany("INSERT INTO items VALUES (?, ?, ?)", rows)
     project.write("definitions/all.yaml", DEFINITIONS)
-    assert project("init").status == 0
-    applied = project("apply")
+    assert project.look("init").status == 0
+    applied = project.look("apply")
     assert applied.status == 0, applied.err
     return project
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that is only ever copied: all its paths are relative."""
+    return make_project(tmp_path_factory.mktemp("template")).folder
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(template: Path, tmp_path: Path) -> Project:
     """A project of this test's own."""
-    return make_project(tmp_path)
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project for tests that only look; its modules `items` and `broken` have run."""
-    project = make_project(tmp_path_factory.mktemp("shared"))
+    project = Project(tmp_path_factory.mktemp("shared"))
+    shutil.copytree(template, project.folder, dirs_exist_ok=True)
     assert project("run", "items").status == 0
     assert project("run", "broken").status == 1
     return project

@@ -6,13 +6,13 @@ from tests.cli.conftest import DEFINITIONS, Project
 
 
 def test_apply_shows_a_plan_and_is_repeatable(project: Project) -> None:
-    again = project("apply")
+    again = project.look("apply")
     assert (again.status, again.out) == (0, "0 to create, 0 to change, 0 to delete, 12 unchanged\n")
     project.write("definitions/all.yaml", DEFINITIONS.replace("SELECT id, name FROM items", "SELECT id FROM items"))
-    dry = project("apply", "--dry-run")
+    dry = project.look("apply", "--dry-run")
     assert "~ module copy\n    query: SELECT id, name FROM items -> SELECT id FROM items\n" in dry.out
     assert "Dry run" in dry.err
-    assert project("apply", "--json").json == {
+    assert project.look("apply", "--json").json == {
         "applied": True,
         "changes": [
             {
@@ -25,71 +25,71 @@ def test_apply_shows_a_plan_and_is_repeatable(project: Project) -> None:
         ],
         "warnings": [],
     }
-    assert "SELECT id FROM items" in project("modules", "copy").out
+    assert "SELECT id FROM items" in project.look("modules", "copy").out
 
 
 def test_apply_refuses_bad_files_with_every_problem(project: Project) -> None:
     project.write("bad/a.yaml", "modules:\n  items:\n    sorce: src\n")
     project.write("bad/b.yaml", "groups:\n  g: {members: [itmes]}\n")
-    done = project("apply", "bad")
+    done = project.look("apply", "bad")
     assert done.status == 2
     assert "bad/a.yaml:3: modules.items.sorce: unknown key; did you mean 'source'?" in done.err
     assert "bad/b.yaml:2: groups.g.members[0]: there is no module 'itmes'; did you mean 'items'?" in done.err
     assert "nothing was changed" in done.err
-    assert project("apply", "nowhere").status == 2
+    assert project.look("apply", "nowhere").status == 2
 
 
 def test_apply_warns_of_unknown_placeholders(project: Project) -> None:
     project.write(
         "more.yaml", "modules: {w: {source: src, dest: dw, query: \"SELECT '{x}'\", dest_table: w, strategy: full}}"
     )
-    done = project("apply", "more.yaml")
+    done = project.look("apply", "more.yaml")
     assert done.status == 0
     assert "more.yaml:1: modules.w.query: {x} stays as it is" in done.err
 
 
 def test_prune_deletes_what_the_files_lack(project: Project) -> None:
     project.write("definitions/all.yaml", DEFINITIONS.partition("schedules:")[0])
-    assert "0 to delete" in project("apply").out
-    done = project("apply", "--prune")
+    assert "0 to delete" in project.look("apply").out
+    done = project.look("apply", "--prune")
     assert "- schedule nightly\n" in done.out
     assert "- trigger changed\n" in done.out
-    assert project("schedules", "--json").json == {"schedules": [], "triggers": []}
+    assert project.look("schedules", "--json").json == {"schedules": [], "triggers": []}
 
 
 def test_export_applies_as_no_change(project: Project) -> None:
-    done = project("export", "out")
+    done = project.look("export", "out")
     assert (done.status, done.out) == (0, "Wrote 9 files to out.\n")
-    assert project("apply", "out", "--prune").out == "0 to create, 0 to change, 0 to delete, 12 unchanged\n"
-    assert project("export", "out").status == 2
-    assert project("export", "out", "--force").status == 0
+    assert project.look("apply", "out", "--prune").out == "0 to create, 0 to change, 0 to delete, 12 unchanged\n"
+    assert project.look("export", "out").status == 2
+    assert project.look("export", "out", "--force").status == 0
 
 
 def test_schema(shared: Project) -> None:
-    assert shared("schema").json["title"] == "pipekit definitions"
-    assert shared("schema", "-o", "schema.json").status == 0
+    assert shared.look("schema").json["title"] == "pipekit definitions"
+    assert shared.look("schema", "-o", "schema.json").status == 0
     assert (shared.folder / "schema.json").read_text().startswith("{")
-    assert shared("schema", "-o", "nowhere/schema.json").status == 2
+    assert shared.look("schema", "-o", "nowhere/schema.json").status == 2
 
 
 def test_lists(shared: Project) -> None:
-    modules = shared("modules").out.splitlines()
+    modules = shared.look("modules").out.splitlines()
     assert modules[0].split() == ["MODULE", "SOURCE", "DESTINATION", "STRATEGY", "GROUPS", "LAST", "RUN", "AT", "ROWS"]
     assert any(line.startswith("items ") and "success" in line and "50" in line for line in modules)
     assert any(line.startswith("sleeping (disabled)") for line in modules)
-    assert "items > copy > sleeping" in shared("groups").out
-    schedules = shared("schedules").out
+    assert "items > copy > sleeping" in shared.look("groups").out
+    schedules = shared.look("schedules").out
     assert "0 2 * * *" in schedules
     assert "src: SELECT max(at) FROM items" in schedules
-    by_name = {item["name"]: item for item in shared("modules", "--json").json}
+    by_name = {item["name"]: item for item in shared.look("modules", "--json").json}
     assert by_name["items"]["last_run"]["status"] == "success"
     assert by_name["items"]["groups"] == ["good"]
-    assert [item["name"] for item in shared("groups", "--json").json] == ["good", "mixed", "slow"]
-    assert shared("schedules", "--json").json["schedules"][0]["next_at"]
+    assert [item["name"] for item in shared.look("groups", "--json").json] == ["good", "mixed", "slow"]
+    assert shared.look("schedules", "--json").json["schedules"][0]["next_at"]
 
 
 def test_one_of_a_list_is_shown_as_yaml(shared: Project) -> None:
-    assert shared("groups", "good").out == "groups:\n  good:\n    members: [items, copy, sleeping]\n"
-    assert shared("modules", "items", "--json").json["merge_key"] == ["id"]
-    wrong = shared("schedules", "nightli")
+    assert shared.look("groups", "good").out == "groups:\n  good:\n    members: [items, copy, sleeping]\n"
+    assert shared.look("modules", "items", "--json").json["merge_key"] == ["id"]
+    wrong = shared.look("schedules", "nightli")
     assert (wrong.status, "Did you mean 'nightly'?" in wrong.err) == (2, True)

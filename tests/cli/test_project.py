@@ -38,32 +38,32 @@ def test_without_a_store_the_message_says_init(empty: Project) -> None:
 
 def test_the_configuration_is_found_by_option_and_by_variable(empty: Project, tmp_path: Path) -> None:
     other = empty.write("other/config.yaml", "database: state.db\n")
-    assert empty("--config", str(other), "init").status == 0
+    assert empty.look("--config", str(other), "init").status == 0
     assert (tmp_path / "other" / "state.db").exists()
     assert not (tmp_path / "pipekit.yaml").exists()
-    assert empty("modules", PIPEKIT_CONFIG=str(other)).status == 0
-    missing = empty("--config", "nowhere.yaml", "modules")
+    assert empty.look("modules", PIPEKIT_CONFIG=str(other)).status == 0
+    missing = empty.look("--config", "nowhere.yaml", "modules")
     assert (missing.status, "nowhere.yaml" in missing.err) == (2, True)
     empty.write("other/config.yaml", "databse: state.db\n")
-    misspelt = empty("--config", str(other), "modules")
+    misspelt = empty.look("--config", str(other), "modules")
     assert (misspelt.status, "did you mean 'database'?" in misspelt.err) == (2, True)
 
 
 def test_secrets_come_from_a_pipe_and_never_out_again(shared: Project) -> None:
-    assert shared("secrets", "set", "DW_PASSWORD", stdin=SENTINEL + "\n").status == 0
+    assert shared.look("secrets", "set", "DW_PASSWORD", stdin=SENTINEL + "\n").status == 0
     path = shared.folder / "secrets.env"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text() == f"DW_PASSWORD={SENTINEL}\n"
-    listed = shared("secrets", "list")
+    listed = shared.look("secrets", "list")
     assert "DW_PASSWORD" in listed.out
     assert SENTINEL not in listed.out + listed.err
-    assert shared("secrets", "list", "--json").json == [{"key": "DW_PASSWORD", "set": True, "connections": []}]
-    assert shared("secrets", "set", "OTHER", "a 'quoted' $value").status == 0
-    assert shared("secrets", "unset", "OTHER").status == 0
-    wrong = shared("secrets", "unset", "DW_PASSWORT")
+    assert shared.look("secrets", "list", "--json").json == [{"key": "DW_PASSWORD", "set": True, "connections": []}]
+    assert shared.look("secrets", "set", "OTHER", "a 'quoted' $value").status == 0
+    assert shared.look("secrets", "unset", "OTHER").status == 0
+    wrong = shared.look("secrets", "unset", "DW_PASSWORT")
     assert (wrong.status, "Did you mean 'DW_PASSWORD'?" in wrong.err) == (2, True)
-    assert shared("secrets", "unset", "DW_PASSWORD").status == 0
-    assert shared("secrets", "set", "not-a-name", "x").status == 2
+    assert shared.look("secrets", "unset", "DW_PASSWORD").status == 0
+    assert shared.look("secrets", "set", "not-a-name", "x").status == 2
 
 
 def test_a_secret_is_asked_for_without_echo(shared: Project) -> None:
@@ -88,7 +88,7 @@ def test_a_secret_is_asked_for_without_echo(shared: Project) -> None:
     assert SENTINEL not in seen
     assert "They differ" in seen
     assert f"TYPED={SENTINEL}" in (shared.folder / "secrets.env").read_text()
-    shared("secrets", "unset", "TYPED")
+    shared.look("secrets", "unset", "TYPED")
 
 
 def _until(terminal: int, text: str) -> str:
@@ -102,25 +102,25 @@ def _until(terminal: int, text: str) -> str:
 
 def test_set_password_from_a_pipe(project: Project) -> None:
     pytest.importorskip("dagster")
-    done = project("set-password", "ann", stdin=SENTINEL + "\n")
+    done = project.look("set-password", "ann", stdin=SENTINEL + "\n")
     assert done.status == 0, done.err
     assert SENTINEL not in done.out + done.err
-    assert project("set-password", "bob", "--role", "king", stdin=SENTINEL + "\n").status == 2
-    assert project("set-password", "ann", "--remove").status == 0
-    assert project("set-password", "ann", "--remove").status == 2
+    assert project.look("set-password", "bob", "--role", "king", stdin=SENTINEL + "\n").status == 2
+    assert project.look("set-password", "ann", "--remove").status == 0
+    assert project.look("set-password", "ann", "--remove").status == 2
 
 
 def test_connections_are_listed_and_tested_for_real(shared: Project) -> None:
-    assert [item["name"] for item in shared("connections", "list", "--json").json] == ["src", "dw"]
+    assert [item["name"] for item in shared.look("connections", "list", "--json").json] == ["src", "dw"]
     tested = shared("connections", "test")
     assert tested.status == 0, tested.err
     assert tested.out.count("ok") == 2
     assert "SQLite" in tested.out
-    assert shared("connections", "test", "scr").status == 2
+    assert shared.look("connections", "test", "scr").status == 2
 
 
 def test_a_connection_that_fails_says_why_without_the_password(project: Project) -> None:
-    project("secrets", "set", "PW", stdin=SENTINEL)
+    project.look("secrets", "set", "PW", stdin=SENTINEL)
     project.write(
         "more.yaml",
         """
@@ -129,7 +129,7 @@ def test_a_connection_that_fails_says_why_without_the_password(project: Project)
           unset: {driver: postgresql, jdbc_url: "jdbc:postgresql://127.0.0.1:1/x", username: u, password: $UNSET_PW}
         """,
     )
-    assert project("apply", "more.yaml").status == 0
+    assert project.look("apply", "more.yaml").status == 0
     tested = project("connections", "test", "gone", "unset")
     assert tested.status == 1
     assert "127.0.0.1:1" in tested.err
@@ -137,24 +137,26 @@ def test_a_connection_that_fails_says_why_without_the_password(project: Project)
     assert SENTINEL not in tested.out + tested.err
     answers = project("connections", "test", "gone", "src", "--json")
     assert (answers.status, [item["ok"] for item in answers.json]) == (1, [False, True])
-    listed = {item["key"]: (item["set"], item["connections"]) for item in project("secrets", "list", "--json").json}
+    listed = {
+        item["key"]: (item["set"], item["connections"]) for item in project.look("secrets", "list", "--json").json
+    }
     assert listed == {"PW": (True, ["gone"]), "UNSET_PW": (False, ["unset"])}
 
 
 def test_drivers_are_listed_and_registered(project: Project) -> None:
-    listed = {item["name"]: item for item in project("drivers", "list", "--json").json}
+    listed = {item["name"]: item for item in project.look("drivers", "list", "--json").json}
     assert listed["sqlite"]["found"]
-    assert "sqlite" in project("drivers", "list").out
+    assert "sqlite" in project.look("drivers", "list").out
     jar = listed["sqlite"]["found"][0]
-    done = project("drivers", "register", "mine", "--kind", "sqlite", "--jar", jar, "--class", "org.sqlite.JDBC")
+    done = project.look("drivers", "register", "mine", "--kind", "sqlite", "--jar", jar, "--class", "org.sqlite.JDBC")
     assert done.status == 0, done.err
-    assert {item["name"]: item["class"] for item in project("drivers", "list", "--json").json}[
+    assert {item["name"]: item["class"] for item in project.look("drivers", "list", "--json").json}[
         "mine"
     ] == "org.sqlite.JDBC"
-    unknown = project("drivers", "register", "x", "--kind", "postgres", "--jar", jar)
+    unknown = project.look("drivers", "register", "x", "--kind", "postgres", "--jar", jar)
     assert (unknown.status, "Did you mean 'postgresql'?" in unknown.err) == (2, True)
-    missing = project("drivers", "register", "x", "--kind", "generic", "--jar", "/nowhere/x.jar")
+    missing = project.look("drivers", "register", "x", "--kind", "generic", "--jar", "/nowhere/x.jar")
     assert (missing.status, "/nowhere/x.jar" in missing.err) == (2, True)
     # Nothing that is built in is written to an export, but what somebody registered is.
-    assert "mine:" in project("export", "-").out
-    assert "postgresql:" not in project("export", "-").out
+    assert "mine:" in project.look("export", "-").out
+    assert "postgresql:" not in project.look("export", "-").out

@@ -53,13 +53,13 @@ def test_a_failed_run_names_the_sql_and_exits_1(project: Project) -> None:
 def test_what_is_asked_wrongly_exits_2(project: Project) -> None:
     wrong = project("run", "item")
     assert (wrong.status, "Did you mean 'items'?" in wrong.err) == (2, True)
-    refused = project("run", "item", "--json")
+    refused = project.look("run", "item", "--json")
     assert (refused.status, refused.json["status"], refused.json["exit_status"]) == (2, "refused", 2)
-    assert project("run", "items", "--set", "since").status == 2
-    assert project("run", "items", "--set", "sinse=1").status == 2
-    assert project("run-group", "goood").status == 2
-    assert project("cancel", "99").status == 2
-    assert project("unlock", "item").status == 2
+    assert project.look("run", "items", "--set", "since").status == 2
+    assert project.look("run", "items", "--set", "sinse=1").status == 2
+    assert project.look("run-group", "goood").status == 2
+    assert project.look("cancel", "99").status == 2
+    assert project.look("unlock", "item").status == 2
 
 
 def test_ctrl_c_cancels_cleanly(project: Project) -> None:
@@ -70,7 +70,7 @@ def test_ctrl_c_cancels_cleanly(project: Project) -> None:
     assert done.status == 130
     assert done.json["status"] == "cancelled"
     assert "Cancelling" in done.err
-    assert project("unlock", "endless").err == "endless was not locked.\n"
+    assert project.look("unlock", "endless").err == "endless was not locked.\n"
     assert project.rows("SELECT count(*) FROM sqlite_master") == [(0,)]
 
 
@@ -81,7 +81,7 @@ def test_a_second_signal_stops_at_once(project: Project) -> None:
         command.send(signal.SIGINT)
         done = command.end()
     assert done.status == 130
-    (run,) = project("runs", "list", "endless", "--json").json
+    (run,) = project.look("runs", "list", "endless", "--json").json
     assert run["status"] == "cancelled"
 
 
@@ -91,8 +91,8 @@ def test_a_second_run_is_locked_out_and_a_third_process_cancels_the_first(projec
         locked = project("run", "endless")
         assert (locked.status, "is being run by process" in locked.err) == (3, True)
         assert project("run", "endless", "--json").json["status"] == "locked"
-        assert project("unlock", "endless").status == 3
-        assert project("runs", "list", "--status", "running").out.count("endless") == 1
+        assert project.look("unlock", "endless").status == 3
+        assert project.look("runs", "list", "--status", "running").out.count("endless") == 1
         with project.start("runs", "tail") as tail:
             cancelled = project("cancel", str(run))
             assert (cancelled.status, cancelled.err) == (0, f"Run {run} of endless: cancelled.\n")
@@ -108,9 +108,9 @@ def test_the_lock_of_a_killed_run_is_freed(project: Project) -> None:
         run = command.wait_for_run()
         command.send(signal.SIGKILL)
         assert command.end().status == -signal.SIGKILL
-    done = project("unlock", "endless")
+    done = project.look("unlock", "endless")
     assert (done.status, "endless is free" in done.err) == (0, True)
-    shown = project("runs", "show", str(run))
+    shown = project.look("runs", "show", str(run))
     assert "interrupted" in shown.out
 
 

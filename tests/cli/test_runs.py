@@ -12,19 +12,19 @@ from tests.cli.conftest import Project
 
 
 def test_list(shared: Project) -> None:
-    lines = shared("runs", "list").out.splitlines()
+    lines = shared.look("runs", "list").out.splitlines()
     assert lines[0].split() == ["RUN", "MODULE", "STATUS", "STARTED", "TOOK", "READ", "CHANGED", "BY", "ERROR"]
     assert lines[1].split()[:3] == ["2", "broken", "error"]
     assert lines[2].split()[:3] == ["1", "items", "success"]
-    assert [run["id"] for run in shared("runs", "list", "--limit", "1", "--json").json] == [2]
-    assert [run["id"] for run in shared("runs", "list", "items", "--json").json] == [1]
-    assert [run["id"] for run in shared("runs", "list", "--status", "error", "--json").json] == [2]
-    assert shared("runs", "list", "--status", "bad").status == 2
-    assert shared("runs", "list", "itmes").status == 2
+    assert [run["id"] for run in shared.look("runs", "list", "--limit", "1", "--json").json] == [2]
+    assert [run["id"] for run in shared.look("runs", "list", "items", "--json").json] == [1]
+    assert [run["id"] for run in shared.look("runs", "list", "--status", "error", "--json").json] == [2]
+    assert shared.look("runs", "list", "--status", "bad").status == 2
+    assert shared.look("runs", "list", "itmes").status == 2
 
 
 def test_show(shared: Project) -> None:
-    out = shared("runs", "show", "1").out
+    out = shared.look("runs", "show", "1").out
     for text in (
         "Run 1 of items: success",
         "rows read     50",
@@ -36,28 +36,28 @@ def test_show(shared: Project) -> None:
         "pipekit runs tail 1",
     ):
         assert text in out
-    newest = shared("runs", "show").out
+    newest = shared.look("runs", "show").out
     assert "Run 2 of broken: error" in newest
     assert "no such column" in newest
-    record = shared("runs", "show", "1", "--json").json
+    record = shared.look("runs", "show", "1", "--json").json
     assert record["rows_inserted"] == 50
     assert "run 1 of module items" in record["live_log"]
-    assert shared("runs", "show", "99").status == 2
+    assert shared.look("runs", "show", "99").status == 2
 
 
 def test_tail_of_a_finished_run(shared: Project) -> None:
-    done = shared("runs", "tail", "1")
+    done = shared.look("runs", "tail", "1")
     assert "50 rows read" in done.out
     assert done.err == "Run 1 of items: success.\n"
 
 
 def test_prune(project: Project) -> None:
     assert project("run", "copy").status == 0
-    assert project("runs", "prune", "--older-than", "90d").err == "Deleted 0 runs older than 90d.\n"
-    assert project("runs", "prune", "--older-than", "0h").err == "Deleted 1 run older than 0h.\n"
-    assert project("runs", "list", "--json").json == []
-    assert project("runs", "show").status == 2
-    unsaid = project("runs", "prune")
+    assert project.look("runs", "prune", "--older-than", "90d").err == "Deleted 0 runs older than 90d.\n"
+    assert project.look("runs", "prune", "--older-than", "0h").err == "Deleted 1 run older than 0h.\n"
+    assert project.look("runs", "list", "--json").json == []
+    assert project.look("runs", "show").status == 2
+    unsaid = project.look("runs", "prune")
     assert (unsaid.status, "--older-than 90d" in unsaid.err) == (2, True)
 
 
