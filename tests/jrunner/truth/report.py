@@ -58,7 +58,9 @@ def report() -> str:
 
 
 def _plain(text: str) -> str:
-    return text if text.isprintable() and len(text) <= 60 and "`" not in text else repr(text[:40])[1:-1].replace("`", "'")
+    return (
+        text if text.isprintable() and len(text) <= 60 and "`" not in text else repr(text[:40])[1:-1].replace("`", "'")
+    )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ final class LoadDataSink implements RowSink {
     private static final int JOIN_MS = 10_000;
     /** Refusals of LOCAL by server or driver: the batch path still works then. */
     private static final List<Integer> REFUSED = List.of(1148, 3948, 3950, 4166);
-    private static final Pattern PLACE = Pattern.compile("column '(?:[^']*\\.)?([^'.]+)' at row (\\d+)");
+    private static final Pattern PLACE = Pattern.compile("column (?:`[^`]*`\\.)*['`]([^'`]+)['`] at row (\\d+)");
     /** Warnings about a value: out of range, truncated, not convertible, too long. */
     private static final List<Integer> VALUE_WARNINGS = List.of(1264, 1265, 1292, 1366, 1406, 1411, 1263, 1048);
 

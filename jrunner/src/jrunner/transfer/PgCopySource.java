@@ -34,7 +34,7 @@ final class PgCopySource implements RowSource {
     private int[] indexes;
     private Field[] fields;
     private String sql;
-    private PgDriver.Out copy;
+    private volatile PgDriver.Out copy;
     private boolean headerSeen;
     private volatile boolean closed;
 
@@ -275,7 +275,10 @@ final class PgCopySource implements RowSource {
 
     @Override
     public void abort() {
-        if (!closed) {
+        PgDriver.Out running = copy;
+        if (running != null) {
+            running.cancel();
+        } else if (!closed) {
             driver.cancelQuery();
         }
     }
@@ -287,7 +290,7 @@ final class PgCopySource implements RowSource {
             registration.close();
         }
         if (copy != null) {
-            copy.abort();
+            copy.drain();
         }
     }
 }

@@ -3,6 +3,9 @@ package jrunner.transfer;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.sql.SQLException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import jrunner.Failure;
 import jrunner.db.Database;
 
@@ -104,16 +107,6 @@ final class PgDriver {
         return new Out(call(copyOut, manager, sql));
     }
 
-    private void end(Object operation) {
-        try {
-            if ((Boolean) call(isActive, operation)) {
-                call(cancelCopy, operation);
-            }
-        } catch (SQLException | RuntimeException e) {
-            // The server's answer to a cancel is an error, as it should be.
-        }
-    }
-
     /** A running {@code COPY ... FROM STDIN}. */
     final class In {
         private final Object operation;
@@ -133,7 +126,13 @@ final class PgDriver {
 
         /** Ends a COPY that is still under way; the server then rolls it back. */
         void abort() {
-            PgDriver.this.end(operation);
+            try {
+                if ((Boolean) call(isActive, operation)) {
+                    call(cancelCopy, operation);
+                }
+            } catch (SQLException | RuntimeException e) {
+                // The server's answer to a cancel is an error, as it should be.
+            }
         }
     }
 
@@ -141,8 +140,18 @@ final class PgDriver {
     final class Out {
         private final Object operation;
 
+        private final AtomicBoolean cancelled = new AtomicBoolean();
+
         private Out(Object operation) {
             this.operation = operation;
+        }
+
+        /** Asks the server, once, to stop sending. May be called from any thread; the reader has to {@link #drain} then. */
+        void cancel() {
+            // A second cancel could arrive late and hit the connection's next statement.
+            if (cancelled.compareAndSet(false, true)) {
+                cancelQuery();
+            }
         }
 
         /** The next row's bytes; null at the end. */
@@ -155,8 +164,21 @@ final class PgDriver {
             return (Long) call(handledRows, operation);
         }
 
-        void abort() {
-            PgDriver.this.end(operation);
+        /**
+         * Ends a COPY that is still under way, reading what the server has sent already. (The driver's own cancelCopy does
+         * not read it, and the connection's next statement would find it.)
+         */
+        void drain() {
+            try {
+                if ((Boolean) call(isActive, operation)) {
+                    cancel();
+                    while (read() != null) {
+                        // Thrown away.
+                    }
+                }
+            } catch (SQLException | RuntimeException e) {
+                // The server's answer to the cancel, behind which the connection is free again.
+            }
         }
     }
 
@@ -167,7 +189,7 @@ final class PgDriver {
     static Failure copyFailure(SQLException thrown, String statement) {
         Failure failure = Failure.sql("write", thrown, statement);
         String message = String.valueOf(thrown.getMessage());
-        java.util.regex.Matcher where = java.util.regex.Pattern.compile("COPY .*, line (\\d+)(?:, column ([^:\\n]+))?").matcher(message);
+        Matcher where = Pattern.compile("COPY .*, line (\\d+)(?:, column ([^:\\n]+))?").matcher(message);
         boolean found = where.find();
         String state = failure.sqlState();
         if (state != null && state.startsWith("22") && found) {

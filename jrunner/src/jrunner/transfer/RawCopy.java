@@ -112,6 +112,7 @@ final class RawCopy {
         private final ArrayBlockingQueue<Chunk> full = new ArrayBlockingQueue<>(BUFFERS);
         private final AtomicReference<Throwable> first = new AtomicReference<>();
         private final AtomicBoolean readDone = new AtomicBoolean();
+        private volatile PgDriver.Out out;
         private volatile boolean writing;
         private volatile long rowsSeen;
         private long readNanos;
@@ -157,7 +158,10 @@ final class RawCopy {
 
         private void stop(Throwable cause) {
             if (first.compareAndSet(null, cause)) {
-                if (!readDone.get()) {
+                PgDriver.Out running = out;
+                if (running != null) {
+                    running.cancel();
+                } else if (!readDone.get()) {
                     source.cancelQuery();
                 }
                 if (writing) {
@@ -167,7 +171,6 @@ final class RawCopy {
         }
 
         private void read() {
-            PgDriver.Out out = null;
             try {
                 out = source.copyOut(readSql);
                 Chunk chunk = null;
@@ -204,10 +207,10 @@ final class RawCopy {
             } catch (InterruptedException | RuntimeException | Error e) {
                 stop(e);
             } finally {
-                readDone.set(true);
                 if (out != null && first.get() != null) {
-                    out.abort();
+                    out.drain();
                 }
+                readDone.set(true);
             }
         }
 

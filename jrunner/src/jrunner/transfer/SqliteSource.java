@@ -3,7 +3,6 @@ package jrunner.transfer;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
-import java.lang.reflect.Field;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -13,6 +12,7 @@ import jrunner.Failure;
 import jrunner.db.Database;
 import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;
+import jrunner.types.SqliteHandle;
 
 /**
  * Reads SQLite through the driver's native calls: the storage class of each cell, then its value without an object for
@@ -52,22 +52,11 @@ final class SqliteSource implements RowSource {
         columnBlob = handle(dbClass, nativeDb, "column_blob", byte[].class);
         result = statement.executeQuery(sql);
         columns = ColumnInfo.of(db, result.getMetaData());
-        pointer = pointer(statement);
+        pointer = SqliteHandle.of(statement);
     }
 
     private static MethodHandle handle(Class<?> type, Object on, String name, Class<?> returns) throws ReflectiveOperationException {
         return MethodHandles.publicLookup().findVirtual(type, name, MethodType.methodType(returns, long.class, int.class)).bindTo(on);
-    }
-
-    private static long pointer(Statement statement) throws ReflectiveOperationException {
-        Field field = statement.getClass().getField("pointer");
-        Object value = field.get(statement);
-        if (value instanceof Long) {
-            return (Long) value;
-        }
-        Field inner = value.getClass().getDeclaredField("ptr");
-        inner.setAccessible(true);
-        return inner.getLong(value);
     }
 
     /** A source, or null if this driver or file cannot be read this way. */

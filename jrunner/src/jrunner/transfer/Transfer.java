@@ -124,7 +124,7 @@ public final class Transfer {
             refuse(forced, "copy-raw needs PostgreSQL on both sides");
             return false;
         }
-        if (request.splitBy != null || request.trim != TransferRequest.Trim.NONE) {
+        if (request.splitBy != null && request.parallel > 1 || request.trim != TransferRequest.Trim.NONE) {
             refuse(forced, "copy-raw can neither split nor trim");
             return false;
         }
@@ -175,8 +175,16 @@ public final class Transfer {
     private void pump(List<ColumnInfo> destColumns) throws Failure {
         List<RowSource> sources = new ArrayList<>();
         RowSink sink = null;
+        Split split = null;
         try {
-            sources.add(source(source, request.sql));
+            if (request.splitBy != null && request.parallel > 1) {
+                split = new Split(source, request.sql, request.splitBy, request.parallel, cancel);
+                for (int part = 0; part < split.size(); part++) {
+                    sources.add(source(split.database(part), split.query(part)));
+                }
+            } else {
+                sources.add(source(source, request.sql));
+            }
             List<ColumnInfo> sourceColumns = sources.get(0).columns();
             Matching matching = Matching.of(sourceColumns, destColumns, request);
             for (RowSource each : sources) {
@@ -203,6 +211,9 @@ public final class Transfer {
             for (RowSource each : sources) {
                 each.close();
             }
+            if (split != null) {
+                split.close();
+            }
         }
     }
 
@@ -211,7 +222,8 @@ public final class Transfer {
         if (fast == null) {
             fast = PgCopySource.open(from, sql, cancel);
         }
-        return fast != null ? fast : new ResultSource(from, sql, request.fetchRows, cancel);
+        RowSource plain = fast != null ? fast : new ResultSource(from, sql, request.fetchRows, cancel);
+        return request.trim == TransferRequest.Trim.NONE ? plain : new TrimmedSource(plain, request.trim);
     }
 
     private RowSink sink(List<Target> targets, String columns) throws Failure {

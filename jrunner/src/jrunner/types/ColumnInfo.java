@@ -123,8 +123,9 @@ public final class ColumnInfo {
     /** The columns of an open result. */
     public static List<ColumnInfo> of(Database db, ResultSetMetaData meta) throws SQLException {
         List<ColumnInfo> columns = new ArrayList<>(meta.getColumnCount());
+        String[] declared = db.kind().equals("sqlite") ? SqliteDeclared.types(meta) : null;
         for (int i = 1; i <= meta.getColumnCount(); i++) {
-            columns.add(SourceTypes.column(db.kind(), meta, i));
+            columns.add(SourceTypes.column(db.kind(), meta, i, declared == null ? null : declared[i - 1]));
         }
         return columns;
     }

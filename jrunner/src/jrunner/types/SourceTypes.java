@@ -70,10 +70,11 @@ final class SourceTypes {
         return map;
     }
 
-    static ColumnInfo column(String kind, ResultSetMetaData meta, int index) throws SQLException {
+    /** @param declared SQLite's declared type; null for other kinds, and where it cannot be told */
+    static ColumnInfo column(String kind, ResultSetMetaData meta, int index, String declared) throws SQLException {
         String name = meta.getColumnLabel(index);
         int jdbc = meta.getColumnType(index);
-        String typeName = meta.getColumnTypeName(index);
+        String typeName = declared != null ? declared : meta.getColumnTypeName(index);
         typeName = typeName == null ? "" : typeName;
         int precision = safe(() -> meta.getPrecision(index));
         int scale = safe(() -> meta.getScale(index));
