@@ -38,6 +38,9 @@ final class LoadDataSink implements RowSink {
     /** Warnings about a value: out of range, truncated, not convertible, too long. */
     private static final List<Integer> VALUE_WARNINGS = List.of(1264, 1265, 1292, 1366, 1406, 1411, 1263, 1048);
 
+    /** Behind the last chunk. */
+    private static final Utf8 END = new Utf8(0);
+
     private final Database db;
     private final List<Target> targets;
     private final String sql;
@@ -47,7 +50,6 @@ final class LoadDataSink implements RowSink {
     private final ArrayBlockingQueue<Utf8> full = new ArrayBlockingQueue<>(CHUNKS + 1);
     private final Thread loader;
     private volatile boolean aborted;
-    private volatile boolean complete;
     private volatile boolean ended;
     private volatile Throwable failed;
     private long updated;
@@ -175,14 +177,15 @@ final class LoadDataSink implements RowSink {
                 if (aborted) {
                     return -1;
                 }
-                boolean last = complete;
                 try {
-                    chunk = last ? full.poll() : full.poll(POLL_MS, TimeUnit.MILLISECONDS);
+                    chunk = full.poll(POLL_MS, TimeUnit.MILLISECONDS);
                 } catch (InterruptedException e) {
                     return -1;
                 }
                 at = 0;
-                if (chunk == null && last) {
+                if (chunk == END) {
+                    full.add(END);
+                    chunk = null;
                     return -1;
                 }
             }
@@ -280,7 +283,7 @@ final class LoadDataSink implements RowSink {
         if (out != null) {
             hand();
         }
-        complete = true;
+        full.add(END);
         try {
             loader.join();
         } catch (InterruptedException e) {

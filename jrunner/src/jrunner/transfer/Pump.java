@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import jrunner.Cancel;
@@ -20,6 +19,8 @@ import jrunner.Progress;
  */
 final class Pump {
     private static final int BLOCKS = 4;
+    /** Behind a reader's last block. */
+    private static final Block END = new Block(0);
     private static final int POLL_MS = 50;
     /** A reader that ignores its abort for longer is left behind: the connection is broken then anyway. */
     private static final int JOIN_MS = 10_000;
@@ -33,7 +34,6 @@ final class Pump {
     private final AtomicReference<Throwable> first = new AtomicReference<>();
     private final AtomicLong rowsTaken = new AtomicLong();
     private final AtomicLong readNanos = new AtomicLong();
-    private final AtomicInteger reading;
     private volatile boolean writing;
     private long writeNanos;
     private long rowsRead;
@@ -45,11 +45,10 @@ final class Pump {
         this.cancel = cancel;
         int count = BLOCKS + 2 * (sources.size() - 1);
         empty = new ArrayBlockingQueue<>(count);
-        full = new ArrayBlockingQueue<>(count);
+        full = new ArrayBlockingQueue<>(count + sources.size());
         for (int i = 0; i < count; i++) {
             empty.add(new Block(columns));
         }
-        reading = new AtomicInteger(sources.size());
     }
 
     /** Runs to the end of all sources. @return rows written */
@@ -111,24 +110,23 @@ final class Pump {
         } catch (InterruptedException | Failure | RuntimeException | Error e) {
             stop(e);
         } finally {
-            reading.decrementAndGet();
+            full.add(END);
         }
     }
 
     private long write() throws Failure {
-        while (first.get() == null) {
-            // Asked before the poll: a reader hands on its last block before it counts itself out.
-            boolean last = reading.get() == 0;
+        int reading = sources.size();
+        while (reading > 0 && first.get() == null) {
             Block block;
             try {
-                block = last ? full.poll() : full.poll(POLL_MS, TimeUnit.MILLISECONDS);
+                block = full.poll(POLL_MS, TimeUnit.MILLISECONDS);
             } catch (InterruptedException e) {
                 throw Failure.cancelled("migrate");
             }
-            if (block == null) {
-                if (last) {
-                    break;
-                }
+            if (block == END) {
+                reading--;
+            }
+            if (block == null || block == END) {
                 continue;
             }
             if (block.rows > 0) {

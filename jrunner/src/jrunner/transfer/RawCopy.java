@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import jrunner.Cancel;
 import jrunner.Failure;
@@ -102,6 +101,9 @@ final class RawCopy {
         }
     }
 
+    /** Behind the last chunk. */
+    private static final Chunk END = new Chunk();
+
     /** The stream between the two servers, with its counts. */
     static final class Stream {
         private final PgDriver source;
@@ -109,9 +111,9 @@ final class RawCopy {
         private final String readSql;
         private final String writeSql;
         private final ArrayBlockingQueue<Chunk> empty = new ArrayBlockingQueue<>(BUFFERS);
-        private final ArrayBlockingQueue<Chunk> full = new ArrayBlockingQueue<>(BUFFERS);
+        private final ArrayBlockingQueue<Chunk> full = new ArrayBlockingQueue<>(BUFFERS + 1);
         private final AtomicReference<Throwable> first = new AtomicReference<>();
-        private final AtomicBoolean readDone = new AtomicBoolean();
+        private volatile boolean readDone;
         private volatile PgDriver.Out out;
         private volatile boolean writing;
         private volatile long rowsSeen;
@@ -161,7 +163,7 @@ final class RawCopy {
                 PgDriver.Out running = out;
                 if (running != null) {
                     running.cancel();
-                } else if (!readDone.get()) {
+                } else if (!readDone) {
                     source.cancelQuery();
                 }
                 if (writing) {
@@ -210,19 +212,19 @@ final class RawCopy {
                 if (out != null && first.get() != null) {
                     out.drain();
                 }
-                readDone.set(true);
+                readDone = true;
+                full.add(END);
             }
         }
 
         private void write(PgDriver.In in, Progress progress) throws Failure {
             try {
                 while (first.get() == null) {
-                    boolean last = readDone.get();
-                    Chunk chunk = last ? full.poll() : full.poll(POLL_MS, TimeUnit.MILLISECONDS);
+                    Chunk chunk = full.poll(POLL_MS, TimeUnit.MILLISECONDS);
+                    if (chunk == END) {
+                        break;
+                    }
                     if (chunk == null) {
-                        if (last) {
-                            break;
-                        }
                         continue;
                     }
                     long began = System.nanoTime();
