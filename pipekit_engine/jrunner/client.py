@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
@@ -87,15 +88,19 @@ class Session:
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._process = subprocess.Popen(
-            jvm.command(self.java, jar or find_jar(), "session", heap=heap),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=jvm.environment(),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=jvm.environment(),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
         try:
             self._threads = [
                 threading.Thread(target=target, name=f"jrunner-{name}-{self.pid}", daemon=True)

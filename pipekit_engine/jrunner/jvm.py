@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,10 @@ def flags(heap: str = DEFAULT_HEAP) -> list[str]:
         # The JVM's warnings go to stdout unless told otherwise, and stdout is for the protocol and for data.
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
+        "-XX:+DisplayVMOutputToStderr",
+        # A crash of the JVM leaves its report in the temporary folder, and no core file: that would hold passwords.
+        f"-XX:ErrorFile={tempfile.gettempdir()}/jrunner-crash-%p.log",
+        "-XX:-CreateCoredumpOnCrash",
         "-Dfile.encoding=UTF-8",
         "-Djava.awt.headless=true",
     ]

@@ -339,6 +339,18 @@ def test_a_heap_that_is_too_small_is_told_with_the_last_words() -> None:
     assert raised.value.stderr
 
 
+def test_memory_that_runs_out_ends_the_process_with_a_word() -> None:
+    with Session(heap="16m") as session:
+        session.open(sqlite_request("a", ":memory:"))
+        with pytest.raises(JRunnerDied, match="OutOfMemoryError"):
+            session.query("a", "SELECT hex(zeroblob(20000000))")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeMissing, match=r"jrunner cannot be started: .*nowhere"):
+        Session(cwd=tmp_path / "nowhere")
+
+
 def test_a_java_that_is_not_there() -> None:
     with pytest.raises(RuntimeMissing, match="apt-get install"):
         Session(java="/nowhere/java")
