@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
-from pipekit_engine.errors import LockedError, PipekitError, RunCancelled, RunError
+from pipekit_engine.errors import ConfigurationError, LockedError, NotFoundError, PipekitError, RunCancelled, RunError
 
 if TYPE_CHECKING:
     from pipekit_engine.models import GroupRunRecord, RunRecord
+    from pipekit_engine.store import Kind, Store
 
 SetOption = Annotated[
     list[str] | None,
@@ -48,11 +49,12 @@ def run(
                 result = engine.run(
                     module, dry_run=dry_run, watermarks=watermarks, on_event=progress.event, cancel=cancel
                 )
-        except PipekitError as error:
+        except PipekitError as caught:
+            error = _with_right_command(caught, engine.store, module, "groups", "run-group")
             if as_json:
                 record: RunRecord | None = getattr(error, "record", None)
                 print_json({**(run_json(record) if record else {"module": module}), **_failure(error)})
-            raise
+            raise error from None
     plan = result.plan.render() if result.plan is not None and dry_run else None
     if as_json:
         print_json({**run_json(result.record), **({"plan": plan} if plan else {})})
@@ -90,13 +92,14 @@ def run_group(
                     on_message=lambda text: None if " failed: " in text else progress.say(text),
                     cancel=cancel,
                 )
-        except PipekitError as error:
+        except PipekitError as caught:
+            error = _with_right_command(caught, engine.store, group, "modules", "run")
             if as_json:
                 ended: GroupRunRecord | None = getattr(error, "record", None)
                 runs = engine.store.runs.list(group_run_id=ended.id, limit=None)[::-1] if ended else []
                 head = group_run_json(ended) if ended else {"group": group}
                 print_json({**head, **_failure(error), "runs": [run_json(item) for item in runs]})
-            raise
+            raise error from None
         # Without their logs, except for what a dry run planned.
         plans = [engine.store.runs.get(item.id).stdout for item in result.runs] if dry_run else []
     if as_json:
@@ -159,6 +162,13 @@ def unlock(
     with Engine(settings(context).config()) as engine:
         lease = engine.unlock(module, force=force)
     note(f"{module} was not locked." if lease is None else f"{module} is free; it was held by {lease.describe()}.")
+
+
+def _with_right_command(error: PipekitError, store: Store, name: str, kind: Kind, command: str) -> PipekitError:
+    """The error; for a group's name given to `run`, or a module's to `run-group`, one that says the right command."""
+    if isinstance(error, NotFoundError) and name in getattr(store.definitions.load_checked()[0], kind):
+        return ConfigurationError(f"{name!r} is a {kind[:-1]}: use `pipekit {command} {name}`.")
+    return error
 
 
 def parse_overrides(texts: list[str] | None) -> dict[str, str]:

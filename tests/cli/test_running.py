@@ -58,6 +58,8 @@ def test_what_is_asked_wrongly_exits_2(project: Project) -> None:
     assert project.look("run", "items", "--set", "since").status == 2
     assert project.look("run", "items", "--set", "sinse=1").status == 2
     assert project.look("run-group", "goood").status == 2
+    assert "use `pipekit run-group good`" in project.look("run", "good").err
+    assert "use `pipekit run copy`" in project.look("run-group", "copy").err
     assert project.look("cancel", "99").status == 2
     assert project.look("unlock", "item").status == 2
 
