@@ -128,6 +128,7 @@ def _add_ops(
             found,
             name=name,
             asset_key=translator.dest_key(found, definitions),
+            source_keys=translator.source_keys(found, definitions),
             tags=dict(translator.op_tags(found, definitions)),
             pool=translator.pool(found, definitions),
         )

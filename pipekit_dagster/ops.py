@@ -11,7 +11,7 @@ and freed the module's lock.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,18 @@ MILESTONE_INTERVAL_S = 5.0
 
 
 def build_op(
-    module: "Module", *, name: str, asset_key: dg.AssetKey, tags: dict[str, str], pool: str | None
+    module: "Module",
+    *,
+    name: str,
+    asset_key: dg.AssetKey,
+    source_keys: Sequence[dg.AssetKey],
+    tags: dict[str, str],
+    pool: str | None,
 ) -> dg.OpDefinition:
     """The op of a module. It takes and gives only order: `after` and `done` carry no values."""
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        yield from _run_module(context, module, asset_key)
+        yield from _run_module(context, module, asset_key, source_keys)
 
     return dg.op(
         name=name,
@@ -72,7 +78,9 @@ def _description(module: "Module") -> str:
     )
 
 
-def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey) -> Iterator[Any]:
+def _run_module(
+    context: Any, module: "Module", asset_key: dg.AssetKey, source_keys: Sequence[dg.AssetKey]
+) -> Iterator[Any]:
     pipekit: PipekitResource = context.resources.pipekit
     error: PipekitError | None = None
     result: RunResult | None = None
@@ -90,7 +98,7 @@ def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey) -> Itera
             log.error(describe_failure(caught))
 
     if result is not None and result.record.status == "success":
-        context.log_event(materialization(asset_key, module, result))
+        context.log_event(materialization(asset_key, source_keys, module, result))
     metadata = success_metadata(result) if result is not None else {}
     yield dg.Output(None, "done", metadata=metadata)
     if error is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -41,7 +41,9 @@ def success_metadata(result: RunResult) -> Mapping[str, Any]:
     return data
 
 
-def materialization(asset_key: dg.AssetKey, module: Module, result: RunResult) -> dg.AssetMaterialization:
+def materialization(
+    asset_key: dg.AssetKey, source_keys: Sequence[dg.AssetKey], module: Module, result: RunResult
+) -> dg.AssetMaterialization:
     """The event that a success adds to the destination's history."""
     record = result.record
     data = record_metadata(record)
@@ -49,10 +51,16 @@ def materialization(asset_key: dg.AssetKey, module: Module, result: RunResult) -
         # Only a full load knows how many rows the whole table has.
         data["dagster/row_count"] = record.rows_inserted
     data["dagster/table_name"] = module.dest_table
-    if module.columns:
+    columns = result.plan.columns if result.plan is not None else ()
+    if columns:
         data["dagster/column_schema"] = dg.TableSchema(
-            columns=[dg.TableColumn(name=column.dest_name, type=column.dest_type or "") for column in module.columns]
+            columns=[dg.TableColumn(name=column.dest, type=column.dest_type) for column in columns]
         )
+        if len(source_keys) == 1:
+            # With several source tables only a parser would know whose column it is.
+            data["dagster/column_lineage"] = dg.TableColumnLineage(
+                {column.dest: [dg.TableColumnDep(source_keys[0], column.source)] for column in columns}
+            )
     if record.source_sql:
         data["source_sql"] = dg.MetadataValue.md(f"```sql\n{record.source_sql}\n```")
     moved = record.rows_inserted if record.rows_inserted is not None else record.rows_staged

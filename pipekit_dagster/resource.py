@@ -17,7 +17,7 @@ from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import Engine, RunEvent, RunResult
-    from pipekit_engine.models import Module
+    from pipekit_engine.models import Group, Module
 
 
 class PipekitResource(dg.ConfigurableResource[Any]):
@@ -41,6 +41,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         def load_flights(context, pipekit: PipekitResource):
             result = pipekit.run("flights")
             context.log.info(f"{result.record.rows_inserted} rows")
+
+    The configuration is the one that the `pipekit` command would use; `PipekitResource.bound_to(config)()` uses another.
     """
 
     dry_run: bool = Field(default=False, description="Resolve, plan and print all SQL; move nothing.")
@@ -48,11 +50,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         default_factory=dict,
         description="Watermark values for this run, by name, or by module.name for one module only.",
     )
-    config_file: str = Field(
-        default="", description="pipekit's configuration; looked for as the command does if empty."
-    )
 
-    #: Configuration of a subclass made by `bound_to`; goes before `config_file`.
+    #: Configuration of a subclass made by `bound_to`; without one, the configuration file is looked for.
     bound_config: ClassVar[Config | None] = None
 
     _engine: Any = PrivateAttr(default=None)
@@ -116,11 +115,18 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 )
             )
             self._active = active
+            self._say_skipped(context, definitions.groups.get(group))
             yield self
             active.finish("cancelled" if self._cancel.is_set() else None)
 
     def _configuration(self) -> Config:
-        return self.bound_config or load_config(self.config_file or None)
+        return self.bound_config or load_config()
+
+    def _say_skipped(self, context: dg.InitResourceContext, group: Group | None) -> None:
+        """Disabled members have no op in the job; the run's log says so."""
+        for name in group.members if group else ():
+            if name in self._modules and not self._modules[name].enabled and context.log:
+                context.log.info(f"{name} is skipped: it is disabled")
 
     def _check_watermarks(self, members: Any) -> None:
         """Refuse a value that no module of the run declares: a misspelt override would silently change nothing."""

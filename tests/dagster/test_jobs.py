@@ -66,6 +66,10 @@ def test_a_group_runs_as_a_job(project: Project) -> None:
     assert made.metadata["rows_inserted"].value == 3
     assert made.metadata["dagster/row_count"].value == 3
     assert isinstance(made.metadata["duration_s"].value, float)
+    schema: Any = made.metadata["dagster/column_schema"].value
+    assert [column.name for column in schema.columns] == ["id", "name"]
+    lineage: Any = made.metadata["dagster/column_lineage"].value
+    assert lineage.deps_by_column["name"][0].asset_key == dg.AssetKey(["src", "numbers"])
     with project.store() as store:
         group_run = store.group_runs.list(group="nightly")[0]
         assert group_run.status == "success"
@@ -95,6 +99,18 @@ def test_a_failed_member_is_red_and_stops_nobody(project: Project) -> None:
     with project.store() as store:
         assert store.group_runs.list(group="nightly")[0].status == "error"
         assert store.leases.all() == []
+
+
+def test_a_disabled_member_is_skipped_and_said_to_be(project: Project) -> None:
+    project.add_module("one")
+    project.add_module("off", enabled=False)
+    project.add_group("nightly", ("off",), ("one",))
+    with project.instance() as instance:
+        result = run_job(project, instance, "nightly")
+        assert result.success
+        assert any("off is skipped" in entry.user_message for entry in instance.all_logs(result.run_id))
+    with project.store() as store:
+        assert [run.module for run in store.runs.list()] == ["one"]
 
 
 def test_on_failure_stop(project: Project) -> None:

@@ -69,7 +69,7 @@ def test_example_of_the_translator(here: Project) -> None:
 def test_example_of_the_resource(here: Project) -> None:
     op = example(PipekitResource)["load_flights"]
 
-    @dg.job(resource_defs={"pipekit": PipekitResource(config_file=str(here.config_file))})
+    @dg.job(resource_defs={"pipekit": PipekitResource()})
     def mine() -> None:
         op()
 
