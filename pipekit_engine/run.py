@@ -150,12 +150,7 @@ class ModuleRun:
         """All phases between lock and finish."""
         for attempt in range(self._module.retry + 1):
             try:
-                with self._sessions.session(cancel=self._cancel) as session:
-                    try:
-                        self._work_in(session)
-                    finally:
-                        self._stderr += session.stderr_lines
-                        self._clean_up(session)
+                self._work_once()
                 return
             except (ConnectError, SourceError, StagingError, JRunnerDied) as error:
                 # Only what failed before the merge is tried again: nothing was written yet.
@@ -170,6 +165,20 @@ class ModuleRun:
                 if not error.merge_committed:
                     self._run_failure_hooks(error)
                 raise
+
+    def _work_once(self) -> None:
+        try:
+            with self._sessions.session(cancel=self._cancel) as session:
+                try:
+                    self._work_in(session)
+                finally:
+                    self._stderr += session.stderr_lines
+                    if session.alive:
+                        self._clean_up(session)
+        finally:
+            if self._staged:
+                # That session is gone; the pool gives another, now that this one was handed back.
+                self._clean_up_elsewhere()
 
     def _work_in(self, session: Session) -> None:
         module = self._module
@@ -506,8 +515,9 @@ class ModuleRun:
     def _phase(self, name: str) -> Iterator[None]:
         if self._cancel.is_set():
             raise RunCancelled(f"cancelled before {name}")
-        self._keeper.enter(name)
+        # Written down before anything is done: whoever finds this run dead tells from it what may have happened.
         self._store.runs.update(self._run_id, phase=name, **self._counts)
+        self._keeper.enter(name)
         started = time.monotonic()
         try:
             yield
@@ -520,26 +530,29 @@ class ModuleRun:
         """Drop the staging table, whatever happened. A failure here is told, never raised: the next run drops it."""
         if not self._staged or self._plan is None:
             return
+        self._staged = False
+        handle = f"write:{self._module.dest}"
         try:
-            if session.alive:
-                session.execute(f"write:{self._module.dest}", list(self._plan.staging.cleanup), transaction=False)
-            elif self._staging_file is None:
-                self._clean_up_elsewhere(self._plan)
+            session.execute(handle, list(self._plan.staging.cleanup), transaction=False)
         except PipekitError as error:
-            self._keeper.say(
-                f"the staging table {self._plan.staging.table} is left for the next run: {_first_line(error)}"
-            )
+            self._keeper.say(f"the staging table {self._plan.staging.table} is left for the next run: {_first_line(error)}")
             with suppress(PipekitError):
                 # An attached file would be in the way of the connection's next user.
-                session.close(f"write:{self._module.dest}")
-        self._staged = False
+                session.close(handle)
         self._remove_staging_file()
 
-    def _clean_up_elsewhere(self, plan: RunPlan) -> None:
-        """The session is gone: drop the table through another one."""
-        with self._sessions.session() as session:
-            dest = self._links.open(session, self._module.dest, "write")
-            session.execute(dest.handle, list(plan.staging.cleanup), transaction=False)
+    def _clean_up_elsewhere(self) -> None:
+        """As `_clean_up`, in another session. SQLite's staging went with the file."""
+        if self._staging_file is not None:
+            self._staged = False
+            self._remove_staging_file()
+            return
+        try:
+            with self._sessions.session() as session:
+                self._links.open(session, self._module.dest, "write")
+                self._clean_up(session)
+        except PipekitError as error:
+            self._keeper.say(f"staging is left for the next run: {_first_line(error)}")
 
     def _remove_staging_file(self) -> None:
         if self._staging_file is not None:
