@@ -138,6 +138,8 @@ def _any_form(char: str) -> str:
         return char
     plain = re.escape(char)
     url = "(?i:" + "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass")) + ")"
-    escaped = {re.escape(form) for form in (json.dumps(char)[1:-1], repr(char)[1:-1], "\\" + char, char * 2)}
+    # SQL, CSV and JDBC URLs double what would end a literal.
+    doubled = char * 2 if char in "'\"`}]" else char
+    escaped = {re.escape(form) for form in (json.dumps(char)[1:-1], repr(char)[1:-1], "\\" + char, doubled)}
     forms = [*sorted(escaped - {plain}, key=len, reverse=True), url, plain]
     return "(?:" + "|".join(forms + ([r"\+"] if char == " " else [])) + ")"
