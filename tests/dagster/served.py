@@ -147,20 +147,18 @@ class Served:
         self.wait_for(look, f"the end of run {run_id}", timeout_s)
         return found
 
-    def staging(self, run_id: str) -> int:
-        """Wait until a module of the run moves rows; the number of its run in run_log."""
-        number = 0
+    def in_phase(self, run_id: str, phase: str) -> None:
+        """Wait until a module of the run is in a phase."""
 
         def look() -> bool:
-            nonlocal number
             with self.project.store() as store:
-                for run in store.runs.list(dagster_run_id=run_id, status="running"):
-                    number = run.id
-                    return run.phase == "stage"
-            return False
+                return any(run.phase == phase for run in store.runs.list(dagster_run_id=run_id, status="running"))
 
-        self.wait_for(look, "the staging phase", 60)
-        return number
+        self.wait_for(look, f"phase {phase}", 60)
+
+    def staging(self, run_id: str) -> None:
+        """Wait until a module of the run moves rows."""
+        self.in_phase(run_id, "stage")
 
     def wait_for(self, done: Callable[[], bool], what: str, timeout_s: float = 30) -> float:
         """Seconds until `done`."""

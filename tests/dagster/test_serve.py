@@ -129,6 +129,57 @@ def test_sigkill_of_the_run(served: Served) -> None:
     nothing_left(served)
 
 
+ENDLESS = "SELECT count(*) FROM big a, big b, big c, big d, big e"
+
+
+@pytest.mark.parametrize(
+    ("phase", "says", "rows"),
+    [
+        ("resolve", "The destination was not touched", 0),
+        ("merge", "outcome unknown", 0),
+        ("hooks", "after the merge was committed", 3),
+    ],
+)
+def test_sigkill_in_every_phase(served: Served, phase: str, says: str, rows: int) -> None:
+    project = served.project
+    for path in (project.source, project.slow_dest):
+        project.sql(path, "CREATE TABLE IF NOT EXISTS big (n INTEGER)")
+        project.sql(
+            path,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO big SELECT i FROM n",
+        )
+    name = f"dies_in_{phase}"
+    project.sql(project.slow_dest, f"CREATE TABLE {name} (id INTEGER, name TEXT)")
+    endless_mark = {"name": "since", "connection": "src", "resolver_sql": ENDLESS}
+    fields: dict[str, Any] = {
+        "resolve": {"query": "SELECT id, name FROM numbers WHERE id > {since}", "watermarks": [endless_mark]},
+        "merge": {},
+        "hooks": {"hooks": [{"sql": f"CREATE TABLE made_by_{name} AS {ENDLESS}"}]},
+    }[phase]
+    if phase == "merge":
+        project.sql(project.slow_dest, "CREATE TABLE sink (n INTEGER)")
+        project.sql(
+            project.slow_dest, f"CREATE TRIGGER endless AFTER INSERT ON {name} BEGIN INSERT INTO sink {ENDLESS}; END"
+        )
+    project.add_module(name, dest="slow_dst", **fields)
+    project.add_group(name, (name,))
+    served.wait_for(lambda: name in served.jobs(), "the new job", 30)
+    run_id = served.run_group(name)
+    served.in_phase(run_id, phase)
+    os.kill(worker_of(served, run_id).pid, signal.SIGKILL)
+    assert served.ended(run_id)["status"] == "failure"
+    served.wait_for(lambda: runs_of(served, run_id) == {name: "error"}, "the sensor that reconciles", 60)
+    nothing_left(served)
+    with project.store() as store:
+        assert says in str(store.runs.list(module=name, limit=1)[0].error)
+        assert store.group_runs.list(group=name)[0].status == "error"
+    assert project.sql(project.slow_dest, f"SELECT count(*) FROM {name}") == [(rows,)]
+    if phase == "merge":
+        project.sql(project.slow_dest, "DROP TRIGGER endless")
+        assert served.ended(served.run_group(name))["status"] == "success"
+        assert project.sql(project.slow_dest, f"SELECT count(*) FROM {name}") == [(3,)]
+
+
 def test_killed_services_come_back_and_health_says_so(served: Served) -> None:
     long = served.run_group("long")
     served.staging(long)
