@@ -160,3 +160,22 @@ def test_drivers_are_listed_and_registered(project: Project) -> None:
     # Nothing that is built in is written to an export, but what somebody registered is.
     assert "mine:" in project.look("export", "-").out
     assert "postgresql:" not in project.look("export", "-").out
+
+
+def test_doctor_says_what_is_wrong_and_the_fix(project: Project) -> None:
+    well = project("doctor", "--json")
+    assert [check for check in well.json if check["ok"] is False] == []
+    assert well.status == 0
+    project.write(
+        "more.yaml",
+        """
+        connections:
+          gone: {driver: postgresql, jdbc_url: "jdbc:postgresql://127.0.0.1:1/x", username: u, password: $UNSET_PW}
+        """,
+    )
+    assert project.look("apply", "more.yaml").status == 0
+    ill = project("doctor")
+    assert ill.status == 2
+    assert "problem" in ill.out
+    assert "gone" in ill.out
+    assert "pipekit secrets set UNSET_PW" in ill.out
