@@ -93,7 +93,8 @@ public final class Failure extends Exception {
 
     /** A login that the database refused, or a host that could not be reached; {@code told} is what the driver said. */
     public static Failure connect(String url, Failure told) {
-        Failure failure = new Failure("open", CONNECT, "connecting to " + Redaction.url(url) + " failed: " + told.getMessage(), told);
+        String message = "connecting to " + Redaction.url(url) + " failed: " + told.getMessage();
+        Failure failure = new Failure("open", CONNECT, message, told);
         failure.sqlState = told.sqlState;
         failure.vendorCode = told.vendorCode;
         failure.causes.addAll(told.causes);

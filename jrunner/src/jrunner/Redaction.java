@@ -28,8 +28,8 @@ public final class Redaction {
             "(?i)(?<![\\w.\\-])(" + SECRET_NAMES + "[\"']?\\s*[=:]\\s*)(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
 
     /**
-     * {@code //user:secret@host}, up to the last '@': the secret itself may hold any character. The user name goes too, it may
-     * be a key.
+     * {@code //user:secret@host}, up to the last '@': the secret itself may hold any character. The user name goes too,
+     * it may be a key.
      */
     private static final Pattern USER_INFO = Pattern.compile("(?<=//)[^/\\s@]*:\\S*@");
 

@@ -17,7 +17,8 @@ public final class Timed {
      * @param late gets the result if it comes after the wait was given up, so that it can be released
      * @throws TimeoutException after {@code timeoutMs}, or as soon as {@code cancel} (may be null) is cancelled
      */
-    public static <T> T call(String name, ClassLoader context, long timeoutMs, Cancel cancel, Callable<T> call, Consumer<T> late)
+    public static <T> T call(
+            String name, ClassLoader context, long timeoutMs, Cancel cancel, Callable<T> call, Consumer<T> late)
             throws Exception {
         CompletableFuture<T> done = new CompletableFuture<>();
         Thread thread = new Thread(() -> {

@@ -43,10 +43,12 @@ final class Drivers {
      */
     static Loaded load(ConnectSpec spec, Kind kind) throws Failure {
         if (spec.jars.isEmpty() && spec.driverClass.isEmpty()) {
-            throw failure("no driver jar given for " + kind.id() + "; name the JDBC driver's jar in the driver's settings", null);
+            throw failure("no driver jar given for " + kind.id() + "; name the JDBC driver's jar", null);
         }
         ClassLoader loader = loader(spec.jars);
-        Driver driver = spec.driverClass.isEmpty() ? discover(spec, kind, loader) : instantiate(spec, spec.driverClass, loader);
+        Driver driver = spec.driverClass.isEmpty()
+                ? discover(spec, kind, loader)
+                : instantiate(spec, spec.driverClass, loader);
         return new Loaded(driver, loader);
     }
 

@@ -115,7 +115,8 @@ enum Kind {
                 mysqlProperties(p, spec, driver, millis);
                 break;
             case SQLSERVER:
-                p.setProperty(driver.startsWith("net.sourceforge.jtds") ? "appName" : "applicationName", spec.applicationName);
+                boolean jtds = driver.startsWith("net.sourceforge.jtds");
+                p.setProperty(jtds ? "appName" : "applicationName", spec.applicationName);
                 p.setProperty("loginTimeout", seconds);
                 break;
             case ORACLE:

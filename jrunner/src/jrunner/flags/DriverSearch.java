@@ -33,7 +33,8 @@ final class DriverSearch {
     private DriverSearch() {}
 
     /**
-     * The jars to load for {@code url}. Jars that {@code places} names themselves are taken as they are; folders are searched.
+     * The jars to load for {@code url}. Jars that {@code places} names themselves are taken as they are; folders are
+     * searched.
      *
      * @throws Failure of code {@code driver} when there is none
      */
@@ -77,8 +78,9 @@ final class DriverSearch {
             }
         }
         if (found.isEmpty()) {
-            throw Failure.of("open", Failure.DRIVER, "no driver jar for " + Redaction.url(url) + " in " + folders + " (looked for "
-                    + String.join(".jar, ", names) + ".jar and versions of them); name it with --jars");
+            String looked = String.join(".jar, ", names) + ".jar and versions of them";
+            throw Failure.of("open", Failure.DRIVER, "no driver jar for " + Redaction.url(url) + " in " + folders
+                    + " (looked for " + looked + "); name it with --jars");
         }
         return found;
     }

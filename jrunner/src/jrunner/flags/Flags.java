@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import jrunner.transfer.TransferRequest;
 
 /** The command line of flag mode, read and checked. */
 final class Flags {
@@ -170,8 +171,8 @@ final class Flags {
             if (formatGiven || !header) {
                 throw new UsageException("-f and --no-header belong to a query, -dcu to a migration");
             }
-            if (path != null && !jrunner.transfer.TransferRequest.PATHS.contains(path)) {
-                throw new UsageException("--path must be one of " + String.join(", ", jrunner.transfer.TransferRequest.PATHS));
+            if (path != null && !TransferRequest.PATHS.contains(path)) {
+                throw new UsageException("--path must be one of " + String.join(", ", TransferRequest.PATHS));
             }
             if (path != null && bulk) {
                 throw new UsageException("-b and --path exclude each other");

@@ -69,7 +69,8 @@ public final class JsonWriter {
                 out.append("\\t");
             } else if (Character.isHighSurrogate(c) && i + 1 < length && Character.isLowSurrogate(text.charAt(i + 1))) {
                 out.append(c).append(text.charAt(++i));
-            } else if (c < 0x20 || c == 0x7f || Character.isSurrogate(c) || c == '\u2028' || c == '\u2029' || c == '\u0085') {
+            } else if (c < 0x20 || c == 0x7f || c == '\u0085' || c == '\u2028' || c == '\u2029'
+                    || Character.isSurrogate(c)) {
                 // Beyond what JSON asks for: characters that some readers take for the end of a line.
                 out.append("\\u")
                         .append(HEX[c >> 12])
