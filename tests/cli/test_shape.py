@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,11 +57,13 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_answers_in_a_blink() -> None:
     took = []
     for _ in range(3):
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*COMMAND, "--help"], capture_output=True, check=True)
-        took.append(time.monotonic() - started)
-    # 0.2 s on an idle machine; the bound leaves room for a busy one and none for importing Dagster.
-    assert min(took) < 1.0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time: the clock on the wall says how busy the machine is.
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # 0.15 s as measured; importing Dagster alone takes more than the bound.
+    assert min(took) < 0.8
 
 
 def test_version_and_usage(empty: Project) -> None:
