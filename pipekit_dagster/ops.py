@@ -11,13 +11,13 @@ and freed the module's lock.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipekit_dagster.outcome import describe_failure, failure_metadata, materialization, success_metadata
+from pipekit_dagster.outcome import describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.steplog import StepLog, open_step_log
 from pipekit_engine.errors import PipekitError, RunCancelled
 
@@ -97,9 +97,11 @@ def _run_module(
             error = caught
             log.error(describe_failure(caught))
 
+    metadata: Mapping[str, Any] = {}
     if result is not None and result.record.status == "success":
         context.log_event(materialization(asset_key, source_keys, module, result))
-    metadata = success_metadata(result) if result is not None else {}
+    elif result is not None:
+        metadata = dry_run_metadata(result)
     yield dg.Output(None, "done", metadata=metadata)
     if error is not None:
         raise dg.Failure(describe_failure(error), metadata=failure_metadata(error), allow_retries=False) from error

@@ -33,10 +33,10 @@ def record_metadata(record: RunRecord) -> dict[str, Any]:
     return data
 
 
-def success_metadata(result: RunResult) -> Mapping[str, Any]:
-    """Metadata of an op's output: the counts, and for a dry run the plan."""
+def dry_run_metadata(result: RunResult) -> Mapping[str, Any]:
+    """Metadata of a dry run's output: what is known, and the plan."""
     data = record_metadata(result.record)
-    if result.plan is not None and result.record.status == "dry_run":
+    if result.plan is not None:
         data["plan"] = dg.MetadataValue.md(f"```sql\n{result.plan.render()}\n```")
     return data
 

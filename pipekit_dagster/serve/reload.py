@@ -1,7 +1,7 @@
 """Changes show by themselves: reloads the code location when definitions change, and revives a code server that hangs.
 
 The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is
-compared once a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
+compared twice a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
 notice the new server's id by themselves. Running runs are processes of their own and are not touched.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pipekit.serve")
 
-_POLL_S = 1.0
+_POLL_S = 0.5
 #: Seconds between two looks whether the code server behind the proxy still answers.
 _PING_S = 3.0
 _RELOAD_TIMEOUT_S = 120
@@ -44,17 +44,28 @@ class Reloader:
         self._last_ping = 0.0
         self._failures = 0
         self._ready = False
+        self._store: Store | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set. Trouble is logged, never raised: the next look may go better."""
         from dagster._grpc.client import DagsterGrpcClient
 
         self._client = DagsterGrpcClient(socket=str(self._socket))
-        while not stop.wait(_POLL_S):
-            try:
-                self._look()
-            except Exception as error:
-                _log.warning("cannot look for changed definitions: %s", error)
+        try:
+            while not stop.wait(_POLL_S):
+                try:
+                    self._look()
+                except Exception as error:
+                    _log.warning("cannot look for changed definitions: %s", error)
+                    self._close()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Give the store back; the next look opens it again."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     def _look(self) -> None:
         found = self.fingerprint()
@@ -78,8 +89,9 @@ class Reloader:
 
     def fingerprint(self) -> str:
         """Changes whenever what the code location should show has changed."""
-        with Store.open(self._config.database_url) as store:
-            parts = [store.definitions.fingerprint()]
+        if self._store is None:
+            self._store = Store.open(self._config.database_url)
+        parts = [self._store.definitions.fingerprint()]
         files = [self._config.path] if self._config.path else []
         if self._watch_code:
             package = Path(__file__).resolve().parents[1]

@@ -67,7 +67,7 @@ class Served:
     def kill_everything(self) -> None:
         """SIGKILL to the supervisor, all services, and the processes below them."""
         assert self.process is not None
-        victims = [self.process.pid, *_descendants(self.process.pid)]
+        victims = [self.process.pid, *descendants(self.process.pid)]
         for pid in victims:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -171,7 +171,8 @@ class Served:
         return time.monotonic() - began
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """All processes below one."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
