@@ -7,10 +7,11 @@ green CI run means that PostgreSQL, MariaDB and Java were really there.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -19,12 +20,24 @@ from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.proxy import CuttableProxy
 
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+ESSENTIAL = re.compile(r"postgres|mariadb|java|jdk|jar|jrunner|dagster", re.IGNORECASE)
+
 
 def unavailable(reason: str) -> NoReturn:
     """Skip the test, or fail it under CI."""
-    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+    if CI:
         pytest.fail(f"CI must not skip: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Under CI, turn any other skip that names something essential into a failure too."""
+    report = yield
+    if CI and report.skipped and not hasattr(report, "wasxfail") and ESSENTIAL.search(str(report.longrepr[2])):
+        report.outcome, report.longrepr = "failed", f"CI must not skip: {report.longrepr[2]}"
+    return report
 
 
 @pytest.fixture(scope="session")
