@@ -7,6 +7,7 @@ the defaults stand and state lives in `./pipekit.db`. Relative paths in the file
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ class RetentionConfig(_Section):
     """How long finished runs are kept."""
 
     runs: str | None = Field(default=None, pattern=r"^\d+[dhw]$", description="such as 90d; kept for ever when empty")
+
+    @property
+    def age(self) -> timedelta | None:
+        """`runs` as a length of time."""
+        if self.runs is None:
+            return None
+        unit = {"h": "hours", "d": "days", "w": "weeks"}[self.runs[-1]]
+        return timedelta(**{unit: int(self.runs[:-1])})
 
 
 class Config(_Section):

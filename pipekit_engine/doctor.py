@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.drivers import find_jars
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError, RuntimeMissing
+from pipekit_engine.jrunner.classic import ClassicProgram
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from pipekit_engine.secrets import Secrets
 from pipekit_engine.store import Store
@@ -72,13 +73,20 @@ def _java(config: Config) -> Iterator[Check]:
             "jrunner", False, _first_line(error), _rest(error) or "Install pipekit where a JDK is, or build it."
         )
     if config.jrunner.command:
-        yield Check(
-            "external jrunner",
-            None,
-            f"{config.jrunner.command} is driven by its flags: it cannot cancel a statement, roll back with its caller, describe "
-            "a query, nor say truthfully whether it succeeded; staged rows are counted instead",
-            "Leave `jrunner: command` out to use pipekit's own.",
-        )
+        yield _classic(config.jrunner.command)
+
+
+def _classic(command: str) -> Check:
+    try:
+        limits = ClassicProgram.find(command).limits
+    except PipekitError as error:
+        return Check("external jrunner", False, _first_line(error), _rest(error) or "Mend `jrunner: command`.")
+    return Check(
+        "external jrunner",
+        None,
+        f"{command}: {'; '.join(limits)}",
+        "Leave `jrunner: command` out to use pipekit's own.",
+    )
 
 
 def _secrets_file(config: Config) -> Check:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pipekit_engine.alerts import send_failure
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ConnectError, ModuleLocked, RunCancelled, SourceError
 from pipekit_engine.group import ActiveGroupRun, GroupResult, GroupRun, active_group_run
@@ -21,7 +22,7 @@ from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from pipekit_engine.jrunner.client import Session
@@ -73,9 +74,13 @@ class Engine:
         return SessionPool(max_sessions, self._start_session)
 
     def _start_session(self) -> Session:
+        from pipekit_engine.jrunner.classic import ClassicSession
         from pipekit_engine.jrunner.client import Session
 
-        return Session(java=self.config.jrunner.java, heap=self.config.jrunner.heap, cwd=self.config.folder)
+        settings = self.config.jrunner
+        if settings.command:
+            return ClassicSession(settings.command, java=settings.java, heap=settings.heap, cwd=self.config.folder)
+        return Session(java=settings.java, heap=settings.heap, cwd=self.config.folder)
 
     def run(
         self,
@@ -202,16 +207,37 @@ class Engine:
         runs = self.store.runs.list(group_run_id=active.id, limit=None)
         return GroupResult(record, runs[::-1], runner.skipped)
 
+    @contextmanager
     def group_run(
         self, group: str, *, triggered_by: str, dagster_run_id: str | None = None, dry_run: bool = False
-    ) -> AbstractContextManager[ActiveGroupRun]:
-        """Hold a group's lock and its group_run row while a block runs the members. Raises GroupLocked."""
+    ) -> Iterator[ActiveGroupRun]:
+        """Hold a group's lock and its group_run row while a block runs the members.
+
+        After a group run that failed, the alerts of the configuration are sent; none of them can fail the run. Runs older
+        than `retention: runs` are pruned. Raises GroupLocked.
+        """
         lease = self.store.leases.find("group", group)
         if lease is not None and lease.abandoned():
             recover(self.store)
-        return active_group_run(
-            self.store, group, triggered_by=triggered_by, dagster_run_id=dagster_run_id, dry_run=dry_run
-        )
+        group_run_id = 0
+        try:
+            with active_group_run(
+                self.store, group, triggered_by=triggered_by, dagster_run_id=dagster_run_id, dry_run=dry_run
+            ) as active:
+                group_run_id = active.id
+                yield active
+        finally:
+            if group_run_id:
+                self._after_group_run(group_run_id)
+
+    def _after_group_run(self, group_run_id: int) -> None:
+        record = self.store.group_runs.get(group_run_id)
+        if record.status == "error":
+            runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
+            send_failure(self.config.alerts, Secrets.load(self.config.secrets_file), record, runs)
+        age = self.config.retention.age
+        if age is not None:
+            self.store.runs.prune(age)
 
     def connection_limits(self) -> dict[str, int]:
         """`max_parallel` of the connections that have one."""

@@ -13,6 +13,7 @@ from pipekit_engine.drivers import find_jars, get_dialect
 from pipekit_engine.errors import ConnectError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest
+from pipekit_engine.secrets import reference_key
 
 if TYPE_CHECKING:
     import threading
@@ -84,8 +85,12 @@ class Links:
             driver_class=driver.class_name or "",
             user=connection.username,
             password=password,
-            properties=connection.options,
+            properties={key: self._option(value) for key, value in connection.options.items()},
             application_name=application_name,
             connect_timeout_s=self._config.connect_timeout_s,
         )
         return request, dialect, connection
+
+    def _option(self, value: str) -> str:
+        """A JDBC property; one that is a `$VAR` reference (a trust store's password, say) is a secret."""
+        return self._secrets.resolve(value) if reference_key(value) else value

@@ -399,7 +399,7 @@ class ModuleRun:
             ]
             counts = session.execute(dest.handle, statements, cancel=self._cancel).counts
         except JRunnerError as error:
-            if error.phase == "commit":
+            if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
             if prepared:
                 self._undo_prepare(session, dest, plan)
@@ -535,7 +535,9 @@ class ModuleRun:
         try:
             session.execute(handle, list(self._plan.staging.cleanup), transaction=False)
         except PipekitError as error:
-            self._keeper.say(f"the staging table {self._plan.staging.table} is left for the next run: {_first_line(error)}")
+            self._keeper.say(
+                f"the staging table {self._plan.staging.table} is left for the next run: {_first_line(error)}"
+            )
             with suppress(PipekitError):
                 # An attached file would be in the way of the connection's next user.
                 session.close(handle)

@@ -27,6 +27,7 @@ def init(context: typer.Context) -> None:
     """
     from pipekit_engine.cli.output import results
     from pipekit_engine.config import LOCAL_CONFIG, find_config
+    from pipekit_engine.jrunner import archive
     from pipekit_engine.store import Store
 
     console = results()
@@ -45,6 +46,7 @@ def init(context: typer.Context) -> None:
         if report.backup is not None:
             console.print(f"The old one is kept as {report.backup}.", soft_wrap=True)
         added = register_builtin_drivers(store)
+    archive.make()
     if added:
         console.print(f"Registered drivers: {', '.join(driver.name for driver in added)}.", soft_wrap=True)
 

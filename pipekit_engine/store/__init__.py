@@ -80,9 +80,11 @@ def _place(url: str) -> tuple[str, Path | None]:
     """Where the store is, fit to be shown (no password), and its file for SQLite."""
     try:
         parsed = make_url(url)
+        backend = parsed.get_backend_name()
     except SQLAlchemyError:
+        # Not quoted: a URL may hold a password.
         raise StoreError("`database` in the config is neither a path nor an SQLAlchemy URL.") from None
-    if parsed.get_backend_name() == "sqlite":
+    if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise StoreError("The state store must be a file: other processes have to see its locks.")
         return parsed.database, Path(parsed.database)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from pipekit_engine.errors import PipekitError, StoreError
@@ -22,18 +22,18 @@ _WRITE = "pipekit_write"
 
 
 def make_engine(url: str) -> Engine:
-    """An SQLAlchemy engine for the state store. Raises StoreError for a URL that cannot be used."""
-    try:
-        parsed = make_url(url)
-    except SQLAlchemyError:
-        # Not quoted: a URL may hold a password.
-        raise StoreError("`database` in the config is neither a path nor an SQLAlchemy URL.") from None
+    """An SQLAlchemy engine for the state store. Raises StoreError when that cannot be."""
+    parsed = make_url(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     try:
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(str(parsed))
         return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=20)
+    except ArgumentError:
+        raise StoreError(
+            "`database` in the config is neither a path nor an SQLAlchemy URL of a known database."
+        ) from None
     except ModuleNotFoundError as error:
         raise StoreError(
             f"The state store on {parsed.get_backend_name()} needs the Python package {error.name!r}: "

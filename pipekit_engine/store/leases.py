@@ -8,7 +8,8 @@ How it works:
 3. Before the merge it asks once more (`held`): an owner that was frozen for so long that its lock was taken away must not write.
 4. Releasing compares the token, so nobody releases another's lock.
 5. A lock is taken away only from a dead owner: its process is gone, or, for an owner on another machine, whose processes
-   cannot be looked at, its heartbeat is older than `HEARTBEAT_TIMEOUT`. A live process on this machine keeps its lock however long it runs.
+   cannot be looked at, its heartbeat is older than `HEARTBEAT_TIMEOUT`. A live process on this machine keeps its lock
+   however long it runs.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pipekit_engine.store.database import Database
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
+    from sqlalchemy import Connection
 
 #: The revision that this version of pipekit works with; a test holds it against the newest migration.
 HEAD = "0001"
@@ -45,9 +46,13 @@ class InitReport:
 def current_revision(database: Database) -> str | None:
     """Revision of the state database; None when it holds no pipekit tables. Raises StoreError."""
     with database.read() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def check_revision(database: Database, where: str) -> None:
@@ -89,8 +94,7 @@ def initialise(database: Database, where: str, sqlite_file: Path | None) -> Init
     if before is not None and before not in known_revisions():
         check_revision(database, where)
     backup = _copy_aside(sqlite_file, before) if sqlite_file is not None and before is not None else None
-    _migrate(database)
-    return InitReport(before, HEAD, backup)
+    return InitReport(_migrate(database), HEAD, backup)
 
 
 def _prepare_file(path: Path) -> None:
@@ -128,7 +132,8 @@ def _alembic_config() -> AlembicConfig:
     return config
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database) -> str | None:
+    """Upgrade in one transaction; the revision that it found once nobody else could write."""
     from alembic import command
 
     config = _alembic_config()
@@ -136,7 +141,9 @@ def _migrate(database: Database) -> None:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            before = _revision(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
         raise StoreError(f"The state store could not be upgraded and is as it was: {error.orig}") from error
+    return before

@@ -13,14 +13,11 @@ final class Transactions {
         try {
             if (!db.connection().getAutoCommit()) {
                 db.connection().rollback();
+                db.connection().setAutoCommit(true);
             }
         } catch (SQLException | RuntimeException e) {
-            // The database rolls back a connection that is gone.
-        }
-        try {
-            db.connection().setAutoCommit(true);
-        } catch (SQLException | RuntimeException e) {
-            // As above.
+            // Not setAutoCommit after a rollback that failed: by JDBC's rules it would commit. The database rolls back a
+            // connection that is gone, and the session checks a connection before it is used again.
         }
     }
 }

@@ -1,0 +1,330 @@
+"""The state store: definitions, locks, runs, ticks, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import multiprocessing
+import stat
+from datetime import datetime, timedelta, timezone
+from multiprocessing.pool import Pool
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
+from pipekit_engine.models import Column, Group, Hook, Module, Schedule, Watermark
+from pipekit_engine.process import ProcessName
+from pipekit_engine.store import Change, Store, schema
+from pipekit_engine.store.database import Database
+from pipekit_engine.store.upgrade import HEAD, known_revisions
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
+
+
+class TestInit:
+    def test_twice_and_what_is_missing(self, url: str) -> None:
+        with pytest.raises(StoreError, match="Run `pipekit init`"):
+            Store.open(url)
+        first, second = Store.init(url), Store.init(url)
+        assert first.changed
+        assert not second.changed
+        Store.open(url).close()
+
+    def test_a_store_from_a_newer_pipekit_is_left_alone(self, url: str) -> None:
+        Store.init(url)
+        database = Database(url)
+        with database.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        for call in (Store.open, Store.init):
+            with pytest.raises(StoreError, match=r"of a newer pipekit \(revision 9999"):
+                call(url)
+        with database.read() as connection:
+            assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+        database.close()
+
+    def test_head_is_the_newest_migration(self) -> None:
+        assert max(known_revisions()) == HEAD
+
+    def test_migrations_lead_to_the_schema(self, url: str) -> None:
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        Store.init(url)
+        database = Database(url)
+        with database.read() as connection:
+            context = MigrationContext.configure(connection)
+            differences = [item for item in compare_metadata(context, schema.metadata) if item[0] != "remove_table"]
+        database.close()
+        assert differences == []
+
+    def test_a_read_only_file(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/pipekit.db"
+        Store.init(url)
+        database = Database(url)
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            with pytest.raises(Exception, match="readonly"):
+                connection.exec_driver_sql("DELETE FROM module")
+        database.close()
+
+    def test_a_path_that_cannot_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StoreError, match="cannot be made or opened"):
+            Store.init(f"sqlite:///{tmp_path}/file/pipekit.db")
+
+    def test_a_url_with_a_password_is_never_quoted(self) -> None:
+        for url in ("nonsense://u:hidden-word@h/d", "://hidden-word"):
+            with pytest.raises(StoreError) as caught:
+                Store.open(url)
+            assert "hidden-word" not in str(caught.value)
+
+
+class TestDefinitions:
+    def test_every_field_comes_back(self, store: Store) -> None:
+        module = Module(
+            name="n",
+            source="c",
+            dest="c",
+            query="SELECT 'ü'",
+            dest_table="a.b",
+            strategy="upsert",
+            merge_key=("x", "y"),
+            columns=(Column(source_name="X", source_type="int", dest_name="x", dest_type="BIGINT"),),
+            enabled=False,
+            dedupe="latest by y",
+            on_schema_change="ignore",
+            retry=2,
+            watermarks=(Watermark(name="since", connection="c", resolver_sql="SELECT 1", default="0"),),
+            hooks=(Hook(sql="ANALYZE", run_on="always", run_order=3), Hook(sql="x", connection="c")),
+            tags={"team": "a"},
+            split_by="x",
+            parallel=4,
+        )
+        group = Group(name="h", layers=(("m",), ("n",)), max_parallel=3, on_failure="stop")
+        schedule = Schedule(
+            name="r", group="h", cron="@daily", timezone="Asia/Kathmandu", enabled=False, misfire_grace=60
+        )
+        for kind, record in (("modules", module), ("groups", group), ("schedules", schedule)):
+            store.definitions.save([Change("create", kind, record.name, record)])  # type: ignore[arg-type, attr-defined]
+        found = store.definitions.load()
+        assert found.modules["n"] == store.definitions.module("n") == module
+        assert found.groups["h"] == group
+        assert found.schedules["r"] == schedule
+
+    def test_all_or_nothing(self, store: Store) -> None:
+        before = store.definitions.fingerprint()
+        good = Group(name="h", layers=(("m",),))
+        bad = Group(name="i", layers=(("nobody",),))
+        with pytest.raises(ConfigurationError, match=r"group i: members: There is no module 'nobody'"):
+            store.definitions.save([Change("create", "groups", "h", good), Change("create", "groups", "i", bad)])
+        assert store.definitions.fingerprint() == before
+
+    def test_what_is_used_is_not_deleted(self, store: Store) -> None:
+        for kind, name, user in (
+            ("connections", "c", "module m"),
+            ("modules", "m", "group g"),
+            ("groups", "g", "schedule s"),
+            ("drivers", "sqlite", "connection c"),
+        ):
+            with pytest.raises(ConfigurationError, match=f"{name} is still used by {user}"):
+                store.definitions.save([Change("delete", kind, name)])  # type: ignore[arg-type]
+
+    def test_a_change_leaves_locks_and_ticks_alone(self, store: Store) -> None:
+        started = store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        tick = datetime.now(timezone.utc) + timedelta(days=1)
+        store.ticks.claim("s", tick)
+        module = store.definitions.module("m").model_copy(update={"query": "SELECT 2"})
+        schedule = store.definitions.schedule("s").model_copy(update={"cron": "0 3 * * *"})
+        before = store.definitions.fingerprint()
+        store.definitions.save([Change("change", "modules", "m", module), Change("change", "schedules", "s", schedule)])
+        assert store.definitions.fingerprint() != before
+        assert store.leases.held("module", "m", started[1])
+        assert store.ticks.last_fired_at("s") == tick
+
+    def test_neither_runs_nor_ticks_change_the_fingerprint(self, store: Store) -> None:
+        before = store.definitions.fingerprint()
+        started = store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        store.runs.finish(started[0], "success")
+        store.ticks.claim("s", datetime.now(timezone.utc) + timedelta(days=1))
+        store.ticks.set_trigger_cursor("t", "5")
+        assert store.definitions.fingerprint() == before
+
+    def test_a_row_edited_by_hand_changes_it_and_a_broken_one_hides_nothing(self, store: Store, url: str) -> None:
+        before = store.definitions.fingerprint()
+        database = Database(url)
+        with database.write() as connection:
+            connection.execute(text("UPDATE module SET strategy = 'sideways'"))
+        database.close()
+        assert store.definitions.fingerprint() != before
+        found, broken = store.definitions.load_checked()
+        assert found.groups["g"].members == ("m",)
+        assert [(item.kind, item.name) for item in broken] == [("modules", "m")]
+        assert "strategy" in broken[0].problem
+        with pytest.raises(ConfigurationError, match="module m: strategy"):
+            store.definitions.module("m")
+
+    def test_the_nearest_name_is_offered(self, store: Store) -> None:
+        with pytest.raises(NotFoundError, match="Did you mean 'm'"):
+            store.definitions.module("mm")
+
+
+class TestRuns:
+    def test_start_locks_and_finish_frees_in_one_step(self, store: Store) -> None:
+        started = store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        run_id, token = started
+        assert store.runs.start("m", triggered_by="manual") is None
+        assert store.leases.held("module", "m", token)
+        assert store.runs.finish(run_id, "success", rows_read=5_000_000_000)
+        assert store.leases.all() == []
+        assert not store.runs.finish(run_id, "error")
+        assert store.runs.get(run_id).rows_read == 5_000_000_000
+
+    def test_a_finished_run_is_final(self, store: Store) -> None:
+        started = store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        store.runs.finish(started[0], "success")
+        with pytest.raises(StoreError, match="a finished run is never changed"):
+            store.runs.append_log(started[0], "later")
+
+    def test_finish_does_not_free_anothers_lock(self, store: Store) -> None:
+        first = store.runs.start("m", triggered_by="manual")
+        assert first is not None
+        store.leases.release("module", "m", first[1])
+        second = store.runs.start("m", triggered_by="manual")
+        assert second is not None
+        store.runs.finish(first[0], "error")
+        assert store.leases.held("module", "m", second[1])
+
+    def test_the_live_log_grows_and_is_cut_in_time(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pipekit_engine.store.runs.LIVE_LOG_LIMIT", 20)
+        started = store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        store.runs.append_log(started[0], "one\n")
+        assert store.runs.tail(started[0], 0) == "one\n"
+        store.runs.append_log(started[0], "two\n")
+        assert store.runs.tail(started[0], 4) == "two\n"
+        store.runs.append_log(started[0], "x" * 50)
+        store.runs.append_log(started[0], "gone")
+        log = store.runs.get(started[0]).live_log
+        assert log.endswith("\n… the log was cut here\n")
+        assert "gone" not in log
+
+    def test_prune(self, store: Store) -> None:
+        group = store.group_runs.start("g", triggered_by="manual")
+        assert group is not None
+        old = store.runs.start("m", triggered_by="manual", group_run_id=group[0])
+        assert old is not None
+        store.runs.finish(old[0], "success")
+        store.group_runs.finish(group[0], "success", group[1])
+        running = store.runs.start("m", triggered_by="manual")
+        assert running is not None
+        assert store.runs.prune(timedelta(days=1)) == 0
+        assert store.runs.prune(timedelta(seconds=-1)) == 1
+        assert [run.id for run in store.runs.list()] == [running[0]]
+        assert store.group_runs.list() == []
+        store.runs.finish(running[0], "success")
+        again = store.runs.start("m", triggered_by="manual")
+        assert again is not None
+        assert again[0] > running[0], "a pruned run's number is not given out again"
+
+    def test_cancel_is_asked_for_only_while_it_runs(self, store: Store) -> None:
+        started = store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        assert store.runs.request_cancel(started[0])
+        assert store.runs.cancel_requested(started[0])
+        store.runs.finish(started[0], "cancelled")
+        assert not store.runs.request_cancel(started[0])
+        with pytest.raises(NotFoundError):
+            store.runs.request_cancel(999)
+
+
+class TestLeases:
+    def test_an_owner_elsewhere_is_judged_by_its_heartbeat(self, store: Store, url: str) -> None:
+        token = store.leases.acquire("module", "m")
+        assert token is not None
+        elsewhere = ProcessName("another-host", "another-boot", 1, "1")
+        database = Database(url)
+        with database.write() as connection:
+            connection.execute(schema.module.update().values(running_owner=str(elsewhere)))
+        lease = store.leases.find("module", "m")
+        assert lease is not None
+        assert not lease.abandoned()
+        with database.write() as connection:
+            connection.execute(schema.module.update().values(heartbeat_at=NOW))
+        database.close()
+        lease = store.leases.find("module", "m")
+        assert lease is not None
+        assert lease.abandoned()
+        assert store.leases.renew("module", "m", token)
+        assert not store.leases.renew("module", "m", "another token")
+        assert not store.leases.release("module", "m", "another token")
+        assert store.leases.release("module", "m", token)
+
+    def test_a_process_is_known_by_its_start(self) -> None:
+        me = ProcessName.current()
+        assert ProcessName.parse(str(me)) == me
+        assert me.alive() is True
+        assert ProcessName(me.host, me.boot, me.pid, "1").alive() is False, "another process had this number once"
+        assert ProcessName("elsewhere", "b", me.pid, me.started).alive() is None
+
+
+class TestTicks:
+    def test_compare_and_set(self, store: Store) -> None:
+        tick = datetime.now(timezone.utc) + timedelta(hours=1)
+        assert store.ticks.claim("s", tick) == "claimed"
+        assert store.ticks.claim("s", tick) == "same"
+        assert store.ticks.claim("s", tick - timedelta(minutes=1)) == "past"
+        assert store.ticks.claim("s", tick + timedelta(minutes=1)) == "claimed"
+        with pytest.raises(NotFoundError):
+            store.ticks.claim("nobody", tick)
+
+    def test_an_edit_never_fires_a_past_tick(self, store: Store) -> None:
+        assert store.ticks.claim("s", datetime.now(timezone.utc) - timedelta(minutes=1)) == "past"
+
+
+def _processes(number: int) -> Pool:
+    """Processes that start quickly: the store is imported once, before they fork off."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipekit_engine.store", __name__])
+    return context.Pool(number)
+
+
+def _write_a_lot(url: str, number: int) -> int:
+    with Store.open(url) as store:
+        won = 0
+        for _ in range(3):
+            started = store.runs.start("m", triggered_by=f"process {number}")
+            if started is not None:
+                store.runs.append_log(started[0], "line\n")
+                store.runs.finish(started[0], "success")
+                won += 1
+            store.ticks.set_trigger_cursor("t", str(number))
+        return won
+
+
+def test_fifty_processes_write_at_once(store: Store, url: str) -> None:
+    """No `database is locked`, and every run that was begun is there, ended."""
+    with _processes(50) as pool:
+        won = pool.starmap(_write_a_lot, [(url, number) for number in range(50)], chunksize=1)
+    runs = store.runs.list(limit=None)
+    assert len(runs) == sum(won) > 0
+    assert {run.status for run in runs} == {"success"}
+    assert store.leases.all() == []
+
+
+def test_init_by_two_processes_at_once(url: str) -> None:
+    with _processes(4) as pool:
+        reports = pool.map(Store.init, [url] * 4)
+    assert sum(report.changed for report in reports) == 1
+    Store.open(url).close()
+
+
+def test_the_state_file_is_not_made_wider_than_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "pipekit.db"
+    Store.init(f"sqlite:///{path}")
+    path.chmod(0o640)
+    Store.init(f"sqlite:///{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
