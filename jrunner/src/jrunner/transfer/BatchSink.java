@@ -38,7 +38,8 @@ final class BatchSink implements RowSink {
             binders[i] = Binder.of(targets.get(i));
             nullTypes[i] = Binder.nullType(targets.get(i));
         }
-        sql = "INSERT INTO " + table + " (" + columns + ") VALUES (" + String.join(", ", Collections.nCopies(binders.length, "?")) + ")";
+        sql = "INSERT INTO " + table + " (" + columns + ") VALUES ("
+            + String.join(", ", Collections.nCopies(binders.length, "?")) + ")";
         try {
             statement = db.connection().prepareStatement(sql);
         } catch (SQLException e) {
@@ -125,7 +126,8 @@ final class BatchSink implements RowSink {
         Failure failure = Failure.sql("write", thrown, sql);
         String state = failure.sqlState();
         if (state != null && state.startsWith("22")) {
-            failure = Failure.of("write", Failure.VALUE, failure.getMessage() + " (SQLState " + state + ")", thrown).statement(sql);
+            failure = Failure.of("write", Failure.VALUE, failure.getMessage() + " (SQLState " + state + ")",
+                thrown).statement(sql);
             String column = namedColumn(failure.getMessage());
             if (column != null) {
                 failure.column(column);
@@ -141,7 +143,7 @@ final class BatchSink implements RowSink {
         int first = Integer.MAX_VALUE;
         for (Target target : targets) {
             String name = target.name();
-            for (String form : new String[] {"'" + name + "'", "\"" + name + "\"", "\"" + name + " ", "column: " + name}) {
+            for (String form : List.of("'" + name + "'", "\"" + name + "\"", "\"" + name + " ", "column: " + name)) {
                 int at = line.indexOf(form);
                 if (at >= 0 && at < first) {
                     first = at;

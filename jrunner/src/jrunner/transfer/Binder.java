@@ -205,7 +205,8 @@ interface Binder {
                     }
                 };
             case TIMESTAMP:
-                return (statement, index, cells, row) -> statement.setTimestamp(index, Timestamp.valueOf(wall(target, cells, row)));
+                return (statement, index, cells, row) -> statement.setTimestamp(index,
+                    Timestamp.valueOf(wall(target, cells, row)));
             default:
                 return text(target);
         }

@@ -42,7 +42,8 @@ final class CopySink implements RowSink {
                 }
             }
         } catch (BadValue e) {
-            throw Failure.value("convert", targets.get(encoder.failedColumn()).name(), block.firstRow + row, e.getMessage());
+            throw Failure.value("convert", targets.get(encoder.failedColumn()).name(), block.firstRow + row,
+                e.getMessage());
         }
     }
 
@@ -63,7 +64,8 @@ final class CopySink implements RowSink {
     private Failure failure(SQLException thrown) {
         SQLException telling = thrown;
         try {
-            // When the server ends a COPY early, the driver's write may only see a closed operation; the reason comes at its end.
+            // When the server ends a COPY early, the driver's write may only see a closed operation; the reason comes
+            // at its end.
             if (thrown.getSQLState() == null || thrown.getSQLState().startsWith("55")) {
                 copy.end();
             }

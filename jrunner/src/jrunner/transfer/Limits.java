@@ -21,7 +21,8 @@ final class Limits {
     /** Text of no characters would become NULL. */
     final boolean emptyIsNull;
 
-    private Limits(String kind, boolean floatSpecials, boolean decimalNan, boolean infiniteDates, long firstYear, long lastYear,
+    private Limits(String kind, boolean floatSpecials, boolean decimalNan, boolean infiniteDates, long firstYear,
+        long lastYear,
             boolean midnightAtEnd, boolean skippedDays, boolean emptyIsNull) {
         this.floatSpecials = floatSpecials;
         this.decimalNan = decimalNan;

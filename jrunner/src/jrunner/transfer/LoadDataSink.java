@@ -24,8 +24,8 @@ import jrunner.types.Utf8;
 /**
  * Writes into MariaDB and MySQL through LOAD DATA LOCAL INFILE, fed from memory.
  *
- * <p>With LOCAL the server cannot refuse a row: it changes or skips it and counts a warning. So every value is checked here
- * first, and any warning at the end fails the load.
+ * <p>With LOCAL the server cannot refuse a row: it changes or skips it and counts a warning. So every value is checked
+ * here first, and any warning at the end fails the load.
  */
 final class LoadDataSink implements RowSink {
     private static final int CHUNK = 1 << 16;
@@ -88,7 +88,8 @@ final class LoadDataSink implements RowSink {
         } catch (SQLException e) {
             close(statement);
             String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
-            if (REFUSED.contains(e.getErrorCode()) || message.contains("local infile") || message.contains("localinfile")
+            if (REFUSED.contains(e.getErrorCode()) || message.contains("local infile")
+                || message.contains("localinfile")
                     || message.contains("local data")) {
                 return null;
             }
@@ -137,7 +138,8 @@ final class LoadDataSink implements RowSink {
         }
         // Hexadecimal literals mean the same in every sql_mode.
         return "LOAD DATA LOCAL INFILE 'jrunner' INTO TABLE " + table + " CHARACTER SET utf8mb4"
-            + " FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A' (" + String.join(", ", columns) + ")"
+            + " FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A' (" + String.join(", ", columns)
+                + ")"
             + (set.isEmpty() ? "" : " SET " + String.join(", ", set));
     }
 
@@ -268,7 +270,8 @@ final class LoadDataSink implements RowSink {
     }
 
     private Failure failure() {
-        Throwable why = failed != null ? failed : new SQLException("the server ended LOAD DATA before all rows were sent");
+        Throwable why = failed != null ? failed
+            : new SQLException("the server ended LOAD DATA before all rows were sent");
         return Failure.from("write", why, sql);
     }
 
@@ -298,7 +301,8 @@ final class LoadDataSink implements RowSink {
     }
 
     private void refuseWarnings() throws Failure {
-        try (Statement ask = db.connection().createStatement(); ResultSet warnings = ask.executeQuery("SHOW WARNINGS LIMIT 1")) {
+        try (Statement ask = db.connection().createStatement();
+                ResultSet warnings = ask.executeQuery("SHOW WARNINGS LIMIT 1")) {
             if (!warnings.next()) {
                 return;
             }
@@ -306,9 +310,10 @@ final class LoadDataSink implements RowSink {
             String message = warnings.getString(3);
             Matcher place = PLACE.matcher(message);
             boolean found = place.find();
+            boolean violation = code == 1062 || code == 1452 || code == 4025;
             Failure failure = VALUE_WARNINGS.contains(code)
                 ? Failure.of("write", Failure.VALUE, message + " (warning " + code + ")").statement(sql)
-                : Failure.sql("write", new SQLException(message, code == 1062 || code == 1452 || code == 4025 ? "23000" : "HY000", code), sql);
+                : Failure.sql("write", new SQLException(message, violation ? "23000" : "HY000", code), sql);
             if (found) {
                 failure.column(place.group(1)).row(Long.parseLong(place.group(2)));
             }

@@ -35,7 +35,8 @@ final class Matching {
             pairs = new ArrayList<>();
             for (ColumnInfo column : source) {
                 if (!seen.add(column.name())) {
-                    problems.add("the query has two columns named '" + column.name() + "': give one another name with AS");
+                    problems.add("the query has two columns named '" + column.name()
+                        + "': give one another name with AS");
                 }
                 pairs.add(new TransferRequest.Pair(column.name(), column.name()));
             }
@@ -58,7 +59,8 @@ final class Matching {
             problems.add("the query has no columns");
         }
         if (!problems.isEmpty()) {
-            throw Failure.of("describe", Failure.COLUMNS, problems.stream().distinct().collect(Collectors.joining("; ")));
+            throw Failure.of("describe", Failure.COLUMNS,
+                problems.stream().distinct().collect(Collectors.joining("; ")));
         }
         return new Matching(places, targets);
     }

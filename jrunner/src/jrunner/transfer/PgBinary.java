@@ -12,8 +12,8 @@ import jrunner.types.Temporals;
 import jrunner.types.Utf8;
 
 /**
- * COPY's binary format: each type as its receive function wants it (PostgreSQL's documentation of COPY, "Binary Format",
- * and the *recv functions of its sources).
+ * COPY's binary format: each type as its receive function wants it (PostgreSQL's documentation of COPY, "Binary
+ * Format", and the *recv functions of its sources).
  */
 final class PgBinary implements PgEncoder {
     private static final byte[] SIGNATURE = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', (byte) 0xFF, '\r', '\n', 0};
@@ -169,7 +169,8 @@ final class PgBinary implements PgEncoder {
         int digits = 0;
         int weight = -1;
         if (whole != 0) {
-            int groups = whole < 10_000 ? 1 : whole < 100_000_000 ? 2 : whole < 1_000_000_000_000L ? 3 : whole < 10_000_000_000_000_000L ? 4 : 5;
+            int groups = whole < 10_000 ? 1 : whole < 100_000_000 ? 2 : whole < 1_000_000_000_000L ? 3
+                : whole < 10_000_000_000_000_000L ? 4 : 5;
             weight = groups - 1;
             long left = whole;
             for (int i = groups - 1; i >= 0; i--) {
@@ -222,7 +223,8 @@ final class PgBinary implements PgEncoder {
     private static void bigNumeric(BigDecimal value, Utf8 out) throws BadValue {
         int scale = Math.max(0, value.scale());
         if (scale > 16_383 || (long) value.precision() - value.scale() > 131_072) {
-            throw new BadValue("a number of " + value.precision() + " digits and scale " + value.scale() + " is beyond numeric's limits");
+            throw new BadValue("a number of " + value.precision() + " digits and scale " + value.scale()
+                + " is beyond numeric's limits");
         }
         // A whole number of groups behind the point.
         int groupsBehind = (scale + 3) / 4;

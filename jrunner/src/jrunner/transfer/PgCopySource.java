@@ -63,7 +63,8 @@ final class PgCopySource implements RowSource {
     private static boolean isSelect(String query) {
         String start = query.stripLeading();
         return start.regionMatches(true, 0, "select", 0, 6) || start.regionMatches(true, 0, "with", 0, 4)
-            || start.regionMatches(true, 0, "values", 0, 6) || start.regionMatches(true, 0, "table", 0, 5) || start.startsWith("(");
+            || start.regionMatches(true, 0, "values", 0, 6) || start.regionMatches(true, 0, "table", 0, 5)
+                || start.startsWith("(");
     }
 
     @Override
@@ -102,7 +103,8 @@ final class PgCopySource implements RowSource {
                 return (bytes, at, length, cells, row) -> cells.setBool(row, bytes[at] != 0);
             case "int2":
             case "smallserial":
-                return (bytes, at, length, cells, row) -> cells.setInt(row, (short) (bytes[at] << 8 | bytes[at + 1] & 0xFF));
+                return (bytes, at, length, cells, row) -> cells.setInt(row,
+                    (short) (bytes[at] << 8 | bytes[at + 1] & 0xFF));
             case "int4":
             case "serial":
                 return (bytes, at, length, cells, row) -> cells.setInt(row, int32(bytes, at));
@@ -114,7 +116,8 @@ final class PgCopySource implements RowSource {
             case "float4":
                 return (bytes, at, length, cells, row) -> cells.setFloat(row, Float.intBitsToFloat(int32(bytes, at)));
             case "float8":
-                return (bytes, at, length, cells, row) -> cells.setDouble(row, Double.longBitsToDouble(int64(bytes, at)));
+                return (bytes, at, length, cells, row) -> cells.setDouble(row,
+                    Double.longBitsToDouble(int64(bytes, at)));
             case "numeric":
                 return PgCopySource::numeric;
             case "text":
@@ -133,7 +136,8 @@ final class PgCopySource implements RowSource {
             case "time":
                 return (bytes, at, length, cells, row) -> cells.setTime(row, int64(bytes, at) * 1000);
             case "timetz":
-                return (bytes, at, length, cells, row) -> cells.setTimeTz(row, int64(bytes, at) * 1000, -int32(bytes, at + 8));
+                return (bytes, at, length, cells, row) -> cells.setTimeTz(row, int64(bytes, at) * 1000,
+                    -int32(bytes, at + 8));
             case "timestamp":
                 return (bytes, at, length, cells, row) -> timestamp(bytes, at, cells, row, Cells.TIMESTAMP);
             case "timestamptz":
@@ -187,7 +191,8 @@ final class PgCopySource implements RowSource {
         int sign = uint16(bytes, at + 4);
         int scale = uint16(bytes, at + 6);
         if (sign >= 0xC000) {
-            cells.setDouble(row, sign == 0xC000 ? Double.NaN : sign == 0xD000 ? Double.POSITIVE_INFINITY : Double.NEGATIVE_INFINITY);
+            cells.setDouble(row, sign == 0xC000 ? Double.NaN : sign == 0xD000 ? Double.POSITIVE_INFINITY
+                : Double.NEGATIVE_INFINITY);
             return;
         }
         // Places behind the point that the groups sent reach to.

@@ -146,7 +146,9 @@ final class PgDriver {
             this.operation = operation;
         }
 
-        /** Asks the server, once, to stop sending. May be called from any thread; the reader has to {@link #drain} then. */
+        /**
+         * Asks the server, once, to stop sending. May be called from any thread; the reader has to {@link #drain} then.
+         */
         void cancel() {
             // A second cancel could arrive late and hit the connection's next statement.
             if (cancelled.compareAndSet(false, true)) {
@@ -165,8 +167,8 @@ final class PgDriver {
         }
 
         /**
-         * Ends a COPY that is still under way, reading what the server has sent already. (The driver's own cancelCopy does
-         * not read it, and the connection's next statement would find it.)
+         * Ends a COPY that is still under way, reading what the server has sent already. (The driver's own cancelCopy
+         * does not read it, and the connection's next statement would find it.)
          */
         void drain() {
             try {
@@ -183,8 +185,8 @@ final class PgDriver {
     }
 
     /**
-     * The failure of a COPY into a table. The server's CONTEXT names line and column; a value that it refuses (SQLState class
-     * 22) is the protocol's code {@code value}.
+     * The failure of a COPY into a table. The server's CONTEXT names line and column; a value that it refuses (SQLState
+     * class 22) is the protocol's code {@code value}.
      */
     static Failure copyFailure(SQLException thrown, String statement) {
         Failure failure = Failure.sql("write", thrown, statement);
@@ -194,7 +196,8 @@ final class PgDriver {
         String state = failure.sqlState();
         if (state != null && state.startsWith("22") && found) {
             String first = failure.getMessage().split("\n", 2)[0];
-            Failure value = Failure.of("write", Failure.VALUE, first + " (SQLState " + state + ")", thrown).statement(statement);
+            Failure value = Failure.of("write", Failure.VALUE, first + " (SQLState " + state + ")",
+                thrown).statement(statement);
             return value.row(Long.parseLong(where.group(1))).column(where.group(2));
         }
         if (found) {

@@ -14,8 +14,8 @@ import jrunner.Progress;
  * Moves blocks from readers to a writer so that reading, converting and writing overlap.
  *
  * <p>Each source has a thread; the writer is the calling thread. A fixed set of blocks goes round: readers take empty
- * ones and hand on full ones, the writer gives them back, so the blocks bound the memory. The first error on either side
- * is kept; it stops the other side, and errors that follow from the stop are dropped.
+ * ones and hand on full ones, the writer gives them back, so the blocks bound the memory. The first error on either
+ * side is kept; it stops the other side, and errors that follow from the stop are dropped.
  */
 final class Pump {
     private static final int BLOCKS = 4;

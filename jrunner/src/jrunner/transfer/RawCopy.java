@@ -12,8 +12,8 @@ import jrunner.Progress;
 import jrunner.types.ColumnInfo;
 
 /**
- * PostgreSQL to PostgreSQL without decoding: the source's binary COPY stream is fed to the destination as it is. Possible
- * where both sides' columns have the same type, or the destination's holds all that the source's does.
+ * PostgreSQL to PostgreSQL without decoding: the source's binary COPY stream is fed to the destination as it is.
+ * Possible where both sides' columns have the same type, or the destination's holds all that the source's does.
  */
 final class RawCopy {
     private static final int CHUNK = 1 << 16;
@@ -22,9 +22,10 @@ final class RawCopy {
     private static final int JOIN_MS = 10_000;
 
     /** Types whose binary form is the same on every server. Others may hold object ids of their own database. */
-    private static final Set<String> PORTABLE = Set.of("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar",
-        "bpchar", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "xml", "inet", "cidr",
-        "macaddr", "macaddr8", "bit", "varbit", "point", "box", "circle", "line", "lseg", "path", "polygon", "money", "oid", "name");
+    private static final Set<String> PORTABLE = Set.of("bool", "int2", "int4", "int8", "float4", "float8", "numeric",
+        "text", "varchar", "bpchar", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid",
+        "json", "jsonb", "xml", "inet", "cidr", "macaddr", "macaddr8", "bit", "varbit", "point", "box", "circle",
+        "line", "lseg", "path", "polygon", "money", "oid", "name");
     /** All carry plain text. */
     private static final Set<String> TEXT = Set.of("text", "varchar");
     private static final Set<String> FRACTIONS = Set.of("time", "timetz", "timestamp", "timestamptz");
@@ -39,14 +40,16 @@ final class RawCopy {
             ColumnInfo from = source.get(indexes[i]);
             ColumnInfo to = dest.get(i);
             if (!fits(from, to)) {
-                return "column " + to.name() + " is " + shown(from) + " in the source and " + shown(to) + " in the destination";
+                return "column " + to.name() + " is " + shown(from) + " in the source and " + shown(to)
+                    + " in the destination";
             }
         }
         return null;
     }
 
     private static String shown(ColumnInfo column) {
-        String size = column.precision() == 0 ? "" : "(" + column.precision() + (column.scale() == 0 ? "" : "," + column.scale()) + ")";
+        String size = column.precision() == 0 ? "" : "(" + column.precision()
+            + (column.scale() == 0 ? "" : "," + column.scale()) + ")";
         return column.typeName() + size;
     }
 

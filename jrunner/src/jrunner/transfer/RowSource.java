@@ -9,7 +9,9 @@ interface RowSource extends AutoCloseable {
     /** The columns of the source query. */
     List<ColumnInfo> columns();
 
-    /** Says which of {@link #columns} to read, in the order of a block's columns. Called once, before the first fill. */
+    /**
+     * Says which of {@link #columns} to read, in the order of a block's columns. Called once, before the first fill.
+     */
     void select(int[] indexes) throws Failure;
 
     /**

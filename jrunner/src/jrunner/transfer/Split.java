@@ -15,7 +15,8 @@ import jrunner.types.ColumnInfo;
  * One big read as several, each over a connection of its own and a range of an integer column's values.
  *
  * <p>In PostgreSQL all of them read one snapshot. Other databases have none to share: rows that change while the reads
- * start may be seen by one and not by another, so splitting is for sources that stand still. NULLs go with the first range.
+ * start may be seen by one and not by another, so splitting is for sources that stand still. NULLs go with the first
+ * range.
  */
 final class Split implements AutoCloseable {
     private final List<Database> siblings = new ArrayList<>();
@@ -24,8 +25,8 @@ final class Split implements AutoCloseable {
     private boolean snapshot;
 
     /**
-     * @throws Failure of code {@code columns} if {@code column} is not an integer column of the query, or of whatever goes
-     *     wrong when the connections are opened
+     * @throws Failure of code {@code columns} if {@code column} is not an integer column of the query, or of whatever
+     *     goes wrong when the connections are opened
      */
     Split(Database source, String sql, String column, int parts, Cancel cancel) throws Failure {
         this.source = source;
@@ -50,14 +51,17 @@ final class Split implements AutoCloseable {
         for (boolean exact : new boolean[] {true, false}) {
             for (ColumnInfo column : columns) {
                 if (exact ? column.name().equals(name) : column.name().equalsIgnoreCase(name)) {
-                    if (!column.family().isInteger() && !(column.family() == jrunner.types.Family.DECIMAL && column.scale() == 0)) {
-                        throw Failure.of("read", Failure.COLUMNS, "split_by needs an integer column; '" + name + "' is " + column.typeName());
+                    if (!column.family().isInteger() && !(column.family() == jrunner.types.Family.DECIMAL
+                            && column.scale() == 0)) {
+                        throw Failure.of("read", Failure.COLUMNS, "split_by needs an integer column; '" + name
+                            + "' is " + column.typeName());
                     }
                     return column;
                 }
             }
         }
-        throw Failure.of("read", Failure.COLUMNS, "split_by names the column '" + name + "', which the query does not have");
+        throw Failure.of("read", Failure.COLUMNS, "split_by names the column '" + name
+            + "', which the query does not have");
     }
 
     private void plan(String sql, String name, int parts, Cancel cancel) throws SQLException, Failure {

@@ -12,9 +12,9 @@ import jrunner.types.Decimals;
 import jrunner.types.Family;
 
 /**
- * Binds cells for SQLite, where the value and the column's affinity decide together what is stored. Whatever SQLite would
- * change on the way in (a long decimal into a double, text that looks like a number into a number, NaN into NULL) is refused
- * instead; between two SQLite databases cells keep the storage class that they have.
+ * Binds cells for SQLite, where the value and the column's affinity decide together what is stored. Whatever SQLite
+ * would change on the way in (a long decimal into a double, text that looks like a number into a number, NaN into NULL)
+ * is refused instead; between two SQLite databases cells keep the storage class that they have.
  */
 final class SqliteBinder implements Binder {
     /** Digits that survive a double and back. */
@@ -36,7 +36,8 @@ final class SqliteBinder implements Binder {
         this.affinity = affinity(target.info.typeName().toUpperCase(Locale.ROOT));
         Family family = target.family;
         this.textual = family == Family.TEXT || family == Family.JSON;
-        this.temporal = family == Family.DATE || family == Family.TIME || family == Family.TIMETZ || family == Family.TIMESTAMP
+        this.temporal = family == Family.DATE || family == Family.TIME || family == Family.TIMETZ
+            || family == Family.TIMESTAMP
             || family == Family.TIMESTAMPTZ;
     }
 
@@ -86,7 +87,8 @@ final class SqliteBinder implements Binder {
                 text(statement, index, cells, row);
                 return;
             case Cells.BINARY:
-                if (!target.dynamic && target.family != Family.BINARY && target.family != Family.ANY && target.family != Family.UUID) {
+                if (!target.dynamic && target.family != Family.BINARY && target.family != Family.ANY
+                        && target.family != Family.UUID) {
                     throw new BadValue("a binary value cannot stand in a column declared " + target.info.typeName());
                 }
                 statement.setBytes(index, cells.bytesAt(row));
@@ -130,7 +132,10 @@ final class SqliteBinder implements Binder {
         }
     }
 
-    /** The number in {@code convert.decimal} into a column that stores numbers: as an integer, or as a double if that is exact. */
+    /**
+     * The number in {@code convert.decimal} into a column that stores numbers: as an integer, or as a double if that is
+     * exact.
+     */
     private void decimal(PreparedStatement statement, int index) throws SQLException, BadValue {
         Decimals value = convert.decimal;
         if (value.isSpecial) {
@@ -149,7 +154,8 @@ final class SqliteBinder implements Binder {
             }
         }
         if (exact.precision() > REAL_DIGITS || Double.isInfinite(exact.doubleValue())) {
-            throw new BadValue(value + " has " + exact.precision() + " digits, of which SQLite keeps " + REAL_DIGITS + " in a column declared "
+            throw new BadValue(value + " has " + exact.precision() + " digits, of which SQLite keeps " + REAL_DIGITS
+                + " in a column declared "
                 + target.info.typeName() + ": declare it TEXT");
         }
         if (target.family.isInteger()) {
@@ -176,14 +182,16 @@ final class SqliteBinder implements Binder {
         boolean isNumber = numeric() && number.parse(cells.data, (int) cells.a[row], cells.c[row]) && !number.isSpecial;
         if (isNumber) {
             if (textual || temporal) {
-                throw new BadValue("SQLite would make a number of the text " + BadValue.show(cells.textAt(row)) + " in a column declared "
+                throw new BadValue("SQLite would make a number of the text " + BadValue.show(cells.textAt(row))
+                    + " in a column declared "
                     + target.info.typeName() + ": declare it TEXT");
             }
             convert.decimal(cells, row);
             decimal(statement, index);
             return;
         }
-        if (!target.dynamic && (target.family.isInteger() || target.family == Family.DECIMAL || target.family == Family.FLOAT64)) {
+        if (!target.dynamic && (target.family.isInteger() || target.family == Family.DECIMAL
+                || target.family == Family.FLOAT64)) {
             // Only the specials of floating point are numbers here; all else is refused by name.
             double value = convert.float64(cells, row);
             scratch.setDouble(0, value);
@@ -196,12 +204,15 @@ final class SqliteBinder implements Binder {
 
     /** Dates, times and UUIDs: ISO text. */
     private void moment(PreparedStatement statement, int index, Cells cells, int row) throws SQLException, BadValue {
-        if (target.family.isInteger() || target.family == Family.DECIMAL || target.family == Family.FLOAT64 || target.family == Family.BOOLEAN) {
-            throw new BadValue("a " + Cells.nameOf(cells.tag[row]) + " value cannot stand in a column declared " + target.info.typeName());
+        if (target.family.isInteger() || target.family == Family.DECIMAL || target.family == Family.FLOAT64
+                || target.family == Family.BOOLEAN) {
+            throw new BadValue("a " + Cells.nameOf(cells.tag[row]) + " value cannot stand in a column declared "
+                + target.info.typeName());
         }
         if (target.family == Family.BINARY) {
             convert.binary(cells, row);
-            statement.setBytes(index, java.util.Arrays.copyOfRange(convert.bytes, convert.from, convert.from + convert.length));
+            statement.setBytes(index, java.util.Arrays.copyOfRange(convert.bytes, convert.from, convert.from
+                + convert.length));
             return;
         }
         if (target.family == Family.DATE) {

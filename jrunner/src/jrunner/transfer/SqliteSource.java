@@ -18,8 +18,8 @@ import jrunner.types.SqliteHandle;
  * Reads SQLite through the driver's native calls: the storage class of each cell, then its value without an object for
  * it, and text as the UTF-8 bytes that the file holds. The ordinary getters cost twice the time.
  *
- * <p>Rests on classes inside of the Xerial driver, found by reflection; {@link #open} gives null where they differ, or where
- * the file's text is UTF-16, and {@link ResultSource} then does the work.
+ * <p>Rests on classes inside of the Xerial driver, found by reflection; {@link #open} gives null where they differ, or
+ * where the file's text is UTF-16, and {@link ResultSource} then does the work.
  */
 final class SqliteSource implements RowSource {
     private static final int INTEGER = 1;
@@ -55,8 +55,10 @@ final class SqliteSource implements RowSource {
         pointer = SqliteHandle.of(statement);
     }
 
-    private static MethodHandle handle(Class<?> type, Object on, String name, Class<?> returns) throws ReflectiveOperationException {
-        return MethodHandles.publicLookup().findVirtual(type, name, MethodType.methodType(returns, long.class, int.class)).bindTo(on);
+    private static MethodHandle handle(Class<?> type, Object on, String name, Class<?> returns)
+            throws ReflectiveOperationException {
+        return MethodHandles.publicLookup().findVirtual(type, name,
+            MethodType.methodType(returns, long.class, int.class)).bindTo(on);
     }
 
     /** A source, or null if this driver or file cannot be read this way. */

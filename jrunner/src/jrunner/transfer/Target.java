@@ -44,7 +44,8 @@ final class Target {
         String type = info.typeName().toLowerCase(Locale.ROOT);
         boolean mysql = kind.equals("mariadb") || kind.equals("mysql");
         this.fixedBinary = info.family() == Family.BINARY && info.precision() > 0
-            && (mysql ? type.startsWith("binary") : info.jdbcType() == Types.BINARY && !kind.equals("postgresql") && !kind.equals("sqlite"));
+            && (mysql ? type.startsWith("binary") : info.jdbcType() == Types.BINARY && !kind.equals("postgresql")
+                && !kind.equals("sqlite"));
         this.mysqlTime = mysql;
     }
 
@@ -52,7 +53,8 @@ final class Target {
         String type = info.typeName().toLowerCase(Locale.ROOT);
         boolean mysql = kind.equals("mariadb") || kind.equals("mysql");
         if (mysql && type.startsWith("bit")) {
-            return new long[] {0, info.precision() > 0 && info.precision() < 63 ? (1L << info.precision()) - 1 : Long.MAX_VALUE};
+            boolean sized = info.precision() > 0 && info.precision() < 63;
+            return new long[] {0, sized ? (1L << info.precision()) - 1 : Long.MAX_VALUE};
         }
         if (mysql || kind.equals("sqlserver")) {
             boolean unsigned = type.contains("unsigned");
@@ -156,7 +158,8 @@ final class Target {
             return;
         }
         if (limits.skippedDays && day >= GREGORIAN_DAY - 10 && day < GREGORIAN_DAY) {
-            throw new BadValue("5 to 14 October 1582 are no days in the destination's calendar, which changes there from Julian to Gregorian");
+            throw new BadValue("5 to 14 October 1582 are no days in the destination's calendar,"
+                + " which changes there from Julian to Gregorian");
         }
         // Years 1 to 9999 suit every database: no need to look closer.
         if (day >= -719_162 && day <= 2_932_896) {
@@ -213,7 +216,8 @@ final class Target {
         Convert.checkFraction(convert.nanos, fraction());
         int lastDigit = convert.nanos / 1_000_000 % 10;
         if (sqlServerDatetime && lastDigit != 0 && lastDigit != 3 && lastDigit != 7) {
-            throw new BadValue("a fraction of ." + convert.nanos / 1_000_000 + " would be rounded: a datetime column counts in "
+            throw new BadValue("a fraction of ." + convert.nanos / 1_000_000
+                + " would be rounded: a datetime column counts in "
                 + "1/300 of a second (use datetime2)");
         }
     }
@@ -226,10 +230,12 @@ final class Target {
     void binary(Cells cells, int row) throws BadValue {
         convert.binary(cells, row);
         if (fixedBinary && convert.length < info.precision()) {
-            throw new BadValue("a binary value of " + convert.length + " bytes would be padded to the column's " + info.precision());
+            throw new BadValue("a binary value of " + convert.length + " bytes would be padded to the column's "
+                + info.precision());
         }
         if (info.precision() > 0 && convert.length > info.precision()) {
-            throw new BadValue("a binary value of " + convert.length + " bytes is too long for the column's " + info.precision());
+            throw new BadValue("a binary value of " + convert.length + " bytes is too long for the column's "
+                + info.precision());
         }
     }
 
@@ -238,7 +244,8 @@ final class Target {
         convert.utf8(cells, row);
         convert.checkLength(info.precision(), limits.utf16);
         if (limits.emptyIsNull && convert.length == 0) {
-            throw new BadValue("'' would become NULL, which is what this database makes of it: replace it in the query");
+            throw new BadValue("'' would become NULL, which is what this database makes of it:"
+                + " replace it in the query");
         }
     }
 

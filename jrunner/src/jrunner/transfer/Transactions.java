@@ -16,8 +16,8 @@ final class Transactions {
                 db.connection().setAutoCommit(true);
             }
         } catch (SQLException | RuntimeException e) {
-            // Not setAutoCommit after a rollback that failed: by JDBC's rules it would commit. The database rolls back a
-            // connection that is gone, and the session checks a connection before it is used again.
+            // Not setAutoCommit after a rollback that failed: by JDBC's rules it would commit. The database rolls back
+            // a connection that is gone, and the session checks a connection before it is used again.
         }
     }
 }

@@ -15,8 +15,8 @@ import jrunner.types.Convert;
 /**
  * Loads a query's rows from one database into a table of another, in one transaction of the destination.
  *
- * <p>Whatever goes wrong, the destination is rolled back: its table is then as it was. Both connections are in autocommit
- * mode again when {@link #run} returns.
+ * <p>Whatever goes wrong, the destination is rolled back: its table is then as it was. Both connections are in
+ * autocommit mode again when {@link #run} returns.
  */
 public final class Transfer {
     private final TransferRequest request;
@@ -35,11 +35,12 @@ public final class Transfer {
     }
 
     /**
-     * @throws Failure of code {@code columns} when columns find no partner, {@code value} for a value that the destination
-     *     cannot hold, {@code sql} for what a database refuses; of phase {@code commit} when it is not known whether the
-     *     destination committed
+     * @throws Failure of code {@code columns} when columns find no partner, {@code value} for a value that the
+     *     destination cannot hold, {@code sql} for what a database refuses; of phase {@code commit} when it is not
+     *     known whether the destination committed
      */
-    public static TransferResult run(TransferRequest request, Database source, Database dest, Progress progress, Cancel cancel)
+    public static TransferResult run(TransferRequest request, Database source, Database dest, Progress progress,
+        Cancel cancel)
             throws Failure {
         return new Transfer(request, source, dest, progress, cancel).run();
     }
@@ -47,7 +48,8 @@ public final class Transfer {
     private TransferResult run() throws Failure {
         long began = System.nanoTime();
         if (!TransferRequest.PATHS.contains(request.path)) {
-            throw Failure.of("protocol", Failure.PROTOCOL, "no path '" + request.path + "'; there are " + String.join(", ", TransferRequest.PATHS));
+            throw Failure.of("protocol", Failure.PROTOCOL, "no path '" + request.path + "'; there are "
+                + String.join(", ", TransferRequest.PATHS));
         }
         boolean done = false;
         try {
@@ -70,6 +72,7 @@ public final class Transfer {
                 Transactions.rollback(dest);
             }
             keepZeros(false);
+            SqlServerBulk.disable(dest);
         }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;
@@ -82,7 +85,8 @@ public final class Transfer {
         }
         try (Statement statement = dest.connection().createStatement()) {
             statement.execute(on
-                ? "SET @jrunner_sql_mode = @@SESSION.sql_mode, SESSION sql_mode = CONCAT_WS(',', @@SESSION.sql_mode, 'NO_AUTO_VALUE_ON_ZERO')"
+                ? "SET @jrunner_sql_mode = @@SESSION.sql_mode,"
+                    + " SESSION sql_mode = CONCAT_WS(',', @@SESSION.sql_mode, 'NO_AUTO_VALUE_ON_ZERO')"
                 : "SET SESSION sql_mode = @jrunner_sql_mode");
         } catch (SQLException e) {
             // The connection is broken: its next use says so.
@@ -91,7 +95,8 @@ public final class Transfer {
 
     private void clear() throws Failure {
         String sql = "DELETE FROM " + request.table;
-        try (Statement statement = dest.connection().createStatement(); Cancel.Registration running = cancel.register(statement)) {
+        try (Statement statement = dest.connection().createStatement();
+                Cancel.Registration running = cancel.register(statement)) {
             statement.executeUpdate(sql);
         } catch (SQLException e) {
             cancel.throwIfCancelled();
@@ -140,7 +145,8 @@ public final class Transfer {
         for (int index : matching.sources) {
             names.add(source.quote(sourceColumns.get(index).name()));
         }
-        String read = "COPY (SELECT " + String.join(", ", names) + " FROM (" + request.sql + "\n) AS q) TO STDOUT (FORMAT binary)";
+        String read = "COPY (SELECT " + String.join(", ", names) + " FROM (" + request.sql
+            + "\n) AS q) TO STDOUT (FORMAT binary)";
         String write = "COPY " + request.table + " (" + columnList(matching.targets) + ") FROM STDIN (FORMAT binary)";
         RawCopy.Stream stream = new RawCopy.Stream(from, to, read, write);
         stream.run(progress, cancel);
@@ -250,14 +256,26 @@ public final class Transfer {
                 return loader;
             }
             if (!auto) {
-                throw Failure.of("describe", Failure.PROTOCOL, "path load-data is not possible: driver or server forbid LOAD DATA LOCAL"
+                throw Failure.of("describe", Failure.PROTOCOL,
+                    "path load-data is not possible: driver or server forbid LOAD DATA LOCAL"
                     + " (the server's variable local_infile, the driver's property allowLocalInfile)");
             }
             chosen(TransferRequest.BATCH, "driver or server forbid LOAD DATA LOCAL");
             return new BatchSink(dest, targets, request.table, columns, request.batchRows);
         }
+        boolean bulk = auto || path.equals(TransferRequest.BULK);
+        if (bulk && SqlServerBulk.enable(dest)) {
+            chosen(TransferRequest.BULK, "bulk copy, through the driver's batches");
+            return new BatchSink(dest, targets, request.table, columns, request.batchRows);
+        }
+        if (path.equals(TransferRequest.BULK) && dest.kind().equals("sqlserver")) {
+            throw Failure.of("describe", Failure.PROTOCOL,
+                "path bulk is not possible: it needs Microsoft's driver for SQL Server,"
+                + " of a version that has setBulkCopyForBatchInsertKeepNulls");
+        }
         if (!auto && !path.equals(TransferRequest.BATCH)) {
-            throw Failure.of("describe", Failure.PROTOCOL, "path " + path + " is not possible for a destination of kind " + dest.kind());
+            throw Failure.of("describe", Failure.PROTOCOL, "path " + path
+                + " is not possible for a destination of kind " + dest.kind());
         }
         chosen(TransferRequest.BATCH, "prepared inserts are the way into a database of kind " + dest.kind());
         return new BatchSink(dest, targets, request.table, columns, request.batchRows);

@@ -5,7 +5,9 @@ public final class TransferResult {
     public long rowsRead;
     /** As counted by the destination. */
     public long rowsWritten;
-    /** Bytes sent to the destination, as far as the path encodes them itself; else an estimate from the values' sizes. */
+    /**
+     * Bytes sent to the destination, as far as the path encodes them itself; else an estimate from the values' sizes.
+     */
     public long bytes;
     public String path;
     public String pathReason;

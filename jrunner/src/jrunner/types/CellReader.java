@@ -69,7 +69,8 @@ public interface CellReader {
 
     private static CellReader postgresql(ColumnInfo column) {
         switch (column.family()) {
-            case BOOLEAN: case INT16: case INT32: case INT64: case FLOAT32: case FLOAT64: case TEXT: case BINARY: case UUID:
+            case BOOLEAN: case INT16: case INT32: case INT64: case FLOAT32: case FLOAT64:
+            case TEXT: case BINARY: case UUID:
                 return standard(column);
             case DECIMAL: case DATE: case TIME: case TIMETZ: case TIMESTAMP: case TIMESTAMPTZ:
                 // NaN, infinity, BC and 24:00 exist only in PostgreSQL's own text.
@@ -93,7 +94,8 @@ public interface CellReader {
                 return new FromText(column.family(), raw);
             case INT16:
                 // YEAR would come as a date.
-                return column.typeName().equalsIgnoreCase("YEAR") ? new FromText(Family.DECIMAL, raw) : standard(column);
+                return column.typeName().equalsIgnoreCase("YEAR") ? new FromText(Family.DECIMAL, raw)
+                    : standard(column);
             case TEXT:
             case JSON:
                 return raw ? CellReader::utf8 : CellReader::string;
@@ -133,7 +135,7 @@ public interface CellReader {
             value = value << 8 | b & 0xFF;
         }
         if (value < 0) {
-            cells.setDecimal(row, Convert.unsigned(value));
+            cells.setDecimal(row, Numbers.unsigned(value));
         } else {
             cells.setInt(row, value);
         }
@@ -244,7 +246,8 @@ public interface CellReader {
         Object value = result.getObject(index);
         if (value instanceof Boolean) {
             cells.setBool(row, (Boolean) value);
-        } else if (value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof Byte) {
+        } else if (value instanceof Long || value instanceof Integer || value instanceof Short
+                || value instanceof Byte) {
             cells.setInt(row, ((Number) value).longValue());
         } else if (value instanceof BigDecimal) {
             cells.setDecimal(row, (BigDecimal) value);
@@ -329,12 +332,15 @@ public interface CellReader {
 
         private BadValue bad(byte[] text) {
             String shown = new String(text, StandardCharsets.UTF_8);
-            String hint = shown.startsWith("0000-") || shown.contains("-00") ? " (a zero date: turn it into NULL in the query, e.g. NULLIF(x, 0))" : "";
+            String hint = shown.startsWith("0000-") || shown.contains("-00")
+                ? " (a zero date: turn it into NULL in the query, e.g. NULLIF(x, 0))" : "";
             return new BadValue(BadValue.show(shown) + " is not a valid " + family.label() + hint);
         }
     }
 
-    /** Asks for java.time objects, and for java.sql's where a driver has no others; no time zone is applied to either. */
+    /**
+     * Asks for java.time objects, and for java.sql's where a driver has no others; no time zone is applied to either.
+     */
     final class FromJavaTime implements CellReader {
         private final Family family;
         private boolean old;
@@ -362,7 +368,8 @@ public interface CellReader {
                 cells.setTimestamp(row, wall.toEpochSecond(ZoneOffset.UTC), wall.getNano());
             } else if (value instanceof OffsetDateTime) {
                 OffsetDateTime instant = (OffsetDateTime) value;
-                cells.setTimestampTz(row, instant.toEpochSecond(), instant.getNano(), instant.getOffset().getTotalSeconds());
+                cells.setTimestampTz(row, instant.toEpochSecond(), instant.getNano(),
+                    instant.getOffset().getTotalSeconds());
             } else {
                 cells.setText(row, value.toString());
             }
@@ -397,7 +404,8 @@ public interface CellReader {
                     return date == null ? null : date.toLocalDate();
                 case TIME:
                     Time time = result.getTime(index);
-                    return time == null ? null : LocalTime.ofNanoOfDay(Math.floorMod(time.getTime(), 86_400_000L) * 1_000_000L);
+                    return time == null ? null : LocalTime.ofNanoOfDay(Math.floorMod(time.getTime(),
+                        86_400_000L) * 1_000_000L);
                 case TIMESTAMP:
                     Timestamp timestamp = result.getTimestamp(index);
                     return timestamp == null ? null : timestamp.toLocalDateTime();

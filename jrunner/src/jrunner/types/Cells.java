@@ -8,8 +8,8 @@ import java.util.Arrays;
 /**
  * One column of a block of rows, without an object per cell.
  *
- * <p>Every cell carries a tag that says what it holds, because a column need not be of one kind (SQLite types each cell).
- * What the tag means for the three number lanes:
+ * <p>Every cell carries a tag that says what it holds, because a column need not be of one kind (SQLite types each
+ * cell). What the tag means for the three number lanes:
  *
  * <table>
  * <caption>Lanes by tag</caption>
@@ -26,7 +26,8 @@ import java.util.Arrays;
  * <tr><td>{@link #UUID}</td><td>a, b: high and low half</td></tr>
  * </table>
  *
- * <p>A date or timestamp of {@code a = Long.MAX_VALUE} or {@code Long.MIN_VALUE} is PostgreSQL's plus or minus infinity.
+ * <p>A date or timestamp of {@code a = Long.MAX_VALUE} or {@code Long.MIN_VALUE} is PostgreSQL's plus or minus
+ * infinity.
  */
 public final class Cells {
     public static final byte NULL = 0;
@@ -46,7 +47,8 @@ public final class Cells {
     public static final byte UUID = 14;
 
     private static final String[] NAMES = {
-        "NULL", "boolean", "integer", "floating-point number", "floating-point number", "decimal", "decimal", "text", "binary",
+        "NULL", "boolean", "integer", "floating-point number", "floating-point number", "decimal", "decimal", "text",
+            "binary",
         "date", "time", "time with time zone", "timestamp", "timestamp with time zone", "UUID"
     };
 
@@ -231,7 +233,8 @@ public final class Cells {
                 out[at++] = (byte) (0x80 | ch >> 6 & 0x3F);
                 out[at++] = (byte) (0x80 | ch & 0x3F);
             } else {
-                if (!Character.isHighSurrogate(ch) || i + 1 == chars || !Character.isLowSurrogate(value.charAt(i + 1))) {
+                if (!Character.isHighSurrogate(ch) || i + 1 == chars
+                        || !Character.isLowSurrogate(value.charAt(i + 1))) {
                     throw new BadValue("text with half a surrogate pair (U+" + Integer.toHexString(ch).toUpperCase()
                         + ") at character " + (i + 1) + " is not Unicode text");
                 }

@@ -26,7 +26,8 @@ public final class ColumnInfo {
     private final Boolean nullable;
     private final String remarks;
 
-    public ColumnInfo(String name, Family family, String typeName, int jdbcType, int precision, int scale, Boolean nullable, String remarks) {
+    public ColumnInfo(String name, Family family, String typeName, int jdbcType, int precision, int scale,
+            Boolean nullable, String remarks) {
         this.name = name;
         this.family = family;
         this.typeName = typeName;
@@ -55,7 +56,10 @@ public final class ColumnInfo {
         return jdbcType;
     }
 
-    /** Digits of a decimal, characters of a text, bytes of a binary, digits of a second's fraction; 0 where there is no limit. */
+    /**
+     * Digits of a decimal, characters of a text, bytes of a binary, digits of a second's fraction; 0 where there is no
+     * limit.
+     */
     public int precision() {
         return precision;
     }
@@ -99,7 +103,8 @@ public final class ColumnInfo {
      *
      * @throws Failure of phase {@code describe}
      */
-    public static List<ColumnInfo> describe(Database db, String sqlOrTable, boolean isTable, Cancel cancel) throws Failure {
+    public static List<ColumnInfo> describe(Database db, String sqlOrTable, boolean isTable, Cancel cancel)
+            throws Failure {
         cancel.throwIfCancelled();
         String sql = isTable ? "SELECT * FROM " + sqlOrTable + " WHERE 1 = 0" : sqlOrTable;
         try {
@@ -131,8 +136,8 @@ public final class ColumnInfo {
     }
 
     /**
-     * SQLite prepares against the schema that it read last, and notices another process's ALTER TABLE only when a statement runs:
-     * without this, a warm connection would describe a query as it was.
+     * SQLite prepares against the schema that it read last, and notices another process's ALTER TABLE only when a
+     * statement runs: without this, a warm connection would describe a query as it was.
      */
     private static void readSchemaAnew(Database db) throws SQLException {
         try (Statement statement = db.connection().createStatement()) {
@@ -171,13 +176,16 @@ public final class ColumnInfo {
     }
 
     private static ColumnInfo mysqlColumn(ColumnInfo column, String type) {
-        if (type.startsWith("datetime") || type.startsWith("timestamp") || type.equals("time") || type.startsWith("time(")) {
+        if (type.startsWith("datetime") || type.startsWith("timestamp") || type.equals("time")
+                || type.startsWith("time(")) {
             int open = type.indexOf('(');
             int digits = open < 0 ? 0 : Integer.parseInt(type.substring(open + 1, type.indexOf(')', open)));
-            return new ColumnInfo(column.name, column.family, type, column.jdbcType, digits, 0, column.nullable, column.remarks);
+            return new ColumnInfo(column.name, column.family, type, column.jdbcType, digits, 0, column.nullable,
+                column.remarks);
         }
         Family family = type.equals("uuid") ? Family.UUID : column.family;
-        return new ColumnInfo(column.name, family, type, column.jdbcType, column.precision, column.scale, column.nullable, column.remarks);
+        return new ColumnInfo(column.name, family, type, column.jdbcType, column.precision, column.scale,
+            column.nullable, column.remarks);
     }
 
     private static List<ColumnInfo> lookAtFirstRow(Database db, String sql, List<ColumnInfo> columns, Cancel cancel)

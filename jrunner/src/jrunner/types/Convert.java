@@ -1,7 +1,5 @@
 package jrunner.types;
 
-import java.math.BigDecimal;
-import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -12,10 +10,7 @@ import java.nio.charset.StandardCharsets;
  * <p>Every method throws {@link BadValue} for a value that would lose anything: a digit, a fraction of a second, a
  * character. Results that are more than one number are left in the public fields. An instance belongs to one thread.
  */
-public final class Convert {
-    private static final double TWO_63 = 0x1p63;
-
-    public final Decimals decimal = new Decimals();
+public final class Convert extends Numbers {
     public final Temporals temporal = new Temporals();
     /** Seconds of the timestamp converted last: of the wall clock or of the epoch, by the method called. */
     public long seconds;
@@ -28,201 +23,6 @@ public final class Convert {
     public int from;
     public int length;
     private final Utf8 scratch = new Utf8(64);
-
-    private static BadValue cannot(Cells cells, int row, String what) {
-        return new BadValue("a " + Cells.nameOf(cells.tag[row]) + " value cannot become " + what);
-    }
-
-    /** An integer between {@code least} and {@code most}. */
-    public long integer(Cells cells, int row, long least, long most) throws BadValue {
-        long value;
-        switch (cells.tag[row]) {
-            case Cells.BOOL:
-            case Cells.INT:
-                value = cells.a[row];
-                break;
-            case Cells.DOUBLE:
-            case Cells.FLOAT:
-                double d = cells.doubleAt(row);
-                if (d != Math.rint(d) || d < -TWO_63 || d >= TWO_63) {
-                    throw new BadValue(print(d) + " is not an integer that fits");
-                }
-                value = (long) d;
-                break;
-            case Cells.DECIMAL:
-            case Cells.BIG:
-            case Cells.TEXT:
-                value = wholeDecimal(cells, row);
-                break;
-            default:
-                throw cannot(cells, row, "an integer");
-        }
-        if (value < least || value > most) {
-            throw new BadValue(value + " is out of the range " + least + " to " + most);
-        }
-        return value;
-    }
-
-    private long wholeDecimal(Cells cells, int row) throws BadValue {
-        decimal(cells, row);
-        if (!decimal.isSpecial) {
-            if (decimal.big == null && decimal.scale == 0) {
-                return decimal.unscaled;
-            }
-            BigDecimal exact = decimal.bigDecimal();
-            if (exact.signum() == 0) {
-                return 0;
-            }
-            if (exact.precision() - exact.scale() <= 19) {
-                try {
-                    return exact.longValueExact();
-                } catch (ArithmeticException e) {
-                    // Reported below.
-                }
-            }
-        }
-        throw new BadValue(decimal + " is not an integer that fits");
-    }
-
-    public boolean bool(Cells cells, int row) throws BadValue {
-        switch (cells.tag[row]) {
-            case Cells.BOOL:
-                return cells.a[row] != 0;
-            case Cells.INT:
-                if (cells.a[row] == 0 || cells.a[row] == 1) {
-                    return cells.a[row] == 1;
-                }
-                throw new BadValue(cells.a[row] + " is neither 0 nor 1, so it is not a boolean");
-            case Cells.TEXT:
-                String word = cells.textAt(row).trim().toLowerCase(java.util.Locale.ROOT);
-                switch (word) {
-                    case "t": case "true": case "y": case "yes": case "on": case "1":
-                        return true;
-                    case "f": case "false": case "n": case "no": case "off": case "0":
-                        return false;
-                    default:
-                        throw new BadValue(BadValue.show(cells.textAt(row)) + " is not a boolean");
-                }
-            case Cells.DOUBLE:
-            case Cells.FLOAT:
-            case Cells.DECIMAL:
-            case Cells.BIG:
-                return integer(cells, row, 0, 1) == 1;
-            default:
-                throw cannot(cells, row, "a boolean");
-        }
-    }
-
-    public double float64(Cells cells, int row) throws BadValue {
-        switch (cells.tag[row]) {
-            case Cells.DOUBLE:
-            case Cells.FLOAT:
-                return cells.doubleAt(row);
-            case Cells.BOOL:
-            case Cells.INT:
-                double d = cells.a[row];
-                if (d >= TWO_63 || (long) d != cells.a[row]) {
-                    throw new BadValue(cells.a[row] + " has more digits than a double-precision number holds");
-                }
-                return d;
-            case Cells.DECIMAL:
-            case Cells.BIG:
-            case Cells.TEXT:
-                decimal(cells, row);
-                return nearest();
-            default:
-                throw cannot(cells, row, "a number");
-        }
-    }
-
-    /** The double whose shortest decimal form is the present decimal. */
-    private double nearest() throws BadValue {
-        if (decimal.isSpecial) {
-            return decimal.special;
-        }
-        if (decimal.big == null && Math.abs(decimal.unscaled) < 1_000_000_000_000_000L && decimal.scale >= 0 && decimal.scale <= 18) {
-            // Fifteen digits survive any double, and one division of exact doubles is rounded correctly.
-            return decimal.unscaled / (double) Decimals.POWERS[decimal.scale];
-        }
-        BigDecimal exact = decimal.bigDecimal();
-        double d = exact.doubleValue();
-        if (Double.isInfinite(d) || new BigDecimal(Double.toString(d)).compareTo(exact) != 0 && new BigDecimal(d).compareTo(exact) != 0) {
-            throw new BadValue(decimal + " has more digits than a double-precision number holds");
-        }
-        return d;
-    }
-
-    public float float32(Cells cells, int row) throws BadValue {
-        switch (cells.tag[row]) {
-            case Cells.FLOAT:
-                return (float) cells.doubleAt(row);
-            case Cells.DOUBLE: {
-                double d = cells.doubleAt(row);
-                float f = (float) d;
-                if (f == d || Double.isNaN(d)) {
-                    return f;
-                }
-                // 0.1 as a double is not 0.1 as a float, but both are what people write as 0.1.
-                if (!Float.isInfinite(f) && Double.toString(d).equals(Float.toString(f))) {
-                    return f;
-                }
-                throw new BadValue(print(d) + " has more digits than a single-precision number holds");
-            }
-            case Cells.BOOL:
-            case Cells.INT: {
-                float f = cells.a[row];
-                if (f >= TWO_63 || (long) f != cells.a[row]) {
-                    throw new BadValue(cells.a[row] + " has more digits than a single-precision number holds");
-                }
-                return f;
-            }
-            case Cells.DECIMAL:
-            case Cells.BIG:
-            case Cells.TEXT: {
-                decimal(cells, row);
-                if (decimal.isSpecial) {
-                    return (float) decimal.special;
-                }
-                BigDecimal exact = decimal.bigDecimal();
-                float f = exact.floatValue();
-                if (Float.isInfinite(f) || new BigDecimal(Float.toString(f)).compareTo(exact) != 0 && new BigDecimal(f).compareTo(exact) != 0) {
-                    throw new BadValue(decimal + " has more digits than a single-precision number holds");
-                }
-                return f;
-            }
-            default:
-                throw cannot(cells, row, "a number");
-        }
-    }
-
-    /** Leaves the cell's number in {@link #decimal}, unlimited. */
-    public void decimal(Cells cells, int row) throws BadValue {
-        switch (cells.tag[row]) {
-            case Cells.BOOL:
-            case Cells.INT:
-                decimal.set(cells.a[row], 0);
-                return;
-            case Cells.DECIMAL:
-                decimal.set(cells.a[row], cells.c[row]);
-                return;
-            case Cells.BIG:
-                decimal.set(cells.bigAt(row));
-                return;
-            case Cells.DOUBLE:
-                decimal.set(cells.doubleAt(row));
-                return;
-            case Cells.FLOAT:
-                decimal.setFloat((float) cells.doubleAt(row));
-                return;
-            case Cells.TEXT:
-                if (!decimal.parse(cells.data, (int) cells.a[row], cells.c[row])) {
-                    throw new BadValue(BadValue.show(cells.textAt(row)) + " is not a number");
-                }
-                return;
-            default:
-                throw cannot(cells, row, "a number");
-        }
-    }
 
     /** Days since 1970-01-01, or an infinity. */
     public long date(Cells cells, int row) throws BadValue {
@@ -270,7 +70,8 @@ public final class Convert {
                 return cells.a[row];
             case Cells.TIMETZ:
                 if (cells.c[row] != 0) {
-                    throw new BadValue(text(cells, row) + " has an offset from UTC, which a column without time zone cannot hold");
+                    throw new BadValue(text(cells, row)
+                        + " has an offset from UTC, which a column without time zone cannot hold");
                 }
                 return cells.a[row];
             case Cells.TEXT:
@@ -331,7 +132,9 @@ public final class Convert {
         }
     }
 
-    /** An instant in {@link #seconds} and {@link #nanos}, with the {@link #offset} it was written with; UTC if none was. */
+    /**
+     * An instant in {@link #seconds} and {@link #nanos}, with the {@link #offset} it was written with; UTC if none was.
+     */
     public void timestampTz(Cells cells, int row) throws BadValue {
         timestamp(cells, row);
         if (cells.tag[row] == Cells.TIMESTAMPTZ) {
@@ -344,7 +147,8 @@ public final class Convert {
         if (digits < 9 && nanoseconds % Decimals.POWERS[9 - digits] != 0) {
             Utf8 shown = new Utf8(16);
             shown.digits(nanoseconds % 1_000_000_000L, 9);
-            throw new BadValue("the fraction of a second ." + shown + " has more than the " + digits + " digits that the column holds");
+            throw new BadValue("the fraction of a second ." + shown + " has more than the " + digits
+                + " digits that the column holds");
         }
     }
 
@@ -438,7 +242,10 @@ public final class Convert {
         length = scratch.length;
     }
 
-    /** The cell as UTF-8 text in {@link #bytes}, {@link #from} and {@link #length}: what the database itself would print. */
+    /**
+     * The cell as UTF-8 text in {@link #bytes}, {@link #from} and {@link #length}: what the database itself would
+     * print.
+     */
     public void utf8(Cells cells, int row) throws BadValue {
         if (cells.tag[row] == Cells.TEXT) {
             bytes = cells.data;
@@ -455,10 +262,10 @@ public final class Convert {
                 scratch.integer(cells.a[row]);
                 break;
             case Cells.DOUBLE:
-                scratch.ascii(print(cells.doubleAt(row)));
+                scratch.ascii(FloatText.of(cells.doubleAt(row)));
                 break;
             case Cells.FLOAT:
-                scratch.ascii(print((float) cells.doubleAt(row)));
+                scratch.ascii(FloatText.of((float) cells.doubleAt(row)));
                 break;
             case Cells.DECIMAL:
             case Cells.BIG:
@@ -536,45 +343,5 @@ public final class Convert {
             throw new BadValue("text of " + characters + (utf16 ? " UTF-16 units is" : " characters is")
                 + " too long for the column's " + most);
         }
-    }
-
-    /** The shortest text of a double that reads back as the same: {@code 100}, {@code 0.1}, {@code 1e+20}, {@code NaN}. */
-    public static String print(double value) {
-        if (Double.isNaN(value) || Double.isInfinite(value)) {
-            return Double.toString(value);
-        }
-        return shorten(Double.toString(value));
-    }
-
-    /** As {@link #print(double)} with the digits of a float. */
-    public static String print(float value) {
-        if (Float.isNaN(value) || Float.isInfinite(value)) {
-            return Float.toString(value);
-        }
-        return shorten(Float.toString(value));
-    }
-
-    private static String shorten(String java) {
-        int e = java.indexOf('E');
-        if (e < 0) {
-            return java.endsWith(".0") ? java.substring(0, java.length() - 2) : java;
-        }
-        int exponent = Integer.parseInt(java.substring(e + 1));
-        if (exponent >= -5 && exponent < 15) {
-            BigDecimal plain = new BigDecimal(java);
-            String text = plain.toPlainString();
-            return text.contains(".") ? plain.stripTrailingZeros().toPlainString() : text;
-        }
-        String digits = java.substring(0, e);
-        if (digits.endsWith(".0")) {
-            digits = digits.substring(0, digits.length() - 2);
-        }
-        String power = Integer.toString(Math.abs(exponent));
-        return digits + (exponent < 0 ? "e-" : "e+") + (power.length() < 2 ? "0" + power : power);
-    }
-
-    /** {@code value} as an unsigned 64-bit number. */
-    public static BigDecimal unsigned(long value) {
-        return new BigDecimal(new BigInteger(Long.toUnsignedString(value)));
     }
 }

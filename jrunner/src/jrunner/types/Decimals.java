@@ -4,8 +4,8 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 
 /**
- * An exact decimal number in a form that spares objects: an unscaled {@code long} where it fits, else a BigDecimal, else
- * one of the specials NaN and plus or minus infinity. An instance holds the value set last.
+ * An exact decimal number in a form that spares objects: an unscaled {@code long} where it fits, else a BigDecimal,
+ * else one of the specials NaN and plus or minus infinity. An instance holds the value set last.
  */
 public final class Decimals {
     /** 10^0 .. 10^18. */
@@ -157,8 +157,8 @@ public final class Decimals {
     }
 
     /**
-     * Brings the value to a column of {@code precision} digits of which {@code places} stand behind the point; precision 0
-     * takes anything. Zeros behind the point may go, digits never do.
+     * Brings the value to a column of {@code precision} digits of which {@code places} stand behind the point;
+     * precision 0 takes anything. Zeros behind the point may go, digits never do.
      *
      * @throws BadValue if the column cannot hold it exactly
      */
@@ -196,7 +196,8 @@ public final class Decimals {
     }
 
     private BadValue tooLarge(int precision, int places) {
-        return new BadValue(this + " has more than " + (precision - places) + " digits before the point (the column is decimal("
+        return new BadValue(this + " has more than " + (precision - places)
+            + " digits before the point (the column is decimal("
             + precision + "," + places + "))");
     }
 

@@ -8,37 +8,49 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Sorts what a driver says about a column into a {@link Family}. The type's name decides where the database has names of
- * its own; else the JDBC type does.
+ * Sorts what a driver says about a column into a {@link Family}. The type's name decides where the database has names
+ * of its own; else the JDBC type does.
  */
 final class SourceTypes {
     private static final Map<String, Family> POSTGRESQL = table(
-        "bool", Family.BOOLEAN, "int2", Family.INT16, "smallserial", Family.INT16, "int4", Family.INT32, "serial", Family.INT32,
-        "int8", Family.INT64, "bigserial", Family.INT64, "oid", Family.INT64, "numeric", Family.DECIMAL, "float4", Family.FLOAT32,
-        "float8", Family.FLOAT64, "text", Family.TEXT, "varchar", Family.TEXT, "bpchar", Family.TEXT, "char", Family.TEXT,
+        "bool", Family.BOOLEAN, "int2", Family.INT16, "smallserial", Family.INT16, "int4", Family.INT32, "serial",
+            Family.INT32,
+        "int8", Family.INT64, "bigserial", Family.INT64, "oid", Family.INT64, "numeric", Family.DECIMAL, "float4",
+            Family.FLOAT32,
+        "float8", Family.FLOAT64, "text", Family.TEXT, "varchar", Family.TEXT, "bpchar", Family.TEXT, "char",
+            Family.TEXT,
         "name", Family.TEXT, "citext", Family.TEXT, "bytea", Family.BINARY, "date", Family.DATE, "time", Family.TIME,
         "timetz", Family.TIMETZ, "timestamp", Family.TIMESTAMP, "timestamptz", Family.TIMESTAMPTZ, "uuid", Family.UUID,
         "json", Family.JSON, "jsonb", Family.JSON, "xml", Family.XML, "interval", Family.INTERVAL);
 
     private static final Map<String, Family> MYSQL = table(
-        "TINYINT", Family.INT16, "TINYINT UNSIGNED", Family.INT16, "SMALLINT", Family.INT16, "SMALLINT UNSIGNED", Family.INT32,
+        "TINYINT", Family.INT16, "TINYINT UNSIGNED", Family.INT16, "SMALLINT", Family.INT16, "SMALLINT UNSIGNED",
+            Family.INT32,
         "MEDIUMINT", Family.INT32, "MEDIUMINT UNSIGNED", Family.INT32, "INT", Family.INT32, "INTEGER", Family.INT32,
-        "INT UNSIGNED", Family.INT64, "INTEGER UNSIGNED", Family.INT64, "BIGINT", Family.INT64, "BIGINT UNSIGNED", Family.DECIMAL,
+        "INT UNSIGNED", Family.INT64, "INTEGER UNSIGNED", Family.INT64, "BIGINT", Family.INT64, "BIGINT UNSIGNED",
+            Family.DECIMAL,
         "YEAR", Family.INT16, "DECIMAL", Family.DECIMAL, "DECIMAL UNSIGNED", Family.DECIMAL, "FLOAT", Family.FLOAT32,
-        "FLOAT UNSIGNED", Family.FLOAT32, "DOUBLE", Family.FLOAT64, "DOUBLE UNSIGNED", Family.FLOAT64, "DATE", Family.DATE,
+        "FLOAT UNSIGNED", Family.FLOAT32, "DOUBLE", Family.FLOAT64, "DOUBLE UNSIGNED", Family.FLOAT64, "DATE",
+            Family.DATE,
         "TIME", Family.TIME, "DATETIME", Family.TIMESTAMP, "TIMESTAMP", Family.TIMESTAMPTZ, "JSON", Family.JSON,
         "ENUM", Family.TEXT, "SET", Family.TEXT, "CHAR", Family.TEXT, "VARCHAR", Family.TEXT, "TEXT", Family.TEXT,
-        "TINYTEXT", Family.TEXT, "MEDIUMTEXT", Family.TEXT, "LONGTEXT", Family.TEXT, "UUID", Family.UUID, "GEOMETRY", Family.BINARY);
+        "TINYTEXT", Family.TEXT, "MEDIUMTEXT", Family.TEXT, "LONGTEXT", Family.TEXT, "UUID", Family.UUID, "GEOMETRY",
+            Family.BINARY);
 
     private static final Map<String, Family> SQLSERVER = table(
-        "bit", Family.BOOLEAN, "tinyint", Family.INT16, "money", Family.DECIMAL, "smallmoney", Family.DECIMAL, "real", Family.FLOAT32,
-        "float", Family.FLOAT64, "datetime", Family.TIMESTAMP, "datetime2", Family.TIMESTAMP, "smalldatetime", Family.TIMESTAMP,
-        "datetimeoffset", Family.TIMESTAMPTZ, "uniqueidentifier", Family.UUID, "xml", Family.XML, "timestamp", Family.BINARY,
+        "bit", Family.BOOLEAN, "tinyint", Family.INT16, "money", Family.DECIMAL, "smallmoney", Family.DECIMAL, "real",
+            Family.FLOAT32,
+        "float", Family.FLOAT64, "datetime", Family.TIMESTAMP, "datetime2", Family.TIMESTAMP, "smalldatetime",
+            Family.TIMESTAMP,
+        "datetimeoffset", Family.TIMESTAMPTZ, "uniqueidentifier", Family.UUID, "xml", Family.XML, "timestamp",
+            Family.BINARY,
         "rowversion", Family.BINARY, "sql_variant", Family.OTHER);
 
     private static final Map<String, Family> ORACLE = table(
-        "DATE", Family.TIMESTAMP, "BINARY_FLOAT", Family.FLOAT32, "BINARY_DOUBLE", Family.FLOAT64, "FLOAT", Family.DECIMAL,
-        "RAW", Family.BINARY, "LONG RAW", Family.BINARY, "LONG", Family.TEXT, "ROWID", Family.TEXT, "UROWID", Family.TEXT,
+        "DATE", Family.TIMESTAMP, "BINARY_FLOAT", Family.FLOAT32, "BINARY_DOUBLE", Family.FLOAT64, "FLOAT",
+            Family.DECIMAL,
+        "RAW", Family.BINARY, "LONG RAW", Family.BINARY, "LONG", Family.TEXT, "ROWID", Family.TEXT, "UROWID",
+            Family.TEXT,
         "TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ, "TIMESTAMP WITH LOCAL TIME ZONE", Family.TIMESTAMPTZ,
         "INTERVALDS", Family.INTERVAL, "INTERVALYM", Family.INTERVAL, "JSON", Family.JSON);
 
@@ -46,16 +58,23 @@ final class SourceTypes {
     private static final Map<String, Family> STANDARD = table(
         "UUID", Family.UUID, "JSON", Family.JSON, "XML", Family.XML, "DECFLOAT", Family.DECIMAL, "ENUM", Family.TEXT,
         "BOOLEAN", Family.BOOLEAN, "TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ, "TIME WITH TIME ZONE", Family.TIMETZ,
-        "GRAPHIC", Family.TEXT, "VARGRAPHIC", Family.TEXT, "DBCLOB", Family.TEXT, "GEOMETRY", Family.OTHER, "ARRAY", Family.ARRAY);
+        "GRAPHIC", Family.TEXT, "VARGRAPHIC", Family.TEXT, "DBCLOB", Family.TEXT, "GEOMETRY", Family.OTHER, "ARRAY",
+            Family.ARRAY);
 
     /** Types whose name holds one of these words, in this order; SQLite takes any name at all for a type. */
     private static final Object[][] SQLITE_WORDS = {
-        {"BOOL", Family.BOOLEAN}, {"INTERVAL", Family.TEXT}, {"POINT", Family.ANY}, {"INT", Family.INT64}, {"UUID", Family.UUID},
-        {"GUID", Family.UUID}, {"JSON", Family.JSON}, {"CHAR", Family.TEXT}, {"CLOB", Family.TEXT}, {"TEXT", Family.TEXT},
-        {"STRING", Family.TEXT}, {"BLOB", Family.BINARY}, {"BINARY", Family.BINARY}, {"BYTEA", Family.BINARY}, {"REAL", Family.FLOAT64},
-        {"FLOA", Family.FLOAT64}, {"DOUB", Family.FLOAT64}, {"DEC", Family.DECIMAL}, {"NUM", Family.DECIMAL}, {"MONEY", Family.DECIMAL},
-        {"TIMESTAMPTZ", Family.TIMESTAMPTZ}, {"TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ}, {"DATETIMEOFFSET", Family.TIMESTAMPTZ},
-        {"TIMESTAMP", Family.TIMESTAMP}, {"DATETIME", Family.TIMESTAMP}, {"TIMETZ", Family.TIMETZ}, {"TIME", Family.TIME},
+        {"BOOL", Family.BOOLEAN}, {"INTERVAL", Family.TEXT}, {"POINT", Family.ANY}, {"INT", Family.INT64},
+            {"UUID", Family.UUID},
+        {"GUID", Family.UUID}, {"JSON", Family.JSON}, {"CHAR", Family.TEXT}, {"CLOB", Family.TEXT},
+            {"TEXT", Family.TEXT},
+        {"STRING", Family.TEXT}, {"BLOB", Family.BINARY}, {"BINARY", Family.BINARY}, {"BYTEA", Family.BINARY},
+            {"REAL", Family.FLOAT64},
+        {"FLOA", Family.FLOAT64}, {"DOUB", Family.FLOAT64}, {"DEC", Family.DECIMAL}, {"NUM", Family.DECIMAL},
+            {"MONEY", Family.DECIMAL},
+        {"TIMESTAMPTZ", Family.TIMESTAMPTZ}, {"TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ},
+            {"DATETIMEOFFSET", Family.TIMESTAMPTZ},
+        {"TIMESTAMP", Family.TIMESTAMP}, {"DATETIME", Family.TIMESTAMP}, {"TIMETZ", Family.TIMETZ},
+            {"TIME", Family.TIME},
         {"DATE", Family.DATE}, {"YEAR", Family.INT64},
     };
 
@@ -138,7 +157,9 @@ final class SourceTypes {
         return named != null ? named : byJdbcType(jdbc);
     }
 
-    /** {@code VARCHAR(20)} is {@code VARCHAR}; {@code TIMESTAMP(6) WITH TIME ZONE} is {@code TIMESTAMP WITH TIME ZONE}. */
+    /**
+     * {@code VARCHAR(20)} is {@code VARCHAR}; {@code TIMESTAMP(6) WITH TIME ZONE} is {@code TIMESTAMP WITH TIME ZONE}.
+     */
     private static String baseName(String typeName) {
         int open = typeName.indexOf('(');
         if (open < 0) {
@@ -216,11 +237,13 @@ final class SourceTypes {
                 }
                 return new int[] {precision, scale};
             case TEXT:
-                boolean unlimited = precision <= 0 || precision >= 1_000_000_000 || jdbc == Types.CLOB || jdbc == Types.NCLOB
+                boolean unlimited = precision <= 0 || precision >= 1_000_000_000 || jdbc == Types.CLOB
+                    || jdbc == Types.NCLOB
                     || mysql && (jdbc == Types.LONGVARCHAR || precision > 65_535);
                 return new int[] {unlimited ? 0 : precision, 0};
             case BINARY:
-                return new int[] {precision <= 0 || precision >= 1_000_000_000 || jdbc == Types.BLOB ? 0 : precision, 0};
+                return new int[] {precision <= 0 || precision >= 1_000_000_000 || jdbc == Types.BLOB ? 0 : precision,
+                    0};
             case TIME:
             case TIMETZ:
             case TIMESTAMP:
@@ -238,7 +261,8 @@ final class SourceTypes {
             case "oracle":
                 return typeName.equals("DATE") ? 0 : Math.min(9, Math.max(0, scale));
             case "sqlserver":
-                return typeName.equals("datetime") ? 3 : typeName.equals("smalldatetime") ? 0 : Math.min(7, Math.max(0, scale));
+                return typeName.equals("datetime") ? 3 : typeName.equals("smalldatetime") ? 0
+                    : Math.min(7, Math.max(0, scale));
             default:
                 return Math.min(9, Math.max(0, scale));
         }
@@ -269,7 +293,8 @@ final class SourceTypes {
                     scale = 0;
                 }
             }
-        } else if (family == Family.TIMESTAMP || family == Family.TIMESTAMPTZ || family == Family.TIME || family == Family.TIMETZ) {
+        } else if (family == Family.TIMESTAMP || family == Family.TIMESTAMPTZ || family == Family.TIME
+                || family == Family.TIMETZ) {
             precision = 6;
         }
         return new ColumnInfo(name, family, declared, jdbc, precision, scale, nullable, null);

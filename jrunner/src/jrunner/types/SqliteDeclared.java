@@ -9,8 +9,8 @@ import java.sql.Statement;
 /**
  * The declared types of an SQLite result's columns, word for word.
  *
- * <p>The Xerial driver's metadata drops sizes, and calls a column without any type NUMERIC, so the driver's native calls
- * are asked instead, by reflection. Where they are not found the metadata has to do.
+ * <p>The Xerial driver's metadata drops sizes, and calls a column without any type NUMERIC, so the driver's native
+ * calls are asked instead, by reflection. Where they are not found the metadata has to do.
  */
 final class SqliteDeclared {
     private SqliteDeclared() {

@@ -8,8 +8,8 @@ import jrunner.Failure;
 import jrunner.db.Database;
 
 /**
- * The values of a result as text at full precision: numbers and timestamps as the database prints them, {@code true} and
- * {@code false} for booleans, {@code 0x…} for binary.
+ * The values of a result as text at full precision: numbers and timestamps as the database prints them, {@code true}
+ * and {@code false} for booleans, {@code 0x…} for binary.
  */
 public final class TextValues {
     private final List<ColumnInfo> columns;

@@ -27,7 +27,8 @@ public final class Utf8 {
         if (size > Integer.MAX_VALUE - 16) {
             throw new IllegalStateException("one row passes 2 GiB");
         }
-        bytes = Arrays.copyOf(bytes, (int) Math.min(Integer.MAX_VALUE - 16, Math.max(size, bytes.length + (bytes.length >> 1) + 64L)));
+        bytes = Arrays.copyOf(bytes, (int) Math.min(Integer.MAX_VALUE - 16,
+            Math.max(size, bytes.length + (bytes.length >> 1) + 64L)));
     }
 
     public void put(int b) {
@@ -106,7 +107,8 @@ public final class Utf8 {
     /** Appends two hexadecimal digits a byte. */
     public void hex(byte[] from, int start, int count) {
         if (count > (Integer.MAX_VALUE - 64) / 2) {
-            throw new IllegalStateException("a binary value of " + count + " bytes is too long to be written as hexadecimal");
+            throw new IllegalStateException("a binary value of " + count
+                + " bytes is too long to be written as hexadecimal");
         }
         ensure(2 * count);
         for (int i = start; i < start + count; i++) {
