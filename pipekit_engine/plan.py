@@ -35,9 +35,13 @@ class PlannedHook:
 
 @dataclass(frozen=True)
 class Staging:
-    """The staging table: its name, what makes it, what follows once it is filled, and what takes it away."""
+    """The staging table: its name, what makes it, what follows once it is filled, and what takes it away.
+
+    `leftover` drops what a killed run may have left, where `setup` cannot say IF EXISTS; it fails when there is nothing.
+    """
 
     table: str
+    leftover: str | None
     setup: tuple[str, ...]
     filled: tuple[str, ...]
     cleanup: tuple[str, ...]
@@ -205,12 +209,15 @@ def _staging(
         create = dest.create_table_sql(staging, [(column.dest, column.dest_type) for column in columns], staging=True)
     drop = dest.drop_table_sql(staging)
     setup, cleanup = [create], [drop]
+    leftover = None
     if dest.capabilities.drop_if_exists:
         setup.insert(0, drop)
+    else:
+        leftover = drop
     if staging_file is not None:
         attach, detach = dest.attach_sql(staging_file, staging.schema or "")
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]
-    return Staging(dest.table_sql(staging), tuple(setup), tuple(index), tuple(cleanup))
+    return Staging(dest.table_sql(staging), leftover, tuple(setup), tuple(index), tuple(cleanup))
 
 
 def _checks(

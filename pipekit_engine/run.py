@@ -297,6 +297,8 @@ class ModuleRun:
         self._staged = True
         self._remove_staging_file()
         try:
+            if plan.staging.leftover is not None:
+                self._drop_leftover(session, dest, plan.staging.leftover)
             session.execute(dest.handle, list(plan.staging.setup), transaction=False, cancel=self._cancel)
         except JRunnerError as error:
             raise StagingError(
@@ -328,6 +330,13 @@ class ModuleRun:
             except JRunnerError as error:
                 raise StagingError(f"The staging table {plan.staging.table} could not be indexed: {error}") from error
         return result.rows_read
+
+    def _drop_leftover(self, session: Session, dest: Link, drop: str) -> None:
+        try:
+            session.execute(dest.handle, [drop], transaction=False, cancel=self._cancel)
+        except JRunnerError as error:
+            if not dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
+                raise
 
     def _verify(self, session: Session, dest: Link, plan: RunPlan, rows_read: int) -> dict[str, int]:
         """Count what was staged, by the database's own word. What each merge statement must count is derived from it."""

@@ -34,7 +34,8 @@ def bench(tmp_path: Path, pool: SessionPool) -> Iterator[Workbench]:
     bench.close()
 
 
-def _bench_to(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+def bench_to(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """A workbench whose `dst` is of that kind; what follows the first `next` cleans up."""
     bench = Workbench(folder, request.getfixturevalue("pool"))
     if kind in EMBEDDED:
         url, user = EMBEDDED[kind]
@@ -54,16 +55,16 @@ def _bench_to(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb"])
 def any_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
     """From SQLite into each kind of destination."""
-    yield from _bench_to(request.param, tmp_path, request)
+    yield from bench_to(request.param, tmp_path, request)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def main_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
     """From SQLite into the three destinations that most people have."""
-    yield from _bench_to(request.param, tmp_path, request)
+    yield from bench_to(request.param, tmp_path, request)
 
 
 @pytest.fixture
 def pg_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
     """From SQLite into PostgreSQL."""
-    yield from _bench_to("postgresql", tmp_path, request)
+    yield from bench_to("postgresql", tmp_path, request)
