@@ -48,9 +48,10 @@ class RunOptions(BaseModel):
 class ApiError(Exception):
     """An answer that is not a success."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers
 
 
 class RestApi:
@@ -86,8 +87,10 @@ class RestApi:
 
     async def _unknown(self, request: Request) -> Response:
         # This route takes every path, so that Starlette no longer sees that another has the path but not the method.
-        if any(route.matches(request.scope)[0] is Match.PARTIAL for route in self.routes()):
-            raise ApiError(405, f"{request.url.path} does not take {request.method}.")
+        for route in self.routes():
+            if route.matches(request.scope)[0] is Match.PARTIAL:
+                allowed = ", ".join(sorted(route.methods or ()))
+                raise ApiError(405, f"{request.url.path} takes {allowed}.", {"allow": allowed})
         raise ApiError(404, f"There is no {request.url.path}; /api/openapi.json lists what there is.")
 
     async def _modules(self, request: Request) -> Response:
@@ -226,7 +229,7 @@ def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[
         try:
             return await endpoint(request)
         except ApiError as error:
-            return JSONResponse({"error": str(error)}, status_code=error.status)
+            return JSONResponse({"error": str(error)}, status_code=error.status, headers=error.headers)
         except NotFoundError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
         except PipekitError as error:
