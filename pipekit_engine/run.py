@@ -190,9 +190,7 @@ class ModuleRun:
         with self._phase("plan"):
             dest = self._open(session, module.dest, "write", name)
             self._plan = plan = self._make_plan(session, source, dest, watermarks)
-            self._store.runs.update(
-                self._run_id, source_sql=plan.source_sql, merge_sql=plan.merge_sql, watermarks=plan.watermarks
-            )
+            self._write_down(plan)
             for warning in plan.warnings:
                 self._keeper.say(f"warning: {warning}")
         if self._request.dry_run:
@@ -484,6 +482,18 @@ class ModuleRun:
 
     # Helpers of the phases
 
+    def _write_down(self, plan: RunPlan) -> None:
+        """The SQL and values of this run, without the secrets that a query or a resolver may hold."""
+        clean = self._redactor.clean
+        self._store.runs.update(
+            self._run_id,
+            source_sql=clean(plan.source_sql),
+            merge_sql=clean(plan.merge_sql),
+            watermarks={
+                name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
+            },
+        )
+
     def _open(self, session: Session, name: str, role: Any, application_name: str) -> Link:
         return self._links.open(session, name, role, application_name=application_name, cancel=self._cancel)
 
@@ -573,6 +583,8 @@ class ModuleRun:
     def _finish(self, error: BaseException | None) -> RunResult:
         """End the run in run_log, free the lock, and raise what the caller has to know."""
         error = self._final(error)
+        if isinstance(error, PipekitError):
+            error.args = (self._redactor.clean(str(error)),)
         status = _status(error, dry_run=self._request.dry_run)
         values: dict[str, Any] = {
             "phase": self._keeper.phase,

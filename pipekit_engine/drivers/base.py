@@ -5,6 +5,7 @@ A kind reads as data first (capabilities, type table), code second (the few stat
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pipekit_engine.jrunner.protocol import Column
+
+
+#: A name that needs no quotes in any database.
+_REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Dialect:
         A name in the source's own default case becomes one in the default case here (ORDER_ID of Oracle is order_id in
         PostgreSQL), so that nobody has to quote it; any other spelling is kept exactly.
         """
-        regular = name.replace("_", "a").isalnum() and not name[0].isdigit()
+        regular = _REGULAR.fullmatch(name) is not None
         if regular and source.capabilities.unquoted_case == "upper" and name == name.upper():
             return self.fold(name.lower())
         if regular and self.capabilities.unquoted_case == "upper" and name == name.lower():
