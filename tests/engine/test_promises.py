@@ -148,7 +148,6 @@ def test_a_password_is_nowhere_to_be_found(pg_bench: Workbench, postgresql: obje
 def test_importing_the_engine_is_quick_and_light() -> None:
     """`import pipekit_engine` pulls in neither Dagster nor SQLAlchemy nor pydantic."""
     code = "import sys, pipekit_engine; print([m for m in ('dagster', 'sqlalchemy', 'pydantic') if m in sys.modules])"
-    import sys
 
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -34,6 +34,7 @@ class Truth:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.requests: dict[str, OpenRequest] = {}
 
     def execute(self, connection: str, *statements: str) -> None:
         self.session.execute(connection, [Statement(sql) for sql in statements])
@@ -71,6 +72,7 @@ def truth(
                         else embedded(kind, name, folder)
                     )
                     session.open(request)
+                    running.requests[name] = request
                     _create(running, kind, name, fill=side == "from")
             yield running
             session.end()

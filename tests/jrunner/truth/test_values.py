@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, MigrateRequest, MigrateResult
+from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, MigrateRequest, MigrateResult, Session
 from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
 from tests.jrunner.truth.conftest import Truth, table
 from tests.jrunner.truth.data import KINDS, SHAPES
@@ -365,3 +365,37 @@ def test_a_cut_connection_is_the_error_reported(
             assert truth.rows("lite", "SELECT id, v FROM t") == [("1", "kept")]
         truth.session.close("cut")
         truth.session.close("lite")
+
+
+@pytest.mark.parametrize(
+    ("source", "dest", "path"),
+    [
+        ("postgresql", "postgresql", "copy-raw"),
+        ("postgresql", "postgresql", "copy-binary"),
+        ("postgresql", "mariadb", "load-data"),
+        ("sqlite", "postgresql", "copy-text"),
+        ("mariadb", "sqlite", "batch"),
+    ],
+)
+def test_huge_rows_do_not_add_up_in_memory(truth: Truth, source: str, dest: str, path: str) -> None:
+    """Twenty rows of ten megabytes each through a heap of 256 MB; with all of them in it, it would not do."""
+    numbers = {
+        "postgresql": "SELECT g AS id, repeat('0123456789', 1000000) AS v FROM generate_series(1, 20) g",
+        "mariadb": "SELECT seq AS id, repeat('0123456789', 1000000) AS v FROM seq_1_to_20",
+        "sqlite": "WITH RECURSIVE g(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM g WHERE id < 20) "
+        "SELECT id, replace(hex(zeroblob(1000000)), '00', '0123456789') AS v FROM g",
+    }[source]
+    sizes = "SELECT COUNT(*), MIN(LENGTH(v)), MAX(LENGTH(v)) FROM huge"
+    with Session(heap="256m") as session:
+        session.open(truth.requests[f"{source}_from"])
+        session.open(truth.requests[f"{dest}_to"])
+        session.execute(f"{dest}_to", [f"CREATE TABLE huge (id INT, v {TEXT[dest]})"])
+        try:
+            result = session.migrate(
+                MigrateRequest(source=f"{source}_from", sql=numbers + ";", dest=f"{dest}_to", table="huge", path=path)
+            )
+            assert (result.path, result.rows_written) == (path, 20)
+            assert session.query(f"{dest}_to", sizes).rows == (("20", "10000000", "10000000"),)
+        finally:
+            if session.alive:
+                session.execute(f"{dest}_to", ["DROP TABLE huge"])

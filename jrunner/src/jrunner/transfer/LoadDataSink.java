@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import jrunner.Failure;
@@ -30,6 +31,8 @@ import jrunner.types.Utf8;
 final class LoadDataSink implements RowSink {
     private static final int CHUNK = 1 << 16;
     private static final int CHUNKS = 8;
+    /** Chunks on their way hold at most this much together, but for one that a huge value has made larger by itself. */
+    private static final long IN_FLIGHT = 8L << 20;
     private static final int POLL_MS = 50;
     private static final int JOIN_MS = 10_000;
     /** Refusals of LOCAL by server or driver: the batch path still works then. */
@@ -49,6 +52,7 @@ final class LoadDataSink implements RowSink {
     private final ArrayBlockingQueue<Utf8> empty = new ArrayBlockingQueue<>(CHUNKS);
     private final ArrayBlockingQueue<Utf8> full = new ArrayBlockingQueue<>(CHUNKS + 1);
     private final Thread loader;
+    private final AtomicLong inFlight = new AtomicLong();
     private volatile boolean aborted;
     private volatile boolean ended;
     private volatile Throwable failed;
@@ -173,7 +177,8 @@ final class LoadDataSink implements RowSink {
         public int read(byte[] to, int from, int most) {
             while (chunk == null || at == chunk.length) {
                 if (chunk != null) {
-                    empty.add(chunk);
+                    inFlight.addAndGet(-chunk.bytes.length);
+                    empty.add(chunk.bytes.length > 16 * CHUNK ? new Utf8(CHUNK + CHUNK / 4) : chunk);
                     chunk = null;
                 }
                 if (aborted) {
@@ -257,10 +262,14 @@ final class LoadDataSink implements RowSink {
     private Utf8 emptyChunk() throws Failure {
         try {
             while (!ended) {
+                if (inFlight.get() > IN_FLIGHT) {
+                    Thread.sleep(1);
+                    continue;
+                }
                 Utf8 chunk = empty.poll(POLL_MS, TimeUnit.MILLISECONDS);
                 if (chunk != null) {
                     chunk.clear();
-                    return chunk.bytes.length > 16 * CHUNK ? new Utf8(CHUNK + CHUNK / 4) : chunk;
+                    return chunk;
                 }
             }
         } catch (InterruptedException e) {
@@ -277,6 +286,7 @@ final class LoadDataSink implements RowSink {
 
     private void hand() {
         bytes += out.length;
+        inFlight.addAndGet(out.bytes.length);
         full.add(out);
         out = null;
     }

@@ -60,7 +60,7 @@ final class PgCopySource implements RowSource {
     }
 
     /** SHOW, EXPLAIN and CALL give rows but cannot stand in a FROM; they are not worth more than the cursor. */
-    private static boolean isSelect(String query) {
+    static boolean isSelect(String query) {
         String start = query.stripLeading();
         return start.regionMatches(true, 0, "select", 0, 6) || start.regionMatches(true, 0, "with", 0, 4)
             || start.regionMatches(true, 0, "values", 0, 6) || start.regionMatches(true, 0, "table", 0, 5)
@@ -77,16 +77,18 @@ final class PgCopySource implements RowSource {
         indexes = selected;
         fields = new Field[selected.length];
         List<String> list = new ArrayList<>();
+        boolean whole = selected.length == columns.size();
         for (int i = 0; i < selected.length; i++) {
             ColumnInfo column = columns.get(selected[i]);
             fields[i] = field(column);
             String name = db.quote(column.name());
             list.add(fields[i] == null ? name + "::text" : name);
+            whole &= fields[i] != null && selected[i] == i;
             if (fields[i] == null) {
                 fields[i] = PgCopySource::text;
             }
         }
-        sql = "COPY (SELECT " + String.join(", ", list) + " FROM (" + query + "\n) AS q) TO STDOUT (FORMAT binary)";
+        sql = copySql(query, whole ? null : list);
         registration = cancel.onCancel(this::abort);
         try {
             copy = driver.copyOut(sql);
@@ -94,6 +96,12 @@ final class PgCopySource implements RowSource {
             cancel.throwIfCancelled();
             throw Failure.sql("read", e, sql);
         }
+    }
+
+    /** COPY of a query's columns; {@code list} null: all of them, as they are. */
+    static String copySql(String query, List<String> list) {
+        String inner = list == null ? query : "SELECT " + String.join(", ", list) + " FROM (" + query + "\n) AS q";
+        return "COPY (" + inner + "\n) TO STDOUT (FORMAT binary)";
     }
 
     /** How a type's binary form reads; null for types that are read as text. */
@@ -238,8 +246,9 @@ final class PgCopySource implements RowSource {
     public boolean fill(Block block, long firstRow) throws Failure {
         int column = 0;
         try {
+            PgDriver.Out running = copy;
             while (!block.isFull()) {
-                byte[] message = copy.read();
+                byte[] message = running.read();
                 if (message == null) {
                     return false;
                 }

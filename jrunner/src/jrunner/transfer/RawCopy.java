@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import jrunner.Cancel;
 import jrunner.Failure;
@@ -18,6 +19,8 @@ import jrunner.types.ColumnInfo;
 final class RawCopy {
     private static final int CHUNK = 1 << 16;
     private static final int BUFFERS = 8;
+    /** Chunks on their way hold at most this much together, but for one that a huge row has made larger by itself. */
+    private static final long IN_FLIGHT = 8L << 20;
     private static final int POLL_MS = 50;
     private static final int JOIN_MS = 10_000;
 
@@ -25,7 +28,8 @@ final class RawCopy {
     private static final Set<String> PORTABLE = Set.of("bool", "int2", "int4", "int8", "float4", "float8", "numeric",
         "text", "varchar", "bpchar", "bytea", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid",
         "json", "jsonb", "xml", "inet", "cidr", "macaddr", "macaddr8", "bit", "varbit", "point", "box", "circle",
-        "line", "lseg", "path", "polygon", "money", "oid", "name");
+        "line", "lseg", "path", "polygon", "money", "oid", "name", "_bool", "_int2", "_int4", "_int8", "_float4",
+        "_float8", "_text", "_bytea", "_date", "_uuid", "_json", "_jsonb");
     /** All carry plain text. */
     private static final Set<String> TEXT = Set.of("text", "varchar");
     private static final Set<String> FRACTIONS = Set.of("time", "timetz", "timestamp", "timestamptz");
@@ -117,6 +121,7 @@ final class RawCopy {
         private final ArrayBlockingQueue<Chunk> full = new ArrayBlockingQueue<>(BUFFERS + 1);
         private final AtomicReference<Throwable> first = new AtomicReference<>();
         private volatile boolean readDone;
+        private final AtomicLong inFlight = new AtomicLong();
         private volatile PgDriver.Out out;
         private volatile boolean writing;
         private volatile long rowsSeen;
@@ -184,12 +189,14 @@ final class RawCopy {
                 while (first.get() == null) {
                     if (chunk == null) {
                         readNanos += System.nanoTime() - began;
+                        while (inFlight.get() > IN_FLIGHT && first.get() == null) {
+                            Thread.sleep(1);
+                        }
                         chunk = empty.poll(POLL_MS, TimeUnit.MILLISECONDS);
                         began = System.nanoTime();
                         if (chunk == null) {
                             continue;
                         }
-                        chunk.clear();
                     }
                     byte[] message = out.read();
                     if (message != null) {
@@ -199,6 +206,7 @@ final class RawCopy {
                     if (message == null || chunk.length >= CHUNK) {
                         // The header comes with the first row or before it: near enough for progress.
                         rowsSeen = Math.max(0, rows);
+                        inFlight.addAndGet(chunk.bytes.length);
                         full.add(chunk);
                         chunk = null;
                     }
@@ -236,6 +244,8 @@ final class RawCopy {
                     writing = false;
                     writeNanos += System.nanoTime() - began;
                     bytes += chunk.length;
+                    inFlight.addAndGet(-chunk.bytes.length);
+                    chunk.clear();
                     empty.add(chunk);
                     progress.report("migrate", rowsSeen, bytes);
                 }

@@ -17,6 +17,7 @@ import jrunner.types.Family;
 /** Reads a query through a JDBC cursor: the rows are never in memory together, whichever the driver. */
 final class ResultSource implements RowSource {
     private static final int FETCH_ROWS = 1000;
+    private static final int LONG_VALUE = 10_000;
 
     private final Database db;
     private final String sql;
@@ -42,9 +43,10 @@ final class ResultSource implements RowSource {
                 connection.setAutoCommit(false);
             }
             opened = connection.createStatement(ResultSet.TYPE_FORWARD_ONLY, ResultSet.CONCUR_READ_ONLY);
-            setFetch(db, opened, fetchRows > 0 ? fetchRows : FETCH_ROWS);
-            registered = cancel.register(opened);
             List<ColumnInfo> described = isMysql ? ColumnInfo.describe(db, sql, false, cancel) : null;
+            int usual = described != null && holdsLongValues(described) ? 1 : FETCH_ROWS;
+            setFetch(opened, fetchRows > 0 ? fetchRows : usual);
+            registered = cancel.register(opened);
             result = opened.executeQuery(described == null ? sql : exactFloats(db, sql, described));
             columns = described == null ? ColumnInfo.of(db, result.getMetaData()) : described;
         } catch (SQLException | Failure e) {
@@ -58,7 +60,19 @@ final class ResultSource implements RowSource {
         registration = registered;
     }
 
-    private static void setFetch(Database db, Statement statement, int rows) throws SQLException {
+    /** MariaDB's driver holds as many rows as are fetched at a time; where each may be huge, one must be enough. */
+    private static boolean holdsLongValues(List<ColumnInfo> columns) {
+        for (ColumnInfo column : columns) {
+            Family family = column.family();
+            boolean bytes = family == Family.TEXT || family == Family.JSON || family == Family.BINARY;
+            if (bytes && (column.precision() == 0 || column.precision() > LONG_VALUE)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static void setFetch(Statement statement, int rows) throws SQLException {
         // MySQL's own driver streams only at this magic number, and reads everything into memory at any other.
         boolean connectorJ = statement.getClass().getName().startsWith("com.mysql");
         statement.setFetchSize(connectorJ ? Integer.MIN_VALUE : rows);

@@ -20,6 +20,7 @@ import jrunner.types.Convert;
  */
 public final class Transfer {
     private final TransferRequest request;
+    private final String sql;
     private final Database source;
     private final Database dest;
     private final Progress progress;
@@ -28,6 +29,7 @@ public final class Transfer {
 
     private Transfer(TransferRequest request, Database source, Database dest, Progress progress, Cancel cancel) {
         this.request = request;
+        this.sql = withoutSemicolon(request.sql);
         this.source = source;
         this.dest = dest;
         this.progress = progress;
@@ -43,6 +45,15 @@ public final class Transfer {
         Cancel cancel)
             throws Failure {
         return new Transfer(request, source, dest, progress, cancel).run();
+    }
+
+    /** The query is put inside of others, where a semicolon would end it too early. */
+    private static String withoutSemicolon(String query) {
+        String bare = query.stripTrailing();
+        while (bare.endsWith(";")) {
+            bare = bare.substring(0, bare.length() - 1).stripTrailing();
+        }
+        return bare;
     }
 
     private TransferResult run() throws Failure {
@@ -129,6 +140,10 @@ public final class Transfer {
             refuse(forced, "copy-raw needs PostgreSQL on both sides");
             return false;
         }
+        if (!PgCopySource.isSelect(sql)) {
+            refuse(forced, "copy-raw takes queries that begin with SELECT, WITH, VALUES or TABLE");
+            return false;
+        }
         if (request.splitBy != null && request.parallel > 1 || request.trim != TransferRequest.Trim.NONE) {
             refuse(forced, "copy-raw can neither split nor trim");
             return false;
@@ -142,11 +157,12 @@ public final class Transfer {
             return false;
         }
         List<String> names = new ArrayList<>();
-        for (int index : matching.sources) {
-            names.add(source.quote(sourceColumns.get(index).name()));
+        boolean whole = matching.sources.length == sourceColumns.size();
+        for (int i = 0; i < matching.sources.length; i++) {
+            names.add(source.quote(sourceColumns.get(matching.sources[i]).name()));
+            whole &= matching.sources[i] == i;
         }
-        String read = "COPY (SELECT " + String.join(", ", names) + " FROM (" + request.sql
-            + "\n) AS q) TO STDOUT (FORMAT binary)";
+        String read = PgCopySource.copySql(sql, whole ? null : names);
         String write = "COPY " + request.table + " (" + columnList(matching.targets) + ") FROM STDIN (FORMAT binary)";
         RawCopy.Stream stream = new RawCopy.Stream(from, to, read, write);
         stream.run(progress, cancel);
@@ -162,7 +178,7 @@ public final class Transfer {
 
     private List<ColumnInfo> sourceColumns() throws Failure {
         try {
-            return ColumnInfo.describe(source, request.sql, false, cancel);
+            return ColumnInfo.describe(source, sql, false, cancel);
         } catch (Failure e) {
             throw e.phase("read");
         }
@@ -184,12 +200,12 @@ public final class Transfer {
         Split split = null;
         try {
             if (request.splitBy != null && request.parallel > 1) {
-                split = new Split(source, request.sql, request.splitBy, request.parallel, cancel);
+                split = new Split(source, sql, request.splitBy, request.parallel, cancel);
                 for (int part = 0; part < split.size(); part++) {
                     sources.add(source(split.database(part), split.query(part)));
                 }
             } else {
-                sources.add(source(source, request.sql));
+                sources.add(source(source, sql));
             }
             List<ColumnInfo> sourceColumns = sources.get(0).columns();
             Matching matching = Matching.of(sourceColumns, destColumns, request);
