@@ -20,7 +20,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 #: Tag with the `ProcessName` of a run's process. The leading dot hides it in the UI.
 WORKER_TAG = ".dagster/pipekit_worker"
 _TAIL_CHARS = 4000
+#: Seconds that the output of a run's process is kept when nobody removed it at the run's end.
+_KEEP_OUTPUT_S = 7 * 24 * 3600
 
 
 class PipekitRunLauncher(RunLauncher, ConfigurableClass):
@@ -74,6 +78,7 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
         home = self._instance.root_directory
         output = _output_file(home, run_id)
         output.parent.mkdir(parents=True, exist_ok=True)
+        _prune(output.parent)
         with output.open("ab") as sink:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pipekit_dagster.worker", run_id],
@@ -158,6 +163,14 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
 
 def _output_file(home: str, run_id: str) -> Path:
     return Path(home) / "run_output" / f"{run_id}.log"
+
+
+def _prune(folder: Path) -> None:
+    """Remove old output: of runs that died, and of those whose launcher ended before them."""
+    for file in folder.glob("*.log"):
+        with suppress(OSError):  # another launcher may prune at the same time
+            if time.time() - file.stat().st_mtime > _KEEP_OUTPUT_S:
+                file.unlink()
 
 
 def _exit(status: int) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 from pipekit_dagster.auth import set_password
 from pipekit_dagster.launcher import WORKER_TAG
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.models import Schedule
+from pipekit_engine.models import Schedule, Trigger
 from pipekit_engine.process import ProcessName
 from tests.dagster.project import SLOW_QUERY, Project
 from tests.dagster.served import LOCATION, Served, jrunners_of
@@ -234,6 +237,73 @@ def test_login_and_roles(served: Served) -> None:
         p={"selector": {**LOCATION, "jobName": "nightly"}, "runConfigData": {}},
     )
     assert refused["launchRun"]["__typename"] == "UnauthorizedError"
+
+
+def handshake(served: Served, **headers: str) -> int:
+    """Status of a websocket handshake on /graphql."""
+    lines = [
+        "GET /graphql HTTP/1.1",
+        f"Host: 127.0.0.1:{served.port}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol: graphql-ws",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return int(connection.recv(4096).split()[1])
+
+
+def test_websockets_pass_the_same_login(served: Served) -> None:
+    login = "Basic " + base64.b64encode(":".join(ANNA).encode()).decode()
+    assert handshake(served) == 403
+    assert handshake(served, Authorization=login) == 101
+    assert handshake(served, Authorization=login, Origin="https://evil.example") == 403
+    request = urllib.request.Request(f"{served.url}/server_info", headers={"authorization": login})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+    assert handshake(served, Cookie=cookie, Origin=served.url) == 101, "Safari sends the cookie only"
+    assert handshake(served, Cookie=cookie[:-1] + ("0" if cookie[-1] != "0" else "1")) == 403
+
+
+def test_a_trigger_fires_when_its_value_changes(served: Served) -> None:
+    project = served.project
+    project.sql(project.source, "CREATE TABLE events (id INTEGER)")
+    project.add_module("events", query="SELECT id FROM events")
+    project.add_group("on_events", ("events",))
+    sql = "SELECT max(id) FROM events"
+    project.save(Trigger(name="events-came", group="on_events", kind="watermark", connection="src", sql=sql, every=5))
+
+    def runs() -> list[str]:
+        with project.store() as store:
+            return [run.triggered_by for run in store.group_runs.list(group="on_events") if run.status == "success"]
+
+    served.wait_for(lambda: "on_events" in served.jobs(), "the new job", 30)
+    time.sleep(7)
+    assert runs() == [], "the query gives NULL: there is nothing to sync"
+    project.sql(project.source, "INSERT INTO events VALUES (1)")
+    served.wait_for(lambda: runs() == ["trigger:1"], "the triggered run", 60)
+    assert project.rows("events") == [(1,)]
+
+
+def test_a_broken_configuration_is_shown_and_heals(served: Served) -> None:
+    file = served.project.config_file
+    good = file.read_text()
+    file.write_text("databse: typo.db\n")
+    try:
+        served.wait_for(
+            lambda: served.health()[1].get("code server") == "definitions do not load", "the error in health", 40
+        )
+        data = served.graphql(
+            "{ workspaceOrError { ... on Workspace { locationEntries {"
+            " locationOrLoadError { __typename ... on PythonError { causes { message } } } } } } }"
+        )
+        assert "did you mean 'database'" in json.dumps(data)
+    finally:
+        file.write_text(good)
+    served.wait_for(lambda: served.health()[0] == 200, "health again", 40)
 
 
 def test_rest(served: Served) -> None:
