@@ -30,21 +30,23 @@ def main() -> None:
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}")
     RESULTS.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="pipekit-bench-") as name, PostgreSQLServer() as pg:
+    pg = PostgreSQLServer()
+    with tempfile.TemporaryDirectory(prefix="pipekit-bench-") as name, pg:
         folder = Path(name)
         folder.chmod(0o755)
         if "copy" in sections:
             write("copy", compare.copy(pg, folder, options.rows, options.scale, options.rounds))
         if "sqlite" in sections:
             write("sqlite", compare.sqlite(pg, folder, options.rows, options.scale, options.rounds))
-        if "mariadb" in sections:
+        if {"mariadb", "memory"} & set(sections):
             mariadb = MariaDBServer()
             try:
-                write("mariadb", compare.mariadb(pg, mariadb, options.rows, options.rounds))
+                if "mariadb" in sections:
+                    write("mariadb", compare.mariadb(pg, mariadb, options.rows, options.rounds))
+                if "memory" in sections:
+                    write("memory", memory.page(pg, mariadb, folder))
             finally:
                 mariadb.stop()
-        if "memory" in sections:
-            write("memory", memory.page(pg))
         if "latency" in sections:
             write("latency", latency.page(pg, folder))
 

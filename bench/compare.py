@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench import jrun, tables
 from bench.tools import Missing, in_turn, pypi_program, run, system_program
+from pipekit_engine.jrunner import OpenRequest
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -69,7 +70,7 @@ def sqlite(pg: PostgreSQLServer, folder: Path, rows: int, scale: float, rounds: 
             pg.sql(one, f"DROP TABLE {table.name}")
             pg.sql(two, f"CREATE TABLE {table.name} ({table.columns})")
 
-            def ours(table: tables.Table = table, lite: jrun.OpenRequest = lite) -> None:
+            def ours(table: tables.Table = table, lite: OpenRequest = lite) -> None:
                 pg.sql(two, f"TRUNCATE {table.name}")
                 assert jrun.migrate(lite, jrun.server("to", pg, two), table.name, table.name).path == "copy-binary"
 

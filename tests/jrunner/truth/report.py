@@ -18,6 +18,41 @@ clocks change.
 - **wider**: the destination has no such type of its own; the value is held whole in a wider one (named in the second table),
   and comes back exactly.
 - **refuses**: held by the source, but not by the destination: an error.
+
+## How rows travel
+
+| destination | path | when |
+|---|---|---|
+| PostgreSQL | `copy-raw` | the source is PostgreSQL, too, and each column has the same type or one that holds all of it |
+| PostgreSQL | `copy-binary` | every destination type has a binary form that jrunner knows |
+| PostgreSQL | `copy-text` | otherwise: arrays, enums, ranges, types of extensions |
+| MariaDB, MySQL | `load-data` | driver and server allow LOAD DATA LOCAL; any warning of the server fails the load |
+| SQL Server | `bulk` | Microsoft's driver, of a version that can check constraints and keep NULLs in bulk copy |
+| all | `batch` | otherwise, or when asked for: prepared inserts in batches, in one transaction |
+
+A path can be forced by a request's `path` (`--path`); the result says which one was taken and why.
+
+## Between types
+
+Columns need not be of one family. What is exact goes: integers into wider integers, into decimals, and into floating point as
+far as its digits reach; decimals into integers when nothing stands behind the point; `0` and `1` into booleans and back; text
+that is a number, a date or a UUID, letter by letter, into such a column; every number, date and time into text; a date into a
+timestamp at midnight, and back from midnight only. A timestamp with time zone goes into one without as the time that clocks
+in UTC show; one without is taken as UTC. Binary and text never become each other.
+
+- **Decimals** into floating point and back go by their shortest text: `0.1` is `0.1` on both sides. A decimal with more digits
+  than the number holds is refused.
+- **Text** counts in characters, in H2, Derby, HSQLDB and SQL Server in UTF-16 units, and is refused when longer than the
+  column. Oracle makes NULL of `''`, so `''` is refused there.
+- **CHAR** columns pad with blanks, which databases add and drop as they like. The request's `trim` takes them off the source's
+  fixed-length columns; the flag `-t` takes trailing blanks off every text.
+- **SQLite** types each cell, not the column: each cell is read as what it is, and refused if the destination's type cannot
+  hold that. Numbers in a date column are refused: convert them in the query, e.g. `datetime(x, 'unixepoch')`. Between two
+  SQLite files cells keep their storage class.
+- **MariaDB** and MySQL: zero dates are refused (`NULLIF(day, 0)` makes them NULL); `TIMESTAMP` columns are instants, read
+  and written in UTC; the 0 of an AUTO_INCREMENT column stays 0.
+- **Splitting** (`split_by` an integer column, `parallel` connections) reads ranges side by side. PostgreSQL gives all of them
+  one snapshot; other sources should not change meanwhile. Row numbers in errors then count the order of arrival.
 """
 
 
