@@ -91,7 +91,9 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         run = context.run
         tags: Mapping[str, str] = run.tags if run else {}
         self._run_id = run.run_id if run else None
-        self._triggered_by = tags.get(TRIGGERED_BY_TAG, "manual")
+        # A re-execution carries the tags of the run that it repeats, but a person asked for it.
+        repeated = run is not None and run.parent_run_id is not None
+        self._triggered_by = "manual" if repeated else tags.get(TRIGGERED_BY_TAG, "manual")
         self._cancel = cancel_event(run.run_id) if run else threading.Event()
         group = tags.get(GROUP_TAG)
         with ExitStack() as stack:

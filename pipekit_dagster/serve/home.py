@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -37,22 +40,40 @@ class Home:
             return cls(Path(config.database_url.removeprefix("sqlite:///")).parent / "dagster")
         return cls(config.folder.absolute() / "dagster")
 
-    def prepare(self) -> None:
-        """Make the folder, with pipekit's dagster.yaml unless there is one. Raises ConfigurationError."""
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the only `pipekit serve` on this folder: two daemons would fire every schedule twice.
+
+        Makes the folder, with pipekit's dagster.yaml unless there is one. Raises ConfigurationError.
+        """
+        self._prepare_folder()
+        with (self._runtime / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ConfigurationError(
+                    f"Another `pipekit serve` runs on {self.folder}. Stop it, or set DAGSTER_HOME to another folder."
+                ) from None
+            self._prepare_files()
+            yield
+
+    def _prepare_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not (self.folder / "dagster.yaml").exists():
                 (self.folder / "dagster.yaml").write_text(default_dagster_yaml(), encoding="utf-8")
-            self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def _prepare_files(self) -> None:
+        try:
             self.socket.unlink(missing_ok=True)
             self.workspace.write_text(
                 f"load_from:\n  - grpc_server:\n      socket: {json.dumps(str(self.socket))}\n      location_name: {LOCATION}\n",
                 encoding="utf-8",
             )
         except OSError as error:
-            raise ConfigurationError(
-                f"{error.filename}: cannot be written ({error.strerror}); Dagster keeps its files there."
-            ) from None
+            raise _unwritable(error) from None
 
     @property
     def socket(self) -> Path:
@@ -90,6 +111,13 @@ class Home:
         except (OSError, ValueError):
             return {}
         return found
+
+
+def _unwritable(error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{error.filename}: cannot be written ({error.strerror}); Dagster keeps its files there."
+        " DAGSTER_HOME names another folder."
+    )
 
 
 def default_dagster_yaml() -> str:

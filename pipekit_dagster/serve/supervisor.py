@@ -35,18 +35,19 @@ _STOP_TIMEOUT_S = 10.0
 def serve(config: Config, *, host: str | None = None, port: int | None = None, reload_: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; 0 after a clean stop.
 
-    Raises ConfigurationError before anything is started: no state store, an address that needs a password, a port in use.
+    Raises ConfigurationError before anything is started: no state store, an address that needs a password, a port in use,
+    another server on the same folder.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     host, port = host or config.host, port or config.port
     check_address(config, host, port)
     Store.open(config.database_url).close()
     home = Home.of(config)
-    home.prepare()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    Supervisor(config, home, host, port, watch_code=reload_).run(stop)
+    with home.hold():
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        Supervisor(config, home, host, port, watch_code=reload_).run(stop)
     return 0
 
 

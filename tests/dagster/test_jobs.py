@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
+from pipekit_dagster import executor as executor_module
 from tests.dagster.project import SLOW_QUERY, Project
 
 
@@ -157,6 +158,24 @@ def test_watermarks_from_the_launchpad(project: Project) -> None:
     assert any("sinse" in (event.message or "") + str(event.event_specific_data) for event in refused.all_events)
 
 
+def test_reexecution_from_failure(project: Project) -> None:
+    project.add_module("good")
+    broken = project.add_module("bad", query="SELECT no_such_column FROM numbers")
+    project.add_module("last")
+    project.add_group("nightly", ("good",), ("bad",), ("last",))
+    with project.instance() as instance:
+        first = run_job(project, instance, "nightly", tags={"pipekit/triggered_by": "schedule:1"})
+        assert not first.success
+        project.save(broken.model_copy(update={"query": "SELECT id, name FROM numbers"}), action="change")
+        again = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+        assert run_job(project, instance, "nightly", reexecution_options=again).success
+    with project.store() as store:
+        newest, oldest = store.group_runs.list(group="nightly")
+        assert (newest.status, newest.triggered_by) == ("success", "manual")
+        assert (oldest.status, oldest.triggered_by) == ("error", "schedule:1")
+        assert sorted(run.module for run in store.runs.list(group_run_id=newest.id)) == ["bad", "last"]
+
+
 def test_one_module_by_op_selection(project: Project) -> None:
     project.add_module("one")
     project.add_module("two")
@@ -179,7 +198,12 @@ def test_a_group_that_is_running_is_not_run_again(project: Project) -> None:
         assert run_job(project, instance, "nightly").success
 
 
-def test_an_interrupt_cancels_jrunner_and_is_written_down(project: Project) -> None:
+@pytest.mark.parametrize("threads", [True, False])
+def test_an_interrupt_cancels_jrunner_and_is_written_down(
+    project: Project, threads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On threads, and on Dagster's in-process executor, where the interrupt is raised inside the op."""
+    monkeypatch.setattr(executor_module, "THREADS", threads)
     project.add_module("slow", query=SLOW_QUERY)
     project.add_module("after")
     project.add_group("nightly", ("slow",), ("after",))

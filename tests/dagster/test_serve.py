@@ -19,6 +19,7 @@ import pytest
 
 from pipekit_dagster.auth import set_password
 from pipekit_dagster.launcher import WORKER_TAG
+from pipekit_dagster.serve.home import Home
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Schedule, Trigger
 from pipekit_engine.process import ProcessName
@@ -378,6 +379,14 @@ def test_sigkill_of_everything_then_restart(served: Served) -> None:
     served.wait_for(lambda: runs_of(served, run_id) == {"slow2": "error"}, "the sensor that reconciles", 60)
     nothing_left(served)
     assert served.ended(served.run_group("quick"))["status"] == "success"
+
+
+def test_a_second_server_on_the_same_folder_is_refused(project: Project) -> None:
+    home = Home(project.home)
+    with home.hold(), pytest.raises(ConfigurationError, match="Another `pipekit serve`"), home.hold():
+        pass
+    with home.hold():
+        assert (project.home / "dagster.yaml").exists()
 
 
 def test_outward_without_a_password_is_refused(project: Project) -> None:
