@@ -16,7 +16,7 @@ serve: setup-demo ## the demo's schedules, runs and lineage in the browser (afte
 	@$(BIN)/pipekit demo --serve
 
 test: setup ## run all tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .

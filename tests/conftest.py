@@ -31,6 +31,12 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that start real daemons first: they take longest, and a worker that gets them last works alone."""
+    slow = {item.path for item in items if item.get_closest_marker("daemon")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, Any]:
     """Under CI, turn any other skip that names something essential into a failure too."""
