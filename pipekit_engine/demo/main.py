@@ -49,7 +49,13 @@ class Demo:
     def run(self, dest: str, *, days: int) -> Warehouse:
         """Do all of it, and return the warehouse that was used. Raises ConfigurationError or DemoFailed."""
         project = self.project
-        project.clear()
+        project.claim()
+        with project.held():
+            project.clear()
+            return self._run(dest, days)
+
+    def _run(self, dest: str, days: int) -> Warehouse:
+        project = self.project
         with warehouse(dest, project) as target:
             with self.step("A source: the flights that left New York in 2013, in an SQLite file"):
                 self.say(", ".join(f"{rows:,} {name}" for name, rows in build(project.source, days=days).items()))
@@ -220,7 +226,7 @@ def serve_demo(folder: Path = FOLDER) -> int:
     if not project.config.exists():
         raise ConfigurationError(f"{folder} holds no demo yet: run `make demo` or `pipekit demo` first.")
     dest = json.loads(project.settings.read_text("utf-8"))["dest"]
-    with warehouse(dest, project, fresh=False) as target:
+    with project.held(), warehouse(dest, project, fresh=False) as target:
         project.write(dest, target)  # a server of the demo's own has another port now
         demo.pipekit("apply", str(project.definitions))
         process = subprocess.Popen([*PIPEKIT, "serve"], env=project.environment(), cwd=project.folder)

@@ -5,12 +5,13 @@ It is a pipekit project like any other, so that after the demo `PIPEKIT_CONFIG=.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,15 +70,30 @@ class Project:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIPEKIT_", "DAGSTER_"))}
         return {**kept, "PIPEKIT_CONFIG": str(self.config), "DAGSTER_HOME": str(self.dagster_home)}
 
-    def clear(self) -> None:
-        """Remove what an earlier demo left, except a PostgreSQL cluster, which is used again.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other demos, and `pipekit serve`, off this folder while a block runs.
 
-        Raises ConfigurationError when the folder holds something that is not a demo.
+        Raises ConfigurationError when one of them is at work in it.
         """
-        if self.folder.exists() and any(self.folder.iterdir()) and not self.settings.exists():
-            raise ConfigurationError(f"{self.folder} is not empty and holds no demo; name another folder with --dir.")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.settings.write_text("{}", "utf-8")
+        with ExitStack() as stack:
+            # The second is what `pipekit serve` locks: looked at only where it has been.
+            for path, create in ((self.settings, True), (self.dagster_home / "serve" / "lock", False)):
+                if not create and not path.exists():
+                    continue
+                file = stack.enter_context(path.open("a"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise ConfigurationError(
+                        f"Another demo, or `pipekit serve`, is at work in {self.folder}: stop it first."
+                    ) from None
+                if not create:
+                    fcntl.flock(file, fcntl.LOCK_UN)
+            yield
+
+    def clear(self) -> None:
+        """Remove what an earlier demo left, except a PostgreSQL cluster, which is used again."""
         for entry in self.folder.iterdir():
             if entry in (self.settings, postgresql_folder(self.folder)):
                 continue
@@ -85,6 +101,13 @@ class Project:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+
+    def claim(self) -> None:
+        """Make the folder. Raises ConfigurationError when it is there and holds something that is not a demo."""
+        if self.folder.exists() and any(self.folder.iterdir()) and not self.settings.exists():
+            raise ConfigurationError(f"{self.folder} is not empty and holds no demo; name another with --folder.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.settings.touch()
 
     def write(self, dest: str, warehouse: Warehouse) -> None:
         """Write configuration, secrets and definitions."""

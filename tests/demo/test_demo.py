@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import sqlite3
 from contextlib import closing
@@ -66,7 +67,7 @@ def test_a_server_of_the_user_keeps_what_is_not_the_demos(
         postgresql.sql(name, "CREATE TABLE flights (mine int); INSERT INTO flights VALUES (1)")
         monkeypatch.setenv("PIPEKIT_DEMO_PG_URL", postgresql.url(name).replace("+psycopg", ""))
         project = Project(tmp_path / ".demo")
-        project.clear()
+        project.claim()
         with warehouse("postgresql", project) as target:
             project.write("postgresql", target)
             assert target.lasting
@@ -90,6 +91,19 @@ def test_a_folder_that_is_not_a_demo_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="holds no demo"):
         run_demo("sqlite", tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
+    project = Project(tmp_path / ".demo")
+    project.claim()
+    with project.held(), pytest.raises(ConfigurationError, match="stop it first"):
+        run_demo("sqlite", project.folder)
+    lock = project.dagster_home / "serve" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ConfigurationError, match="stop it first"):
+            run_demo("sqlite", project.folder)
 
 
 def test_serve_without_a_demo_says_what_to_run(tmp_path: Path) -> None:
