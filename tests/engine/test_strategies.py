@@ -8,7 +8,7 @@ import pytest
 
 from pipekit_engine.errors import DestinationError, MergeError, StagingError
 from pipekit_engine.jrunner.errors import JRunnerError
-from pipekit_engine.run import ModuleRun
+from pipekit_engine.phases import Phases
 from tests.engine.workbench import Workbench
 
 COLUMNS = "id, name, amount, at"
@@ -170,12 +170,12 @@ def test_a_merge_that_fails_takes_the_destination_that_it_made_away(
 ) -> None:
     """Also where DDL cannot be rolled back: the next run finds things as this one did."""
     start(main_bench, strategy)
-    verify = ModuleRun._verify
+    verify = Phases.verify
 
     def miscount(*args: Any) -> dict[str, int]:
         return {name: count + 1 for name, count in verify(*args).items()}
 
-    monkeypatch.setattr(ModuleRun, "_verify", miscount)
+    monkeypatch.setattr(Phases, "verify", miscount)
     with pytest.raises(MergeError, match="rolled back"):
         main_bench.run()
     monkeypatch.undo()

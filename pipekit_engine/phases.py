@@ -1,0 +1,433 @@
+"""The phases of a module run that work in a jrunner session: resolve, plan, stage, verify, merge, hooks, clean up.
+
+`pipekit_engine.run` decides what comes next, what is tried again and how the run ends; here is what each phase does. The
+destination changes in one transaction, in `merge`, and only while the run's lock is still held.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipekit_engine.errors import (
+    ConnectError,
+    DestinationError,
+    HookError,
+    Interrupted,
+    MergeError,
+    OutcomeUnknown,
+    PipekitError,
+    SourceError,
+    StagingError,
+)
+from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
+from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress, Statement
+from pipekit_engine.models import ResolvedWatermark
+from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
+from pipekit_engine.sqltext import as_subquery, materialize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.jrunner.protocol import Column
+    from pipekit_engine.keeper import CancelToken, RunKeeper
+    from pipekit_engine.links import Link, Links, Role
+    from pipekit_engine.models import Module, Watermark
+    from pipekit_engine.store import Store
+
+#: Keys shown when staged keys are not unique.
+SAMPLE_KEYS = 5
+
+
+@dataclass
+class RunState:
+    """How far a run is; outlives the session that it works in."""
+
+    run_id: int
+    token: str
+    keeper: RunKeeper
+    cancel: CancelToken
+    plan: RunPlan | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    committed: bool = False
+    staged: bool = False
+    staging_file: Path | None = None
+
+
+class Phases:
+    """The phases of one run in one session. Each raises the error family of its name; none of them retries."""
+
+    def __init__(
+        self,
+        module: Module,
+        state: RunState,
+        session: Session,
+        *,
+        store: Store,
+        links: Links,
+        overrides: Mapping[str, str],
+        staging_schema: str | None,
+    ) -> None:
+        self._module = module
+        self._state = state
+        self._session = session
+        self._store = store
+        self._links = links
+        self._overrides = overrides
+        self._default_staging_schema = staging_schema
+
+    def _open(self, name: str, role: Role) -> Link:
+        application = f"pipekit {self._module.name} {self._state.run_id}"
+        return self._links.open(self._session, name, role, application_name=application, cancel=self._state.cancel)
+
+    @cached_property
+    def _source(self) -> Link:
+        return self._open(self._module.source, "read")
+
+    @cached_property
+    def _dest(self) -> Link:
+        return self._open(self._module.dest, "write")
+
+    @property
+    def _plan(self) -> RunPlan:
+        assert self._state.plan is not None, "this phase comes after the plan"
+        return self._state.plan
+
+    def resolve(self) -> dict[str, ResolvedWatermark]:
+        """Each watermark's value, live, after source and destination were opened."""
+        assert self._source is not self._dest
+        resolved: dict[str, ResolvedWatermark] = {}
+        for watermark in self._module.watermarks:
+            mark = self._resolve_one(watermark)
+            resolved[watermark.name] = mark
+            self._state.keeper.say(f"{{{watermark.name}}} = {mark.value!r} ({mark.origin})")
+        return resolved
+
+    def _resolve_one(self, watermark: Watermark) -> ResolvedWatermark:
+        name = watermark.name
+        if name in self._overrides:
+            return ResolvedWatermark(value=self._overrides[name], origin="override")
+        link = self._open(watermark.connection, "read")
+        value: str | None = None
+        try:
+            value = self._session.query(link.handle, watermark.resolver_sql, cancel=self._state.cancel).first
+        except JRunnerError as error:
+            missing = link.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message)
+            if not (missing and watermark.default is not None):
+                raise SourceError(
+                    f"The resolver of watermark {name} failed on connection {watermark.connection}: {error}"
+                ) from error
+            # The first run: the destination that the resolver asks is not there yet.
+            self._state.keeper.say(f"watermark {name}: {first_line(error)}; taking the default")
+        if value is not None:
+            return ResolvedWatermark(value=value, origin="resolver")
+        if watermark.default is not None:
+            return ResolvedWatermark(value=watermark.default, origin="default")
+        raise SourceError(
+            f"The resolver of watermark {name} gave no value, and it has no default. Give it a `default`, "
+            f"or set it for this run with --set {name}=VALUE.\nin: {watermark.resolver_sql}"
+        )
+
+    def make_plan(self, watermarks: Mapping[str, ResolvedWatermark]) -> RunPlan:
+        """Describe both sides and plan."""
+        module = self._module
+        sql = as_subquery(materialize(module.query, {name: mark.value for name, mark in watermarks.items()}))
+        try:
+            source_columns = self._session.describe(self._source.handle, sql=sql, cancel=self._state.cancel)
+        except JRunnerError as error:
+            raise SourceError(
+                f"The query of module {module.name} failed on connection {module.source}: {error}"
+            ) from error
+        return plan_run(
+            module,
+            source=self._source.dialect,
+            dest=self._dest.dialect,
+            watermarks=watermarks,
+            source_columns=source_columns,
+            dest_columns=self._describe_destination(),
+            staging_schema=self._staging_schema(),
+            staging_file=self._find_staging_file(),
+        )
+
+    def _describe_destination(self) -> list[Column] | None:
+        table = self._dest.dialect.table_sql(self._dest.dialect.table_name(self._module.dest_table))
+        try:
+            return self._session.describe(self._dest.handle, table=table, cancel=self._state.cancel)
+        except JRunnerError as error:
+            if self._dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
+                return None
+            raise DestinationError(f"The destination {table} cannot be described: {error}") from error
+
+    def _staging_schema(self) -> str | None:
+        schema = self._dest.connection.staging_schema
+        if schema is None and self._dest.dialect.kind == "oracle":
+            # A schema is a user there; a sync does not make users.
+            return None
+        return schema or self._default_staging_schema
+
+    def _find_staging_file(self) -> str | None:
+        """SQLite: a file beside the destination's own, one a module, so that modules stage side by side."""
+        if self._dest.dialect.kind != "sqlite":
+            return None
+        rows = self._session.query(
+            self._dest.handle, "PRAGMA database_list", max_rows=100, cancel=self._state.cancel
+        ).rows
+        main = next((row[2] for row in rows if row[1] == "main"), None)
+        if not main:
+            raise DestinationError("An SQLite destination must be a file: staging tables live in a file beside it.")
+        self._state.staging_file = Path(f"{main}.pipekit-{self._module.name}.staging")
+        return str(self._state.staging_file)
+
+    def stage(self) -> int:
+        """Fill the staging table; the rows that the source gave."""
+        schema = self._staging_schema()
+        if schema is not None:
+            self._ensure_schema(schema)
+        self._state.staged = True
+        remove_staging_file(self._state)
+        try:
+            if self._plan.staging.leftover is not None:
+                self._drop_leftover(self._plan.staging.leftover)
+            self._session.execute(
+                self._dest.handle, list(self._plan.staging.setup), transaction=False, cancel=self._state.cancel
+            )
+        except JRunnerError as error:
+            raise StagingError(
+                f"The staging table {self._plan.staging.table} could not be made on connection {self._module.dest}: {error}"
+            ) from error
+        request = MigrateRequest(
+            source=self._source.handle,
+            sql=self._plan.source_sql,
+            dest=self._dest.handle,
+            table=self._plan.staging.table,
+            columns=[ColumnPair(column.source, column.dest) for column in self._plan.columns],
+            split_by=self._module.split_by,
+            parallel=self._module.parallel if self._module.split_by else None,
+        )
+        try:
+            result = self._session.migrate(request, on_progress=self._on_progress, cancel=self._state.cancel)
+        except JRunnerError as error:
+            family = SourceError if error.phase == "read" else StagingError
+            where = self._module.source if family is SourceError else self._module.dest
+            raise family(f"Staging module {self._module.name} failed on connection {where}: {error}") from error
+        self._state.keeper.say(
+            f"{result.rows_read:,} rows read, {result.rows_written:,} written by {result.path} "
+            f"in {result.elapsed_ms / 1000:.2f} s"
+        )
+        self._state.counts.update(rows_read=result.rows_read, bytes=result.bytes)
+        if self._plan.staging.filled:
+            try:
+                self._session.execute(
+                    self._dest.handle, list(self._plan.staging.filled), transaction=False, cancel=self._state.cancel
+                )
+            except JRunnerError as error:
+                raise StagingError(
+                    f"The staging table {self._plan.staging.table} could not be indexed: {error}"
+                ) from error
+        return result.rows_read
+
+    def _drop_leftover(self, drop: str) -> None:
+        try:
+            self._session.execute(self._dest.handle, [drop], transaction=False, cancel=self._state.cancel)
+        except JRunnerError as error:
+            if not self._dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
+                raise
+
+    def verify(self, rows_read: int) -> dict[str, int]:
+        """Count what was staged, by the database's own word. What each merge statement must count is derived from it."""
+
+        def ask(sql: str) -> int:
+            try:
+                return int(self._session.query(self._dest.handle, sql, cancel=self._state.cancel).first or 0)
+            except JRunnerError as error:
+                raise StagingError(f"The staged rows could not be checked: {error}") from error
+
+        checks, module = self._plan.checks, self._module
+        staged = ask(checks.count)
+        self._state.counts.update(rows_staged=staged)
+        if staged != rows_read:
+            raise StagingError(
+                f"The source gave {rows_read:,} rows but {staged:,} are in staging {self._plan.staging.table}. "
+                "The destination was not touched."
+            )
+        if checks.null_keys is not None:
+            nulls = ask(checks.null_keys)
+            if nulls:
+                raise StagingError(
+                    f"{nulls:,} of {staged:,} staged rows have NULL in the merge key ({', '.join(self._plan.key)}): they could "
+                    "never be matched again and would double. Leave them out in the query, or give them a value."
+                )
+        expected = {"staged": staged, "distinct": staged}
+        if checks.distinct_keys is not None:
+            expected["distinct"] = ask(checks.distinct_keys)
+            if expected["distinct"] != staged and module.dedupe_column is None:
+                raise self._not_unique(staged - expected["distinct"])
+        if checks.matched is not None:
+            expected["matched"] = ask(checks.matched)
+            expected["unmatched"] = expected["distinct"] - expected["matched"]
+        if checks.dest_count is not None and module.max_shrink_percent is not None:
+            before, after = ask(checks.dest_count), expected["distinct"]
+            if before and (before - after) * 100 > module.max_shrink_percent * before:
+                raise DestinationError(
+                    f"Replacing {before:,} rows of {self._plan.dest_table} by {after:,} would shrink it by "
+                    f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
+                )
+        return expected
+
+    def _not_unique(self, surplus: int) -> StagingError:
+        sample = ""
+        if self._plan.checks.duplicate_sample:
+            found = self._session.query(
+                self._dest.handle, self._plan.checks.duplicate_sample, max_rows=SAMPLE_KEYS, cancel=self._state.cancel
+            )
+            sample = "; ".join("(" + ", ".join("NULL" if v is None else v for v in row) + ")" for row in found.rows)
+        return StagingError(
+            f"{surplus:,} staged rows repeat the merge key ({', '.join(self._plan.key)}) of another, such as {sample}. "
+            "Make the query's keys unique, or set dedupe to 'latest by COLUMN'."
+        )
+
+    def merge(self, expected: Mapping[str, int]) -> None:
+        """Change the destination in one transaction; `expected` holds what its statements must count."""
+        if not self._store.leases.held("module", self._module.name, self._state.token):
+            raise Interrupted("The lock of this run was taken away.")
+        prepared = False
+        try:
+            if self._plan.creates_destination:
+                table = self._dest.dialect.table_name(self._module.dest_table)
+                if table.schema is not None:
+                    self._ensure_schema(table.schema)
+            if self._plan.prepare:
+                self._session.execute(
+                    self._dest.handle, list(self._plan.prepare), transaction=False, cancel=self._state.cancel
+                )
+                prepared = True
+            statements = [
+                Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in self._plan.merge
+            ]
+            counts = self._session.execute(self._dest.handle, statements, cancel=self._state.cancel).counts
+        except JRunnerError as error:
+            if error.phase == "commit" and error.code == "connection_lost":
+                raise self._outcome_unknown(error) from error
+            if prepared:
+                self._undo_prepare()
+            raise MergeError(
+                f"The merge into {self._plan.dest_table} failed and was rolled back; the destination is as it was: {error}"
+            ) from error
+        except JRunnerDied as error:
+            raise self._outcome_unknown(error) from error
+        except BaseException:
+            if prepared:
+                self._undo_prepare()
+            raise
+        self._state.committed = True
+        by_kind = {"rows_deleted": 0, "rows_inserted": 0, "rows_updated": 0}
+        for item, count in zip(self._plan.merge, counts, strict=True):
+            if item.counts is not None:
+                by_kind[f"rows_{item.counts}"] += max(count, 0)
+        self._state.counts.update(**by_kind)
+        said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
+        self._state.keeper.say(f"committed: {said or 'nothing to change'}")
+
+    def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"outcome unknown: the connection broke while the merge into {self._module.dest_table} was being committed: {error}\n"
+            "Either all of it happened or nothing. Run the module again: it gives the right rows in both cases."
+        )
+
+    def _undo_prepare(self) -> None:
+        """Where DDL cannot be rolled back: take away the destination that this run had just made."""
+        if self._plan.undo_prepare:
+            with suppress(PipekitError):
+                self._session.execute(self._dest.handle, list(self._plan.undo_prepare), transaction=False)
+
+    def run_hooks(self, *, failed: bool) -> None:
+        """Run the hooks in order. After one fails, only those for failures go on; the first failure is the one raised."""
+        first: HookError | None = None
+        for hook in self._plan.hooks:
+            if hook.run_on == ("success" if failed or first else "failure"):
+                continue
+            try:
+                self._run_hook(hook)
+            except HookError as error:
+                if first is None:
+                    first = error
+                else:
+                    self._state.keeper.say(f"another hook failed: {error}")
+        if first is not None:
+            raise first
+
+    def _run_hook(self, hook: PlannedHook) -> None:
+        if not hook.statements:
+            return
+        try:
+            link = self._open(hook.connection, "write")
+            # One statement commits by itself: some (VACUUM) refuse a transaction.
+            transaction = len(hook.statements) > 1
+            self._session.execute(
+                link.handle, list(hook.statements), transaction=transaction, cancel=self._state.cancel
+            )
+        except (JRunnerError, ConnectError) as error:
+            state = "The merge was committed; a" if self._state.committed else "A"
+            raise HookError(f"{state} hook (run_on {hook.run_on}) failed on {hook.connection}: {error}") from error
+        self._state.keeper.say(f"hook on {hook.run_on}: {first_line(hook.statements[0])}")
+
+    def _ensure_schema(self, schema: str) -> None:
+        """Make a schema that does not exist yet."""
+        exists = self._dest.dialect.schema_exists_sql(schema)
+        if exists is None:
+            return
+        try:
+            if self._session.query(self._dest.handle, exists, cancel=self._state.cancel).rows:
+                return
+            self._session.execute(
+                self._dest.handle, [self._dest.dialect.create_schema_sql(schema)], cancel=self._state.cancel
+            )
+        except JRunnerError as error:
+            with suppress(JRunnerError):
+                # Another run may have made it in the same moment.
+                if self._session.query(self._dest.handle, exists, cancel=self._state.cancel).rows:
+                    return
+            raise StagingError(
+                f"The schema {schema!r} is not in {self._module.dest} and could not be made: {error}\n"
+                "Ask for the right to create it, have it made, or set staging_schema to one that exists."
+            ) from error
+
+    def clean_up(self) -> None:
+        """Drop the staging table, whatever happened. A failure here is told, never raised: the next run drops it."""
+        if not self._state.staged or self._state.plan is None:
+            return
+        self._state.staged = False
+        # A cancelled run, too, takes its staging away: nothing here listens to the cancel.
+        link: Link | None = None
+        try:
+            link = self._links.open(self._session, self._module.dest, "write")
+            self._session.execute(link.handle, list(self._plan.staging.cleanup), transaction=False)
+        except PipekitError as error:
+            self._state.keeper.say(
+                f"the staging table {self._plan.staging.table} is left for the next run: {first_line(error)}"
+            )
+            if link is not None:
+                with suppress(PipekitError):
+                    # An attached file would be in the way of the connection's next user.
+                    self._session.close(link.handle)
+        remove_staging_file(self._state)
+
+    def _on_progress(self, progress: Progress) -> None:
+        self._state.keeper.progress(progress.rows, progress.bytes, progress.elapsed_ms / 1000)
+
+
+def remove_staging_file(state: RunState) -> None:
+    """Remove SQLite's staging file, if there is one."""
+    if state.staging_file is not None:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            Path(f"{state.staging_file}{suffix}").unlink(missing_ok=True)
+
+
+def first_line(text: object) -> str:
+    """The first line of a text, cut to a length that a log line bears."""
+    line = next(iter(str(text).strip().splitlines()), "")
+    return line if len(line) <= 200 else line[:199] + "…"
