@@ -126,6 +126,10 @@ final class Pump {
             if (block == END) {
                 reading--;
             }
+            if (block == null) {
+                // Nothing yet: a sign of life while the source is slow to begin.
+                progress.report("migrate", rowsRead, sink.bytes());
+            }
             if (block == null || block == END) {
                 continue;
             }

@@ -236,6 +236,7 @@ final class RawCopy {
                         break;
                     }
                     if (chunk == null) {
+                        progress.report("migrate", rowsSeen, bytes);
                         continue;
                     }
                     long began = System.nanoTime();

@@ -57,11 +57,37 @@ public final class Decimals {
     public void set(double value) {
         if (value == (long) value && Math.abs(value) < 1e15) {
             set((long) value, 0);
+        } else if (fewPlaces(value)) {
+            return;
         } else if (Double.isNaN(value) || Double.isInfinite(value)) {
             setSpecial(value);
         } else {
             set(new BigDecimal(Double.toString(value)));
         }
+    }
+
+    /**
+     * Most doubles in tables are amounts with a few decimal places. A decimal of up to 15 digits is the only such decimal
+     * of its double, so if one of a few places divides out to {@code value}, it is the shortest, without making text.
+     */
+    private boolean fewPlaces(double value) {
+        for (int places = 2; places <= 6; places += 2) {
+            double scaled = Math.rint(value * POWERS[places]);
+            if (Math.abs(scaled) >= 1e15) {
+                return false;
+            }
+            if (scaled / POWERS[places] == value) {
+                long digits = (long) scaled;
+                int left = places;
+                while (left > 0 && digits % 10 == 0) {
+                    digits /= 10;
+                    left--;
+                }
+                set(digits, left);
+                return true;
+            }
+        }
+        return false;
     }
 
     /** As {@link #set(double)} for a value that was a float. */
