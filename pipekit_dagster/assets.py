@@ -36,6 +36,7 @@ def build_asset_specs(definitions: Definitions, translator: DagsterPipekitTransl
             },
         )
         detail["description"] += f"Filled by module `{module.name}` ({module.strategy}).\n\n"
+    deps = _without_cycles(deps)
     specs = [dg.AssetSpec(key, deps=sorted(deps[key]), **detail) for key, detail in details.items()]
     for key, connection in sources.items():
         if key not in details:
@@ -49,3 +50,32 @@ def build_asset_specs(definitions: Definitions, translator: DagsterPipekitTransl
                 )
             )
     return specs
+
+
+def _without_cycles(deps: dict[dg.AssetKey, set[dg.AssetKey]]) -> dict[dg.AssetKey, set[dg.AssetKey]]:
+    """The same dependencies without those that close a circle.
+
+    Two modules may well feed each other's tables; Dagster sorts assets by their dependencies, and a circle has no order.
+    """
+    kept: dict[dg.AssetKey, set[dg.AssetKey]] = {}
+    done: set[dg.AssetKey] = set()
+    for start in sorted(deps):
+        path = [(start, iter(sorted(deps[start])))]
+        if start in done:
+            continue
+        kept[start] = set()
+        on_path = {start}
+        while path:
+            key, rest = path[-1]
+            dep = next(rest, None)
+            if dep is None:
+                done.add(key)
+                on_path.discard(key)
+                path.pop()
+            elif dep not in on_path:
+                kept[key].add(dep)
+                if dep in deps and dep not in done:
+                    kept[dep] = set()
+                    on_path.add(dep)
+                    path.append((dep, iter(sorted(deps[dep]))))
+    return kept

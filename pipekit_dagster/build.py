@@ -94,6 +94,8 @@ def assemble(
     config: Config, definitions: Definitions, broken: list[BrokenRecord], translator: DagsterPipekitTranslator
 ) -> dg.Definitions:
     """Dagster definitions for records that were read already."""
+    definitions, refused = without_refused_schedules(definitions)
+    broken = [*broken, *refused]
     for item in broken:
         _log.error("pipekit: %s %s is broken: %s", item.kind, item.name, item.problem)
     names = Names.of(definitions, broken, translator)
@@ -108,6 +110,23 @@ def assemble(
         assets=build_asset_specs(definitions, translator),
         resources={"pipekit": PipekitResource.bound_to(config)()},
     )
+
+
+def without_refused_schedules(definitions: Definitions) -> tuple[Definitions, list[BrokenRecord]]:
+    """Take out the schedules that Dagster would refuse: one of them would keep the whole code location from loading.
+
+    pipekit checks cron text when it is saved, Dagster with a library of its own.
+    """
+    good, refused = {}, []
+    for name, schedule in definitions.schedules.items():
+        try:
+            dg.ScheduleDefinition(
+                name="probe", job_name="probe", cron_schedule=schedule.cron, execution_timezone=schedule.timezone
+            )
+            good[name] = schedule
+        except dg.DagsterError as error:
+            refused.append(BrokenRecord("schedules", name, f"cron: Dagster does not take {schedule.cron!r}: {error}"))
+    return definitions.model_copy(update={"schedules": good}), refused
 
 
 def _add_ops(

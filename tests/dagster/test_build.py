@@ -172,6 +172,35 @@ def test_lineage() -> None:
     assert {dep.asset_key for dep in report.deps} == {orders.key}
 
 
+def test_a_schedule_that_dagster_refuses_hides_nothing() -> None:
+    found = definitions(
+        module("x"),
+        groups=[Group(name="g", layers=(("x",),))],
+        schedules={
+            "odd": Schedule.model_construct(name="odd", group="g", cron="0 0 1W * *", timezone="UTC", enabled=True),
+            "fine": Schedule(name="fine", group="g", cron="0 2 * * *"),
+        },
+    )
+    repository = build(found)
+    assert [schedule.name for schedule in repository.schedule_defs] == ["fine"]
+    assert "1W" in (repository.get_job("broken_definitions").description or "")
+
+
+def test_modules_that_feed_each_other() -> None:
+    found = definitions(
+        module("a", source="dw", query="SELECT * FROM analytics.b"),
+        module("b", source="dw", query="SELECT * FROM analytics.c"),
+        module("c", source="dw", query="SELECT * FROM analytics.a JOIN analytics.c ON true JOIN other ON true"),
+    )
+    made = assemble(Config(), found, [], DagsterPipekitTranslator())
+    graph = made.resolve_asset_graph()
+    assert len(graph.toposorted_asset_keys) == 4
+    edges = {
+        (spec.key.path[-1], dep.asset_key.path[-1]) for spec in made.resolve_all_asset_specs() for dep in spec.deps
+    }
+    assert edges == {("a", "b"), ("b", "c"), ("c", "other")}
+
+
 @pytest.mark.parametrize(
     ("sql", "tables"),
     [

@@ -289,6 +289,38 @@ def test_a_trigger_fires_when_its_value_changes(served: Served) -> None:
     assert project.rows("events") == [(1,)]
 
 
+def test_the_test_buttons_leave_no_trace(served: Served) -> None:
+    project = served.project
+    project.add_group("tried", ("one",))
+    project.save(Schedule(name="new-year", group="tried", cron="0 0 1 1 *"))
+    sql = "SELECT max(id) FROM numbers"
+    project.save(
+        Trigger(
+            name="tried-trigger", group="tried", kind="watermark", connection="src", sql=sql, every=3600, enabled=False
+        )
+    )
+    served.wait_for(lambda: "tried" in served.jobs(), "the new job", 30)
+    data = served.graphql(
+        "mutation D($s: ScheduleSelector!, $t: Float) { scheduleDryRun(selectorData: $s, timestamp: $t) {"
+        " ... on DryRunInstigationTick { evaluationResult { runRequests { runKey } skipReason } } } }",
+        s={**LOCATION, "scheduleName": "new_year"},
+        t=time.time(),
+    )
+    asked = data["scheduleDryRun"]["evaluationResult"]
+    assert asked["runRequests"], asked
+    enabled = Trigger(name="tried-trigger", group="tried", kind="watermark", connection="src", sql=sql, every=3600)
+    project.save(enabled, action="change")
+    data = served.graphql(
+        "mutation D($s: SensorSelector!) { sensorDryRun(selectorData: $s, cursor: null) {"
+        " ... on DryRunInstigationTick { evaluationResult { runRequests { runKey } skipReason } } } }",
+        s={**LOCATION, "sensorName": "tried_trigger"},
+    )
+    asked = data["sensorDryRun"]["evaluationResult"]
+    assert asked["runRequests"] or "tried is still at it" in str(asked["skipReason"]), asked
+    with project.store() as store:
+        assert store.ticks.last_fired_at("new-year") is None
+
+
 def test_a_broken_configuration_is_shown_and_heals(served: Served) -> None:
     file = served.project.config_file
     good = file.read_text()
