@@ -10,7 +10,7 @@ import os
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -156,6 +156,7 @@ def _problem(item: Any) -> str:
         return f"{where}: {item['msg']}"
     section: Any = Config
     for part in item["loc"][:-1]:
-        section = section.model_fields[part].annotation
+        annotation = section.model_fields[part].annotation
+        section = next((kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")), section)
     near = get_close_matches(str(item["loc"][-1]), list(section.model_fields), n=1)
     return f"{where}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")

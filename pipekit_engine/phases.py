@@ -154,9 +154,17 @@ class Phases:
         )
 
     def _describe_destination(self) -> list[Column] | None:
-        table = self._dest.dialect.table_sql(self._dest.dialect.table_name(self._module.dest_table))
+        name = self._dest.dialect.table_name(self._module.dest_table)
+        table = self._dest.dialect.table_sql(name)
+        is_view = self._dest.dialect.is_view_sql(name)
         try:
-            return self._session.describe(self._dest.handle, table=table, cancel=self._state.cancel)
+            columns = self._session.describe(self._dest.handle, table=table, cancel=self._state.cancel)
+            if is_view and self._session.query(self._dest.handle, is_view, cancel=self._state.cancel).rows:
+                raise DestinationError(
+                    f"The destination {table} is a view. pipekit replaces rows of tables: name the table, or drop the view and "
+                    "let the run make a table."
+                )
+            return columns
         except JRunnerError as error:
             if self._dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
                 return None

@@ -22,18 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["Capabilities", "Dialect", "MappedType", "builtin_drivers", "find_jars", "get_dialect", "kinds"]
 
 
-class Generic(H2):
-    """Any other JDBC database: standard SQL, names exactly as written."""
+class Generic(Dialect):
+    """Any other JDBC database: standard SQL, names exactly as written, nothing asked that only some catalogues answer."""
 
     kind = "generic"
     label = "a JDBC database"
     jdbc = JdbcDefaults(None, (), "jdbc:…")
+    types = H2.types
     capabilities = Capabilities(
         drop_if_exists=False,
         row_values=False,
         window_functions=False,
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
+
+    def schema_exists_sql(self, schema: str) -> None:
+        """Nobody knows where to ask; the staging schema has to be there."""
+        return
 
 
 _DIALECTS: dict[str, Dialect] = {

@@ -135,6 +135,10 @@ class Dialect:
         """Makes a schema."""
         return f"CREATE SCHEMA {self.quote_identifier(schema)}"
 
+    def is_view_sql(self, table: TableName) -> str | None:
+        """A query that gives a row when the name is a view's; None where that cannot be asked."""
+        return None
+
     def drop_table_sql(self, table: TableName) -> str:
         """Drops a table, if it exists where the database can say so."""
         exists = "IF EXISTS " if self.capabilities.drop_if_exists else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.drivers.base import Dialect, JdbcDefaults, MappedType, decimal, fractional, sized_text
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults, MappedType, decimal, fractional, literal, sized_text
 from pipekit_engine.drivers.capabilities import Capabilities
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class MariaDB(Dialect):
     def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
         """InnoDB and full UTF-8, whatever the server's default: transactions and every character."""
         return super().create_table_sql(table, columns, staging=staging) + " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+
+    def is_view_sql(self, table: TableName) -> str:
+        """In the named database, or the one in use."""
+        schema = literal(table.schema) if table.schema else "DATABASE()"
+        return f"SELECT 1 FROM information_schema.views WHERE table_schema = {schema} AND table_name = {literal(table.name)}"
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS keeps types, character sets and collations."""

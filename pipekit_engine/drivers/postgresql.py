@@ -10,6 +10,7 @@ from pipekit_engine.drivers.capabilities import Capabilities
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.drivers.names import TableName
     from pipekit_engine.jrunner.protocol import Column
 
 #: Types whose name alone says all, in a description by the driver.
@@ -96,12 +97,17 @@ class PostgreSQL(Dialect):
         """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
         return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
 
-    def create_table_sql(self, table, columns, *, staging: bool = False) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def is_view_sql(self, table: TableName) -> str:
+        """Materialized views are views here, too."""
+        name = literal(self.table_sql(table))
+        return f"SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass({name}) AND relkind IN ('v', 'm')"
+
+    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
         """A staging table is UNLOGGED: it need not survive a crash, and skips the write-ahead log."""
         sql = super().create_table_sql(table, columns)
         return sql.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if staging else sql
 
-    def create_like_sql(self, table, like, columns) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """Unlogged, as `create_table_sql`."""
         return super().create_like_sql(table, like, columns).replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
 

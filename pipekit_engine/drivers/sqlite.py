@@ -72,6 +72,13 @@ class SQLite(Dialect):
         """Schemas are attached files; there is nothing to create."""
         return
 
+    def is_view_sql(self, table: TableName) -> str:
+        """From the schema table of the file that holds it; names are compared without case."""
+        schema = self.quote_identifier(table.schema or "main")
+        return (
+            f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'view' AND lower(name) = lower({literal(table.name)})"
+        )
+
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS would keep the affinity only: the declared types are written out."""
         return self.create_table_sql(table, [(column.name, column.type_name or "") for column in columns])

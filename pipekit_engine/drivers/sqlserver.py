@@ -64,6 +64,10 @@ class SQLServer(Dialect):
         """From the catalogue of the database in use."""
         return f"SELECT 1 FROM sys.schemas WHERE name = {literal(schema)}"
 
+    def is_view_sql(self, table: TableName) -> str:
+        """By the object's number, which the name resolves to as in any statement."""
+        return f"SELECT 1 FROM sys.views WHERE object_id = OBJECT_ID({literal(self.table_sql(table))})"
+
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """SELECT INTO. The union with nothing keeps an identity column from becoming one in staging."""
         names = ", ".join(self.quote_identifier(column.name) for column in columns)

@@ -31,6 +31,12 @@ def _limited_decimal(max_precision: int, scale: int) -> Callable[[Column], Mappe
     return map_decimal
 
 
+def _view_in(catalogue: str, table: TableName, schema_column: str, name_column: str, current: str) -> str:
+    """Asks a catalogue of views for a table, in its schema or the current one."""
+    schema = literal(table.schema) if table.schema else current
+    return f"SELECT 1 FROM {catalogue} WHERE {schema_column} = {schema} AND {name_column} = {literal(table.name)}"
+
+
 class Oracle(Dialect):
     """Oracle 12.2 and newer. A staging schema is a user; by default the login's own is used. '' is NULL in Oracle."""
 
@@ -62,6 +68,10 @@ class Oracle(Dialect):
         "timestamptz": fractional("TIMESTAMP({precision}) WITH TIME ZONE", max_digits=9),
         "uuid": "VARCHAR2(36)",
     }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """Of those that the login may see."""
+        return _view_in("ALL_VIEWS", table, "OWNER", "VIEW_NAME", "SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA')")
 
     def schema_exists_sql(self, schema: str) -> None:
         """Users are made by a DBA, never by a sync."""
@@ -112,6 +122,10 @@ class DB2(Dialect):
         "uuid": "CHAR(36)",
     }
 
+    def is_view_sql(self, table: TableName) -> str:
+        """From the catalogue."""
+        return _view_in("QSYS2.SYSVIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
+
     def schema_exists_sql(self, schema: str) -> str:
         """From the catalogue."""
         return f"SELECT 1 FROM QSYS2.SYSSCHEMAS WHERE SCHEMA_NAME = {literal(schema)}"
@@ -154,6 +168,10 @@ class H2(Dialect):
         "json": "CHARACTER LARGE OBJECT",
     }
 
+    def is_view_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        return _view_in("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
+
 
 class Derby(Dialect):
     """Apache Derby 10.14 and newer: close to DB2."""
@@ -188,6 +206,11 @@ class Derby(Dialect):
         "timestamptz": "TIMESTAMP",
         "uuid": "CHAR(36)",
     }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """Tables and views share one catalogue."""
+        tables = "SYS.SYSTABLES t JOIN SYS.SYSSCHEMAS s ON t.SCHEMAID = s.SCHEMAID AND t.TABLETYPE = 'V'"
+        return _view_in(tables, table, "SCHEMANAME", "TABLENAME", "CURRENT SCHEMA")
 
     def schema_exists_sql(self, schema: str) -> str:
         """Derby has no information_schema."""
@@ -227,6 +250,10 @@ class HSQLDB(Dialect):
         "timestamptz": fractional("TIMESTAMP({precision}) WITH TIME ZONE", max_digits=9),
         "uuid": "UUID",
     }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        return _view_in("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
 
     def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
         """CACHED: on disk, where the default keeps every row in memory."""
