@@ -1,4 +1,4 @@
-"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only copy,sqlite,mariadb,memory,latency]"""
+"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only copy,sqlite,mariadb,memory,latency,modules]"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import compare, latency, memory
+from bench import compare, latency, memory, modules
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency")
+SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules")
 
 
 def main() -> None:
@@ -49,6 +49,8 @@ def main() -> None:
                 mariadb.stop()
         if "latency" in sections:
             write("latency", latency.page(pg, folder))
+        if "modules" in sections:
+            write("modules", modules.page(pg, folder))
 
 
 def write(section: str, body: str) -> None:
