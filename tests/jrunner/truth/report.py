@@ -79,7 +79,11 @@ def report() -> str:
         for source in KINDS:
             cells = [_escape(cell(shape, source, dest)) for dest in KINDS]
             lines.append(f"| {NAMES[source]} | " + " | ".join(cells) + " |")
-        lines += ["", "Tried with: " + ", ".join(f"`{_plain(value.shown)}`" for value in shape.values), ""]
+        lines += [
+            "",
+            "Tried with: " + ", ".join(dict.fromkeys(f"`{_plain(value.shown)}`" for value in shape.values)),
+            "",
+        ]
     lines += ["## The columns that were used", ""]
     lines.append("| type | " + " | ".join(NAMES[kind] for kind in KINDS) + " |")
     lines.append("|---" * (len(KINDS) + 1) + "|")
@@ -87,7 +91,9 @@ def report() -> str:
         types = []
         for kind in KINDS:
             wider = shape.wider.get(kind, "")
-            types.append(f"{shape.types[kind]}{f' (holds {wider})' if wider and wider != shape.types[kind] else ''}")
+            types.append(
+                f"{shape.types[kind]}{f' (holds {wider})' if wider and wider.lower() != shape.types[kind].lower() else ''}"
+            )
         lines.append(f"| {shape.name} | " + " | ".join(types) + " |")
     return "\n".join(lines) + "\n"
 
