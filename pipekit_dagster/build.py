@@ -47,7 +47,7 @@ class Names:
 
         members = {member for group in definitions.groups.values() for member in group.members}
         jobs = distinct_names(names("groups"), translator.job_name, taken=(MODULES_JOB, PROBLEMS_JOB))
-        schedules = distinct_names(names("schedules"), translator.schedule_name)
+        schedules = distinct_names(names("schedules"), translator.schedule_name, taken=(RECONCILE_SENSOR,))
         return cls(
             ops=distinct_names(
                 names("modules") | members,

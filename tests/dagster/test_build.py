@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipekit_dagster import DagsterPipekitTranslator
 from pipekit_dagster.build import assemble
@@ -119,6 +121,43 @@ def test_a_group_may_be_called_like_a_module_a_schedule_and_a_trigger() -> None:
     assert repository.get_schedule_def("x").execution_timezone == "Europe/Paris"
     assert len(repository.sensor_defs) == 2
     assert len([job for job in repository.get_all_jobs() if not job.name.startswith("__")]) == 3
+
+
+_NAMES = st.lists(
+    st.one_of(
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True),
+        st.sampled_from(
+            ["modules", "broken_definitions", "pipekit_reconcile", "job__x", "x", "X", "input", "None", "a-b"]
+        ),
+    ),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(modules=_NAMES, groups=_NAMES, schedules=_NAMES, triggers=_NAMES, broken=_NAMES)
+def test_any_names_load(
+    modules: list[str], groups: list[str], schedules: list[str], triggers: list[str], broken: list[str]
+) -> None:
+    found = definitions(
+        *(module(name) for name in modules),
+        groups=[Group(name=name, layers=(tuple(modules),)) for name in groups],
+        schedules={name: Schedule(name=name, group=groups[0], cron="@daily") for name in schedules},
+        triggers={
+            name: Trigger(name=name, group=groups[-1], kind="watermark", connection="ops", sql="SELECT 1")
+            for name in triggers
+        },
+    )
+    kinds = ["modules", "groups", "schedules", "triggers", "connections"]
+    problems = [BrokenRecord(kinds[number % 5], name, "is odd") for number, name in enumerate(broken)]
+    problems = [item for item in problems if item.name not in getattr(found, item.kind)]
+    repository = build(found, problems)
+    jobs = {job.name for job in repository.get_all_jobs()}
+    assert len(repository.schedule_defs) == len(schedules)
+    assert len(repository.sensor_defs) == len(triggers) + 1
+    assert len(jobs) >= len(groups) + 1
 
 
 def test_schedules_start_as_the_row_says() -> None:
