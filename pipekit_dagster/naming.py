@@ -49,9 +49,12 @@ def distinct_names(names: Iterable[str], translate: Callable[[str], str], taken:
     used = set(taken)
     result: dict[str, str] = {}
     for name in sorted(names, key=lambda item: (translate(item) != item, item)):
-        candidate = translate(name)
-        if candidate in used:
-            candidate = f"{candidate}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+        plain = candidate = translate(name)
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        length = 6
+        while candidate in used:
+            candidate = f"{plain}_{digest[:length]}"
+            length += 2
         used.add(candidate)
         result[name] = candidate
     return result
