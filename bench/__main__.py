@@ -1,4 +1,4 @@
-"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only copy,sqlite,mariadb,memory,latency,modules]"""
+"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only SECTION,SECTION]"""
 
 from __future__ import annotations
 

@@ -71,4 +71,5 @@ def _line(title: str, seconds: float, runs: list[dict[str, float]]) -> str:
         f"{statistics.median(run[name] for run in runs) * 1000:.1f}"
         for name in ("resolve", "plan", "stage", "verify", "merge", "hooks")
     )
-    return f"| {title} | {seconds:.2f} s | {statistics.median(total) * 1000:.1f} ms | {max(total) * 1000:.1f} ms | {phases} ms |\n"
+    median, slowest = statistics.median(total) * 1000, max(total) * 1000
+    return f"| {title} | {seconds:.2f} s | {median:.1f} ms | {slowest:.1f} ms | {phases} ms |\n"
