@@ -223,7 +223,7 @@ def test_an_interrupt_cancels_jrunner_and_is_written_down(
     with project.instance() as instance:
         threading.Thread(target=interrupt, daemon=True).start()
         result = run_job(project, instance, "nightly")
-        assert time.monotonic() - sent[0] < 5
+        assert time.monotonic() - sent[0] < 15
     assert not result.success
     with project.store() as store:
         assert {run.module: run.status for run in store.runs.list()} == {"slow": "cancelled"}
