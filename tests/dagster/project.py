@@ -27,14 +27,14 @@ SLOW_QUERY = (
 class Project:
     """A folder with a configuration, a state store, a source and a destination."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str = "pipekit.db") -> None:
         self.folder = folder
         self.config_file = folder / "pipekit.yaml"
         self.home = folder / "dagster"
         self.source, self.dest = folder / "source.db", folder / "dest.db"
         #: Destination of modules that run for ever: SQLite lets one connection write to a file.
         self.slow_dest = folder / "slow.db"
-        self.config_file.write_text("database: pipekit.db\nsecrets: secrets.env\nport: 3999\n")
+        self.config_file.write_text(f"database: {database}\nsecrets: secrets.env\n")
         (folder / "secrets.env").touch(mode=0o600)
         self.home.mkdir()
         (self.home / "dagster.yaml").write_text(default_dagster_yaml())

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from pipekit_dagster import executor as executor_module
 from tests.dagster.project import SLOW_QUERY, Project
+from tests.servers.postgresql import PostgreSQLServer
 
 
 def run_job(project: Project, instance: dg.DagsterInstance, job: str, **kwargs: Any) -> dg.JobExecutionResult:
@@ -79,6 +81,21 @@ def test_a_group_runs_as_a_job(project: Project) -> None:
         assert {run.module: run.status for run in runs} == {"one": "success", "two": "success"}
         assert {run.dagster_run_id for run in runs} == {result.run_id}
         assert store.leases.all() == []
+
+
+@pytest.mark.postgresql
+def test_the_state_may_stand_on_postgresql(tmp_path: Path, java: str, postgresql: PostgreSQLServer) -> None:
+    with postgresql.fresh_database() as database:
+        project = Project(tmp_path, postgresql.url(database))
+        project.add_module("one")
+        project.add_module("bad", query="SELECT nothing")
+        project.add_group("nightly", ("one", "bad"), max_parallel=2)
+        with project.instance() as instance:
+            assert not run_job(project, instance, "nightly").success
+        with project.store() as store:
+            assert {run.module: run.status for run in store.runs.list()} == {"one": "success", "bad": "error"}
+            assert store.group_runs.list()[0].status == "error"
+            assert store.leases.all() == []
 
 
 def test_a_failed_member_is_red_and_stops_nobody(project: Project) -> None:
