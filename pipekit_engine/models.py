@@ -21,6 +21,9 @@ TriggerKind = Literal["watermark", "group"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _SECRET_REFERENCE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
+_CRON_FIELD = re.compile(
+    r"(?:[0-9*,/#?-]|L|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC|SUN|MON|TUE|WED|THU|FRI|SAT)+", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -274,6 +277,11 @@ class Schedule(Record):
                 raise ValueError(f"{value!r} is not one of {', '.join(aliases)}")
         elif len(value.split()) != 5:
             raise ValueError("must have five fields: minute hour day month weekday")
+        else:
+            odd = [field for field in value.split() if not _CRON_FIELD.fullmatch(field)]
+            if odd:
+                # croniter knows more (R, H, W); Dagster does not, or they would differ from one evaluation to the next.
+                raise ValueError(f"{odd[0]!r} is not a cron field: use numbers, names, '*', ',', '-', '/', 'L' and '#'")
         try:
             croniter(value, datetime(2026, 1, 1)).get_next()
         except Exception as error:  # croniter's own errors are of many families

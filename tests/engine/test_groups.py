@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -69,6 +70,36 @@ def test_layers_are_barriers_and_members_of_one_run_side_by_side(bench: Workbenc
     starts = {run.module: run.started_at for run in result.runs}
     first_end = max(end for name, end in ends.items() if name in "ab" and end)
     assert min(starts["c"], starts["d"]) >= first_end
+
+
+def test_a_long_staging_leaves_its_destination_file_to_other_writers(bench: Workbench) -> None:
+    """Staging lives in a file of its own; SQLite's locks must not reach from there into the destination."""
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.fill("t", [(1,)])
+    endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 50000000) SELECT id FROM n"
+    bench.module("slow", query=endless, dest_table="slow")
+    bench.module("quick", dest_table="quick")
+    staging, cancel = threading.Event(), threading.Event()
+
+    def seen(event: RunEvent) -> None:
+        if event.kind == "progress":
+            staging.set()
+
+    def slow() -> None:
+        with bench.engine.session_pool() as pool, contextlib.suppress(RunCancelled):
+            bench.engine.run("slow", sessions=pool, on_event=seen, cancel=cancel)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    try:
+        assert staging.wait(60)
+        record = bench.run("quick")
+        assert record.rows_inserted == 1
+        assert record.duration_s is not None
+        assert record.duration_s < 20, "not the busy timeout"
+    finally:
+        cancel.set()
+        thread.join()
 
 
 def test_a_connections_limit_holds(bench: Workbench) -> None:

@@ -65,7 +65,7 @@ public final class Transfer {
         boolean done = false;
         try {
             List<ColumnInfo> destColumns = ColumnInfo.describe(dest, request.table, true, cancel);
-            dest.connection().setAutoCommit(false);
+            Transactions.begin(dest);
             keepZeros(true);
             if (request.clear) {
                 clear();
