@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,12 @@ from tests.servers.proxy import CuttableProxy
 
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 ESSENTIAL = re.compile(r"postgres|mariadb|java|jdk|jar|jrunner|dagster", re.IGNORECASE)
+
+
+# A shell that starts the tests in the background leaves SIGINT ignored, which every process started from here would inherit:
+# no Ctrl-C would reach the programs under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def unavailable(reason: str) -> NoReturn:
