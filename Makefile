@@ -35,6 +35,7 @@ pins: setup ## resolve constraints.txt anew (PYTHONS='python3.10 python3.13' nam
 	@$(BIN)/python scripts/pin.py $(PYTHONS)
 
 clean: ## remove what the targets made: .venv, .demo, caches
+	if [ -L .demo/postgresql ]; then rm -rf "$$(readlink .demo/postgresql)"; fi
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache pipekit_engine/_jrunner
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -23,6 +23,7 @@ from pipekit_engine.errors import ConfigurationError
 PASSWORD_KEY = "DEMO_WAREHOUSE_PASSWORD"  # noqa: S105 - a name, not a password
 URL_VARIABLE = "PIPEKIT_DEMO_PG_URL"
 SCHEMA = "pipekit_demo"
+CLUSTER = "postgresql"
 STAGING = "pipekit_demo_staging"
 DEFINITIONS = Path(__file__).resolve().parents[2] / "definitions" / "demo.yaml"
 
@@ -95,7 +96,7 @@ class Project:
     def clear(self) -> None:
         """Remove what an earlier demo left, except a PostgreSQL cluster, which is used again."""
         for entry in self.folder.iterdir():
-            if entry in (self.settings, postgresql_folder(self.folder)):
+            if entry == self.settings or entry.name == CLUSTER:
                 continue
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -159,7 +160,7 @@ def postgresql_folder(folder: Path) -> Path:
         from hashlib import sha256
 
         return Path("/var/tmp") / f"pipekit-demo-{sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"  # noqa: S108
-    return folder / "postgresql"
+    return folder / CLUSTER
 
 
 def _may_enter(folder: Path) -> bool:
@@ -184,8 +185,12 @@ def _postgresql(project: Project, *, fresh: bool) -> Iterator[Warehouse]:
     from pipekit_engine.demo.local_postgresql import LocalPostgreSQL
     from pipekit_engine.demo.local_server import ServerUnavailable
 
+    folder = postgresql_folder(project.folder)
+    link = project.folder / CLUSTER
+    if folder != link and not link.is_symlink():
+        link.symlink_to(folder)  # `make clean` finds the cluster by it
     try:
-        server = LocalPostgreSQL(postgresql_folder(project.folder))
+        server = LocalPostgreSQL(folder)
     except ServerUnavailable as error:
         raise ConfigurationError(f"{error}. Or name a server of yours: {URL_VARIABLE}=postgresql://...") from None
     with server:
