@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench import jrun, tables
 from bench.tools import Missing, in_turn, pypi_program, run, system_program
-from pipekit_engine.jrunner import OpenRequest
+from pipekit_engine.jrunner import MigrateRequest, OpenRequest, Session
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -22,7 +23,7 @@ def line(table: tables.Table, note: str, ours: float, theirs: float, aim: str) -
 def copy(pg: PostgreSQLServer, folder: Path, rows: int, scale: float, rounds: int) -> str:
     """PostgreSQL to PostgreSQL, against two psql with a pipe between them."""
     page = "# PostgreSQL to PostgreSQL\n\nOther side: `psql -c 'COPY ... TO STDOUT (FORMAT binary)' | psql -c 'COPY ...'`.\n"
-    page += "jrunner's times hold the start of its JVM, the logins, and the end.\n\n"
+    page += "jrunner's times hold the start of its JVM, the logins and the end, except where a session was open already.\n\n"
     page += HEAD.format("jrunner", "psql \\| psql")
     psql = system_program("psql")
     login = {"PGPASSWORD": pg.password, "PGHOST": pg.host, "PGPORT": str(pg.port), "PGUSER": pg.user}
@@ -49,10 +50,23 @@ def copy(pg: PostgreSQLServer, folder: Path, rows: int, scale: float, rounds: in
                 pg.sql(two, f"TRUNCATE decoded_{table.name}")
                 assert jrun.migrate(source, dest, table.name, f"decoded_{table.name}").path == "copy-binary"
 
-            theirs, ours, slow = in_turn(rounds, piped, raw, decoded)
-            page += line(table, "", ours, theirs, "1.15") + line(
-                table, ", one column of another type", slow, theirs, "1.80"
-            )
+            with Session() as session:
+                session.open(source)
+                session.open(dest)
+
+                def warm(into: str, path: str, table: tables.Table = table, session: Session = session) -> None:
+                    pg.sql(two, f"TRUNCATE {into}")
+                    sql = f"SELECT * FROM {table.name}"
+                    done = session.migrate(MigrateRequest(source="from", sql=sql, dest="to", table=into))
+                    assert done.path == path
+
+                warm_raw = partial(warm, table.name, "copy-raw")
+                warm_decoded = partial(warm, f"decoded_{table.name}", "copy-binary")
+                theirs, ours, ours_warm, slow, slow_warm = in_turn(rounds, piped, raw, warm_raw, decoded, warm_decoded)
+            other = ", one column of another type"
+            page += line(table, "", ours, theirs, "1.15") + line(table, ", open session", ours_warm, theirs, "1.15")
+            page += line(table, other, slow, theirs, "1.80")
+            page += line(table, f"{other}, open session", slow_warm, theirs, "1.80")
             pg.sql(two, f"DROP TABLE {table.name}; DROP TABLE decoded_{table.name}")
     return page
 
