@@ -218,7 +218,7 @@ class Engine:
         """
         lease = self.store.leases.find("group", group)
         if lease is not None and lease.abandoned():
-            recover(self.store)
+            self.recover()
         group_run_id = 0
         try:
             with active_group_run(
@@ -231,13 +231,16 @@ class Engine:
                 self._after_group_run(group_run_id)
 
     def _after_group_run(self, group_run_id: int) -> None:
+        self._tell_of_failure(group_run_id)
+        age = self.config.retention.age
+        if age is not None:
+            self.store.runs.prune(age)
+
+    def _tell_of_failure(self, group_run_id: int) -> None:
         record = self.store.group_runs.get(group_run_id)
         if record.status == "error":
             runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
             send_failure(self.config.alerts, Secrets.load(self.config.secrets_file), record, runs)
-        age = self.config.retention.age
-        if age is not None:
-            self.store.runs.prune(age)
 
     def connection_limits(self) -> dict[str, int]:
         """`max_parallel` of the connections that have one."""
@@ -265,8 +268,16 @@ class Engine:
         return unlock(self.store, module, force=force)
 
     def recover(self) -> list[RunRecord]:
-        """End all runs whose process is dead, and free their locks; the runs that were ended."""
-        return recover(self.store)
+        """End all runs whose process is dead, and free their locks; the runs that were ended.
+
+        A group run that is ended this way has failed: its alerts are sent.
+        """
+        unfinished = self.store.group_runs.unfinished()
+        ended = recover(self.store)
+        for group_run in unfinished:
+            if (self.store.group_runs.get(group_run.id).error or "").startswith("interrupted"):
+                self._tell_of_failure(group_run.id)
+        return ended
 
     def query(self, connection: str, sql: str) -> str | None:
         """First cell of a query's first row, as text; None for NULL or no row. Raises ConnectError and SourceError."""

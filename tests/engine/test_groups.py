@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -12,6 +12,8 @@ import pytest
 from pipekit_engine.config import AlertsConfig, RetentionConfig
 from pipekit_engine.errors import GroupLocked, NotFoundError, RunCancelled
 from pipekit_engine.keeper import RunEvent
+from pipekit_engine.process import ProcessName
+from pipekit_engine.store import schema
 from tests.engine.workbench import Workbench
 
 
@@ -164,33 +166,62 @@ def test_overrides_reach_the_members_that_declare_them(bench: Workbench) -> None
     assert [run.rows_read for run in result.runs] == [2, 1]
 
 
-def test_who_is_told_of_a_failure(bench: Workbench) -> None:
+class Listener:
+    """A webhook's other end: keeps what is posted, and answers with an error from the second post on."""
+
+    def __init__(self) -> None:
+        posts: list[str] = []
+        self.posts = posts
+
+        class Hook(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                posts.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(500 if len(posts) > 1 else 204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Hook)
+        self.alerts = AlertsConfig(webhook=f"http://127.0.0.1:{self._server.server_port}/hook")
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def listener(bench: Workbench) -> Iterator[Listener]:
+    listener = Listener()
+    bench.engine.config = bench.engine.config.model_copy(update={"alerts": listener.alerts})
+    yield listener
+    listener.close()
+
+
+def test_who_is_told_of_a_failure(bench: Workbench, listener: Listener) -> None:
     """A failing alert never fails a run."""
     three(bench)
     bench.group(("bad",), ("a",))
-    posts: list[dict[str, object]] = []
+    for _ in range(2):
+        assert bench.engine.run_group("g").record.status == "error"
+    assert len(listener.posts) == 2
+    assert "bad" in listener.posts[0]
 
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(500 if len(posts) > 1 else 204)
-            self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        alerts = AlertsConfig(webhook=f"http://127.0.0.1:{server.server_port}/hook")
-        bench.engine.config = bench.engine.config.model_copy(update={"alerts": alerts})
-        for _ in range(2):
-            assert bench.engine.run_group("g").record.status == "error"
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert len(posts) == 2
-    assert "bad" in json.dumps(posts[0])
+def test_a_group_whose_process_died_is_a_failed_group(bench: Workbench, listener: Listener) -> None:
+    three(bench)
+    bench.group(("a",))
+    started = bench.store.group_runs.start("g", triggered_by="manual")
+    assert started is not None
+    me = ProcessName.current()
+    with bench.store._database.write() as connection:
+        connection.execute(schema.grp.update().values(running_owner=str(ProcessName(me.host, me.boot, me.pid, "1"))))
+    bench.engine.recover()
+    assert bench.store.group_runs.get(started[0]).status == "error"
+    assert len(listener.posts) == 1
+    assert bench.engine.run_group("g").record.status == "success"
+    assert len(listener.posts) == 1
 
 
 def test_retention_forgets_old_runs_after_a_group_run(bench: Workbench) -> None:
