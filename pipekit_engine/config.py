@@ -7,6 +7,7 @@ the defaults stand and state lives in `./pipekit.db`. Relative paths in the file
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipekit_engine.errors import ConfigurationError
 
 SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
 LOCAL_CONFIG = "pipekit.yaml"
+_AGE = re.compile(r"(\d+)\s*([hdw])")
 DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
 DEBIAN_JARS = Path("/usr/share/java")
 
@@ -62,10 +64,7 @@ class RetentionConfig(_Section):
     @property
     def age(self) -> timedelta | None:
         """`runs` as a length of time."""
-        if self.runs is None:
-            return None
-        unit = {"h": "hours", "d": "days", "w": "weeks"}[self.runs[-1]]
-        return timedelta(**{unit: int(self.runs[:-1])})
+        return None if self.runs is None else parse_age(self.runs)
 
 
 class Config(_Section):
@@ -160,3 +159,15 @@ def _problem(item: Any) -> str:
         section = next((kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")), section)
     near = get_close_matches(str(item["loc"][-1]), list(section.model_fields), n=1)
     return f"{where}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def parse_age(text: str) -> timedelta:
+    """`90d`, `12w` or `48h` as a duration. Raises ConfigurationError."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise ConfigurationError(f"{text!r} is no age; write a number and h, d or w, such as 90d.")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
+    try:
+        return timedelta(**{unit: int(match[1])})
+    except OverflowError:
+        raise ConfigurationError(f"{text!r} is longer ago than there is time.") from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 app = family("runs", "Past and present runs.")
 _STATUSES = ("running", "success", "dry_run", "error", "cancelled")
-_AGE = re.compile(r"(\d+)\s*([hdw])")
 _POLL_S = 0.3
 
 
@@ -99,26 +96,16 @@ def prune_runs(
     ] = None,
 ) -> None:
     """Delete finished runs older than this."""
+    from pipekit_engine.config import parse_age
+
     wanted = older_than or settings(context).config().retention.runs
     if wanted is None:
         raise ConfigurationError(
             "Say how old, such as --older-than 90d, or set `retention: {runs: 90d}` in the config."
         )
     with settings(context).store() as store:
-        gone = store.runs.prune(age(wanted))
+        gone = store.runs.prune(parse_age(wanted))
     note(f"Deleted {gone:,} run{'s' if gone != 1 else ''} older than {wanted}.")
-
-
-def age(text: str) -> timedelta:
-    """`90d`, `12w` or `48h` as a duration. Raises ConfigurationError."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        raise ConfigurationError(f"{text!r} is no age; write a number and h, d or w, such as 90d.")
-    unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
-    try:
-        return timedelta(**{unit: int(match[1])})
-    except OverflowError:
-        raise ConfigurationError(f"{text!r} is longer ago than there is time.") from None
 
 
 def _newest(store: Store) -> RunRecord:

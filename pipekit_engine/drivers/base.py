@@ -61,6 +61,10 @@ class Dialect:
         opening, closing = self.capabilities.quote
         return opening + name.replace(closing, closing * 2) + closing
 
+    def column_list(self, columns: Sequence[Column]) -> str:
+        """The columns' names, quoted, with commas between."""
+        return ", ".join(self.quote_identifier(column.name) for column in columns)
+
     def check_identifier(self, name: str) -> None:
         """Raise ConfigurationError for a name that the database would cut or refuse."""
         unit = self.capabilities.identifier_unit
@@ -151,7 +155,7 @@ class Dialect:
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """Makes an empty table with some columns of an existing one, in their exact types."""
-        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM {self.table_sql(like)} WITH NO DATA"
 
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:

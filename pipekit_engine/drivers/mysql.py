@@ -71,7 +71,7 @@ class MariaDB(Dialect):
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS keeps types, character sets and collations."""
-        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
 
     def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ class SQLServer(Dialect):
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """SELECT INTO. The union with nothing keeps an identity column from becoming one in staging."""
-        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        names = self.column_list(columns)
         source = self.table_sql(like)
         return (
             f"SELECT {names} INTO {self.table_sql(table)} FROM {source} WHERE 1 = 0 "

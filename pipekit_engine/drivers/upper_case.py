@@ -79,7 +79,7 @@ class Oracle(Dialect):
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS with a condition that nothing meets."""
-        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
 
     def lock_table_sql(self, dest: str) -> list[str]:
@@ -132,7 +132,7 @@ class DB2(Dialect):
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """The query stands in parentheses."""
-        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"
 
 
@@ -261,7 +261,7 @@ class HSQLDB(Dialect):
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """The query stands in parentheses."""
-        names = ", ".join(self.quote_identifier(column.name) for column in columns)
+        names = self.column_list(columns)
         return (
             f"CREATE CACHED TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"
         )

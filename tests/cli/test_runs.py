@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipekit_engine.cli.runs import age
+from pipekit_engine.config import parse_age
 from pipekit_engine.errors import ConfigurationError
 from tests.cli.conftest import Project
 
@@ -62,7 +62,11 @@ def test_prune(project: Project) -> None:
 
 
 def test_age() -> None:
-    assert (age("90d"), age("2w"), age("48 h")) == (timedelta(days=90), timedelta(weeks=2), timedelta(hours=48))
+    assert (parse_age("90d"), parse_age("2w"), parse_age("48 h")) == (
+        timedelta(days=90),
+        timedelta(weeks=2),
+        timedelta(hours=48),
+    )
     for wrong in ("", "90", "d", "1y", "-1d", "9" * 20 + "w"):
         with pytest.raises(ConfigurationError):
-            age(wrong)
+            parse_age(wrong)
