@@ -21,6 +21,7 @@ from pipekit_dagster.serve.home import LOCATION, Home
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.interrupts import on_signals
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
     home = Home.of(config)
     with home.hold():
         stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        Supervisor(config, home, host, port, watch_code=reload_).run(stop)
+        with on_signals((signal.SIGINT, signal.SIGTERM), stop.set):
+            Supervisor(config, home, host, port, watch_code=reload_).run(stop)
     return 0
 
 

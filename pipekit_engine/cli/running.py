@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
 from pipekit_engine.errors import ConfigurationError, LockedError, NotFoundError, PipekitError, RunCancelled, RunError
+from pipekit_engine.interrupts import on_signals
 
 if TYPE_CHECKING:
     from pipekit_engine.models import GroupRunRecord, RunRecord
@@ -189,27 +189,16 @@ def cancellable() -> Iterator[threading.Event]:
     A second signal raises KeyboardInterrupt in the main thread; a third one kills the process as if nobody listened.
     """
     event = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before: dict[signal.Signals, Any] = {}
 
-    def caught(number: int, frame: FrameType | None) -> None:
-        if not event.is_set():
-            event.set()
-            note("Cancelling; once more to stop at once.")
-            return
-        for each in signals:
-            signal.signal(each, signal.SIG_DFL)
+    def begin() -> None:
+        event.set()
+        note("Cancelling; once more to stop at once.")
+
+    def at_once() -> None:
         raise KeyboardInterrupt
 
-    for number in signals:
-        # A signal that was ignored on purpose (nohup) stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, caught)
-    try:
+    with on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), begin, again=at_once):
         yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _failure(error: PipekitError) -> dict[str, Any]:

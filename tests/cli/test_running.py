@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests.cli.conftest import COMMAND, ROWS, Project
 
 
@@ -76,10 +78,13 @@ def test_ctrl_c_cancels_cleanly(project: Project) -> None:
     assert project.rows("SELECT count(*) FROM sqlite_master") == [(0,)]
 
 
-def test_a_second_signal_stops_at_once(project: Project) -> None:
-    with project.start("run-group", "slow") as command:
+@pytest.mark.parametrize("command_line", ["run-group slow", "run endless"])
+@pytest.mark.parametrize("pause_s", [0, 0.0005, 0.003])
+def test_a_second_signal_stops_at_once(project: Project, command_line: str, pause_s: float) -> None:
+    with project.start(*command_line.split()) as command:
         command.wait_for_run("stage")
         command.send(signal.SIGTERM)
+        time.sleep(pause_s)
         command.send(signal.SIGINT)
         done = command.end()
     assert done.status == 130
