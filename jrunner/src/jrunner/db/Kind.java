@@ -27,6 +27,11 @@ enum Kind {
 
     /** Seconds that a SQLite statement waits for another process's lock. */
     private static final int SQLITE_BUSY_MS = 30_000;
+    /** Flags of sqlite3_open_v2. */
+    private static final int SQLITE_OPEN_READONLY = 0x1;
+    private static final int SQLITE_OPEN_READWRITE = 0x2;
+    private static final int SQLITE_OPEN_CREATE = 0x4;
+    private static final int SQLITE_OPEN_NOMUTEX = 0x8000;
 
     private final String quote;
     private final String driverClass;
@@ -98,9 +103,10 @@ enum Kind {
                 // A deferred transaction that reads first and writes later fails at once when another writer came
                 // between; an immediate one waits for its turn. Reading happens in autocommit.
                 p.setProperty("transaction_mode", spec.readOnly ? "DEFERRED" : "IMMEDIATE");
-                if (spec.readOnly) {
-                    p.setProperty("open_mode", "1");
-                }
+                // NOMUTEX: SQLite's own lock around each call costs a fifth of the time of reading a row. The driver locks
+                // the connection itself, and what another thread may do meanwhile (interrupt) needs no lock.
+                int access = spec.readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+                p.setProperty("open_mode", Integer.toString(access | SQLITE_OPEN_NOMUTEX));
                 break;
             case POSTGRESQL:
                 p.setProperty("ApplicationName", spec.applicationName);
