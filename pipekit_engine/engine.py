@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
+    from pipekit_engine.browse import Browser
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.protocol import OpenResult
     from pipekit_engine.models import Module, RunRecord
@@ -289,6 +290,24 @@ class Engine:
                 raise SourceError(
                     f"The query failed on connection {connection}: {self._redactor.clean(str(error))}"
                 ) from error
+
+    @contextmanager
+    def browse(self, connection: str) -> Iterator[Browser]:
+        """Look around in a connection's database while a block runs; see `pipekit_engine.browse`.
+
+        Always by pipekit's own jrunner: an external one knows no metadata. Raises ConnectError and ConfigurationError
+        families.
+        """
+        from pipekit_engine.browse import Browser
+        from pipekit_engine.jrunner.client import Session
+
+        settings = self.config.jrunner
+        with Session(java=settings.java, heap=settings.heap, cwd=self.config.folder) as session:
+            try:
+                link = self._links().open(session, connection, "read")
+            except ConnectError as error:
+                raise ConnectError(self._redactor.clean(str(error))) from error
+            yield Browser(session, link, self._redactor)
 
     def test_connection(self, name: str) -> OpenResult:
         """Log in for real and say what answered. Raises ConnectError and ConfigurationError families."""

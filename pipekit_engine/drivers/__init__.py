@@ -30,6 +30,7 @@ class Generic(Dialect):
     jdbc = JdbcDefaults(None, (), "jdbc:…")
     types = H2.types
     capabilities = Capabilities(
+        reads_plain_names=False,
         drop_if_exists=False,
         row_values=False,
         window_functions=False,

@@ -9,12 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.drivers import introspection, spelling
 from pipekit_engine.drivers.capabilities import Capabilities
+from pipekit_engine.drivers.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
 from pipekit_engine.drivers.names import TableName, split_name
 from pipekit_engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pipekit_engine.jrunner.protocol import Column
 
@@ -47,6 +49,12 @@ class Dialect:
     label: ClassVar[str]
     jdbc: ClassVar[JdbcDefaults]
     capabilities: ClassVar[Capabilities] = Capabilities()
+    #: Levels by which a person finds a table, outermost first.
+    browse_fields: ClassVar[tuple[BrowseField, ...]] = (BrowseField("schema", "schema"),)
+    #: Schemas of the database itself, as shell patterns; they are not browsed.
+    system_schemas: ClassVar[tuple[str, ...]] = ("INFORMATION_SCHEMA", "information_schema")
+    #: Words in lower case that this kind reserves beside the common ones of `spelling.RESERVED`.
+    reserved: ClassVar[frozenset[str]] = frozenset()
     #: Type of each family: text with {precision} and {scale}, or a function of the column.
     types: ClassVar[Mapping[str, str | Callable[[Column], MappedType]]] = {}
 
@@ -107,6 +115,72 @@ class Dialect:
         if regular and self.capabilities.unquoted_case == "upper" and name == name.lower():
             return self.fold(name)
         return name
+
+    def identifier(self, name: str) -> str:
+        """The name as a person would write it in SQL: quoted only where the database would read another name."""
+        return spelling.plain_name(self, name)
+
+    def source_name(self, table: TableInfo | TableName) -> str:
+        """A table's qualified name for a query or a `dest_table`, quoted only where needed."""
+        parts = table.table_name.parts if isinstance(table, TableInfo) else table.parts
+        return ".".join(self.identifier(part) for part in parts)
+
+    def select_sql(self, table: TableInfo | TableName, columns: Iterable[Column | ColumnInfo | str] = ()) -> str:
+        """A query for a module: the named columns of a table, or all of them."""
+        names = [item if isinstance(item, str) else item.name for item in columns]
+        listed = ", ".join(self.identifier(name) for name in names) or "*"
+        return f"SELECT {listed} FROM {self.source_name(table)}"
+
+    def dest_name(self, name: str, *, schema: str | None = None, source: Dialect | None = None) -> str:
+        """A `dest_table` text for a table of this name here; `schema` is a schema of this database.
+
+        With the `source` it came from, the name is put into this database's default case (`ORDERS` of Oracle is `orders` in
+        PostgreSQL); `table_name` reads the text back as the same name.
+        """
+        own = self.column_name_from(source, name) if source is not None else name
+        return self.source_name(TableName(own, schema))
+
+    # Looking around
+
+    def list_databases(self, catalog: Catalog) -> list[str]:
+        """Databases that the connection can read, where `browse_fields` has a `database`; else none."""
+        return introspection.list_databases(self, catalog)
+
+    def list_schemas(self, catalog: Catalog, database: str | None = None) -> list[str]:
+        """Schemas, the system's own left out. `database` None: the connection's own."""
+        return introspection.list_schemas(self, catalog, database)
+
+    def list_tables(self, catalog: Catalog, schema: str | None = None, database: str | None = None) -> list[TableInfo]:
+        """Tables and views with their remarks; `schema` None: of all schemas but the system's."""
+        return introspection.list_tables(self, catalog, schema, database)
+
+    def get_columns(self, catalog: Catalog, table: TableInfo | TableName) -> list[ColumnInfo]:
+        """Columns of a table or view in its order, with defaults, remarks and their place in the primary key."""
+        return introspection.get_columns(self, catalog, table)
+
+    def get_keys(self, catalog: Catalog, table: TableInfo | TableName) -> list[Key]:
+        """The primary key first, then the unique ones."""
+        return introspection.get_keys(self, catalog, table)
+
+    def databases_sql(self) -> str | None:
+        """A query for the names of databases that can be read beside the connection's own."""
+        return None
+
+    def schemas_sql(self, database: str | None) -> str | None:
+        """A query for schema names, where JDBC's metadata falls short."""
+        return None
+
+    def tables_sql(self, schema: str | None, database: str | None) -> str | None:
+        """A query for (schema, table, `table` or `view`, remarks), where JDBC's metadata falls short."""
+        return None
+
+    def column_notes_sql(self, table: TableName) -> str | None:
+        """A query for (column, remarks, `1` for an identity column), where JDBC's metadata falls short."""
+        return None
+
+    def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
+        """What this kind knows better about a table's columns, all of them seen together."""
+        return columns
 
     # Types
 

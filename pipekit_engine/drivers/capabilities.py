@@ -16,6 +16,8 @@ class Capabilities:
     quote: tuple[str, str] = ('"', '"')
     #: What the database makes of an unquoted identifier.
     unquoted_case: Case = "keep"
+    #: An identifier of letters, digits and underscores in that case needs no quotes. False where nobody knows the case.
+    reads_plain_names: bool = True
     #: Longest identifier, in `identifier_unit`.
     max_identifier_length: int = 63
     identifier_unit: Literal["bytes", "characters"] = "characters"
