@@ -1,0 +1,68 @@
+"""The shell examples of the pages run as they stand, and print what the pages show."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.docs.console import Shell, commands, matches, play
+from tests.docs.pages import PAGES, Block, blocks
+
+#: Pages whose examples begin where the tutorial's last one ends.
+TUTORIAL = "docs/tutorial.md"
+GUIDES = [page for page in PAGES if page != TUTORIAL and any(block.language == "console" for block in blocks(page))]
+
+pytestmark = [pytest.mark.usefixtures("java"), pytest.mark.timeout(120)]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def play_page(page: str, folder: Path) -> None:
+    """Write the page's files and run its commands, in order."""
+    # The port that the pages name may be taken here.
+    replace = {"127.0.0.1:3000": f"127.0.0.1:{free_port()}"}
+    replace["pipekit serve"] = f"pipekit serve --port {replace['127.0.0.1:3000'].rpartition(':')[2]}"
+    with Shell(folder) as shell:
+        for block in blocks(page):
+            if block.file is not None:
+                path = folder / block.file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text, encoding="utf-8")
+            elif block.language == "console":
+                play(shell, block, replace)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reader who has done the tutorial."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    play_page(TUTORIAL, folder)
+    return folder
+
+
+def test_the_tutorial(finished: Path) -> None:
+    assert (finished / "pipekit.db").exists()
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_a_guide(page: str, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("dagster"))
+    play_page(page, tmp_path)
+
+
+def test_output_is_compared() -> None:
+    assert matches(("a...z", "...", "end"), ["a to z", "x", "y", "end"])
+    assert not matches(("a...z", "end"), ["a to z", "x", "end"])
+    assert not matches(("a", "b"), ["a"])
+
+
+def test_commands_and_what_they_print() -> None:
+    block = Block("p", 1, "console", None, "$ one \\\n>   more\nprints this\n$ two\n")
+    assert [(c.text, c.shown) for c in commands(block)] == [("one \\\n  more", ("prints this",)), ("two", ())]
