@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.drivers.base import Dialect, JdbcDefaults, MappedType
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults
 from pipekit_engine.drivers.capabilities import Capabilities
+from pipekit_engine.drivers.db2 import DB2
+from pipekit_engine.drivers.embedded import H2, HSQLDB, Derby
+from pipekit_engine.drivers.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
+from pipekit_engine.drivers.mapping import MappedType, decimal
 from pipekit_engine.drivers.mysql import MariaDB, MySQL
+from pipekit_engine.drivers.oracle import Oracle
 from pipekit_engine.drivers.postgresql import PostgreSQL
 from pipekit_engine.drivers.sqlite import SQLite
 from pipekit_engine.drivers.sqlserver import SQLServer
-from pipekit_engine.drivers.upper_case import DB2, H2, HSQLDB, Derby, Oracle
 from pipekit_engine.errors import NotFoundError, RuntimeMissing
 from pipekit_engine.models import Driver
 
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Capabilities", "Dialect", "MappedType", "builtin_drivers", "find_jars", "get_dialect", "kinds"]
+__all__ = [
+    "BrowseField", "Capabilities", "Catalog", "ColumnInfo", "Dialect", "Key", "MappedType", "TableInfo", "builtin_drivers",
+    "find_jars", "get_dialect", "kinds",
+]  # fmt: skip
 
 
 class Generic(Dialect):
@@ -28,7 +35,12 @@ class Generic(Dialect):
     kind = "generic"
     label = "a JDBC database"
     jdbc = JdbcDefaults(None, (), "jdbc:…")
-    types = H2.types
+    types: ClassVar = {
+        **H2.types,
+        "decimal": decimal("NUMERIC({precision},{scale})", max_precision=38),
+        "uuid": "CHAR(36)",
+        "json": "CHARACTER LARGE OBJECT",
+    }
     capabilities = Capabilities(
         reads_plain_names=False,
         drop_if_exists=False,

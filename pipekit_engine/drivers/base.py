@@ -9,28 +9,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.drivers import introspection, spelling
+from pipekit_engine.drivers import defaults, introspection, mapping, spelling
 from pipekit_engine.drivers.capabilities import Capabilities
 from pipekit_engine.drivers.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
+from pipekit_engine.drivers.mapping import MappedType, TypeRule
 from pipekit_engine.drivers.names import TableName, split_name
+from pipekit_engine.drivers.remarks import TableRemarks, fit_comment
 from pipekit_engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipekit_engine.jrunner.protocol import Column
 
 
 #: A name that needs no quotes in any database.
 _REGULAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class MappedType:
-    """A column type of the destination, and what the mapping loses, if anything."""
-
-    sql: str
-    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +49,17 @@ class Dialect:
     system_schemas: ClassVar[tuple[str, ...]] = ("INFORMATION_SCHEMA", "information_schema")
     #: Words in lower case that this kind reserves beside the common ones of `spelling.RESERVED`.
     reserved: ClassVar[frozenset[str]] = frozenset()
-    #: Type of each family: text with {precision} and {scale}, or a function of the column.
-    types: ClassVar[Mapping[str, str | Callable[[Column], MappedType]]] = {}
+    #: The type of each family; one without an entry gets that of text.
+    types: ClassVar[Mapping[str, TypeRule]] = {}
+    #: Lengths of text in descriptions are bytes of UTF-8.
+    counts_bytes: ClassVar[bool] = False
+    #: The driver's metadata gives a text default without its quotes.
+    raw_defaults: ClassVar[bool] = False
+    #: How literals are written as column defaults: false and true, a date, a timestamp, today.
+    boolean_literals: ClassVar[tuple[str, str]] = ("FALSE", "TRUE")
+    date_literal: ClassVar[str] = "DATE '{}'"
+    timestamp_literal: ClassVar[str] = "TIMESTAMP '{}'"
+    today_sql: ClassVar[str] = "CURRENT_DATE"
 
     # Names
 
@@ -190,18 +193,56 @@ class Dialect:
             native = self.native_type(column)
             if native is not None:
                 return MappedType(native)
-        entry = self.types.get(column.family) or self.types["text"]
-        if isinstance(entry, str):
-            return MappedType(entry.format(precision=column.precision or 0, scale=column.scale or 0))
-        return entry(column)
+        return mapping.apply_rules(self, column, source)
+
+    def is_kin(self, other: Dialect) -> bool:
+        """Whether what the other kind holds is held here in the very same types."""
+        return isinstance(other, type(self)) or isinstance(self, type(other))
 
     def native_type(self, column: Column) -> str | None:
         """The very type of a column of the same kind, when its description gives it in full; None to map by family."""
         return None
 
-    def default_expression(self, text: str | None) -> str | None:
-        """A column default of this database as SQL for DEFAULT; None where it cannot be carried over."""
-        return text
+    def default_expression(
+        self, text: str | None, source: Dialect | None = None, column: Column | None = None
+    ) -> str | None:
+        """A column default as SQL for DEFAULT here.
+
+        `text` is the default as the `source` shows it, `column` the described source column. Numbers, texts, booleans, dates
+        and the current time are carried over; None for everything else (sequences, functions): it is not to be guessed.
+        """
+        default = defaults.read_default(text, source, column)
+        return None if default is None else defaults.write_default(default, self, column)
+
+    def now_sql(self, digits: int) -> str:
+        """The current time as the default of a timestamp with this many fractional digits."""
+        return "CURRENT_TIMESTAMP"
+
+    def string_literal(self, text: str) -> str:
+        """A string literal that holds exactly this text, whatever stands in it."""
+        return literal(text)
+
+    # Comments
+
+    def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
+        """Statements that put remarks on a new table and its (name, type) columns; none where there are no comments.
+
+        Remarks are cut to what the database holds.
+        """
+        if not self.capabilities.max_comment_length:
+            return []
+        statements = []
+        if remarks.table:
+            statements.append(f"COMMENT ON TABLE {self.table_sql(table)} IS {self._comment(remarks.table)}")
+        for name, _ in columns:
+            if remarks.columns.get(name):
+                column = f"{self.table_sql(table)}.{self.quote_identifier(name)}"
+                statements.append(f"COMMENT ON COLUMN {column} IS {self._comment(remarks.columns[name])}")
+        return statements
+
+    def _comment(self, text: str) -> str:
+        known = self.capabilities
+        return self.string_literal(fit_comment(text, known.max_comment_length, bytes_=known.comment_unit == "bytes"))
 
     # Staging
 
@@ -301,41 +342,3 @@ class Dialect:
 def literal(text: str) -> str:
     """A standard SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
-
-
-# Building blocks for type tables.
-
-
-def decimal(sql: str, *, max_precision: int, unconstrained: str) -> Callable[[Column], MappedType]:
-    """`sql` formatted with precision and scale where they fit; `unconstrained` otherwise."""
-
-    def map_decimal(column: Column) -> MappedType:
-        precision, scale = column.precision or 0, column.scale or 0
-        if 0 < precision <= max_precision and 0 <= scale <= precision:
-            return MappedType(sql.format(precision=precision, scale=scale))
-        return MappedType(unconstrained)
-
-    return map_decimal
-
-
-def fractional(sql: str, *, max_digits: int, default: int | None = None) -> Callable[[Column], MappedType]:
-    """A time or timestamp type with fractional digits, with a warning when the source has more of them."""
-
-    def map_fractional(column: Column) -> MappedType:
-        digits = column.precision if column.precision is not None else (default if default is not None else max_digits)
-        warning = None
-        if digits > max_digits:
-            warning = f"{digits} fractional digits; {max_digits} are kept, a row that needs more is refused"
-        return MappedType(sql.format(precision=min(digits, max_digits)), warning)
-
-    return map_fractional
-
-
-def sized_text(sized: str, *, max_length: int, unlimited: str) -> Callable[[Column], MappedType]:
-    """`sized` for text with a known length up to `max_length`; `unlimited` otherwise."""
-
-    def map_text(column: Column) -> MappedType:
-        length = column.precision or 0
-        return MappedType(sized.format(precision=length) if 0 < length <= max_length else unlimited)
-
-    return map_text

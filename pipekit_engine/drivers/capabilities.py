@@ -40,6 +40,12 @@ class Capabilities:
     missing_table_states: frozenset[str] = field(default_factory=frozenset)
     missing_table_codes: frozenset[int] = field(default_factory=frozenset)
     missing_table_message: str | None = None
+    #: What a timestamp with time zone keeps: the instant with the offset that it was written with, the instant alone, or
+    #: there is no such type.
+    instants: Literal["offset", "utc", "none"] = "offset"
+    #: Longest comment on a table or column, in `comment_unit`; 0: the database has none.
+    max_comment_length: int = 0
+    comment_unit: Literal["bytes", "characters"] = "characters"
     #: How rows get in fast; said by `pipekit doctor` and the docs.
     bulk_path: str = "batched inserts"
     #: Clause after the select list for a SELECT of constants; Oracle and DB2 want a table.

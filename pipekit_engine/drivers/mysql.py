@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.drivers.base import Dialect, JdbcDefaults, MappedType, decimal, fractional, literal, sized_text
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults
 from pipekit_engine.drivers.capabilities import Capabilities
+from pipekit_engine.drivers.introspection import BrowseField
+from pipekit_engine.drivers.mapping import decimal, fractional, noted, sized_text
+from pipekit_engine.drivers.remarks import TableRemarks, fit_comment
+from pipekit_engine.drivers.spelling import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,15 +18,9 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.protocol import Column
 
 
-def _unconstrained(column: Column) -> MappedType:
-    mapped = decimal("decimal({precision},{scale})", max_precision=65, unconstrained="decimal(65,30)")(column)
-    if column.scale and column.scale > 30:
-        return MappedType(
-            "decimal(65,30)", f"{column.scale} decimal places; 30 are kept, a row that needs more is refused"
-        )
-    if mapped.sql == "decimal(65,30)" and not column.precision:
-        return MappedType(mapped.sql, "a decimal without limits; 35 digits before and 30 after the point are kept")
-    return mapped
+#: What an information_schema calls a table that has rows of its own.
+_TABLES = "'BASE TABLE', 'SYSTEM VERSIONED', 'VIEW'"
+_MAX_TABLE_COMMENT = 2048
 
 
 class MariaDB(Dialect):
@@ -36,14 +34,27 @@ class MariaDB(Dialect):
         max_identifier_length=64,
         missing_table_states=frozenset({"42S02"}),
         missing_table_codes=frozenset({1146, 1049}),
+        instants="utc",
+        max_comment_length=1024,
         bulk_path="LOAD DATA LOCAL INFILE",
     )
+    browse_fields = (BrowseField("schema", "database"),)
+    system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
+    reserved = words(
+        """
+        accessible change cume_dist dense_rank empty except first_value groups index int3 intersect json_table key keys kill lag
+        last_value lead nth_value ntile of over percent_rank rank recursive row_number rows system usage
+        """
+    )
+    date_literal = "'{}'"
+    timestamp_literal = "'{}'"
+    today_sql = "(CURRENT_DATE)"
     types: ClassVar = {
         "boolean": "boolean",
         "int16": "smallint",
         "int32": "int",
         "int64": "bigint",
-        "decimal": _unconstrained,
+        "decimal": decimal("decimal({precision},{scale})", max_precision=65, max_scale=30, scale=30),
         "float32": "float",
         "float64": "double",
         "text": sized_text("varchar({precision})", max_length=4000, unlimited="longtext"),
@@ -51,7 +62,11 @@ class MariaDB(Dialect):
         "date": "date",
         "time": fractional("time({precision})", max_digits=6),
         "timestamp": fractional("datetime({precision})", max_digits=6),
-        "timestamptz": fractional("timestamp({precision})", max_digits=6),
+        "timetz": "varchar(32)",
+        "timestamptz": noted(
+            fractional("timestamp({precision}) NULL", max_digits=6),
+            "instants from 1970 to 2038-01-19 only, a row with another is refused; dest_type datetime(6) holds all, in UTC",
+        ),
         "uuid": "char(36)",
         "json": "longtext",
     }
@@ -66,8 +81,51 @@ class MariaDB(Dialect):
 
     def is_view_sql(self, table: TableName) -> str:
         """In the named database, or the one in use."""
-        schema = literal(table.schema) if table.schema else "DATABASE()"
-        return f"SELECT 1 FROM information_schema.views WHERE table_schema = {schema} AND table_name = {literal(table.name)}"
+        return (
+            f"SELECT 1 FROM information_schema.views WHERE table_schema = {self._database(table.schema)} "
+            f"AND table_name = {self.string_literal(table.name)}"
+        )
+
+    def _database(self, name: str | None) -> str:
+        return self.string_literal(name) if name else "DATABASE()"
+
+    def string_literal(self, text: str) -> str:
+        """Backslashes are doubled: they escape, unless the session's sql_mode says otherwise (then they stay doubled)."""
+        return super().string_literal(text.replace("\\", "\\\\"))
+
+    def now_sql(self, digits: int) -> str:
+        """With as many digits as the column has, or it is refused."""
+        return f"CURRENT_TIMESTAMP({min(digits, 6)})" if digits else "CURRENT_TIMESTAMP"
+
+    def tables_sql(self, schema: str | None, database: str | None) -> str:
+        """MySQL's driver gives no comments on tables, and MariaDB's calls each view's comment VIEW."""
+        where = f"t.table_type IN ({_TABLES})"
+        if schema is not None:
+            where += f" AND t.table_schema = {self.string_literal(schema)}"
+        return (
+            "SELECT t.table_schema, t.table_name, CASE WHEN t.table_type = 'VIEW' THEN 'view' ELSE 'table' END, "
+            "CASE WHEN t.table_type = 'VIEW' THEN NULL ELSE t.table_comment END "
+            f"FROM information_schema.tables t WHERE {where}"
+        )
+
+    def column_notes_sql(self, table: TableName) -> str:
+        """Comments and AUTO_INCREMENT."""
+        return (
+            "SELECT column_name, column_comment, CASE WHEN extra LIKE '%auto_increment%' THEN '1' ELSE '0' END "
+            f"FROM information_schema.columns WHERE table_schema = {self._database(table.schema)} "
+            f"AND table_name = {self.string_literal(table.name)}"
+        )
+
+    def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
+        """One ALTER TABLE for all. It is apart from CREATE TABLE so that a comment that is refused costs no table."""
+        changes = []
+        if remarks.table:
+            changes.append(f"COMMENT = {self.string_literal(_plain(remarks.table, _MAX_TABLE_COMMENT))}")
+        for name, sql_type in columns:
+            if remarks.columns.get(name):
+                comment = self.string_literal(_plain(remarks.columns[name], self.capabilities.max_comment_length))
+                changes.append(f"MODIFY COLUMN {self.quote_identifier(name)} {sql_type} COMMENT {comment}")
+        return [f"ALTER TABLE {self.table_sql(table)} {', '.join(changes)}"] if changes else []
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS keeps types, character sets and collations."""
@@ -87,9 +145,17 @@ class MariaDB(Dialect):
         return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
 
 
+def _plain(text: str, limit: int) -> str:
+    """Comments are kept in three-byte UTF-8: what lies beyond would be refused."""
+    return "".join(
+        character if ord(character) <= 0xFFFF else "\N{REPLACEMENT CHARACTER}" for character in fit_comment(text, limit)
+    )
+
+
 class MySQL(MariaDB):
     """MySQL 8 and newer: MariaDB's sibling, with a driver of its own."""
 
     kind = "mysql"
     label = "MySQL"
     jdbc = JdbcDefaults("com.mysql.cj.jdbc.Driver", ("mysql-connector-j*.jar",), "jdbc:mysql://HOST:3306/DATABASE")
+    raw_defaults = True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.drivers.base import Dialect, JdbcDefaults, decimal, fractional, literal
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.drivers.capabilities import Capabilities
+from pipekit_engine.drivers.mapping import decimal, fractional
+from pipekit_engine.drivers.spelling import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +64,14 @@ class PostgreSQL(Dialect):
         transactional_ddl=True,
         transactional_truncate=True,
         missing_table_states=frozenset({"42P01", "3F000"}),
+        instants="utc",
+        max_comment_length=1_000_000,
         bulk_path="COPY",
     )
+    system_schemas = ("information_schema", "pg_*")
+    reserved = words("concurrently")
+    date_literal = "'{}'"
+    timestamp_literal = "'{}'"
     types: ClassVar = {
         "boolean": "boolean",
         "int16": "smallint",
@@ -92,6 +100,11 @@ class PostgreSQL(Dialect):
         if element not in _NATIVE:
             return None
         return element + ("[]" if name != element else "")
+
+    def string_literal(self, text: str) -> str:
+        """With a backslash in it an E'' literal: it means the same whatever standard_conforming_strings says."""
+        plain = super().string_literal(text)
+        return "E" + plain.replace("\\", "\\\\") if "\\" in text else plain
 
     def schema_exists_sql(self, schema: str) -> str:
         """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""

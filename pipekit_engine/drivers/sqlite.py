@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.drivers.base import Dialect, JdbcDefaults, MappedType, literal
+from pipekit_engine.drivers.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.drivers.capabilities import Capabilities
+from pipekit_engine.drivers.mapping import MappedType
+from pipekit_engine.drivers.spelling import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.drivers.introspection import ColumnInfo
     from pipekit_engine.drivers.names import TableName
     from pipekit_engine.jrunner.protocol import Column
 
@@ -18,11 +21,11 @@ if TYPE_CHECKING:
 _FLOAT_DIGITS = 15
 
 
-def _decimal(column: Column) -> MappedType:
+def _decimal(column: Column, source: Dialect) -> MappedType:
     """NUMERIC affinity turns decimals into floats: right up to 15 digits. Longer ones stay text, digit by digit."""
-    precision = column.precision or 0
-    if 0 < precision <= _FLOAT_DIGITS:
-        return MappedType(f"DECIMAL({precision},{column.scale or 0})")
+    before, behind = max(column.precision - column.scale, 0), max(column.scale, 0)
+    if column.precision > 0 and before + behind <= _FLOAT_DIGITS:
+        return MappedType(f"DECIMAL({before + behind},{behind})")
     return MappedType("TEXT", "decimals of more than 15 digits are stored as text, which keeps every digit")
 
 
@@ -43,6 +46,11 @@ class SQLite(Dialect):
         missing_table_message="no such table",
         bulk_path="prepared inserts in one transaction",
     )
+    browse_fields = ()
+    reserved = words("autoincrement glob indexed isnull notnull raise transaction without")
+    boolean_literals = ("0", "1")
+    date_literal = "'{}'"
+    timestamp_literal = "'{}'"
     types: ClassVar = {
         "boolean": "BOOLEAN",
         "int16": "SMALLINT",
@@ -62,6 +70,13 @@ class SQLite(Dialect):
     def native_type(self, column: Column) -> str | None:
         """The declared type as it was written; an expression without one is mapped by family."""
         return column.type_name or None if column.family != "any" else None
+
+    def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
+        """A single INTEGER PRIMARY KEY is the rowid: SQLite numbers it by itself."""
+        key = [column for column in columns if column.key_position is not None]
+        if len(key) != 1 or key[0].column.type_name.upper() != "INTEGER":
+            return columns
+        return [replace(column, identity=True) if column is key[0] else column for column in columns]
 
     def table_name(self, text: str) -> TableName:
         """An unqualified table is the main file's, whatever the attached staging file holds."""

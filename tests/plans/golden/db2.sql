@@ -7,10 +7,10 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
-CREATE TABLE "pipekit_staging"."orders" ("ORDER_ID" BIGINT, "Customer Name" VARCHAR(40) CCSID 1208, "AMOUNT" DECIMAL(12,2), "UPDATED_AT" TIMESTAMP(6), "RAW" BLOB(2G));
+CREATE TABLE "pipekit_staging"."orders" ("ORDER_ID" BIGINT, "Customer Name" VARCHAR(160) CCSID 1208, "AMOUNT" DECIMAL(12,2), "UPDATED_AT" TIMESTAMP(6), "RAW" BLOB(2G));
 
 -- destination, on warehouse (this database commits DDL at once)
-CREATE TABLE "SALES"."ORDERS" ("ORDER_ID" BIGINT, "Customer Name" VARCHAR(40) CCSID 1208, "AMOUNT" DECIMAL(12,2), "UPDATED_AT" TIMESTAMP(6), "RAW" BLOB(2G));
+CREATE TABLE "SALES"."ORDERS" ("ORDER_ID" BIGINT, "Customer Name" VARCHAR(160) CCSID 1208, "AMOUNT" DECIMAL(12,2), "UPDATED_AT" TIMESTAMP(6), "RAW" BLOB(2G));
 
 -- merge, on warehouse, in one transaction
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
