@@ -1,0 +1,134 @@
+"""Everything that can be told about definitions without moving data.
+
+    for finding in lint_files(Path("definitions"), config):
+        print(finding)
+
+The rules are data in `findings`; they read queries with `tokens`, `selectlist` and `comparisons`, which understand SQL just far
+enough and stay silent where they do not: a rule that is not sure reports nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipekit_engine.definitions.check import check
+from pipekit_engine.definitions.forms import KINDS
+from pipekit_engine.definitions.load import read_definitions
+from pipekit_engine.drivers import builtin_drivers
+from pipekit_engine.errors import StoreError
+from pipekit_engine.lint import queries, relations, windows
+from pipekit_engine.lint.findings import LEVELS, RULES, Finding, Level, Rule
+from pipekit_engine.lint.ignore import Ignores
+from pipekit_engine.lint.subject import Subject
+from pipekit_engine.models import Definitions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pipekit_engine.config import Config
+    from pipekit_engine.definitions.load import Loaded
+
+__all__ = ["LEVELS", "RULES", "Finding", "Level", "Rule", "lint_files", "lint_store"]
+
+
+def lint_files(path: Path, config: Config, *, live: bool = False) -> list[Finding]:
+    """Lint YAML files, which may refer to what the state store has if there is one.
+
+    Raises ConfigurationError when there are no files. With `live`, each module is planned on its databases as well.
+    """
+    loaded = read_definitions(path)
+    stored = _stored(config)
+    subject = _subject(loaded.definitions, stored or Definitions())
+    subject.drafts = loaded.drafts
+    _problems(subject, loaded, stored)
+    if not loaded.unreadable:
+        _apply_rules(subject, whole=not loaded.problems)
+        if live:
+            _live(subject, config)
+    ignores = Ignores.read(loaded.files)
+    lines = {(draft.file, f"{kind[:-1]} {name}"): draft.line for (kind, name), draft in loaded.drafts.items()}
+    kept = [f for f in subject.findings if not ignores.covers(f, lines.get((f.file or "", f.record)))]
+    return sorted([*kept, *ignores.unneeded()], key=lambda finding: finding.order)
+
+
+def lint_store(config: Config, *, live: bool = False) -> list[Finding]:
+    """Lint what the state store holds. Raises StoreError when there is no store."""
+    from pipekit_engine.store import Store
+
+    with Store.open(config.database_url) as store:
+        definitions, broken = store.definitions.load_checked()
+    subject = _subject(definitions, definitions)
+    for item in broken:
+        fix = "Mend its definition and `pipekit apply` it."
+        subject.findings.append(Finding("PK001", "error", f"{item.kind[:-1]} {item.name}", "", item.problem, fix))
+    _apply_rules(subject, whole=not broken)
+    if live:
+        _live(subject, config)
+    return sorted(subject.findings, key=lambda finding: finding.order)
+
+
+def _stored(config: Config) -> Definitions | None:
+    from pipekit_engine.store import Store
+
+    try:
+        with Store.open(config.database_url) as store:
+            return store.definitions.load_checked()[0]
+    except StoreError:
+        return None
+
+
+def _subject(definitions: Definitions, stored: Definitions) -> Subject:
+    builtin = {driver.name: driver for driver in builtin_drivers()}
+    return Subject(
+        definitions,
+        known_connections={**stored.connections, **definitions.connections},
+        known_drivers={**builtin, **stored.drivers, **definitions.drivers},
+    )
+
+
+def _problems(subject: Subject, loaded: Loaded, stored: Definitions | None) -> None:
+    """What `pipekit apply` would refuse."""
+    names: dict[str, Collection[str]] = {kind: set(getattr(stored or Definitions(), kind)) for kind in KINDS}
+    names["drivers"] = set(subject.known_drivers)
+    problems = [(problem, "PK001", "") for problem in loaded.problems]
+    told: set[str] = set()
+    if not loaded.unreadable:
+        for problem in check(loaded.drafts, names, prune=False):  # type: ignore[arg-type]
+            if problem.warning:
+                continue  # placeholders: rules of their own
+            elsewhere = stored is None and problem.what.startswith(("there is no connection", "there is no driver"))
+            if elsewhere and problem.what in told:
+                continue  # once is enough for what is no mistake
+            told.add(problem.what)
+            fix = "It may be in the state store, which is not here." if elsewhere else ""
+            problems.append((problem, "PK002" if elsewhere else "PK001", fix))
+    for problem, code, fix in problems:
+        kind, _, rest = problem.where.partition(".")
+        record = ""
+        name = next((n for k, n in loaded.drafts if k == kind and (rest == n or rest.startswith(f"{n}."))), None)
+        if name is not None:
+            record = f"{kind[:-1]} {name}"
+            rest = rest[len(name) + 1 :]
+        message = f"{rest}: {problem.what}" if rest else problem.what
+        level = RULES[code].level
+        subject.findings.append(
+            Finding(code, level, record, rest, f"{message}.", fix, problem.file, problem.line or None)
+        )
+
+
+def _apply_rules(subject: Subject, *, whole: bool) -> None:
+    for read in subject.modules:
+        queries.check_query(read)
+        queries.check_columns(read)
+        queries.check_destination(read)
+        windows.check_strategy(read)
+    relations.check_writers(subject)
+    relations.check_groups(subject, whole=whole)
+    relations.check_secrets(subject)
+
+
+def _live(subject: Subject, config: Config) -> None:
+    from pipekit_engine.lint.live import check_live
+
+    check_live(subject, config)

@@ -1,0 +1,113 @@
+"""What lint can find: the rules as data, and a finding as a record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that lint looks for. An `error` is sure to fail or to lose rows, a `warning` probably is not meant, an
+    `info` is worth knowing.
+    """
+
+    code: str
+    level: Level
+    title: str
+
+
+#: Codes are never reused: people write them into their files to ignore a rule.
+RULES: dict[str, Rule] = {
+    rule.code: rule
+    for rule in (
+        # The files
+        Rule("PK001", "error", "a definition that `pipekit apply` would refuse"),
+        Rule("PK002", "info", "a connection or driver that is not defined in these files, with no store to ask"),
+        Rule("PK003", "info", "an ignore comment that suppresses nothing"),
+        # The query and its columns
+        Rule("PK101", "warning", "a placeholder that no watermark declares"),
+        Rule("PK102", "warning", "a watermark that the query never uses"),
+        Rule("PK103", "error", "a merge key column that the query does not give"),
+        Rule("PK104", "error", "a dedupe column that the query does not give"),
+        Rule("PK105", "error", "an entry of `columns` whose source the query does not give"),
+        Rule("PK106", "error", "a split_by column that the query does not give"),
+        Rule("PK107", "error", "two columns of one name in the query"),
+        Rule("PK108", "warning", "an expression in the select list without a name"),
+        Rule("PK109", "error", "a query of several statements"),
+        Rule("PK110", "error", "a query that changes data"),
+        Rule("PK111", "info", "a query that ends in a semicolon"),
+        Rule("PK112", "info", "ORDER BY in a source query"),
+        Rule("PK113", "info", "SELECT * where any new source column fails the run"),
+        # Strategies and watermarks
+        Rule("PK201", "warning", "strategy full with a watermark"),
+        Rule("PK202", "warning", "strategy append without a watermark"),
+        Rule("PK203", "warning", "a watermark compared by `>` where `>=` costs nothing"),
+        Rule("PK204", "info", "append after `>`: rows with equal values may be missed"),
+        Rule("PK205", "warning", "append from `>=` without an upper bound: the newest rows come twice"),
+        Rule("PK206", "warning", "append of a closed window: rows on the boundary come twice"),
+        Rule("PK207", "info", "a closed window"),
+        Rule("PK208", "error", "a date outside of quotes"),
+        Rule("PK209", "warning", "no default for a watermark that is read from the module's own destination"),
+        Rule("PK210", "warning", "a placeholder in a hook"),
+        # Destinations
+        Rule("PK301", "error", "a name that the destination cannot have"),
+        Rule("PK302", "error", "several modules write a table that one of them replaces as a whole"),
+        Rule("PK303", "error", "two columns that become one in the destination"),
+        # Groups
+        Rule("PK401", "info", "a group that no schedule or trigger runs"),
+        Rule("PK402", "info", "a module in no group"),
+        Rule("PK403", "warning", "a schedule or trigger of a group with nothing to run"),
+        Rule("PK404", "error", "groups that trigger each other in a circle"),
+        # Secrets
+        Rule("PK501", "error", "a secret written in clear in a connection"),
+        Rule("PK502", "warning", "what looks like a password in SQL"),
+        # With --live
+        Rule("PK601", "error", "a connection that cannot be opened"),
+        Rule("PK602", "error", "a query or resolver that the database refuses"),
+        Rule("PK603", "error", "a destination that does not fit"),
+        Rule("PK604", "warning", "a column mapping that loses something"),
+        Rule("PK605", "error", "a module that cannot be planned"),
+    )
+}
+
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that lint found. `file` and `line` are None for what stands in the store."""
+
+    code: str
+    level: Level
+    #: `module flights`, `group nightly`; empty for a whole file.
+    record: str
+    #: The field within the record, such as `query` or `watermarks.since`; may be empty.
+    field: str
+    message: str
+    fix: str
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """`file:line`, as editors and terminals understand it; empty for the store."""
+        if self.file is None:
+            return ""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def __str__(self) -> str:
+        place = f"{self.place}: " if self.place else ""
+        record = f"{self.record}: " if self.record else ""
+        return f"{place}{self.level} {self.code}: {record}{self.message}" + (f" {self.fix}" if self.fix else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields, by name."""
+        return asdict(self)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Sorts by place, then by weight."""
+        return (self.file or "", self.line or 0, LEVELS.index(self.level), self.record, self.code, self.message)

@@ -1,0 +1,127 @@
+"""Rules across records: tables with several writers, groups that nothing runs, secrets in clear."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.redact import is_secret_name, url_holds_secret
+from pipekit_engine.secrets import reference_key
+
+if TYPE_CHECKING:
+    from pipekit_engine.definitions.forms import Kind
+    from pipekit_engine.lint.subject import ReadModule, Subject
+    from pipekit_engine.models import Schedule, Trigger
+
+#: `password=...` in a connection string, `IDENTIFIED BY '...'`, `PASSWORD '...'`. A `$VAR` or a stars' value is none.
+_SECRET_IN_SQL = re.compile(
+    r"\b(?:password|passwd|pwd)\s*=\s*(?![$*{?:@]|'?\s*(?:\Z|['\s]))\S"
+    r"|\bIDENTIFIED\s+BY\s+(?!['\"]?[$*{?])\S"
+    r"|\bPASSWORD\s+'(?![$*{])[^']",
+    re.IGNORECASE,
+)
+#: A comparison of a column: `WHERE password = other.password` is no secret.
+_COMPARED = re.compile(
+    r"\b(?:password|passwd|pwd)\s*=\s*[A-Za-z_][\w.]*\s*(?:\Z|[),]|\b(?:AND|OR|GROUP|ORDER)\b)", re.IGNORECASE
+)
+
+
+def check_writers(subject: Subject) -> None:
+    """Tables that several modules write, one of them as a whole."""
+    writers: dict[tuple[str, tuple[str, ...]], list[ReadModule]] = {}
+    for read in subject.modules:
+        if not read.module.enabled:
+            continue
+        table: tuple[str, ...] = (read.module.dest_table.casefold(),)
+        if read.dest is not None:
+            try:
+                table = tuple(part.casefold() for part in read.dest.table_name(read.module.dest_table).parts)
+            except ConfigurationError:
+                continue
+        writers.setdefault((read.module.dest, table), []).append(read)
+    for reads in writers.values():
+        for read in reads:
+            others = [other.module.name for other in reads if other is not read]
+            if others and read.module.strategy == "full":
+                message = f"replaces {read.module.dest_table} as a whole, which {', '.join(others)} writes too."
+                fix = "Give them tables of their own, or use upsert or incremental with different keys."
+                read.report("PK302", message, fix, loc=("dest_table",))
+
+
+def check_groups(subject: Subject, *, whole: bool) -> None:
+    """Groups that nothing runs, and modules in none. `whole`: the definitions are all there are, not a part."""
+    definitions = subject.definitions
+    awaited = {schedule.group for schedule in definitions.schedules.values()}
+    awaited |= {trigger.group for trigger in definitions.triggers.values()}
+    members = {member for group in definitions.groups.values() for member in group.members}
+    if whole:
+        for group in definitions.groups.values():
+            if group.name not in awaited:
+                message = "no schedule and no trigger runs it."
+                subject.report("PK401", "groups", group.name, message, "Add a schedule, or run it by hand.")
+        for name, module in definitions.modules.items():
+            if name not in members and module.enabled:
+                subject.report("PK402", "modules", name, "is in no group.", "Add it to one, or run it by hand.")
+    for schedule in definitions.schedules.values():
+        if schedule.enabled:
+            _runs_something(subject, "schedules", schedule)
+    for trigger in definitions.triggers.values():
+        if trigger.enabled:
+            _runs_something(subject, "triggers", trigger)
+    _circles(subject)
+
+
+def _runs_something(subject: Subject, kind: Kind, runner: Schedule | Trigger) -> None:
+    group, modules = subject.definitions.groups.get(runner.group), subject.definitions.modules
+    if group is None or not all(name in modules for name in group.members):
+        return
+    if not any(modules[name].enabled for name in group.members):
+        message = f"runs group {group.name}, whose modules are all disabled."
+        subject.report("PK403", kind, runner.name, message, "Enable one, or disable this.", loc=("group",))
+
+
+def _circles(subject: Subject) -> None:
+    follows: dict[str, list[str]] = {}
+    for trigger in subject.definitions.triggers.values():
+        if trigger.kind == "group" and trigger.enabled and trigger.after is not None:
+            follows.setdefault(trigger.after, []).append(trigger.group)
+
+    def path_back(start: str, group: str, seen: tuple[str, ...]) -> tuple[str, ...] | None:
+        for after in follows.get(group, ()):
+            if after == start:
+                return (*seen, after)
+            if after not in seen and (found := path_back(start, after, (*seen, after))):
+                return found
+        return None
+
+    for trigger in subject.definitions.triggers.values():
+        if trigger.kind == "group" and trigger.enabled and trigger.after is not None:
+            circle = path_back(trigger.after, trigger.after, (trigger.after,))
+            if circle and trigger.group in circle:
+                message = f"groups run each other for ever: {' > '.join(circle)}."
+                subject.report(
+                    "PK404", "triggers", trigger.name, message, "Take one of the triggers away.", loc=("after",)
+                )
+
+
+def check_secrets(subject: Subject) -> None:
+    """Secrets in clear. Their values are never repeated."""
+    fix = "Use `password: $VAR`, set it with `pipekit secrets set VAR`, and change the password that was told."
+    for name, connection in subject.definitions.connections.items():
+        if url_holds_secret(connection.jdbc_url):
+            subject.report("PK501", "connections", name, "jdbc_url holds a password.", fix, loc=("jdbc_url",))
+        for key, value in connection.options.items():
+            if is_secret_name(key) and reference_key(value) is None:
+                subject.report("PK501", "connections", name, f"option {key} holds a secret.", fix, loc=("options", key))
+    for read in subject.modules:
+        module = read.module
+        texts: list[tuple[tuple[str | int, ...], str]] = [(("query",), module.query)]
+        texts += [(("watermarks", i), mark.resolver_sql) for i, mark in enumerate(module.watermarks)]
+        texts += [(("hooks", i), hook.sql) for i, hook in enumerate(module.hooks)]
+        for loc, sql in texts:
+            match = next((m for m in _SECRET_IN_SQL.finditer(sql) if not _COMPARED.match(sql, m.start())), None)
+            if match:
+                message = "the SQL seems to hold a password; it would stand in every log of the run."
+                hint = "Let the database keep it (a foreign server, a wallet, a user mapping)."
+                read.report("PK502", message, hint, loc=loc, position=match.start())

@@ -1,0 +1,123 @@
+"""What is linted: definitions, where each of their parts stands, and what is known about their connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipekit_engine.definitions.forms import SINGULAR
+from pipekit_engine.drivers import get_dialect
+from pipekit_engine.errors import NotFoundError
+from pipekit_engine.lint.comparisons import Use, uses
+from pipekit_engine.lint.findings import RULES, Finding, Level
+from pipekit_engine.lint.selectlist import SelectList, select_list
+
+if TYPE_CHECKING:
+    from pipekit_engine.definitions.forms import Draft, Kind
+    from pipekit_engine.definitions.nodes import Loc
+    from pipekit_engine.drivers import Dialect
+    from pipekit_engine.models import Connection, Definitions, Driver, Module
+
+
+@dataclass
+class Subject:
+    """Definitions under lint. `drafts` tell where things stand in files; empty for the store.
+
+    `known_connections` and `known_drivers` are those that the definitions may refer to, wherever they are defined.
+    """
+
+    definitions: Definitions
+    drafts: Mapping[tuple[Kind, str], Draft] = field(default_factory=dict)
+    known_connections: Mapping[str, Connection] = field(default_factory=dict)
+    known_drivers: Mapping[str, Driver] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def report(
+        self,
+        code: str,
+        kind: Kind,
+        name: str,
+        message: str,
+        fix: str = "",
+        *,
+        loc: Loc = (),
+        position: int | None = None,
+        level: Level | None = None,
+    ) -> None:
+        """Note a finding about a record; `loc` is the field's path in it, `position` a place in the field's text."""
+        file = line = None
+        draft = self.drafts.get((kind, name))
+        if draft is not None:
+            place = draft.place(loc)
+            file, line = draft.file, place.line
+            text = draft.fields.get(str(loc[0])) if len(loc) == 1 else None
+            if position is not None and isinstance(text, str):
+                line = place.line_of(text, position)
+        record = f"{SINGULAR[kind]} {name}"
+        where = ".".join(str(part) for part in loc)
+        self.findings.append(Finding(code, level or RULES[code].level, record, where, message, fix, file, line))
+
+    def dialect(self, connection: str) -> Dialect | None:
+        """Dialect of a connection; None when it or its driver is not known here."""
+        found = self.known_connections.get(connection)
+        driver = self.known_drivers.get(found.driver) if found else None
+        if driver is None:
+            return None
+        try:
+            return get_dialect(driver.kind)
+        except NotFoundError:
+            return None
+
+    @cached_property
+    def modules(self) -> list[ReadModule]:
+        """The modules with their queries read."""
+        return [ReadModule(self, module) for module in self.definitions.modules.values()]
+
+
+@dataclass
+class ReadModule:
+    """A module and what its query says."""
+
+    subject: Subject
+    module: Module
+
+    @cached_property
+    def source(self) -> Dialect | None:
+        """Dialect of the source, if known."""
+        return self.subject.dialect(self.module.source)
+
+    @cached_property
+    def dest(self) -> Dialect | None:
+        """Dialect of the destination, if known."""
+        return self.subject.dialect(self.module.dest)
+
+    @cached_property
+    def select(self) -> SelectList | None:
+        """The query's select list, if it could be read."""
+        return select_list(self.module.query, self.source.kind if self.source else None)
+
+    @cached_property
+    def uses(self) -> list[Use]:
+        """Where the query uses its declared watermarks."""
+        declared = {watermark.name for watermark in self.module.watermarks}
+        return [use for use in uses(self.module.query) if use.name in declared]
+
+    @cached_property
+    def given(self) -> list[str] | None:
+        """The names that the query gives; None when they are not all known."""
+        return self.select.names if self.select is not None and self.select.complete else None
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        fix: str = "",
+        *,
+        loc: Loc = ("query",),
+        position: int | None = None,
+        level: Level | None = None,
+    ) -> None:
+        """Note a finding about this module."""
+        self.subject.report(code, "modules", self.module.name, message, fix, loc=loc, position=position, level=level)
