@@ -1,0 +1,214 @@
+"""Makes a draft for a table or query: asks the databases what they know of it, and proposes the rest.
+
+What a person asked for in flags goes in as `Wishes` and stands; everything else is proposed around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pipekit_engine.drivers.introspection import ColumnInfo
+from pipekit_engine.errors import ConfigurationError, NotFoundError, SourceError
+from pipekit_engine.sqltext import as_subquery, materialize, placeholders
+from pipekit_engine.wizard.draft import Draft, DraftColumn, dest_table_name, module_name, usual_name
+from pipekit_engine.wizard.proposals import candidate, find_column, identifying_key, propose
+from pipekit_engine.wizard.windows import FIRST_TIMESTAMP, Lag
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from pipekit_engine.browse import Browser
+    from pipekit_engine.drivers.introspection import Key, TableInfo
+    from pipekit_engine.models import Hook, Strategy
+    from pipekit_engine.wizard.workroom import Workroom
+
+#: Rows of an SQLite table that are looked at to see how it keeps its times.
+_SAMPLE_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person decided beforehand; None and empty: to be proposed. Column names are the source's."""
+
+    name: str | None = None
+    dest_table: str | None = None
+    dest_schema: str | None = None
+    strategy: Strategy | None = None
+    key: tuple[str, ...] | None = None
+    watermark: str | None = None
+    lag: Lag | None = None
+    default: str | None = None
+    bounded: bool = False
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    hooks: tuple[Hook, ...] = ()
+
+
+def draft_table(
+    room: Workroom, source: str, table: TableInfo, dest: str, wishes: Wishes, taken: Collection[str] = ()
+) -> Draft:
+    """A draft for one table. Raises RunError (a database refuses) and ConfigurationError families."""
+    browser = room.browser(source)
+    infos = browser.columns(table)
+    if not infos:
+        raise SourceError(f"{browser.dialect.source_name(table)} on {source} has no columns that this login may read.")
+    draft = _draft(room, source, dest, infos, wishes, table=table, taken=taken)
+    _propose(draft, browser, wishes, identifying_key(infos, _keys(browser, table)))
+    return draft
+
+
+def draft_query(
+    room: Workroom, source: str, query: str, dest: str, wishes: Wishes, taken: Collection[str] = ()
+) -> Draft:
+    """A draft for a query of the person's own. Its columns are described by the database."""
+    browser = room.browser(source)
+    infos = [ColumnInfo(column) for column in browser.describe(sample_query(query))]
+    draft = _draft(room, source, dest, infos, wishes, query=query, taken=taken)
+    if wishes.strategy is None and wishes.watermark is None and wishes.key is None and not placeholders(query):
+        draft.take(propose(draft.name, infos, strategy="full"))
+        draft.reason = "all rows of the query each time"
+    else:
+        _propose(draft, browser, wishes, ())
+    return draft
+
+
+def sample_query(query: str) -> str:
+    """The query with something in its placeholders, so that a database can describe it."""
+    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in query else "0" for name in placeholders(query)}
+    return materialize(as_subquery(query), values)
+
+
+def match_tables(browser: Browser, patterns: Iterable[str]) -> list[TableInfo]:
+    """Tables whose `schema.table` (or name alone, for a pattern without a dot) fits one of the patterns, without case.
+
+    Raises NotFoundError for a pattern that fits nothing.
+    """
+    found: dict[TableInfo, None] = {}
+    everything: list[TableInfo] | None = None
+    for pattern in patterns:
+        schema, dot, name = pattern.rpartition(".")
+        if dot and not set("*?[") & set(schema):
+            exact = next((item for item in browser.schemas() if item.casefold() == schema.casefold()), schema)
+            tables = browser.tables(exact)
+        else:
+            everything = browser.tables() if everything is None else everything
+            tables = everything
+        fitting = [
+            table
+            for table in tables
+            if fnmatchcase(table.name.casefold(), name.casefold())
+            and (not dot or fnmatchcase((table.schema or "").casefold(), schema.casefold()))
+        ]
+        if not fitting:
+            raise NotFoundError("table like", pattern, [browser.dialect.source_name(table) for table in tables])
+        found.update(dict.fromkeys(fitting))
+    return list(found)
+
+
+def _keys(browser: Browser, table: TableInfo) -> Sequence[Key]:
+    return browser.keys(table) if table.kind == "table" else []
+
+
+def _draft(
+    room: Workroom,
+    source: str,
+    dest: str,
+    infos: list[ColumnInfo],
+    wishes: Wishes,
+    *,
+    table: TableInfo | None = None,
+    query: str | None = None,
+    taken: Collection[str],
+) -> Draft:
+    from_dialect, to_dialect = room.browser(source).dialect, room.browser(dest).dialect
+    name = wishes.name or module_name(table, taken)
+    if wishes.dest_table is not None:
+        dest_table = wishes.dest_table
+    elif table is not None:
+        dest_table = dest_table_name(table, from_dialect, to_dialect, wishes.dest_schema)
+    else:
+        dest_table = to_dialect.dest_name(to_dialect.fold(name), schema=wishes.dest_schema)
+    there = room.table_columns(dest, dest_table)
+    columns = [DraftColumn(info, usual_name(info.column.name, from_dialect, to_dialect, there)) for info in infos]
+    draft = Draft(
+        name, source, dest, from_dialect, to_dialect, columns, dest_table, table=table, query=query, there=there
+    )
+    draft.hooks = wishes.hooks
+    _shape_columns(draft, wishes)
+    return draft
+
+
+def _shape_columns(draft: Draft, wishes: Wishes) -> None:
+    """Which columns move, under which names and types."""
+    by_name = {column.name: column for column in draft.columns}
+
+    def find(name: str) -> DraftColumn:
+        return by_name[find_column(name, draft.infos).column.name]
+
+    if wishes.columns:
+        wanted = [find(name).name for name in wishes.columns]
+        for column in draft.columns:
+            column.included = column.name in wanted
+        draft.columns.sort(key=lambda column: wanted.index(column.name) if column.included else len(wanted))
+    for name in wishes.exclude:
+        find(name).included = False
+    for name, new in wishes.renames.items():
+        find(name).dest_name = new
+    for name, sql_type in wishes.types.items():
+        find(name).dest_type = sql_type
+
+
+def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str]) -> None:
+    table = draft.table.name if draft.table else draft.name
+    kind = draft.source_dialect.kind
+    infos = [column.info for column in draft.columns if column.included]
+    watermark, odd = wishes.watermark, ""
+    if kind == "sqlite" and draft.table is not None:
+        infos, odd = _without_numeric_times(draft, browser, infos)
+    if watermark is not None and watermark != "none":
+        mark = candidate(table, draft.infos, watermark, source_kind=kind)
+        if mark.column in odd.split(", "):
+            raise ConfigurationError(
+                f"{mark.column} keeps times as numbers in this SQLite table, which no condition on times finds. Choose another "
+                "watermark, or give a query that converts it."
+            )
+    present = {info.column.name for info in infos}
+    proposal = propose(
+        table,
+        infos,
+        strategy=wishes.strategy,
+        key=wishes.key,
+        watermark=watermark,
+        identifying=[] if set(key) - present else key,
+        source_kind=kind,
+    )
+    if draft.query is not None and placeholders(draft.query) and proposal.watermark is None:
+        raise ConfigurationError(
+            f"The query holds {{{placeholders(draft.query)[0]}}}: name the column whose greatest value in the destination fills "
+            "it with --watermark."
+        )
+    least = None
+    if proposal.watermark is not None and proposal.watermark.kind == "number" and draft.table is not None:
+        column = draft.source_dialect.identifier(proposal.watermark.column)
+        least = browser.preview(f"SELECT min({column}) FROM {draft.title}", 1).first
+    draft.take(proposal, lag=wishes.lag, default=wishes.default, least=least)
+    draft.bounded = wishes.bounded and draft.mark is not None
+    if odd:
+        draft.notes.append(f"{odd} keeps times as numbers, so it cannot be the watermark")
+
+
+def _without_numeric_times(draft: Draft, browser: Browser, infos: list[ColumnInfo]) -> tuple[list[ColumnInfo], str]:
+    """SQLite keeps any value in any column: a `TIMESTAMP` may hold seconds since 1970, which never compare with text."""
+    times = [info.column.name for info in infos if info.column.family in ("timestamp", "timestamptz", "date")]
+    if not times:
+        return infos, ""
+    identifier = draft.source_dialect.identifier
+    tests = ", ".join(f"max(typeof({identifier(name)}) IN ('integer', 'real'))" for name in times)
+    names = ", ".join(identifier(name) for name in times)
+    row = browser.preview(f"SELECT {tests} FROM (SELECT {names} FROM {draft.title} LIMIT {_SAMPLE_ROWS}) t", 1).rows[0]
+    odd = [name for name, numeric in zip(times, row, strict=True) if numeric == "1"]
+    return [info for info in infos if info.column.name not in odd], ", ".join(odd)
