@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipekit_engine.cli import connections, definitions, project, running, runs, secrets, users
+from pipekit_engine.cli import connections, definitions, lint, operations, project, running, runs, secrets, users
 from pipekit_engine.cli.base import Commands, Settings
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(runs.app, rich_help_panel=_RUN)
 app.command("apply", rich_help_panel=_DEFINE)(definitions.apply)
 app.command("export", rich_help_panel=_DEFINE)(definitions.export)
 app.command("schema", rich_help_panel=_DEFINE)(definitions.schema)
+app.command("lint", rich_help_panel=_DEFINE)(lint.lint)
 app.command("modules", rich_help_panel=_DEFINE)(definitions.modules)
 app.command("groups", rich_help_panel=_DEFINE)(definitions.groups)
 app.command("schedules", rich_help_panel=_DEFINE)(definitions.schedules)
@@ -38,6 +39,9 @@ app.command("init", rich_help_panel=_LOOK_AFTER)(project.init)
 app.command("doctor", rich_help_panel=_LOOK_AFTER)(project.doctor)
 app.add_typer(secrets.app, rich_help_panel=_LOOK_AFTER)
 app.add_typer(connections.drivers, rich_help_panel=_LOOK_AFTER)
+app.command("backup", rich_help_panel=_LOOK_AFTER)(operations.backup)
+app.command("restore", rich_help_panel=_LOOK_AFTER)(operations.restore)
+app.command("support-bundle", rich_help_panel=_LOOK_AFTER)(operations.support_bundle)
 app.command("set-password", rich_help_panel=_LOOK_AFTER)(users.set_password)
 app.command("serve", rich_help_panel=_LOOK_AFTER)(project.serve)
 app.command("demo", rich_help_panel=_LOOK_AFTER)(project.demo)

@@ -107,24 +107,32 @@ class LeaseStore:
         return [lease for what in _TABLES for lease in self._select(what)]
 
     def _select(self, what: What, name: str | None = None) -> list[Lease]:
-        table = _TABLES[what]
-        query = select(table).where(table.c.running)
-        if name is not None:
-            query = query.where(table.c.name == name)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Lease(
-                what=what,
-                name=row.name,
-                token=row.running_token or "",
-                owner=ProcessName.parse(row.running_owner),
-                child=ProcessName.parse(row.running_child),
-                since=row.running_since or row.updated_at,
-                heartbeat_at=row.heartbeat_at or row.running_since or row.updated_at,
-            )
-            for row in rows
-        ]
+            return _select(connection, what, name)
+
+
+def held_locks(connection: Connection) -> list[Lease]:
+    """As `LeaseStore.all`, inside a transaction of the caller."""
+    return [lease for what in _TABLES for lease in _select(connection, what)]
+
+
+def _select(connection: Connection, what: What, name: str | None = None) -> list[Lease]:
+    table = _TABLES[what]
+    query = select(table).where(table.c.running)
+    if name is not None:
+        query = query.where(table.c.name == name)
+    return [
+        Lease(
+            what=what,
+            name=row.name,
+            token=row.running_token or "",
+            owner=ProcessName.parse(row.running_owner),
+            child=ProcessName.parse(row.running_child),
+            since=row.running_since or row.updated_at,
+            heartbeat_at=row.heartbeat_at or row.running_since or row.updated_at,
+        )
+        for row in connection.execute(query).all()
+    ]
 
 
 def acquire(connection: Connection, what: What, name: str) -> str | None:

@@ -1,0 +1,58 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipekit_engine.errors import ConfigurationError
+
+
+@contextmanager
+def new_file(target: Path, *, force: bool = False) -> Iterator[Path]:
+    """Give the path of an empty file of mode 0600 to write; it becomes `target` at the end of the block.
+
+    When the block raises, `target` is as it was. With `force` an existing file is replaced. Raises ConfigurationError when
+    there is one without `force`, and when the folder cannot be written.
+    """
+    if not force and target.exists():
+        raise _exists(target)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.absolute().parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise ConfigurationError(f"{target} cannot be written: {error.strerror}.") from None
+    os.close(handle)
+    fresh = Path(name)
+    try:
+        yield fresh
+        try:
+            _flush(fresh)
+            if force:
+                fresh.replace(target)
+            else:
+                # Unlike a rename, a link never takes the place of a file that has appeared meanwhile.
+                os.link(fresh, target)
+            _flush(target.absolute().parent)
+        except FileExistsError:
+            raise _exists(target) from None
+        except OSError as error:
+            raise ConfigurationError(f"{target} cannot be written: {error.strerror}.") from None
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):  # an SQLite file has them beside it while it is written
+            Path(name + suffix).unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _exists(target: Path) -> ConfigurationError:
+    return ConfigurationError(f"{target} exists. Name another file, or give --force to replace it.")
