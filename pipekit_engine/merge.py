@@ -25,11 +25,15 @@ _DISTINCT: Expected = "distinct"
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of the merge, which run_log count it feeds, and the count that it must have."""
+    """One statement of the merge, which run_log count it feeds, and the count that it must have.
+
+    An `optional` one that the database refuses is left out, and the merge is done again without it.
+    """
 
     sql: str
     counts: Counts | None = None
     expected: Expected | None = None
+    optional: bool = False
 
 
 def merge_statements(

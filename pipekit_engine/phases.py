@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.drivers.introspection import Catalog
 from pipekit_engine.errors import (
     ConnectError,
     DestinationError,
@@ -26,16 +27,19 @@ from pipekit_engine.errors import (
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress, Statement
 from pipekit_engine.models import ResolvedWatermark
+from pipekit_engine.origin import find_remarks
 from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
 from pipekit_engine.sqltext import as_subquery, materialize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from pipekit_engine.drivers.remarks import TableRemarks
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.keeper import CancelToken, RunKeeper
     from pipekit_engine.links import Link, Links, Role
+    from pipekit_engine.merge import Statement as MergeStatement
     from pipekit_engine.models import Module, Watermark
     from pipekit_engine.store import Store
 
@@ -142,16 +146,36 @@ class Phases:
             raise SourceError(
                 f"The query of module {module.name} failed on connection {module.source}: {error}"
             ) from error
+        dest_columns = self._describe_destination()
         return plan_run(
             module,
             source=self._source.dialect,
             dest=self._dest.dialect,
             watermarks=watermarks,
             source_columns=source_columns,
-            dest_columns=self._describe_destination(),
+            dest_columns=dest_columns,
+            remarks=self._remarks(sql, source_columns) if dest_columns is None else None,
             staging_schema=self._staging_schema(),
             staging_file=self._find_staging_file(),
         )
+
+    def _remarks(self, sql: str, columns: Sequence[Column]) -> TableRemarks | None:
+        """What the source says about the tables that the query reads, for the comments of a new destination.
+
+        Comments are a courtesy: a source that refuses to tell costs a line in the log, never the run.
+        """
+        if not self._dest.dialect.capabilities.max_comment_length:
+            return None
+        try:
+            return find_remarks(
+                self._source.dialect,
+                Catalog(self._session, self._source.handle, self._state.cancel),
+                sql,
+                [column.name for column in columns],
+            )
+        except JRunnerError as error:
+            self._state.keeper.say(f"warning: the source's remarks could not be read: {first_line(error)}")
+            return None
 
     def _describe_destination(self) -> list[Column] | None:
         name = self._dest.dialect.table_name(self._module.dest_table)
@@ -313,10 +337,8 @@ class Phases:
                     self._dest.handle, list(self._plan.prepare), transaction=False, cancel=self._state.cancel
                 )
                 prepared = True
-            statements = [
-                Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in self._plan.merge
-            ]
-            counts = self._session.execute(self._dest.handle, statements, cancel=self._state.cancel).counts
+                self._comment()
+            counted = self._execute_merge(self._plan.merge, expected)
         except JRunnerError as error:
             if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
@@ -333,12 +355,38 @@ class Phases:
             raise
         self._state.committed = True
         by_kind = {"rows_deleted": 0, "rows_inserted": 0, "rows_updated": 0}
-        for item, count in zip(self._plan.merge, counts, strict=True):
+        for item, count in counted:
             if item.counts is not None:
                 by_kind[f"rows_{item.counts}"] += max(count, 0)
         self._state.counts.update(**by_kind)
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.keeper.say(f"committed: {said or 'nothing to change'}")
+
+    def _execute_merge(
+        self, items: Sequence[MergeStatement], expected: Mapping[str, int]
+    ) -> list[tuple[MergeStatement, int]]:
+        """Run the merge's statements in one transaction; each with its count."""
+        statements = [Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in items]
+        try:
+            counts = self._session.execute(self._dest.handle, statements, cancel=self._state.cancel).counts
+        except JRunnerError as error:
+            at = error.statement_index
+            if error.code != "sql" or at is None or not items[at].optional:
+                raise
+            # The transaction is rolled back with it; a comment is not worth a run.
+            self._state.keeper.say(f"warning: the destination gets no comments: {first_line(error)}")
+            return self._execute_merge([item for item in items if not item.optional], expected)
+        return list(zip(items, counts, strict=True))
+
+    def _comment(self) -> None:
+        """Comment the destination that this run has just made, where that cannot be part of the merge's transaction."""
+        for sql in self._plan.comments:
+            try:
+                self._session.execute(self._dest.handle, [sql], transaction=False, cancel=self._state.cancel)
+            except JRunnerError as error:
+                if error.code == "connection_lost":
+                    raise
+                self._state.keeper.say(f"warning: a comment on the destination was refused: {first_line(error)}")
 
     def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
         return OutcomeUnknown(

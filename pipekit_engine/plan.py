@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.drivers.names import TableName
+from pipekit_engine.drivers.remarks import TableRemarks
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.merge import Statement, merge_statements
 from pipekit_engine.sqltext import as_subquery, materialize, placeholders, split_statements
@@ -75,6 +76,8 @@ class RunPlan:
     staging: Staging
     checks: Checks
     prepare: tuple[str, ...]
+    #: Comments on the destination that `prepare` made; one that fails is told, and costs nothing else.
+    comments: tuple[str, ...]
     undo_prepare: tuple[str, ...]
     merge: tuple[Statement, ...]
     hooks: tuple[PlannedHook, ...]
@@ -83,7 +86,7 @@ class RunPlan:
     @property
     def merge_sql(self) -> str:
         """The merge as a script, for run_log and people."""
-        return ";\n".join((*self.prepare, *(statement.sql for statement in self.merge)))
+        return ";\n".join((*self.prepare, *self.comments, *(statement.sql for statement in self.merge)))
 
     def render(self) -> str:
         """The whole plan as a readable script."""
@@ -96,7 +99,9 @@ class RunPlan:
         lines += _section(f"source query, on {module.source}", [self.source_sql])
         lines += _section(f"staging, on {module.dest}", (*self.staging.setup, *self.staging.filled))
         if self.prepare:
-            lines += _section(f"destination, on {module.dest} (this database commits DDL at once)", self.prepare)
+            lines += _section(
+                f"destination, on {module.dest} (this database commits DDL at once)", (*self.prepare, *self.comments)
+            )
         lines += _section(f"merge, on {module.dest}, in one transaction", [item.sql for item in self.merge])
         for hook in self.hooks:
             lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
@@ -118,11 +123,13 @@ def plan_run(
     dest_columns: Sequence[Column] | None,
     staging_schema: str | None,
     staging_file: str | None = None,
+    remarks: TableRemarks | None = None,
 ) -> RunPlan:
     """Plan a run.
 
     `source_columns` describe the materialized source query, `dest_columns` the destination table (None: it does not exist).
-    `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file.
+    `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
+    source, its columns by their names in the query, become comments of a new destination.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     values = {name: mark.value for name, mark in watermarks.items()}
@@ -137,8 +144,12 @@ def plan_run(
     staging = _staging(dest, staging_table, table, layout.columns, dest_columns, index, staging_file)
     creates = dest_columns is None
     ddl: list[str] = []
+    comments: list[str] = []
     if creates:
-        ddl.append(dest.create_table_sql(table, [(column.dest, column.dest_type) for column in layout.columns]))
+        typed = [(column.dest, column.dest_type) for column in layout.columns]
+        ddl.append(dest.create_table_sql(table, typed))
+        if remarks:
+            comments = dest.comment_sql(table, _in_dest_names(remarks, layout.columns), typed)
     ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
     merge = merge_statements(
         module,
@@ -163,14 +174,24 @@ def plan_run(
         staging=staging,
         checks=_checks(module, dest, staging.table, dest.table_sql(table), key, creates=creates),
         prepare=() if in_transaction else tuple(ddl),
+        comments=() if in_transaction else tuple(comments),
         undo_prepare=tuple(undo),
-        merge=(*(Statement(sql) for sql in ddl if in_transaction), *merge),
+        merge=(
+            *(Statement(sql) for sql in ddl if in_transaction),
+            *(Statement(sql, optional=True) for sql in comments if in_transaction),
+            *merge,
+        ),
         hooks=tuple(
             PlannedHook(hook.run_on, hook.connection or module.dest, tuple(split_statements(hook.sql)))
             for hook in module.ordered_hooks
         ),
         warnings=(*_placeholder_warnings(module), *layout.warnings),
     )
+
+
+def _in_dest_names(remarks: TableRemarks, columns: Sequence[PlannedColumn]) -> TableRemarks:
+    texts = {column.dest: remarks.columns.get(column.source) for column in columns}
+    return TableRemarks(remarks.table, {name: text for name, text in texts.items() if text})
 
 
 def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName) -> TableName:

@@ -165,6 +165,10 @@ class Dialect:
         """The primary key first, then the unique ones."""
         return introspection.get_keys(self, catalog, table)
 
+    def get_remarks(self, catalog: Catalog, table: TableName) -> TableRemarks:
+        """The remarks on a table or view and on its columns."""
+        return introspection.read_remarks(self, catalog, table)
+
     def databases_sql(self) -> str | None:
         """A query for the names of databases that can be read beside the connection's own."""
         return None
@@ -173,8 +177,11 @@ class Dialect:
         """A query for schema names, where JDBC's metadata falls short."""
         return None
 
-    def tables_sql(self, schema: str | None, database: str | None) -> str | None:
-        """A query for (schema, table, `table` or `view`, remarks), where JDBC's metadata falls short."""
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str | None:
+        """A query for (schema, table, `table` or `view`, remarks), where JDBC's metadata falls short.
+
+        For one `table` when it is given, in the connection's own schema when none is.
+        """
         return None
 
     def column_notes_sql(self, table: TableName) -> str | None:

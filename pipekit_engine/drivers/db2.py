@@ -104,17 +104,18 @@ class DB2(Dialect):
         """Libraries that SQL knows."""
         return "SELECT SCHEMA_NAME FROM QSYS2.SYSSCHEMAS"
 
-    def tables_sql(self, schema: str | None, database: str | None) -> str:
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
         """With comments, or else the object's text; logical files are views; source files hold programs, not rows."""
-        library = (
-            f"TABLE_SCHEMA = {literal(schema)}"
-            if schema is not None
-            else "TABLE_SCHEMA NOT LIKE 'Q%' AND TABLE_SCHEMA NOT LIKE 'SYS%'"
-        )
+        if schema is not None or table is not None:
+            where = f"TABLE_SCHEMA = {literal(schema) if schema else 'CURRENT SCHEMA'}"
+        else:
+            where = "TABLE_SCHEMA NOT LIKE 'Q%' AND TABLE_SCHEMA NOT LIKE 'SYS%'"
+        if table is not None:
+            where += f" AND TABLE_NAME = {literal(table)}"
         return (
             "SELECT TABLE_SCHEMA, TABLE_NAME, CASE WHEN TABLE_TYPE IN ('L', 'V') THEN 'view' ELSE 'table' END, "
             "COALESCE(NULLIF(LONG_COMMENT, ''), TABLE_TEXT) FROM QSYS2.SYSTABLES "
-            f"WHERE TABLE_TYPE IN ('A', 'L', 'M', 'P', 'T', 'V') AND FILE_TYPE <> 'S' AND {library}"
+            f"WHERE TABLE_TYPE IN ('A', 'L', 'M', 'P', 'T', 'V') AND FILE_TYPE <> 'S' AND {where}"
         )
 
     def column_notes_sql(self, table: TableName) -> str:

@@ -12,9 +12,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.drivers.names import TableName
+from pipekit_engine.drivers.remarks import TableRemarks
 from pipekit_engine.errors import PipekitError, RunCancelled
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
 
     from pipekit_engine.drivers.base import Dialect
@@ -85,20 +87,23 @@ class Catalog:
 
     session: Session
     connection: str
+    cancel: threading.Event | None = None
 
     def query(self, sql: str, max_rows: int = MAX_ROWS) -> QueryResult:
         """Rows of a query, as text."""
-        return self.session.query(self.connection, sql, max_rows=max_rows)
+        return self.session.query(self.connection, sql, max_rows=max_rows, cancel=self.cancel)
 
     def metadata(
         self, what: str, *, catalog: str | None = None, schema: str | None = None, table: str | None = None
     ) -> list[dict[str, Any]]:
         """JDBC's metadata: `schemas`, `tables`, or a table's `columns` or `keys`."""
-        return self.session.metadata(self.connection, what, catalog=catalog, schema=schema, table=table)
+        return self.session.metadata(
+            self.connection, what, catalog=catalog, schema=schema, table=table, cancel=self.cancel
+        )
 
     def describe_table(self, table: str) -> list[Column]:
         """Columns of a table, given as SQL text."""
-        return self.session.describe(self.connection, table=table)
+        return self.session.describe(self.connection, table=table, cancel=self.cancel)
 
     def ask(self, sql: str | None) -> list[tuple[str | None, ...]] | None:
         """Rows of a catalogue query; None when there is no such query, or the login may not run it."""
@@ -136,9 +141,14 @@ def is_system(dialect: Dialect, schema: str) -> bool:
     return any(fnmatchcase(schema, pattern) for pattern in dialect.system_schemas)
 
 
-def list_tables(dialect: Dialect, catalog: Catalog, schema: str | None, database: str | None) -> list[TableInfo]:
-    """Tables and views of one schema, or of all but the system's; sorted by schema and name."""
-    rows = catalog.ask(dialect.tables_sql(schema, database))
+def list_tables(
+    dialect: Dialect, catalog: Catalog, schema: str | None, database: str | None, table: str | None = None
+) -> list[TableInfo]:
+    """Tables and views of one schema, or of all but the system's; sorted by schema and name.
+
+    With a `table`, that one alone; `schema` None is then the connection's own.
+    """
+    rows = catalog.ask(dialect.tables_sql(schema, database, table))
     if rows is not None:
         found = [
             TableInfo(name, of, database, "view" if kind == "view" else "table", _remark(remarks))
@@ -148,9 +158,9 @@ def list_tables(dialect: Dialect, catalog: Catalog, schema: str | None, database
     else:
         found = [
             TableInfo(item["table"], item.get("schema"), database, item["type"], _remark(item.get("remarks")))
-            for item in catalog.metadata("tables", schema=schema, catalog=database)
+            for item in catalog.metadata("tables", schema=schema, catalog=database, table=table)
         ]
-    if schema is None:
+    if schema is None and table is None:
         found = [item for item in found if item.schema is None or not is_system(dialect, item.schema)]
     return sorted(found, key=lambda item: (item.schema or "", item.name))
 
@@ -195,6 +205,17 @@ def get_keys(dialect: Dialect, catalog: Catalog, table: TableInfo | TableName) -
     name = table.table_name if isinstance(table, TableInfo) else table
     items = catalog.metadata("keys", catalog=name.catalog, schema=name.schema, table=name.name)
     return [Key(tuple(item["columns"]), item["type"] == "primary", item.get("name")) for item in items]
+
+
+def read_remarks(dialect: Dialect, catalog: Catalog, table: TableName) -> TableRemarks:
+    """The remarks on a table or view and on its columns."""
+    found = list_tables(dialect, catalog, table.schema, table.catalog, table.name)
+    notes = {name: note[0] for name, note in _notes(dialect, catalog, table).items()}
+    items = [] if notes else catalog.metadata("columns", catalog=table.catalog, schema=table.schema, table=table.name)
+    notes.update({item["column"]: _remark(item.get("remarks")) for item in items})
+    return TableRemarks(
+        found[0].remarks if found else None, {name: text for name, text in notes.items() if text is not None}
+    )
 
 
 def _default(text: str | None) -> str | None:

@@ -97,11 +97,13 @@ class MariaDB(Dialect):
         """With as many digits as the column has, or it is refused."""
         return f"CURRENT_TIMESTAMP({min(digits, 6)})" if digits else "CURRENT_TIMESTAMP"
 
-    def tables_sql(self, schema: str | None, database: str | None) -> str:
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
         """MySQL's driver gives no comments on tables, and MariaDB's calls each view's comment VIEW."""
         where = f"t.table_type IN ({_TABLES})"
-        if schema is not None:
-            where += f" AND t.table_schema = {self.string_literal(schema)}"
+        if schema is not None or table is not None:
+            where += f" AND t.table_schema = {self._database(schema)}"
+        if table is not None:
+            where += f" AND t.table_name = {self.string_literal(table)}"
         return (
             "SELECT t.table_schema, t.table_name, CASE WHEN t.table_type = 'VIEW' THEN 'view' ELSE 'table' END, "
             "CASE WHEN t.table_type = 'VIEW' THEN NULL ELSE t.table_comment END "

@@ -86,16 +86,17 @@ class Oracle(Dialect):
             "WHERE o.OWNER = u.USERNAME AND o.OBJECT_TYPE IN ('TABLE', 'VIEW'))"
         )
 
-    def tables_sql(self, schema: str | None, database: str | None) -> str:
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
         """With comments, which the driver gives only when it is opened with remarksReporting; without the recycle bin."""
-        owner = (
-            f"OWNER = {literal(schema)}"
-            if schema is not None
-            else "OWNER IN (SELECT USERNAME FROM ALL_USERS WHERE ORACLE_MAINTAINED = 'N')"
-        )
+        if schema is not None or table is not None:
+            where = f"OWNER = {literal(schema) if schema else _CURRENT}"
+        else:
+            where = "OWNER IN (SELECT USERNAME FROM ALL_USERS WHERE ORACLE_MAINTAINED = 'N')"
+        if table is not None:
+            where += f" AND TABLE_NAME = {literal(table)}"
         return (
             "SELECT OWNER, TABLE_NAME, LOWER(TABLE_TYPE), COMMENTS FROM ALL_TAB_COMMENTS "
-            f"WHERE TABLE_TYPE IN ('TABLE', 'VIEW') AND TABLE_NAME NOT LIKE 'BIN$%' AND {owner}"
+            f"WHERE TABLE_TYPE IN ('TABLE', 'VIEW') AND TABLE_NAME NOT LIKE 'BIN$%' AND {where}"
         )
 
     def column_notes_sql(self, table: TableName) -> str:

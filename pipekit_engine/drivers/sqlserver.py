@@ -98,14 +98,19 @@ class SQLServer(Dialect):
     def _in(self, database: str | None) -> str:
         return f"{self.quote_identifier(database)}." if database else ""
 
+    def _schema(self, name: str | None) -> str:
+        return self.string_literal(name) if name else "SCHEMA_NAME()"
+
     def schemas_sql(self, database: str | None) -> str:
         """Of the given database, or the one in use."""
         return f"SELECT name FROM {self._in(database)}sys.schemas"
 
-    def tables_sql(self, schema: str | None, database: str | None) -> str:
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
         """With the descriptions that are kept as extended properties, which no driver gives."""
         at = self._in(database)
-        where = f" AND s.name = {self.string_literal(schema)}" if schema is not None else ""
+        where = f" AND s.name = {self._schema(schema)}" if schema is not None or table is not None else ""
+        if table is not None:
+            where += f" AND o.name = {self.string_literal(table)}"
         return (
             "SELECT s.name, o.name, CASE WHEN o.type = 'V' THEN 'view' ELSE 'table' END, "
             f"CAST(p.value AS nvarchar({_MAX_COMMENT})) FROM {at}sys.objects o "
@@ -117,14 +122,13 @@ class SQLServer(Dialect):
     def column_notes_sql(self, table: TableName) -> str:
         """Descriptions and identity columns."""
         at = self._in(table.catalog)
-        schema = self.string_literal(table.schema) if table.schema else "SCHEMA_NAME()"
         return (
             f"SELECT c.name, CAST(p.value AS nvarchar({_MAX_COMMENT})), CASE WHEN c.is_identity = 1 THEN '1' ELSE '0' END "
             f"FROM {at}sys.columns c JOIN {at}sys.objects o ON o.object_id = c.object_id "
             f"JOIN {at}sys.schemas s ON s.schema_id = o.schema_id "
             f"LEFT JOIN {at}sys.extended_properties p ON p.class = 1 AND p.major_id = c.object_id "
             "AND p.minor_id = c.column_id AND p.name = 'MS_Description' "
-            f"WHERE s.name = {schema} AND o.name = {self.string_literal(table.name)}"
+            f"WHERE s.name = {self._schema(table.schema)} AND o.name = {self.string_literal(table.name)}"
         )
 
     def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:

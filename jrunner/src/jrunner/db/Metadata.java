@@ -36,7 +36,8 @@ public final class Metadata {
     /**
      * @param what {@code schemas}, {@code tables}, {@code columns} or {@code keys}; the last two want {@code table}
      * @param catalog null: the connection's own
-     * @param schema null: any; for columns and keys the connection's own
+     * @param schema null: any; where a table is named the connection's own
+     * @param table wanted for columns and keys; tables are then those of this name alone
      * @throws Failure of phase {@code metadata}
      */
     public List<Map<String, Object>> items(String what, String catalog, String schema, String table) throws Failure {
@@ -48,7 +49,7 @@ public final class Metadata {
                 case "schemas":
                     return schemas(about, catalog);
                 case "tables":
-                    return tables(about, catalog, schema);
+                    return tables(about, catalog, table == null ? schema : ownSchema(schema), table);
                 case "columns":
                     return columns(about, catalog, ownSchema(schema), wanted(table));
                 case "keys":
@@ -115,9 +116,12 @@ public final class Metadata {
         }
     }
 
-    private List<Map<String, Object>> tables(DatabaseMetaData about, String catalog, String schema) throws SQLException {
+    private List<Map<String, Object>> tables(DatabaseMetaData about, String catalog, String schema, String table)
+            throws SQLException {
         List<Map<String, Object>> items = new ArrayList<>();
-        try (ResultSet rows = about.getTables(catalogArgument(catalog, schema), schemaArgument(about, schema), "%", null)) {
+        String name = table == null ? "%" : pattern(about, table);
+        try (ResultSet rows =
+                about.getTables(catalogArgument(catalog, schema), schemaArgument(about, schema), name, null)) {
             Columns columns = new Columns(rows);
             while (rows.next()) {
                 String type = tableType(columns.text("TABLE_TYPE"));
