@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipekit_engine.config import Config
 
 LOCATION = "pipekit"
+#: Environment variable by which the supervisor asks a code server to have everything ready before it takes over.
+PREPARE_SNAPSHOTS = "PIPEKIT_PREPARE_SNAPSHOTS"
 #: Longest path of a Unix socket that every system takes.
 _SOCKET_PATH_MAX = 100
 

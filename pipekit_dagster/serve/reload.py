@@ -1,7 +1,7 @@
 """Changes show by themselves: reloads the code location when definitions change, and revives a code server that hangs.
 
 The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is
-compared twice a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
+compared five times a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
 notice the new server's id by themselves. Running runs are processes of their own and are not touched.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pipekit.serve")
 
-_POLL_S = 0.5
+_POLL_S = 0.2
 #: Seconds between two looks whether the code server behind the proxy still answers.
 _PING_S = 3.0
 _RELOAD_TIMEOUT_S = 120

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit_dagster.auth import Users, users_file
-from pipekit_dagster.serve.home import LOCATION, Home
+from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.errors import ConfigurationError
@@ -94,7 +94,7 @@ class Supervisor:
                 *(python, "-m", "dagster", "code-server", "start", "--socket", str(home.socket)),
                 *("--location-name", LOCATION, "--log-level", "warning", "-m", "pipekit_dagster.definitions"),
             ],
-            env,
+            {**env, PREPARE_SNAPSHOTS: "1"},
             before_start=lambda: home.socket.unlink(missing_ok=True),
         )
         self._daemon = Service(

@@ -15,6 +15,7 @@ import uvicorn
 from dagster import DagsterInstance
 from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+from dagster._grpc import server_watcher
 from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
@@ -32,6 +33,8 @@ from pipekit_engine.config import Config, load_config
 
 #: Milliseconds between two looks of the UI for changed data.
 _LIVE_POLL_MS = 2000
+#: Seconds between two looks for a new code server.
+_WATCH_S = 0.25
 #: Seconds that open connections get when the server stops.
 _CLOSE_TIMEOUT_S = 3
 
@@ -100,6 +103,8 @@ def main() -> None:
     options = parser.parse_args()
     config = load_config()
     home = Home.of(config)
+    if hasattr(server_watcher, "WATCH_INTERVAL"):
+        server_watcher.WATCH_INTERVAL = _WATCH_S  # type: ignore[assignment]
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
         target = workspace_opts_to_load_target(WorkspaceOpts(workspace=[str(home.workspace)]))

@@ -167,7 +167,7 @@ class Served:
             if time.monotonic() - began > timeout_s:
                 tail = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
                 raise AssertionError(f"{what} did not come within {timeout_s} s\n{tail}")
-            time.sleep(0.05)
+            time.sleep(0.1)
         return time.monotonic() - began
 
 
