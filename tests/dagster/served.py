@@ -21,7 +21,7 @@ from pipekit_engine.process import ProcessName
 from tests.dagster.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
-_SERVE = "import sys; from pipekit_dagster.serve import main; sys.exit(main(port=int(sys.argv[1])))"
+_SERVE = "import sys; from pipekit_dagster.serve import main; sys.exit(main(port=int(sys.argv[1]), reload_=len(sys.argv) > 2))"
 
 LOCATION = {"repositoryLocationName": "pipekit", "repositoryName": "__repository__"}
 
@@ -38,7 +38,7 @@ class Served:
         self.log = project.folder / "serve.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *, reload_: bool = False) -> None:
         env = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -47,7 +47,7 @@ class Served:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.port)],
+                [sys.executable, "-c", _SERVE, str(self.port), *(["--reload"] if reload_ else [])],
                 cwd=self.project.folder,
                 env=env,
                 stdout=log,

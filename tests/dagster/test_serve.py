@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pipekit_dagster import tags
 from pipekit_dagster.auth import set_password
 from pipekit_dagster.launcher import WORKER_TAG
 from pipekit_dagster.serve.home import Home
@@ -413,6 +414,18 @@ def test_sigkill_of_everything_then_restart(served: Served) -> None:
     assert served.ended(run_id, 60)["status"] == "failure"
     served.wait_for(lambda: runs_of(served, run_id) == {"slow2": "error"}, "the sensor that reconciles", 60)
     nothing_left(served)
+    assert served.ended(served.run_group("quick"))["status"] == "success"
+
+
+def test_reload_follows_pipekits_own_code(served: Served) -> None:
+    assert served.stop() == 0
+    served.start(reload_=True)
+    before = served.service("code server")
+    seen = served.log.stat().st_size
+    os.utime(Path(tags.__file__))
+    served.wait_for(lambda: "was reloaded in" in served.log.read_text()[seen:], "the reload of the touched file", 30)
+    assert served.health()[0] == 200
+    assert served.service("code server") == before  # a new process behind the same proxy
     assert served.ended(served.run_group("quick"))["status"] == "success"
 
 
