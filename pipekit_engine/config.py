@@ -73,6 +73,10 @@ class Config(_Section):
     database: str = Field(default="pipekit.db", description="path of an SQLite file, or an SQLAlchemy URL")
     secrets: Path | None = Field(default=None, description="the secrets file; PIPEKIT_SECRETS overrides")
     jars: list[Path] = Field(default_factory=lambda: [DEBIAN_JARS], description="folders searched for JDBC jars")
+    maven_repository: str | None = Field(
+        default=None,
+        description="address of a Maven repository for `pipekit drivers install`; may be a $VAR reference, may hold a login",
+    )
     staging_schema: str = Field(default="pipekit_staging", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     connect_timeout_s: float = Field(default=15, gt=0)
     host: str = "127.0.0.1"

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from pipekit_engine.cli import connections, definitions, lint, operations, project, running, runs, secrets, users
+from pipekit_engine.cli import (
+    connections,
+    definitions,
+    drivers,
+    lint,
+    operations,
+    project,
+    running,
+    runs,
+    secrets,
+    users,
+)
 from pipekit_engine.cli.base import Commands, Settings
 
 app = typer.Typer(
@@ -38,7 +49,7 @@ app.add_typer(connections.connections, rich_help_panel=_DEFINE)
 app.command("init", rich_help_panel=_LOOK_AFTER)(project.init)
 app.command("doctor", rich_help_panel=_LOOK_AFTER)(project.doctor)
 app.add_typer(secrets.app, rich_help_panel=_LOOK_AFTER)
-app.add_typer(connections.drivers, rich_help_panel=_LOOK_AFTER)
+app.add_typer(drivers.app, rich_help_panel=_LOOK_AFTER)
 app.command("backup", rich_help_panel=_LOOK_AFTER)(operations.backup)
 app.command("restore", rich_help_panel=_LOOK_AFTER)(operations.restore)
 app.command("support-bundle", rich_help_panel=_LOOK_AFTER)(operations.support_bundle)
