@@ -365,7 +365,45 @@ def rest_page(notes: Notes) -> str:
     return page + "\n" + notes.text("after_rest")
 
 
+def databases_page(notes: Notes) -> str:
+    """docs/reference/databases.md"""
+    from pipekit_engine.drivers import get_dialect, kinds
+
+    page = HEAD + notes.text("databases") + "\n"
+    drivers, promises = [], []
+    for kind in kinds():
+        dialect = get_dialect(kind)
+        able, jdbc = dialect.capabilities, dialect.jdbc
+        jars = ", ".join(f"`{name}`" for name in jdbc.jars) or "registered by hand"
+        drivers.append(
+            (
+                dialect.label,
+                f"`{kind}`",
+                jars,
+                f"`{jdbc.class_name}`" if jdbc.class_name else "",
+                f"`{jdbc.url_template}`",
+            )
+        )
+        longest = f"{able.max_identifier_length} {able.identifier_unit}"
+        case = {"lower": "lower case", "upper": "upper case", "keep": "kept"}[able.unquoted_case]
+        flags = [able.transactional_ddl, able.transactional_truncate, able.row_values]
+        promises.append((dialect.label, longest, case, *("yes" if flag else "no" for flag in flags), able.bulk_path))
+    page += table(("database", "kind", "jars looked for", "class", "URL"), drivers)
+    page += "\n" + notes.text("promises") + "\n"
+    heads = (
+        "database",
+        "longest name",
+        "unquoted names",
+        "DDL rolls back",
+        "TRUNCATE rolls back",
+        "row values",
+        "rows get in by",
+    )
+    return page + table(heads, promises)
+
+
 PAGES = {
+    "databases.md": databases_page,
     "cli.md": cli_page,
     "definitions.md": definitions_page,
     "config.md": config_page,

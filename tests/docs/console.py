@@ -75,12 +75,15 @@ class Shell:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A server that a page started has processes in sessions of their own.
+        family = [self._process.pid, *_descendants(self._process.pid)]
         for number in (signal.SIGTERM, signal.SIGKILL):
-            # A killed shell leaves its children: the whole session goes, first asked, then told.
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+            for pid in family:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=10)
+                self._process.wait(timeout=5)
+            family = [pid for pid in family if pid != self._process.pid]
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):
@@ -110,6 +113,16 @@ class Shell:
                 assert piece, f"the shell ended:\n{data.decode(errors='replace')}"
                 data += piece
         return data.decode(errors="replace")
+
+
+def _descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
 
 
 def play(shell: Shell, block: Block, replace: dict[str, str]) -> None:

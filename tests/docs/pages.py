@@ -56,9 +56,10 @@ def blocks(page: str) -> Iterator[Block]:
         yield Block(page, text.count("\n", 0, match.start("body")) + 1, language, file.strip() or None, body)
 
 
-def without_blocks(text: str) -> str:
-    """The text with its blocks and code spans taken out."""
-    return re.sub(r"`[^`\n]*`", "", _BLOCK.sub("", text))
+def without_blocks(text: str, *, spans: bool = False) -> str:
+    """The text without its blocks and, unless `spans` is true, without its code spans."""
+    text = _BLOCK.sub("", text)
+    return text if spans else re.sub(r"`[^`\n]*`", "", text)
 
 
 def links(page: str) -> list[str]:
