@@ -17,6 +17,7 @@ from pipekit_engine.cli import (
     runs,
     secrets,
     users,
+    wizard,
 )
 from pipekit_engine.cli.base import Commands, Settings
 
@@ -38,6 +39,7 @@ app.command("run-group", rich_help_panel=_RUN)(running.run_group)
 app.command("cancel", rich_help_panel=_RUN)(running.cancel)
 app.command("unlock", rich_help_panel=_RUN)(running.unlock)
 app.add_typer(runs.app, rich_help_panel=_RUN)
+app.command("wizard", rich_help_panel=_DEFINE)(wizard.wizard)
 app.command("apply", rich_help_panel=_DEFINE)(definitions.apply)
 app.command("export", rich_help_panel=_DEFINE)(definitions.export)
 app.command("schema", rich_help_panel=_DEFINE)(definitions.schema)

@@ -76,11 +76,12 @@ def propose_all(room: Workroom, request: Request, folder: Folder) -> list[Propos
             proposed.append(Proposed(browser.dialect.source_name(table), problem=str(error)))
             continue
         assert one.draft is not None
+        name, dest_table = one.draft.name, one.draft.dest_table
         clash = next((item for item in proposed if item.draft and _same_dest(item.draft, one.draft)), None)
         if clash is not None:
-            one = Proposed(one.title, problem=f"it would go into {one.draft.dest_table}, as {clash.title} does")
+            one = Proposed(one.title, problem=f"it would go into {dest_table}, as {clash.title} does")
         else:
-            taken.add(one.draft.name)
+            taken.add(name)
         proposed.append(one)
     return proposed
 
