@@ -8,6 +8,7 @@ from pipekit_engine.drivers.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.drivers.capabilities import Capabilities
 from pipekit_engine.drivers.catalogues import view_in
 from pipekit_engine.drivers.mapping import decimal, fractional, sized_text
+from pipekit_engine.drivers.spelling import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ class H2(Dialect):
         missing_table_states=frozenset({"42S02", "42S04", "90079"}),
         missing_table_codes=frozenset({42102, 42104, 90079}),
     )
+    reserved = words("day hour key minute month qualify rownum second uescape year")
     types: ClassVar = {
         "boolean": "BOOLEAN",
         "int16": "SMALLINT",
@@ -71,6 +73,15 @@ class Derby(Dialect):
         instants="none",
         missing_table_states=frozenset({"42X05", "42Y07", "42Y55"}),
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
+    )
+    system_schemas = ("SYS*", "NULLID", "SQLJ")
+    reserved = words(
+        """
+        allocate assertion at avg bit boolean cascaded close connection constraints deferred definer diagnostics
+        disconnect double exception first found go goto hour identity indicator input invoker isolation key last lower
+        minute national next none output partial preserve prior privileges public relative scroll second substring
+        temporary transaction trim upper whenever work xml xmlexists xmlparse xmlserialize year
+        """
     )
     types: ClassVar = {
         "boolean": "BOOLEAN",
@@ -117,6 +128,8 @@ class HSQLDB(Dialect):
         missing_table_codes=frozenset({-5501, -4850}),
         one_row_from=" FROM (VALUES(0))",
     )
+    system_schemas = ("INFORMATION_SCHEMA", "SYSTEM_LOBS")
+    reserved = words("at coalesce normalize prevval sysdate")
     types: ClassVar = {
         "boolean": "BOOLEAN",
         "int16": "SMALLINT",

@@ -42,8 +42,13 @@ class MariaDB(Dialect):
     system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
     reserved = words(
         """
-        accessible change cume_dist dense_rank empty except first_value groups index int3 intersect json_table key keys kill lag
-        last_value lead nth_value ntile of over percent_rank rank recursive row_number rows system usage
+        accessible asensitive blob cume_dist day_microsecond day_minute day_second delete_domain_id dense_rank
+        do_domain_ids double empty except first_value float4 float8 groups hour_microsecond hour_second
+        ignore_domain_ids int3 intersect json_table key lag last_value lead master_demote_to_replica
+        master_demote_to_slave master_ssl_verify_server_cert maxvalue middleint minute_microsecond minute_second
+        nth_value ntile over page_checksum parse_vcol_expr percent_rank portion rank read_write recursive ref_system_id
+        row_number rows second_microsecond sql_big_result sql_buffer_result sql_cache sql_calc_found_rows sql_no_cache
+        sql_small_result stats_auto_recalc stats_persistent stats_sample_pages system
         """
     )
     date_literal = "'{}'"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipekit_engine.drivers.base import Dialect
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: A name that begins with an underscore is none for Oracle, DB2 and Derby.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def words(text: str) -> frozenset[str]:

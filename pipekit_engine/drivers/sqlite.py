@@ -47,7 +47,7 @@ class SQLite(Dialect):
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
-    reserved = words("autoincrement glob indexed isnull notnull raise transaction without")
+    reserved = words("autoincrement glob indexed isnull nothing notnull raise transaction without")
     boolean_literals = ("0", "1")
     date_literal = "'{}'"
     timestamp_literal = "'{}'"
