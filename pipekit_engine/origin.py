@@ -94,11 +94,23 @@ def trace_query(sql: str, dialect: Dialect, columns: Sequence[str]) -> Trace:
 
 def _tokens(sql: str, pattern: re.Pattern[str]) -> Iterator[str]:
     """Words, quoted names, and single characters; literals as one token; comments are gone."""
+    name = ""
     for span in spans(sql):
+        if span.kind == "name" and (not name or name[-1] == span.text[0]):
+            # A doubled quote in a name is read as the end of one and the beginning of another.
+            name += span.text
+            continue
+        if name:
+            yield name
+            name = ""
         if span.kind == "code":
             yield from pattern.findall(span.text)
-        elif span.kind != "comment":
+        elif span.kind == "name":
+            name = span.text
+        elif span.kind == "string":
             yield span.text
+    if name:
+        yield name
 
 
 def _clauses(tokens: list[str]) -> tuple[list[list[str]], list[str]] | None:

@@ -49,6 +49,10 @@ class Generic(Dialect):
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
 
+    def is_kin(self, other: Dialect) -> bool:
+        """Two such databases need have nothing in common."""
+        return False
+
     def schema_exists_sql(self, schema: str) -> None:
         """Nobody knows where to ask; the staging schema has to be there."""
         return

@@ -51,8 +51,6 @@ class Dialect:
     reserved: ClassVar[frozenset[str]] = frozenset()
     #: The type of each family; one without an entry gets that of text.
     types: ClassVar[Mapping[str, TypeRule]] = {}
-    #: Lengths of text in descriptions are bytes of UTF-8.
-    counts_bytes: ClassVar[bool] = False
     #: The driver's metadata gives a text default without its quotes.
     raw_defaults: ClassVar[bool] = False
     #: How literals are written as column defaults: false and true, a date, a timestamp, today.

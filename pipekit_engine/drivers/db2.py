@@ -65,7 +65,6 @@ class DB2(Dialect):
         xmltable xmltext xmlvalidate xslload xsltransform year years yes zone
         """
     )
-    counts_bytes = True
     boolean_literals = ("0", "1")
     date_literal = "'{}'"
     timestamp_literal = "'{}'"
@@ -81,6 +80,7 @@ class DB2(Dialect):
             "VARCHAR({precision}) CCSID 1208",
             max_length=8000,
             unlimited="CLOB(2G) CCSID 1208",
+            own_length=32740,
             bytes_per_character=4,
         ),
         "binary": "BLOB(2G)",

@@ -96,8 +96,8 @@ class Derby(Dialect):
         "date": "DATE",
         "time": fractional("TIME", max_digits=0),
         "timetz": "VARCHAR(32)",
-        "timestamp": "TIMESTAMP",
-        "timestamptz": "TIMESTAMP",
+        "timestamp": fractional("TIMESTAMP", max_digits=9),
+        "timestamptz": fractional("TIMESTAMP", max_digits=9),
         "uuid": "CHAR(36)",
     }
 

@@ -38,7 +38,7 @@ def apply_rules(dest: Dialect, column: Column, source: Dialect) -> MappedType:
         # The digits of a time or an interval are no length of a text.
         rule, column = dest.types["text"], replace(column, precision=0, scale=0)
         if column.family in _AS_TEXT:
-            warnings.append(f"kept as the text that {source.label} writes")
+            warnings.append("kept as text, as the source writes it")
     if isinstance(rule, str):
         mapped = MappedType(rule.format(precision=column.precision, scale=column.scale))
     else:
@@ -111,15 +111,21 @@ def fractional(sql: str, *, max_digits: int) -> TypeRule:
     return map_fractional
 
 
-def sized_text(sized: str, *, max_length: int, unlimited: str, bytes_per_character: int = 1) -> TypeRule:
+def sized_text(
+    sized: str, *, max_length: int, unlimited: str, own_length: int = 0, bytes_per_character: int = 1
+) -> TypeRule:
     """`sized` for text with a known length up to `max_length`; `unlimited` otherwise.
 
-    With `bytes_per_character` the type counts bytes: a length in characters becomes the bytes that they may need.
+    Text of the same kind of database may be up to `own_length` long: it is known to fit. With `bytes_per_character` the type
+    counts bytes: a length in characters becomes the bytes that they may need.
     """
 
     def map_text(column: Column, source: Dialect) -> MappedType:
-        length = column.precision * (1 if source.counts_bytes else bytes_per_character)
-        return MappedType(sized.format(precision=length) if 0 < length <= max_length else unlimited)
+        own = own_length > 0 and source.types.get("text") is map_text
+        length = column.precision * (1 if own else bytes_per_character)
+        return MappedType(
+            sized.format(precision=length) if 0 < length <= (own_length if own else max_length) else unlimited
+        )
 
     return map_text
 

@@ -65,7 +65,7 @@ class Oracle(Dialect):
         "decimal": _number,
         "float32": "BINARY_FLOAT",
         "float64": "BINARY_DOUBLE",
-        "text": sized_text("VARCHAR2({precision} CHAR)", max_length=1000, unlimited="CLOB"),
+        "text": sized_text("VARCHAR2({precision} CHAR)", max_length=1000, own_length=4000, unlimited="CLOB"),
         "binary": "BLOB",
         "date": "DATE",
         "time": "VARCHAR2(18)",
