@@ -402,7 +402,16 @@ def databases_page(notes: Notes) -> str:
     return page + table(heads, promises)
 
 
+def lint_page(notes: Notes) -> str:
+    """docs/reference/lint.md"""
+    from pipekit_engine.lint import RULES
+
+    rows = [(f"`{rule.code}`", rule.level, rule.title) for rule in RULES.values()]
+    return HEAD + notes.text("lint") + "\n" + table(("code", "level", "what it finds"), rows)
+
+
 PAGES = {
+    "lint.md": lint_page,
     "databases.md": databases_page,
     "cli.md": cli_page,
     "definitions.md": definitions_page,
