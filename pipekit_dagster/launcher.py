@@ -7,6 +7,7 @@ everything, and a run stays STARTED for ever. Here a run is a process of its own
   process still lives. Run monitoring asks `check_run_worker_health` every few seconds and fails the runs of dead processes.
 - The launcher's own process waits for it on a thread, and reports a process that died without a last word at once.
 - Terminate sends SIGINT. A run of another machine finds the request itself: its worker looks at the run's status.
+- The worker writes signs of life into the run's tags, so that other machines notice when its own has vanished.
 - Stopping the daemon, the code server or `pipekit serve` leaves running runs alone; they end by themselves.
 
 What the process prints goes to `run_output/RUN_ID.log` in DAGSTER_HOME, is shown when the process died, and removed when
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 #: Tag with the `ProcessName` of a run's process. The leading dot hides it in the UI.
 WORKER_TAG = ".dagster/pipekit_worker"
+#: Tag with the time of the worker's last sign of life, in seconds since the epoch.
+SEEN_TAG = ".dagster/pipekit_worker_seen"
+#: Seconds of silence after which the worker of another machine counts as gone; a living one writes every 15.
+SILENCE_S = 60.0
 _TAIL_CHARS = 4000
 #: Seconds that the output of a run's process is kept when nobody removed it at the run's end.
 _KEEP_OUTPUT_S = 7 * 24 * 3600
@@ -138,11 +143,17 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process lives. A process that cannot be seen from here is taken to live."""
+        """Whether the run's process lives. One that cannot be seen from here lives as long as it gives signs of life."""
         name = ProcessName.parse(run.tags.get(WORKER_TAG))
-        if name is None or name.alive() is not False:
+        alive = name.alive() if name else True
+        if name is None or alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"{name.label} is gone")
+        if alive is False:
+            return CheckRunHealthResult(WorkerStatus.FAILED, f"{name.label} is gone")
+        silent = time.time() - float(run.tags.get(SEEN_TAG) or time.time())
+        if silent < SILENCE_S:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"{name.label} has given no sign of life for {silent:.0f} s")
 
     def get_run_worker_debug_info(self, run: DagsterRun, include_container_logs: bool | None = True) -> str | None:
         """The last lines that the run's process printed."""

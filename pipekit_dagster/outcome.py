@@ -24,12 +24,12 @@ def record_metadata(record: RunRecord) -> dict[str, Any]:
         data["duration_s"] = dg.MetadataValue.float(record.duration_s)
         moved = record.rows_staged if record.rows_staged is not None else record.rows_read
         if moved is not None and record.duration_s > 0:
-            data["rows_per_s"] = dg.MetadataValue.float(moved / record.duration_s)
+            data["rows_per_s"] = dg.MetadataValue.float(round(moved / record.duration_s, 1))
     for phase, seconds in record.timings.items():
         data[f"seconds/{phase}"] = dg.MetadataValue.float(float(seconds))
     for name, watermark in record.watermarks.items():
         data[f"watermark/{name}"] = dg.MetadataValue.text(f"{watermark.value} ({watermark.origin})")
-    data["pipekit_run"] = record.id
+    data["pipekit_run"] = dg.MetadataValue.text(str(record.id))  # a number would be plotted
     return data
 
 

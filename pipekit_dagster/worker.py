@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from dagster import DagsterInstance, DagsterRunStatus
@@ -18,16 +19,22 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import serialize_value
 from dagster._utils.interrupts import capture_interrupts
 
-from pipekit_dagster.launcher import WORKER_TAG
+from pipekit_dagster.launcher import SEEN_TAG, WORKER_TAG
 from pipekit_engine.process import ProcessName
 
 #: Seconds between two looks whether the run is to be cancelled: for requests from machines that cannot signal this one.
 _CANCEL_POLL_S = 2.0
+#: Seconds between two signs of life in the run's tags: for machines that cannot look at this process.
+_SEEN_EVERY_S = 15.0
 
 
 def _watch_for_cancel(instance: DagsterInstance, run_id: str, done: threading.Event) -> None:
+    seen = time.monotonic()
     while not done.wait(_CANCEL_POLL_S):
         with suppress(Exception):  # the storage may be away for a moment; the run itself reports lasting trouble
+            if time.monotonic() - seen > _SEEN_EVERY_S:
+                seen = time.monotonic()
+                instance.add_run_tags(run_id, {SEEN_TAG: f"{time.time():.0f}"})
             run = instance.get_run_by_id(run_id)
             if run is not None and run.status == DagsterRunStatus.CANCELING:
                 os.kill(os.getpid(), signal.SIGINT)
@@ -38,7 +45,7 @@ def main(run_id: str) -> int:
     """Execute the run; 0 unless the process itself failed: a failed run is told by Dagster's own events."""
     # Interrupts are noted, not raised, until the executor looks for them.
     with capture_interrupts(), DagsterInstance.get() as instance:
-        instance.add_run_tags(run_id, {WORKER_TAG: str(ProcessName.current())})
+        instance.add_run_tags(run_id, {WORKER_TAG: str(ProcessName.current()), SEEN_TAG: f"{time.time():.0f}"})
         run = instance.get_run_by_id(run_id)
         if run is None:
             print(f"There is no run {run_id} in {instance.root_directory}.", file=sys.stderr)

@@ -1,7 +1,8 @@
 """`/health`: the truth about web server, code server and daemon, for load balancers and monitoring.
 
 200 when all three do their work, else 503. A process that lives but does no work counts as down: the code server must answer with
-definitions, the daemon must have written heartbeats since it started.
+definitions, the daemon must have written heartbeats since it started. A server that stands by for another one has no daemon
+of its own, and is as it should be.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def check_health(home: Home, instance: DagsterInstance, workspace: BaseWorkspace
         "code server": _code_server(services.get("code server"), workspace),
         "daemon": _daemon(services.get("daemon"), instance),
     }
-    return {"status": "ok" if set(parts.values()) == {"ok"} else "degraded", **parts}
+    return {"status": "ok" if set(parts.values()) <= {"ok", "standby"} else "degraded", **parts}
 
 
 def _lives(service: dict[str, Any] | None) -> bool:
@@ -57,6 +58,8 @@ def _code_server(service: dict[str, Any] | None, workspace: BaseWorkspaceRequest
 
 
 def _daemon(service: dict[str, Any] | None, instance: DagsterInstance) -> str:
+    if service is not None and service.get("standby"):
+        return "standby"
     if service is None or not _lives(service):
         return "down"
     statuses = get_daemon_statuses(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipekit_engine.config import Config
 
 LOCATION = "pipekit"
+#: Environment variable through which dagster.yaml gets the URL of Dagster's storage: the file holds no password.
+STORAGE_URL = "PIPEKIT_DAGSTER_STORAGE"
 #: Environment variable by which the supervisor asks a code server to have everything ready before it takes over.
 PREPARE_SNAPSHOTS = "PIPEKIT_PREPARE_SNAPSHOTS"
 #: Longest path of a Unix socket that every system takes.
@@ -31,16 +33,24 @@ class Home:
     """The folder of a Dagster instance (DAGSTER_HOME), and of the services that run on it."""
 
     folder: Path
+    #: URL of the PostgreSQL database of Dagster's own records; None keeps them in the folder.
+    storage: str | None = None
 
     @classmethod
     def of(cls, config: Config) -> Home:
-        """DAGSTER_HOME where it is set, else the folder `dagster` beside the state."""
+        """DAGSTER_HOME where it is set, else the folder `dagster` beside the state. Raises ConfigurationError."""
+        storage = config.dagster_storage_url
         named = os.environ.get("DAGSTER_HOME")
         if named:
-            return cls(Path(named).absolute())
+            return cls(Path(named).absolute(), storage)
         if config.database_url.startswith("sqlite:///"):
-            return cls(Path(config.database_url.removeprefix("sqlite:///")).parent / "dagster")
-        return cls(config.folder.absolute() / "dagster")
+            return cls(Path(config.database_url.removeprefix("sqlite:///")).parent / "dagster", storage)
+        return cls(config.folder.absolute() / "dagster", storage)
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find this instance."""
+        found = {"DAGSTER_HOME": str(self.folder)}
+        return found | {STORAGE_URL: self.storage} if self.storage else found
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -62,10 +72,23 @@ class Home:
     def _prepare_folder(self) -> None:
         try:
             self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (self.folder / "dagster.yaml").exists():
-                (self.folder / "dagster.yaml").write_text(default_dagster_yaml(), encoding="utf-8")
+            self._prepare_dagster_yaml()
         except OSError as error:
             raise _unwritable(error) from None
+
+    def _prepare_dagster_yaml(self) -> None:
+        """Write dagster.yaml where there is none, or one of pipekit's own for another storage. A person's own stays."""
+        file, wanted = self.folder / "dagster.yaml", default_dagster_yaml(shared=self.storage is not None)
+        present = file.read_text(encoding="utf-8") if file.exists() else None
+        if present is None or present == default_dagster_yaml(shared=self.storage is None):
+            fresh = file.with_suffix(".new")
+            fresh.write_text(wanted, encoding="utf-8")
+            fresh.replace(file)
+        elif self.storage is not None and STORAGE_URL not in present:
+            raise ConfigurationError(
+                f"{file} does not follow `dagster_storage` of the configuration. Move it away to get pipekit's own, or add:\n"
+                f"{_SHARED_STORAGE}"
+            )
 
     def _prepare_files(self) -> None:
         try:
@@ -122,6 +145,15 @@ def _unwritable(error: OSError) -> ConfigurationError:
     )
 
 
-def default_dagster_yaml() -> str:
-    """The dagster.yaml that `pipekit serve` starts with."""
-    return resources.files("pipekit_dagster").joinpath("dagster.yaml").read_text(encoding="utf-8")
+_SHARED_STORAGE = f"""\
+# Dagster's own records, in the PostgreSQL database that `dagster_storage` of pipekit's configuration names.
+storage:
+  postgres:
+    postgres_url: {{env: {STORAGE_URL}}}
+"""
+
+
+def default_dagster_yaml(*, shared: bool = False) -> str:
+    """The dagster.yaml that `pipekit serve` starts with; `shared` puts Dagster's records where `dagster_storage` says."""
+    text = resources.files("pipekit_dagster").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    return f"{text}\n{_SHARED_STORAGE}" if shared else text

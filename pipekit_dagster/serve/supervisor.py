@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_dagster.auth import Users, users_file
 from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
+from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.errors import ConfigurationError
@@ -83,7 +84,7 @@ class Supervisor:
     def __init__(self, config: Config, home: Home, host: str, port: int, *, watch_code: bool = False) -> None:
         self._home = home
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        env = {**os.environ, "DAGSTER_HOME": str(home.folder), "PYTHONUNBUFFERED": "1"}
+        env = {**os.environ, **home.environment(), "PYTHONUNBUFFERED": "1"}
         if config.path is not None:
             env["PIPEKIT_CONFIG"] = str(config.path)
         os.environ.update(env)
@@ -101,8 +102,10 @@ class Supervisor:
             "daemon",
             [python, "-m", "dagster._daemon", "run", "-w", str(home.workspace), "--log-level", "warning"],
             env,
-            ready=lambda: _listens(home.socket),
+            ready=lambda: self._leader.leads and _listens(home.socket),
         )
+        self._leader = Leader(config)
+        self._standby = True
         self._web = Service(
             "web server",
             [python, "-m", "pipekit_dagster.serve.web", "--host", host, "--port", str(port)],
@@ -116,6 +119,7 @@ class Supervisor:
         """Start everything, tend it until `stop` is set, stop everything."""
         thread = threading.Thread(target=self._reloader.run, args=(stop,), name="reloader", daemon=True)
         try:
+            self._leader.start()
             self._tend()
             thread.start()
             announced = False
@@ -131,20 +135,28 @@ class Supervisor:
                 service.ask_to_stop()
             for service in self._services:
                 service.wait_stopped(_STOP_TIMEOUT_S)
+            self._leader.stop()
             if thread.is_alive():
                 thread.join(5)
             self._home.services.unlink(missing_ok=True)
             self._home.socket.unlink(missing_ok=True)
 
     def _tend(self) -> None:
+        standby = not self._leader.leads
+        if standby and self._daemon.pid is not None:
+            _log.warning("the lead is lost: stopping the daemon")
+            self._daemon.ask_to_stop()
+            self._daemon.wait_stopped(_STOP_TIMEOUT_S)
         changed = [service.tend() for service in self._services]  # all of them, whatever the first says
-        if any(changed):
+        if any(changed) or standby != self._standby:
+            self._standby = standby
             self._home.write_services(
                 {
                     service.name: {
                         "process": service.process_name(),
                         "restarts": max(service.restarts, 0),
                         "since": service.since,
+                        "standby": standby and service is self._daemon,
                     }
                     for service in self._services
                 }

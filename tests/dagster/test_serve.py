@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -29,6 +32,7 @@ from tests.dagster.served import LOCATION, Served, jrunners_of
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(240)]
 
+CHROMIUM = shutil.which("chromium")
 ANNA, VERA = ("anna", "correct horse"), ("vera", "looks only")
 
 
@@ -75,6 +79,38 @@ def test_a_group_through_queue_daemon_and_launcher(served: Served) -> None:
     assert b"no_such_column" in log
     output = served.project.home / "run_output" / f"{run_id}.log"
     served.wait_for(lambda: not output.exists(), "the end of the run's process, which leaves no file", 10)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+def test_what_a_browser_shows(served: Served, tmp_path: Path) -> None:
+    # The header once, the session cookie from then on: a page with a password in its address could not fetch its data.
+    login = ":".join(quote(part) for part in ANNA)
+    in_browser(tmp_path, f"http://{login}@127.0.0.1:{served.port}/")
+    run_id = served.run_group("nightly")
+    served.ended(run_id)
+    query = (
+        "query E($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {"
+        " ... on LogsCapturedEvent { fileKey stepKeys } } } } }"
+    )
+    events = served.graphql(query, id=run_id)["logsForRun"]["events"]
+    (log,) = [event["fileKey"] for event in events if event.get("stepKeys") == ["one"]]
+    for path, texts in {
+        "/locations/__repository__@pipekit/jobs/nightly": ["one", "two", "bad", "last", "On failure: continue"],
+        f"/runs/{run_id}": ["Failure", "Errored (1)", "Succeeded (3)", "no_such_column"],
+        f"/runs/{run_id}?logFileKey={log}&logType=stdout": ["of module one", "3 inserted"],
+        "/automation": ["each_minute", "pipekit_reconcile"],
+    }.items():
+        shown = in_browser(tmp_path, served.url + path)
+        assert [text for text in texts if text not in shown] == [], path
+
+
+def in_browser(profile: Path, url: str) -> str:
+    """The text of a page as Chromium has drawn it."""
+    assert CHROMIUM is not None
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom"]
+    budget = ["--window-size=1600,1200", "--virtual-time-budget=10000"]
+    done = subprocess.run([*command, *budget, url], capture_output=True, text=True, timeout=60, check=True)
+    return re.sub(r"<[^>]+>", "", done.stdout)
 
 
 def test_an_edited_definition_shows_within_seconds(served: Served) -> None:
