@@ -19,6 +19,7 @@ from pipekit_engine.errors import ConfigurationError
 
 SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
 LOCAL_CONFIG = "pipekit.yaml"
+_LONGEST_AGE = timedelta(days=36_525)
 _AGE = re.compile(r"(\d+)\s*([hdw])")
 DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
 DEBIAN_JARS = Path("/usr/share/java")
@@ -61,6 +62,16 @@ class RetentionConfig(_Section):
 
     runs: str | None = Field(default=None, pattern=r"^\d+[dhw]$", description="such as 90d; kept for ever when empty")
 
+    @field_validator("runs")
+    @classmethod
+    def _is_an_age(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                parse_age(text)
+            except ConfigurationError as error:
+                raise ValueError(str(error)) from None
+        return text
+
     @property
     def age(self) -> timedelta | None:
         """`runs` as a length of time."""
@@ -71,6 +82,10 @@ class Config(_Section):
     """The whole configuration. `path` is the file it came from, None when defaults stand."""
 
     database: str = Field(default="pipekit.db", description="path of an SQLite file, or an SQLAlchemy URL")
+    dagster_storage: str | None = Field(
+        default=None,
+        description="URL of a PostgreSQL database for Dagster's own records, where several hosts share them",
+    )
     secrets: Path | None = Field(default=None, description="the secrets file; PIPEKIT_SECRETS overrides")
     jars: list[Path] = Field(default_factory=lambda: [DEBIAN_JARS], description="folders searched for JDBC jars")
     maven_repository: str | None = Field(
@@ -112,9 +127,34 @@ class Config(_Section):
         return f"sqlite:///{(self.folder / self.database).absolute()}"
 
     @property
+    def dagster_storage_url(self) -> str | None:
+        """`dagster_storage` for Dagster's own driver; None where Dagster keeps its records in files.
+
+        Raises ConfigurationError for what is no PostgreSQL URL, and for the database that holds pipekit's state.
+        """
+        if self.dagster_storage is None:
+            return None
+        match = re.fullmatch(r"(?:postgresql|postgres)(?:\+\w+)?://(.+)", self.dagster_storage)
+        if match is None:
+            raise ConfigurationError(
+                "`dagster_storage` in the config must be the URL of a PostgreSQL database: postgresql://user@host/dagster"
+            )
+        if "://" in self.database and _place(self.database) == _place(self.dagster_storage):
+            # Both keep the revision of their tables in one that is called alembic_version.
+            raise ConfigurationError(
+                "`dagster_storage` must name another database than `database`: create one for each."
+            )
+        return f"postgresql+psycopg2://{match[1]}"
+
+    @property
     def jar_folders(self) -> list[Path]:
         """Folders to look for jars in, absolute."""
         return [self.folder / folder for folder in self.jars]
+
+
+def _place(url: str) -> str:
+    """Host, port and database of a URL: without driver, login and options."""
+    return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
 def find_config(path: str | Path | None = None) -> Path | None:
@@ -172,6 +212,9 @@ def parse_age(text: str) -> timedelta:
         raise ConfigurationError(f"{text!r} is no age; write a number and h, d or w, such as 90d.")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
     try:
-        return timedelta(**{unit: int(match[1])})
+        age = timedelta(**{unit: int(match[1])})
     except OverflowError:
-        raise ConfigurationError(f"{text!r} is longer ago than there is time.") from None
+        age = timedelta.max
+    if age > _LONGEST_AGE:
+        raise ConfigurationError(f"{text!r} is more than a hundred years; to keep runs for ever, leave it out.")
+    return age

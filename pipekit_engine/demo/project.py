@@ -25,7 +25,15 @@ URL_VARIABLE = "PIPEKIT_DEMO_PG_URL"
 SCHEMA = "pipekit_demo"
 CLUSTER = "postgresql"
 STAGING = "pipekit_demo_staging"
-DEFINITIONS = Path(__file__).resolve().parents[2] / "definitions" / "demo.yaml"
+#: In a checkout they lie where definitions lie; a wheel carries a copy of them beside this file.
+DEFINITIONS = next(
+    (
+        path
+        for path in (Path(__file__).with_name("demo.yaml"), Path(__file__).parents[2] / "definitions" / "demo.yaml")
+        if path.exists()
+    ),
+    Path("definitions/demo.yaml"),
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ class Project:
         self.definitions.mkdir(exist_ok=True)
         if not (self.definitions / "demo.yaml").exists():  # `--serve` keeps what was edited there
             if not DEFINITIONS.exists():
-                raise ConfigurationError(f"The demo's definitions ({DEFINITIONS}) are not there: run it in a checkout.")
+                raise ConfigurationError(f"The demo's definitions ({DEFINITIONS}) are not there: install pipekit anew.")
             shutil.copy(DEFINITIONS, self.definitions)
         connections = {
             "ops": {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{self.source}"},

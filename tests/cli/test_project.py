@@ -36,6 +36,15 @@ def test_without_a_store_the_message_says_init(empty: Project) -> None:
     assert done.out == ""
 
 
+@pytest.mark.parametrize("age", ["99999999d", "99999999999999d", "soon"])
+def test_a_retention_that_is_no_age_is_refused_when_it_is_read(empty: Project, age: str) -> None:
+    empty.write("pipekit.yaml", f"database: pipekit.db\nretention: {{runs: {age}}}\n")
+    done = empty("init")
+    assert done.status == 2
+    assert "retention.runs" in done.err
+    assert not (empty.folder / "pipekit.db").exists()
+
+
 def test_the_configuration_is_found_by_option_and_by_variable(empty: Project, tmp_path: Path) -> None:
     other = empty.write("other/config.yaml", "database: state.db\n")
     assert empty.look("--config", str(other), "init").status == 0
