@@ -248,6 +248,7 @@ def test_yaml_loads(block: Block, tmp_path: Path) -> None:
     from pipekit_engine.config import Config
     from pipekit_engine.definitions.forms import KINDS as RECORDS
     from pipekit_engine.definitions.load import read_definitions
+    from pipekit_engine.lint import lint_files
 
     if block.file is not None and block.file.startswith("no-apply/"):
         pytest.skip("shows a mistake")
@@ -256,6 +257,9 @@ def test_yaml_loads(block: Block, tmp_path: Path) -> None:
         file = tmp_path / "page.yaml"
         file.write_text(block.text, encoding="utf-8")
         assert [str(problem) for problem in read_definitions(file).problems] == []
+        found = lint_files(file, Config(database=str(tmp_path / "no.db")))
+        # A page's fragment may refer to what another one defines; that they fit is seen where they are applied.
+        assert [str(item) for item in found if item.level != "info" and item.code != "PK001"] == []
     elif data.get("type") == "pipekit_dagster.PipekitComponent":
         from pipekit_dagster import PipekitComponent
 

@@ -55,11 +55,15 @@ def matches(shown: tuple[str, ...], printed: list[str]) -> bool:
 
 
 class Shell:
-    """A shell in a folder, with `pipekit` on its PATH and nothing else of this machine's pipekit in its environment."""
+    """A shell in a folder, with `pipekit` on its PATH and nothing else of this machine's pipekit in its environment.
 
-    def __init__(self, folder: Path) -> None:
+    What lies in `programs` goes before everything else on the PATH.
+    """
+
+    def __init__(self, folder: Path, programs: Path | None = None) -> None:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIPEKIT_", "DAGSTER_", "JRUNNER_"))}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+        folders = [str(programs)] if programs else []
+        path = os.pathsep.join([*folders, str(Path(sys.executable).parent), kept.get("PATH", "")])
         settings = {"PATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "120", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],

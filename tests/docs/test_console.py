@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.console import Shell, commands, matches, play
 from tests.docs.pages import PAGES, Block, blocks
+from tests.docs.warm import warm_command
 
 #: Pages whose examples begin where the tutorial's last one ends.
 TUTORIAL = "docs/tutorial.md"
@@ -24,12 +26,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def play_page(page: str, folder: Path) -> None:
+def play_page(page: str, folder: Path, programs: Path | None = None) -> None:
     """Write the page's files and run its commands, in order."""
     # The port that the pages name may be taken here.
     replace = {"127.0.0.1:3000": f"127.0.0.1:{free_port()}"}
     replace["pipekit serve"] = f"pipekit serve --port {replace['127.0.0.1:3000'].rpartition(':')[2]}"
-    with Shell(folder) as shell:
+    with Shell(folder, programs) as shell:
         for block in blocks(page):
             if block.file is not None:
                 path = folder / block.file
@@ -40,10 +42,17 @@ def play_page(page: str, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a `pipekit` that starts at once."""
+    with warm_command(tmp_path_factory.mktemp("bin")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Path:
     """The folder of a reader who has done the tutorial."""
     folder = tmp_path_factory.mktemp("tutorial")
-    play_page(TUTORIAL, folder)
+    play_page(TUTORIAL, folder, programs)
     return folder
 
 
@@ -52,9 +61,9 @@ def test_the_tutorial(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES)
-def test_a_guide(page: str, finished: Path, tmp_path: Path) -> None:
+def test_a_guide(page: str, finished: Path, programs: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("dagster"))
-    play_page(page, tmp_path)
+    play_page(page, tmp_path, programs)
 
 
 def test_output_is_compared() -> None:
