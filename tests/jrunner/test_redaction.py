@@ -58,3 +58,9 @@ def test_statements(session: Session, sqlite: OpenRequest, sql: str) -> None:
         session.execute("sqlite", [sql])
     assert "***" in str(raised.value.statement)
     assert SECRET not in told(raised.value)
+
+
+def test_a_parsers_token_is_shown(session: Session) -> None:
+    session.open(OpenRequest("h", "jdbc:hsqldb:mem:tokens", [jar("hsqldb")], driver_class="org.hsqldb.jdbc.JDBCDriver"))
+    with pytest.raises(JRunnerError, match="unexpected token: X "):
+        session.query("h", "SELECT 1 FROM information_schema.tables WHERES x = 1")

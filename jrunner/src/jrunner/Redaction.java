@@ -23,9 +23,13 @@ public final class Redaction {
 
     private static final Pattern SECRET_NAME = Pattern.compile(SECRET_NAMES, Pattern.CASE_INSENSITIVE);
 
-    /** {@code password=x}, {@code pwd = 'x y'}, {@code "token": "x"}; a value in braces may hold anything but a brace. */
+    /**
+     * {@code password=x}, {@code pwd = 'x y'}, {@code "token": "x"}; a value in braces may hold anything but a brace. A
+     * parser's "unexpected token: x" names a word of a statement that is shown anyway.
+     */
     private static final Pattern ASSIGNMENT = Pattern.compile(
-            "(?i)(?<![\\w.\\-])(" + SECRET_NAMES + "[\"']?\\s*[=:]\\s*)(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
+            "(?i)(?<![\\w.\\-])(?<!unexpected )(" + SECRET_NAMES
+                    + "[\"']?\\s*[=:]\\s*)(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
 
     /**
      * {@code //user:secret@host}, up to the last '@': the secret itself may hold any character. The user name goes too,
