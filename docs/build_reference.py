@@ -170,7 +170,7 @@ def _parameter_row(item: Any) -> tuple[str, str, str]:
     elif not getattr(item, "is_flag", False):
         names = names.removesuffix("`") + f" {item.metavar or item.name.upper()}`"
     meaning = " ".join((item.help or "").split())
-    if item.multiple:
+    if item.multiple and "repeatable" not in meaning.lower() and "given again" not in meaning:
         meaning += " May be given several times."
     default = item.default
     shown = "" if default in (None, False, ()) or callable(default) else f"`{default}`"

@@ -227,6 +227,10 @@ def test_ratios_of_the_comparison_are_measured_ones() -> None:
         assert [ratio for ratio in ratios if not float(low) <= ratio <= float(high)] == [], f"{file}: {other}"
 
 
+def test_no_page_names_a_folder_of_this_checkout() -> None:
+    assert [page for page in PAGES if str(ROOT) in read(page)] == []
+
+
 def test_prose_holds_no_unfinished_marks() -> None:
     marks = re.compile(r"\bTODO\b|\bFIXME\b|\bXXX\b|\bTBD\b")
     assert [page for page in PAGES if marks.search(without_blocks(read(page)))] == []
