@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipekit_engine.cli.base import dagster_part, note, settings
-from pipekit_engine.errors import ConfigurationError, RuntimeMissing
+from pipekit_engine.errors import RuntimeMissing
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -110,20 +110,14 @@ def _held(info: SnapshotInfo) -> str:
 
 @contextmanager
 def _no_server(config: Config) -> Iterator[None]:
-    """Keep `pipekit serve` from being at work on this machine. Raises StateInUse when it is."""
+    """Keep `pipekit serve` from firing schedules, here and on other hosts. Raises StateInUse when one is at work."""
     from pipekit_engine.backup import StateInUse
+    from pipekit_engine.store.leadership import Leadership
 
+    lead = Leadership(config.database_url)
     try:
-        home = dagster_part("serve.home", "`pipekit serve`").Home.of(config)
-    except RuntimeMissing:
+        if not lead.take():
+            raise StateInUse("`pipekit serve` is at work on this state. Stop it, on every host, then restore.")
         yield
-        return
-    if not home.folder.is_dir():
-        yield
-        return
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(home.hold())
-        except ConfigurationError as error:
-            raise StateInUse(f"Stop `pipekit serve`, then restore. {error}") from None
-        yield
+    finally:
+        lead.give_up()

@@ -151,10 +151,11 @@ def test_restore_refuses_while_a_run_is_live(project: Project) -> None:
 
 def test_restore_refuses_while_a_server_is_at_work(project: Project) -> None:
     assert project.look("backup", "b").status == 0
-    hold = "import sys; from pathlib import Path; from pipekit_dagster.serve.home import Home\n"
-    hold += "with Home(Path('dagster').absolute()).hold(): print('held', flush=True); sys.stdin.read()"
+    lead = "import sys; from pipekit_engine.config import load_config\n"
+    lead += "from pipekit_engine.store.leadership import Leadership\n"
+    lead += "lead = Leadership(load_config().database_url); print(lead.take(), flush=True); sys.stdin.read()"
     server = subprocess.Popen(
-        [sys.executable, "-c", hold],
+        [sys.executable, "-c", lead],
         cwd=project.folder,
         env=project.environment(),
         stdin=subprocess.PIPE,
@@ -163,10 +164,10 @@ def test_restore_refuses_while_a_server_is_at_work(project: Project) -> None:
     )
     try:
         assert server.stdout is not None
-        assert server.stdout.readline() == "held\n"
+        assert server.stdout.readline() == "True\n"
         refused = project.look("restore", "b")
         assert refused.status == 3
-        assert "Stop `pipekit serve`" in refused.err
+        assert "`pipekit serve` is at work" in refused.err
     finally:
         server.communicate()
     assert project.look("restore", "b").status == 0

@@ -1,0 +1,67 @@
+"""Keeps asking whether this server leads: whether its daemon is the one that fires schedules and launches runs.
+
+Servers that share a state store stand by while another leads, with their code server and web server at work, and take over within
+seconds after it has ended. Two daemons at once would launch each run twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from pipekit_engine.errors import StoreError
+from pipekit_engine.store.leadership import Leadership
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config
+
+_log = logging.getLogger("pipekit.serve")
+_EVERY_S = 1.0
+
+
+class Leader:
+    """A thread that takes the lead when it is free, and tells when it is lost."""
+
+    def __init__(self, config: Config) -> None:
+        self._leadership = Leadership(config.database_url)
+        self._held = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="leader", daemon=True)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this server's daemon may work."""
+        return self._held.is_set()
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give the lead up. To be called once the daemon has ended."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(15)
+
+    def _look(self) -> None:
+        said = ""
+        try:
+            while not self._stop.is_set():
+                problem = ""
+                try:
+                    leads = self._leadership.keeps() if self.leads else self._leadership.take()
+                except StoreError as error:
+                    leads, problem = False, str(error)
+                if leads and not self.leads:
+                    self._held.set()
+                elif not leads:
+                    self._held.clear()
+                now = problem or ("" if leads else "standing by: another server on this state store leads")
+                if now != said:
+                    _log.info("%s", now or "leading")
+                    said = now
+                self._stop.wait(_EVERY_S)
+        finally:
+            self._held.clear()
+            self._leadership.give_up()
