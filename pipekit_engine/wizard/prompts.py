@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import termios
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -79,12 +80,21 @@ class Terminal:
         # The terminal would answer them among the keys that are typed.
         self.output.enable_cpr = False
         self._session = create_app_session(output=self.output)
+        self._before: list[Any] | None = None
 
     def __enter__(self) -> Terminal:
         self._session.__enter__()
+        self._before = termios.tcgetattr(sys.stdin)
+        quiet = termios.tcgetattr(sys.stdin)
+        # Between two questions, too: what is typed ahead is not shown, and Enter stays Enter. Ctrl-C goes on to be a signal.
+        quiet[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR)
+        quiet[3] &= ~(termios.ECHO | termios.ICANON)
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
         return self
 
     def __exit__(self, *error: Any) -> None:
+        if self._before is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
         self._session.__exit__(*error)
 
     def say(self, text: str = "", style: str = "") -> None:
@@ -339,6 +349,7 @@ class _List(Generic[T]):
                 self._move(steps)
 
         @bindings.add("enter")
+        @bindings.add("c-j")
         def _enter(event: KeyPressEvent) -> None:
             if self._many and self._ticked:
                 event.app.exit(result=[self._choices[index] for index in sorted(self._ticked)])

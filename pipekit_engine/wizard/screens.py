@@ -35,6 +35,9 @@ def choose_connection(
     terminal: Terminal, room: Workroom, question: str, *, start: str | None = None, without: str | None = None
 ) -> str | None:
     """A connection's name, None for a new one. `without` comes last: hardly anybody copies a database into itself."""
+    if not room.connections():
+        terminal.say(f"  {question}: a new connection, as there is none yet", "class:dim")
+        return None
     connections = sorted(room.connections().values(), key=lambda item: item.name == without)
     choices: list[Choice[str | None]] = [
         Choice(item.name, item.name, f"{item.driver}  {redact_url(item.jdbc_url)}") for item in connections
