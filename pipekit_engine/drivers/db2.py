@@ -28,6 +28,7 @@ class DB2(Dialect):
     capabilities = Capabilities(
         unquoted_case="upper",
         max_identifier_length=128,
+        drop_if_exists=False,  # only newer releases know it
         missing_table_states=frozenset({"42704"}),
         missing_table_codes=frozenset({-204}),
         instants="none",

@@ -75,6 +75,8 @@ class Derby(Dialect):
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
     )
     system_schemas = ("SYS*", "NULLID", "SQLJ")
+    date_literal = "DATE('{}')"
+    timestamp_literal = "TIMESTAMP('{}')"
     reserved = words(
         """
         allocate assertion at avg bit boolean cascaded close connection constraints deferred definer diagnostics

@@ -37,7 +37,11 @@ EMBEDDED = {
 }
 #: Kind: what stands for it, and its URL and class.
 STAND_INS = {
-    "sqlserver": ("h2", "jdbc:h2:mem:sqlserver;MODE=MSSQLServer;IGNORE_UNKNOWN_SETTINGS=TRUE", "org.h2.Driver"),
+    "sqlserver": (
+        "h2",
+        "jdbc:h2:mem:mssql;MODE=MSSQLServer;NON_KEYWORDS=VALUE;IGNORE_UNKNOWN_SETTINGS=TRUE",
+        "org.h2.Driver",
+    ),
     "oracle": ("h2", "jdbc:h2:mem:oracle;MODE=Oracle;IGNORE_UNKNOWN_SETTINGS=TRUE", "org.h2.Driver"),
     "db2": ("derby", "jdbc:derby:memory:db2;create=true", "org.apache.derby.jdbc.EmbeddedDriver"),
 }

@@ -6,7 +6,6 @@
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" ("ORDER_ID" BIGINT, "Customer Name" VARCHAR(160) CCSID 1208, "AMOUNT" DECIMAL(12,2), "UPDATED_AT" TIMESTAMP(6), "RAW" BLOB(2G));
 
 -- destination, on warehouse (this database commits DDL at once)
@@ -23,7 +22,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE "pipekit_staging"."orders";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 
@@ -35,7 +34,6 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
 -- merge, on warehouse, in one transaction
@@ -50,7 +48,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE "pipekit_staging"."orders";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 
@@ -62,7 +60,6 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
 -- merge, on warehouse, in one transaction
@@ -77,7 +74,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE "pipekit_staging"."orders";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NULL
@@ -90,7 +87,6 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
 -- merge, on warehouse, in one transaction
@@ -104,7 +100,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE "pipekit_staging"."orders";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 
@@ -116,7 +112,6 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
 -- merge, on warehouse, in one transaction
@@ -131,7 +126,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE "pipekit_staging"."orders";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NULL
@@ -147,7 +142,6 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
 -- merge, on warehouse, in one transaction
@@ -162,7 +156,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE "pipekit_staging"."orders";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NULL
