@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -242,6 +243,12 @@ def test_prose_holds_no_unfinished_marks() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_are_of_known_kinds(page: str) -> None:
     assert [f"{block}: {block.language!r}" for block in blocks(page) if block.language not in KINDS] == []
+
+
+@pytest.mark.parametrize("block", [b for page in PAGES for b in blocks(page) if b.language == "sh"], ids=str)
+def test_shell_that_is_only_shown_is_shell(block: Block) -> None:
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
