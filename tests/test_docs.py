@@ -25,7 +25,7 @@ REFERENCE = DOCS / "reference"
 #: Where variables that a person may set are read.
 _CODE = ("pipekit_engine/**/*.py", "pipekit_dagster/**/*.py", "jrunner/src/**/*.java", "deploy/**/*", "deploy.sh")
 #: Set by a test, or by one process of pipekit for another.
-_INTERNAL = {"PIPEKIT_WRITE_GOLDEN", "PIPEKIT_PREPARE_SNAPSHOTS"}
+_INTERNAL = {"PIPEKIT_WRITE_GOLDEN", "PIPEKIT_PREPARE_SNAPSHOTS", "PIPEKIT_TWO_HOSTS"}
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +131,14 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace")
 
 
+def _inside(file: Path) -> str:
+    return file.resolve().relative_to(ROOT).as_posix()
+
+
 # Links and names
 
 
-@pytest.mark.parametrize("page", [*PAGES, "jrunner/README.md"])
+@pytest.mark.parametrize("page", [*PAGES, "jrunner/README.md", *map(_inside, ROOT.glob("deploy/**/*.md"))])
 def test_links_resolve(page: str) -> None:
     broken = []
     for target in links(page):
@@ -145,8 +149,7 @@ def test_links_resolve(page: str) -> None:
         if not file.exists():
             broken.append(target)
         elif anchor and file.suffix == ".md":
-            inside = file.resolve().relative_to(ROOT).as_posix()
-            broken += [] if anchor in anchors(inside) else [target]
+            broken += [] if anchor in anchors(_inside(file)) else [target]
     assert broken == []
 
 
@@ -160,7 +163,7 @@ def test_every_page_is_linked_from_the_index() -> None:
         for target in links(page):
             path = target.partition("#")[0]
             if path.endswith(".md") and not re.match(r"[a-z]+:", path):
-                todo.append(((ROOT / page).parent / path).resolve().relative_to(ROOT).as_posix())
+                todo.append(_inside((ROOT / page).parent / path))
     assert sorted(set(PAGES) - reached) == []
 
 
