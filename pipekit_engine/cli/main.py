@@ -10,6 +10,7 @@ from pipekit_engine.cli import (
     connections,
     definitions,
     drivers,
+    import_scripts,
     lint,
     operations,
     project,
@@ -43,6 +44,7 @@ app.command("wizard", rich_help_panel=_DEFINE)(wizard.wizard)
 app.command("apply", rich_help_panel=_DEFINE)(definitions.apply)
 app.command("export", rich_help_panel=_DEFINE)(definitions.export)
 app.command("schema", rich_help_panel=_DEFINE)(definitions.schema)
+app.command("import-scripts", rich_help_panel=_DEFINE)(import_scripts.import_scripts)
 app.command("lint", rich_help_panel=_DEFINE)(lint.lint)
 app.command("modules", rich_help_panel=_DEFINE)(definitions.modules)
 app.command("groups", rich_help_panel=_DEFINE)(definitions.groups)

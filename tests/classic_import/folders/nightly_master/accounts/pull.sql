@@ -1,0 +1,1 @@
+SELECT acct_id, holder, opened_on, branch FROM core.accounts

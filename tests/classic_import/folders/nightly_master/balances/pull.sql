@@ -1,0 +1,3 @@
+SELECT acct_id, bal_day, amount
+FROM core.daily_balances
+WHERE bal_day >= ${MAX_DAY}
