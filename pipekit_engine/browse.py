@@ -35,10 +35,11 @@ class Browser:
     broke; both name the connection and hold no secret.
     """
 
-    def __init__(self, session: Session, link: Link, redactor: Redactor) -> None:
+    def __init__(self, session: Session, link: Link, redactor: Redactor, *, staging_schema: str | None = None) -> None:
         self._session = session
         self._link = link
         self._redactor = redactor
+        self._staging_schema = link.connection.staging_schema or staging_schema
         self._catalog = Catalog(session, link.handle)
 
     @property
@@ -67,15 +68,17 @@ class Browser:
             return self.dialect.list_databases(self._catalog)
 
     def schemas(self, database: str | None = None) -> list[str]:
-        """Schemas, the system's own left out; empty for a kind without schemas."""
+        """Schemas but the system's own and pipekit's staging; empty for a kind without schemas."""
         with self._asking("The schemas"):
-            return self.dialect.list_schemas(self._catalog, database)
+            found = self.dialect.list_schemas(self._catalog, database)
+        return [name for name in found if name != self._staging_schema]
 
     def tables(self, schema: str | None = None, database: str | None = None) -> list[TableInfo]:
-        """Tables and views of one schema, or of all, sorted by schema and name."""
+        """Tables and views of one schema, or of all that `schemas` gives, sorted by schema and name."""
         where = f" of schema {schema}" if schema else ""
         with self._asking(f"The tables{where}"):
-            return self.dialect.list_tables(self._catalog, schema, database)
+            found = self.dialect.list_tables(self._catalog, schema, database)
+        return [table for table in found if schema is not None or table.schema != self._staging_schema]
 
     def columns(self, table: TableInfo | str) -> list[ColumnInfo]:
         """Columns of a table in its order. A text is read as in SQL: `sales.orders`, quoted parts exact."""

@@ -78,6 +78,8 @@ def plan_columns(
                 differences.append(
                     f"column {item.dest_name} is {there.type_name}, the query gives {described.type_name}"
                 )
+            elif loss := dest.narrowing(there, described, source):
+                warnings.append(f"column {item.dest_name} ({described.type_name} as {there.type_name}): {loss}")
             columns.append(PlannedColumn(item.source_name, item.dest_name, there.type_name))
             continue
         mapped = dest.map_type(described, source)

@@ -307,7 +307,7 @@ class Engine:
                 link = self._links().open(session, connection, "read")
             except ConnectError as error:
                 raise ConnectError(self._redactor.clean(str(error))) from error
-            yield Browser(session, link, self._redactor)
+            yield Browser(session, link, self._redactor, staging_schema=self.config.staging_schema)
 
     def test_connection(self, name: str) -> OpenResult:
         """Log in for real and say what answered. Raises ConnectError and ConfigurationError families."""

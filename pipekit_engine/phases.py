@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.commit import apply_comments, commit
 from pipekit_engine.drivers.introspection import Catalog
 from pipekit_engine.errors import (
     ConnectError,
@@ -25,7 +26,8 @@ from pipekit_engine.errors import (
     StagingError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress, Statement
+from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress
+from pipekit_engine.keeper import first_line
 from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.origin import find_remarks
 from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.keeper import CancelToken, RunKeeper
     from pipekit_engine.links import Link, Links, Role
-    from pipekit_engine.merge import Statement as MergeStatement
     from pipekit_engine.models import Module, Watermark
     from pipekit_engine.store import Store
 
@@ -327,6 +328,7 @@ class Phases:
         if not self._store.leases.held("module", self._module.name, self._state.token):
             raise Interrupted("The lock of this run was taken away.")
         prepared = False
+        say = self._state.keeper.say
         try:
             if self._plan.creates_destination:
                 table = self._dest.dialect.table_name(self._module.dest_table)
@@ -337,8 +339,8 @@ class Phases:
                     self._dest.handle, list(self._plan.prepare), transaction=False, cancel=self._state.cancel
                 )
                 prepared = True
-                self._comment()
-            counted = self._execute_merge(self._plan.merge, expected)
+                apply_comments(self._session, self._dest.handle, self._plan.comments, say, self._state.cancel)
+            counted = commit(self._session, self._dest.handle, self._plan.merge, expected, say, self._state.cancel)
         except JRunnerError as error:
             if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
@@ -361,32 +363,6 @@ class Phases:
         self._state.counts.update(**by_kind)
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.keeper.say(f"committed: {said or 'nothing to change'}")
-
-    def _execute_merge(
-        self, items: Sequence[MergeStatement], expected: Mapping[str, int]
-    ) -> list[tuple[MergeStatement, int]]:
-        """Run the merge's statements in one transaction; each with its count."""
-        statements = [Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in items]
-        try:
-            counts = self._session.execute(self._dest.handle, statements, cancel=self._state.cancel).counts
-        except JRunnerError as error:
-            at = error.statement_index
-            if error.code != "sql" or at is None or not items[at].optional:
-                raise
-            # The transaction is rolled back with it; a comment is not worth a run.
-            self._state.keeper.say(f"warning: the destination gets no comments: {first_line(error)}")
-            return self._execute_merge([item for item in items if not item.optional], expected)
-        return list(zip(items, counts, strict=True))
-
-    def _comment(self) -> None:
-        """Comment the destination that this run has just made, where that cannot be part of the merge's transaction."""
-        for sql in self._plan.comments:
-            try:
-                self._session.execute(self._dest.handle, [sql], transaction=False, cancel=self._state.cancel)
-            except JRunnerError as error:
-                if error.code == "connection_lost":
-                    raise
-                self._state.keeper.say(f"warning: a comment on the destination was refused: {first_line(error)}")
 
     def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
         return OutcomeUnknown(
@@ -481,9 +457,3 @@ def remove_staging_file(state: RunState) -> None:
     if state.staging_file is not None:
         for suffix in ("", "-journal", "-wal", "-shm"):
             Path(f"{state.staging_file}{suffix}").unlink(missing_ok=True)
-
-
-def first_line(text: object) -> str:
-    """The first line of a text, cut to a length that a log line bears."""
-    line = next(iter(str(text).strip().splitlines()), "")
-    return line if len(line) <= 200 else line[:199] + "…"

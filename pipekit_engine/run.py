@@ -27,8 +27,8 @@ from pipekit_engine.errors import (
     StoreError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.keeper import CancelToken, RunEvent, RunKeeper
-from pipekit_engine.phases import Phases, RunState, first_line, remove_staging_file
+from pipekit_engine.keeper import CancelToken, RunEvent, RunKeeper, first_line
+from pipekit_engine.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.process import ProcessName
 
 if TYPE_CHECKING:

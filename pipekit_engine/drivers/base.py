@@ -51,6 +51,8 @@ class Dialect:
     reserved: ClassVar[frozenset[str]] = frozenset()
     #: The type of each family; one without an entry gets that of text.
     types: ClassVar[Mapping[str, TypeRule]] = {}
+    #: A column's declared type binds the values in it.
+    binding_types: ClassVar[bool] = True
     #: The driver's metadata gives a text default without its quotes.
     raw_defaults: ClassVar[bool] = False
     #: How literals are written as column defaults: false and true, a date, a timestamp, today.
@@ -199,6 +201,10 @@ class Dialect:
             if native is not None:
                 return MappedType(native)
         return mapping.apply_rules(self, column, source)
+
+    def narrowing(self, there: Column, column: Column, source: Dialect) -> str | None:
+        """What an existing column `there` of this database may refuse of a source column; None where nothing is known."""
+        return mapping.narrowing(there, column, source)
 
     def is_kin(self, other: Dialect) -> bool:
         """Whether what the other kind holds is held here in the very same types."""

@@ -142,3 +142,66 @@ def noted(rule: TypeRule, warning: str) -> TypeRule:
         return replace(mapped, warning=f"{mapped.warning}; {warning}" if mapped.warning else warning)
 
     return map_noted
+
+
+#: Bits of the integers that a family holds, and decimal digits that a floating-point family keeps.
+_INTEGER_BITS = {"int16": 16, "int32": 32, "int64": 64}
+_INTEGER_DIGITS = {"int16": 5, "int32": 10, "int64": 19}
+_FLOAT_DIGITS = {"float32": 6, "float64": 15}
+_CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz"})
+
+
+def narrowing(there: Column, described: Column, source: Dialect) -> str | None:
+    """What an existing column may not hold of a source column, by what both say of themselves; None where nothing is known.
+
+    SQLite's declared types bind no value, so nothing is concluded from them.
+    """
+    if not source.binding_types:
+        return None
+    pair = (described.family, there.family)
+    if pair == ("text", "text") and 0 < there.precision < described.precision:
+        return (
+            f"up to {described.precision} characters; {there.precision} are allowed, a row that needs more is refused"
+        )
+    if pair == ("decimal", "decimal"):
+        return _narrower_decimal(there, described)
+    if described.family in _INTEGER_BITS:
+        return _narrower_integer(there, described)
+    if described.family == "decimal" and there.family in _INTEGER_BITS and described.scale > 0:
+        return f"{described.scale} digits after the point; a row that has any is refused"
+    if described.family == "decimal" and there.family in _FLOAT_DIGITS:
+        digits = _FLOAT_DIGITS[there.family]
+        if not 0 < described.precision <= digits:
+            return f"floating point keeps {digits} digits, a row that needs more is refused"
+    if pair == ("float64", "float32"):
+        return "single precision; a row that needs double is refused"
+    if described.family in _CLOCKS and there.family in _CLOCKS:
+        notes = []
+        if there.precision < described.precision:
+            kept = f"{there.precision} are kept, " if there.precision else "none are kept, "
+            notes.append(f"{described.precision} fractional digits; {kept}a row that needs more is refused")
+        if pair == ("timestamptz", "timestamp"):
+            notes.append("the time zone is lost: the instant is kept as the time in UTC")
+        return "; ".join(notes) or None
+    if described.family in ("timestamp", "timestamptz") and there.family == "date":
+        return "dates only; a row with a time of day is refused"
+    return None
+
+
+def _narrower_decimal(there: Column, described: Column) -> str | None:
+    if there.precision <= 0:
+        return None
+    before, behind = there.precision - there.scale, there.scale
+    limited = described.precision > 0
+    if limited and described.precision - described.scale <= before and described.scale <= behind:
+        return None
+    return f"{before} digits before and {behind} after the point are kept, a row that needs more is refused"
+
+
+def _narrower_integer(there: Column, described: Column) -> str | None:
+    bits = _INTEGER_BITS[described.family]
+    if there.family in _INTEGER_BITS and _INTEGER_BITS[there.family] < bits:
+        return f"{bits} bits; {_INTEGER_BITS[there.family]} are kept, a row that needs more is refused"
+    if there.family == "decimal" and 0 < there.precision - there.scale < _INTEGER_DIGITS[described.family]:
+        return f"{there.precision - there.scale} digits are kept, a row that needs more is refused"
+    return None

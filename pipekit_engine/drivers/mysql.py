@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.drivers.base import Dialect, JdbcDefaults
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 #: What an information_schema calls a table that has rows of its own.
 _TABLES = "'BASE TABLE', 'SYSTEM VERSIONED', 'VIEW'"
 _MAX_TABLE_COMMENT = 2048
+#: Part of a dest_type that a column cannot be given twice.
+_KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
 
 
 class MariaDB(Dialect):
@@ -131,7 +134,9 @@ class MariaDB(Dialect):
         for name, sql_type in columns:
             if remarks.columns.get(name):
                 comment = self.string_literal(_plain(remarks.columns[name], self.capabilities.max_comment_length))
-                changes.append(f"MODIFY COLUMN {self.quote_identifier(name)} {sql_type} COMMENT {comment}")
+                changes.append(
+                    f"MODIFY COLUMN {self.quote_identifier(name)} {_KEYS.sub('', sql_type)} COMMENT {comment}"
+                )
         return [f"ALTER TABLE {self.table_sql(table)} {', '.join(changes)}"] if changes else []
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:

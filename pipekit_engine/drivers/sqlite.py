@@ -47,6 +47,7 @@ class SQLite(Dialect):
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
+    binding_types = False
     reserved = words("autoincrement glob indexed isnull nothing notnull raise transaction without")
     boolean_literals = ("0", "1")
     date_literal = "'{}'"
@@ -70,6 +71,10 @@ class SQLite(Dialect):
     def native_type(self, column: Column) -> str | None:
         """The declared type as it was written; an expression without one is mapped by family."""
         return column.type_name or None if column.family != "any" else None
+
+    def narrowing(self, there: Column, column: Column, source: Dialect) -> str | None:
+        """Nothing: a declared type here is a preference."""
+        return None
 
     def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
         """A single INTEGER PRIMARY KEY is the rowid: SQLite numbers it by itself."""

@@ -76,7 +76,10 @@ def test_a_connection_that_breaks(bench: Workbench, postgresql: Any) -> None:
     with postgresql.fresh_database() as name:
         bench.connect("pg", "postgresql", postgresql.jdbc_url(name), postgresql.user, postgresql.password)
         with bench.engine.browse("pg") as browser:
+            # pipekit's own schema is not the person's.
+            postgresql.sql(name, "CREATE SCHEMA pipekit_staging; CREATE TABLE pipekit_staging.t (); CREATE TABLE u ()")
             assert browser.schemas() == ["public"]
+            assert [table.name for table in browser.tables()] == ["u"]
             postgresql.sql(
                 "postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
             )

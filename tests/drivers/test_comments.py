@@ -14,6 +14,7 @@ from pipekit_engine.drivers import Catalog, get_dialect, kinds
 from pipekit_engine.drivers.names import TableName
 from pipekit_engine.drivers.remarks import TableRemarks, fit_comment
 from pipekit_engine.jrunner.pool import SessionPool
+from pipekit_engine.models import Column
 from tests.drivers.conftest import EMBEDDED
 from tests.engine.workbench import Workbench
 
@@ -129,6 +130,33 @@ def test_comments_change_no_type_in_mariadb(bench: Any) -> None:
     assert bare == bench.rows(f"{shown} WHERE table_schema = DATABASE() AND table_name = 'told'")
     # Comments are kept in three-byte UTF-8.
     assert comments(bench, table="told").columns["a"] == "about a \N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.mariadb
+@pytest.mark.postgresql
+def test_a_dest_type_with_a_key_is_commented_too(bench: Any) -> None:
+    """MODIFY COLUMN ... PRIMARY KEY would ask for a second primary key."""
+    bench.connect_to("source", "postgresql")
+    bench.connect_to("dst", "mariadb")
+    bench.execute(
+        "CREATE TABLE t (a int, b text)",
+        "INSERT INTO t VALUES (7, 'x')",
+        "COMMENT ON COLUMN t.a IS 'the key'",
+        "COMMENT ON COLUMN t.b IS 'the code'",
+        connection="source",
+    )
+    columns = (
+        Column(source_name="a", dest_name="a", dest_type="int NOT NULL AUTO_INCREMENT PRIMARY KEY"),
+        Column(source_name="b", dest_name="b", dest_type="varchar(20) UNIQUE DEFAULT 'none'"),
+    )
+    bench.module(source="source", dest_table="copied", columns=columns)
+    assert "warning" not in bench.run().live_log
+    assert comments(bench).columns == {"a": "the key", "b": "the code"}
+    shown = "SELECT column_name, column_key, extra, column_default FROM information_schema.columns"
+    assert bench.rows(f"{shown} WHERE table_schema = DATABASE() AND table_name = 'copied'") == [
+        ("a", "PRI", "auto_increment", None),
+        ("b", "UNI", "", "'none'"),
+    ]
 
 
 @pytest.mark.postgresql

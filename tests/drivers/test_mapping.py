@@ -206,3 +206,39 @@ def test_the_digits_of_a_time_are_no_length_of_a_text() -> None:
     for kind in kinds():
         sql = get_dialect(kind).map_type(column("timetz", 6, 0), get_dialect("postgresql")).sql
         assert "(6)" not in sql or "TIME" in sql.upper()
+
+
+@pytest.mark.parametrize(
+    ("described", "there", "loss"),
+    [
+        (("text", 40, 0), ("text", 40, 0), None),
+        (("text", 41, 0), ("text", 40, 0), "up to 41 characters; 40 are allowed"),
+        (("text", 0, 0), ("text", 40, 0), None),
+        (("decimal", 12, 2), ("decimal", 14, 4), None),
+        (("decimal", 12, 4), ("decimal", 14, 2), "12 digits before and 2 after"),
+        (("decimal", 0, 0), ("decimal", 38, 10), "28 digits before and 10 after"),
+        (("decimal", 12, 2), ("decimal", 0, 0), None),
+        (("decimal", 12, 2), ("float64", 0, 0), None),
+        (("decimal", 20, 2), ("float64", 0, 0), "keeps 15 digits"),
+        (("decimal", 5, 2), ("int64", 0, 0), "2 digits after the point"),
+        (("int64", 0, 0), ("int32", 0, 0), "64 bits; 32 are kept"),
+        (("int16", 0, 0), ("int32", 0, 0), None),
+        (("int64", 0, 0), ("decimal", 10, 0), "10 digits are kept"),
+        (("int64", 0, 0), ("decimal", 19, 0), None),
+        (("float64", 0, 0), ("float32", 0, 0), "single precision"),
+        (("timestamp", 6, 0), ("timestamp", 0, 0), "6 fractional digits; none are kept"),
+        (("timestamp", 3, 0), ("timestamp", 6, 0), None),
+        (("timestamptz", 6, 0), ("timestamp", 6, 0), "the time zone is lost"),
+        (("timestamp", 0, 0), ("date", 0, 0), "a row with a time of day"),
+        (("json", 0, 0), ("text", 40, 0), None),
+    ],
+)
+def test_what_an_existing_column_may_refuse(
+    described: tuple[str, int, int], there: tuple[str, int, int], loss: str | None
+) -> None:
+    dest, source = get_dialect("postgresql"), get_dialect("sqlserver")
+    found = dest.narrowing(column(*there), column(*described), source)
+    assert found is None if loss is None else loss in (found or "")
+    # SQLite's types bind nothing, on neither side.
+    assert dest.narrowing(column(*there), column(*described), get_dialect("sqlite")) is None
+    assert get_dialect("sqlite").narrowing(column(*there), column(*described), source) is None
