@@ -78,7 +78,9 @@ class Browser:
         where = f" of schema {schema}" if schema else ""
         with self._asking(f"The tables{where}"):
             found = self.dialect.list_tables(self._catalog, schema, database)
-        return [table for table in found if schema is not None or table.schema != self._staging_schema]
+        if schema is not None or self._staging_schema is None:
+            return found
+        return [table for table in found if table.schema != self._staging_schema]
 
     def columns(self, table: TableInfo | str) -> list[ColumnInfo]:
         """Columns of a table in its order. A text is read as in SQL: `sales.orders`, quoted parts exact."""
