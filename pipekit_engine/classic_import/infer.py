@@ -260,20 +260,19 @@ class _Builder:
 
     def _columns(self, copy: Statement) -> None:
         """Names that differ between the loaded table and the destination."""
-        if copy.kind != "insert" or not copy.columns:
-            if copy.kind == "insert" and copy.select is not None and not copy.select.has_star:
-                self.notes.append(Note(copy.spot, "columns were matched by position; pipekit matches them by name"))
+        if copy.kind != "insert":
             return
-        if copy.select is None or (not copy.select.complete and not copy.select.has_star):
+        if copy.sources is None:
             self.block("it computes columns on the way: move that into the source query, with AS", copy.spot)
             return
-        if copy.select.has_star:
-            self.notes.append(Note(copy.spot, "columns were matched by position; pipekit matches them by name"))
+        if not copy.sources or not copy.columns:
+            if copy.sources or copy.columns:
+                self.notes.append(Note(copy.spot, "columns were matched by position; pipekit matches them by name"))
             return
-        pairs = list(zip(copy.select.names, copy.columns, strict=False))
-        if len(copy.select.names) != len(copy.columns):
+        if len(copy.sources) != len(copy.columns):
             self.block("it names another number of columns than it selects", copy.spot)
             return
+        pairs = list(zip(copy.sources, copy.columns, strict=True))
         given = select_list(self.fields.get("query") or "")
         known = {name.lower(): name for name in given.names} if given and given.complete else None
         missing = [name for name, _ in pairs if known is not None and name.lower() not in known]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipekit_engine.classic_import.values import Spot
-from pipekit_engine.lint.selectlist import SelectList, select_list
+from pipekit_engine.lint.tokens import tokens
 from pipekit_engine.sqltext import spans, split_statements
 
 Kind = Literal["clear", "delete_keys", "delete_range", "insert", "merge", "update", "housekeeping", "noise", "other"]
@@ -31,7 +31,8 @@ class Statement:
     other: str = ""
     keys: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    select: SelectList | None = None
+    #: insert: the plain columns that it copies; None when it computes any of them; empty for `*`.
+    sources: tuple[str, ...] | None = ()
     conflict: Literal["", "update", "nothing"] = ""
     only_new: bool = False
     #: Why the statement cannot be carried over as it is; empty when it can.
@@ -214,9 +215,33 @@ def _read_insert(match: re.Match[str], text: str, spot: Spot) -> Statement:
         other,
         keys,
         columns,
-        select_list(select),
+        _sources(select),
         conflict,
         only_new or joined_new,
         problem,
         latest,
     )
+
+
+def _sources(select: str) -> tuple[str, ...] | None:
+    """The columns of a select list that has nothing but columns."""
+    body = re.match(
+        r"select\s+(?:all\s+|distinct\s+on\s*\([^)]*\)\s*|distinct\s+)?(.*)", select, re.IGNORECASE | re.DOTALL
+    )
+    items: list[list[str]] = [[]]
+    for token in tokens(body[1] if body else ""):
+        if token.depth == 0 and token.is_word("FROM"):
+            break
+        if token.depth == 0 and token.text == ",":
+            items.append([])
+        else:
+            items[-1].append(f'"{token.text}"' if token.kind == "name" else token.text)
+    names = []
+    for item in items:
+        text = "".join(item)
+        if re.fullmatch(r"(?:[\w$#@\"]+\.)?\*", text) and len(items) == 1:
+            return ()
+        if not re.fullmatch(r"[^\W\d][\w$#@]*(?:\.[\w$#@]+)*|(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+))*", text):
+            return None
+        names.append(bare(text))
+    return tuple(names)
