@@ -24,8 +24,6 @@ import yaml
 ROOT = Path(__file__).parents[2]
 UNITS = ("pipekit.service", "pipekit-backup.service", "pipekit-backup.timer")
 
-pytestmark = pytest.mark.xdist_group("deploy")
-
 
 @dataclass
 class Place:
