@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -331,7 +332,7 @@ def _at_once(
     if as_json:
         found = _json(proposed, folder, outcome, applied=plan is not None)
         if run and plan is not None:
-            status = _run(engine, drafts, quiet=True) or status
+            status = _run(engine, room, drafts, quiet=True) or status
             found["runs"] = [_run_json(engine, draft) for draft in drafts]
         print_json(found)
         return status
@@ -348,7 +349,7 @@ def _at_once(
     if not request.patterns:
         for caution in (*drafts[0].cautions, *drafts[0].notes):
             note(f"note: {caution}")
-    return (_run(engine, drafts) if run else 0) or status
+    return (_run(engine, room, drafts) if run else 0) or status
 
 
 def _json(proposed: Sequence[Proposed], folder: Folder, outcome: Outcome, *, applied: bool) -> dict[str, Any]:
@@ -402,7 +403,7 @@ def _converse(engine: Engine, room: Workroom, folder: Folder, given: Any, *, run
     plan, files = save(engine.store, folder, outcome, engine.config.secrets_file)
     _tell(plan, files)
     if answers.run or run:
-        return _run(engine, answers.drafts)
+        return _run(engine, room, answers.drafts)
     note(f"First run: pipekit run {answers.drafts[0].name}")
     return 0
 
@@ -417,7 +418,7 @@ def _tell(plan: ApplyPlan, files: Sequence[Path]) -> None:
         results().print(line, style=style, markup=False, soft_wrap=True)
 
 
-def _run(engine: Engine, drafts: Sequence[Draft], *, quiet: bool = False) -> int:
+def _run(engine: Engine, room: Workroom, drafts: Sequence[Draft], *, quiet: bool = False) -> int:
     """Run the new modules one after another; the first failure's exit status."""
     from pipekit_engine.cli.base import report
     from pipekit_engine.cli.output import results
@@ -426,7 +427,11 @@ def _run(engine: Engine, drafts: Sequence[Draft], *, quiet: bool = False) -> int
     from pipekit_engine.errors import RunCancelled
 
     status = 0
-    with cancellable() as cancel, engine.session_pool() as sessions:
+    room.leave()
+    with ExitStack() as stack:
+        cancel = stack.enter_context(cancellable())
+        # The wizard's own session is warm, and has embedded databases open already.
+        sessions = stack.enter_context(engine.session_pool()) if engine.config.jrunner.command else room.sessions
         for draft in drafts:
             try:
                 with Progress(engine.store, detailed=len(drafts) == 1 and not quiet) as progress:

@@ -182,9 +182,6 @@ _ZONED: Mapping[str, str] = {
 # How a destination says its greatest value. `coarse` asks for whole seconds: SQLite compares times as text, where
 # `12:00:00` comes before `12:00:00.000000`.
 
-_Resolver = "Callable[[str, str, Lag, bool], str]"
-
-
 def _plain(greatest: str, family: str, lag: Lag, coarse: bool) -> str:
     if lag.amount:
         raise ConfigurationError(
@@ -205,7 +202,10 @@ def _postgresql(greatest: str, family: str, lag: Lag, coarse: bool) -> str:
 
 def _mariadb(greatest: str, family: str, lag: Lag, coarse: bool) -> str:
     value = f"{greatest} - INTERVAL {lag.amount} {(lag.unit or '').upper()}" if lag.amount else greatest
-    return f"date_format({value}, '%Y-%m-%d %H:%i:%s')" if coarse and family != "date" else value
+    if coarse and family != "date":
+        return f"date_format({value}, '%Y-%m-%d %H:%i:%s')"
+    # A TIMESTAMP is read as a moment, with an offset behind it; sessions are in UTC.
+    return f"CAST({value} AS datetime(6))" if family == "timestamptz" else value
 
 
 def _sqlite(greatest: str, family: str, lag: Lag, coarse: bool) -> str:

@@ -12,6 +12,7 @@ from pipekit_engine.browse import Browser
 from pipekit_engine.errors import ConnectError, DestinationError
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.keeper import CancelToken, RunKeeper
 from pipekit_engine.links import Links
 from pipekit_engine.phases import Phases, RunState
@@ -46,10 +47,20 @@ class _Definitions:
 
 
 class Workroom:
-    """A context manager. `new_connections` and `new_secrets` are what is to be saved in the end, if the person says so."""
+    """A context manager. `new_connections` and `new_secrets` are what is to be saved in the end, if the person says so.
 
-    def __init__(self, engine: Engine) -> None:
+    Works in a session of `sessions`, or of a pool of its own. `leave` gives the session back, for runs in the same pool: two
+    processes cannot open one embedded database.
+    """
+
+    def __init__(self, engine: Engine, sessions: SessionPool | None = None) -> None:
         self.engine = engine
+        settings = engine.config.jrunner
+        # Always pipekit's own: an external jrunner knows no metadata.
+        self.sessions = sessions or SessionPool(
+            1, lambda: Session(java=settings.java, heap=settings.heap, cwd=engine.config.folder)
+        )
+        self._owns_pool = sessions is None
         self.new_connections: dict[str, Connection] = {}
         self.new_secrets: dict[str, str] = {}
         self._known = Secrets.load(engine.config.secrets_file)
@@ -62,15 +73,21 @@ class Workroom:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.leave()
+        if self._owns_pool:
+            self.sessions.close()
+
+    def leave(self) -> None:
+        """Give the session back; it is lent again when something is asked."""
+        self._browsers.clear()
+        self._session = None
         self._stack.close()
 
     @property
     def session(self) -> Session:
         """The jrunner of this workroom, started when it is first needed."""
         if self._session is None:
-            settings = self.engine.config.jrunner
-            session = Session(java=settings.java, heap=settings.heap, cwd=self.engine.config.folder)
-            self._session = self._stack.enter_context(session)
+            self._session = self._stack.enter_context(self.sessions.session())
         return self._session
 
     @property

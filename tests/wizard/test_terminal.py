@@ -45,7 +45,6 @@ def test_from_nothing_to_rows_in_the_warehouse(
     typist.keys(server.password, "enter")
     typist.keys("ctrl-u", "shop", "enter")
     typist.wait_for("connected: MariaDB")
-    typist.answer("type to filter", "enter")  # the URL's own database
     typist.answer("Tables", "orders", "enter")
     typist.answer("Copy to", "enter")  # a new one: the source itself is no proposal
     typist.answer("Kind of database", "postgres", "enter")
@@ -97,8 +96,7 @@ def test_escape_goes_back_and_the_answers_can_be_changed(shop: Project, typing: 
     typist.keys("ctrl-u", "order_l", "enter")
     typist.answer("Copy to", "enter")
     typist.answer("Group", "no group", "enter")
-    screen = typist.wait_for("Looks right", "order_lines → dw")
-    assert "full: no column says when a row changed" in screen
+    typist.wait_for("Looks right", "order_lines → dw", "full: no column says when a row changed", "Esc back")
     typist.keys("strategy", "enter")
     typist.answer("replace the whole table", "upsert", "enter")
     typist.answer("upsert: as chosen", "ctrl-u", "Module name", "enter")
