@@ -125,7 +125,7 @@ class Browser:
             yield
         except JRunnerError as error:
             message = self._redactor.clean(str(error))
-            if error.code == "connection_lost":
+            if error.code in ("connection_lost", "not_open"):
                 raise ConnectError(f"Connection {self.connection!r} broke: {message}") from error
             raise SourceError(f"{what} could not be read on connection {self.connection}: {message}") from error
         except JRunnerDied as error:

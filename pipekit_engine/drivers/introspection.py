@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.drivers.names import TableName
 from pipekit_engine.drivers.remarks import TableRemarks
-from pipekit_engine.errors import PipekitError, RunCancelled
+from pipekit_engine.errors import PipekitError
 
 if TYPE_CHECKING:
     import threading
@@ -111,9 +111,10 @@ class Catalog:
             return None
         try:
             return list(self.query(sql).rows)
-        except RunCancelled:
-            raise
-        except PipekitError:
+        except PipekitError as error:
+            # Of jrunner's errors: the database refused the statement. Anything else is no answer to the question.
+            if getattr(error, "code", None) != "sql":
+                raise
             return None
 
 

@@ -173,6 +173,9 @@ def narrowing(there: Column, described: Column, source: Dialect) -> str | None:
         digits = _FLOAT_DIGITS[there.family]
         if not 0 < described.precision <= digits:
             return f"floating point keeps {digits} digits, a row that needs more is refused"
+    if described.family in _FLOAT_DIGITS and there.family == "decimal" and there.precision > 0:
+        before, behind = there.precision - there.scale, there.scale
+        return f"{before} digits before and {behind} after the point are kept, a number that needs more is refused"
     if pair == ("float64", "float32"):
         return "single precision; a row that needs double is refused"
     if described.family in _CLOCKS and there.family in _CLOCKS:
@@ -200,6 +203,8 @@ def _narrower_decimal(there: Column, described: Column) -> str | None:
 
 def _narrower_integer(there: Column, described: Column) -> str | None:
     bits = _INTEGER_BITS[described.family]
+    if there.family in _FLOAT_DIGITS and _FLOAT_DIGITS[there.family] < _INTEGER_DIGITS[described.family]:
+        return f"floating point keeps {_FLOAT_DIGITS[there.family]} digits, a row that needs more is refused"
     if there.family in _INTEGER_BITS and _INTEGER_BITS[there.family] < bits:
         return f"{bits} bits; {_INTEGER_BITS[there.family]} are kept, a row that needs more is refused"
     if there.family == "decimal" and 0 < there.precision - there.scale < _INTEGER_DIGITS[described.family]:

@@ -106,6 +106,33 @@ class PostgreSQL(Dialect):
         plain = super().string_literal(text)
         return "E" + plain.replace("\\", "\\\\") if "\\" in text else plain
 
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
+        """Tables, partitioned and foreign ones, and views; the driver takes a partitioned index for a table."""
+        where = "c.relkind IN ('r', 'p', 'f', 'v', 'm')"
+        if schema is not None:
+            where += f" AND n.nspname = {self.string_literal(schema)}"
+        elif table is not None:
+            where += " AND pg_catalog.pg_table_is_visible(c.oid)"
+        else:
+            where += " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+        if table is not None:
+            where += f" AND c.relname = {self.string_literal(table)}"
+        return (
+            "SELECT n.nspname, c.relname, CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END, "
+            "pg_catalog.obj_description(c.oid, 'pg_class') FROM pg_catalog.pg_class c "
+            f"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {where}"
+        )
+
+    def column_notes_sql(self, table: TableName) -> str:
+        """Comments, identity and serial columns; a name without schema is looked for as in any statement."""
+        name = self.string_literal(self.table_sql(table))
+        return (
+            "SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum), CASE WHEN a.attidentity <> '' "
+            "OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%' THEN '1' ELSE '0' END "
+            "FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+            f"WHERE a.attrelid = to_regclass({name}) AND a.attnum > 0 AND NOT a.attisdropped"
+        )
+
     def schema_exists_sql(self, schema: str) -> str:
         """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
         return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
