@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import Statement
-from pipekit_engine.keeper import first_line
+from pipekit_engine.text import first_line
 
 if TYPE_CHECKING:
     import threading

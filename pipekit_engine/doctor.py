@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,12 +14,18 @@ from pipekit_engine.jrunner.classic import ClassicProgram
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from pipekit_engine.secrets import Secrets
 from pipekit_engine.store import Store
+from pipekit_engine.store.snapshot import sqlite_file
+from pipekit_engine.text import first_line, other_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipekit_engine.config import Config
     from pipekit_engine.models import Connection, Definitions
+
+
+#: Bytes free below which the state's disk is a problem, and below which it is worth knowing.
+DISK_SPARE, DISK_LOW = 200_000_000, 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,11 @@ def run_checks(config: Config) -> list[Check]:
     try:
         store = Store.open(config.database_url)
     except PipekitError as error:
-        return [*checks, Check("state store", False, _first_line(error), _rest(error) or "Run `pipekit init`.")]
+        return [*checks, Check("state store", False, first_line(error), other_lines(error) or "Run `pipekit init`.")]
     store.close()
     with Engine(config) as engine:
         checks.append(Check("state store", True, engine.store.where))
+        checks += _disk(config)
         definitions, broken = engine.store.definitions.load_checked()
         checks += [
             Check(f"{item.kind.removesuffix('s')} {item.name}", False, item.problem, "Mend it and `pipekit apply` it.")
@@ -65,12 +73,14 @@ def _java(config: Config) -> Iterator[Check]:
         java = find_java(config.jrunner.java)
         yield Check("java", True, f"{java.path}, version {java.version}")
     except RuntimeMissing as error:
-        yield Check("java", False, _first_line(error), _rest(error) or "Install a Java runtime, version 11 or newer.")
+        yield Check(
+            "java", False, first_line(error), other_lines(error) or "Install a Java runtime, version 11 or newer."
+        )
     try:
         yield Check("jrunner", True, str(find_jar()))
     except RuntimeMissing as error:
         yield Check(
-            "jrunner", False, _first_line(error), _rest(error) or "Install pipekit where a JDK is, or build it."
+            "jrunner", False, first_line(error), other_lines(error) or "Install pipekit where a JDK is, or build it."
         )
     if config.jrunner.command:
         yield _classic(config.jrunner.command)
@@ -80,7 +90,7 @@ def _classic(command: str) -> Check:
     try:
         limits = ClassicProgram.find(command).limits
     except PipekitError as error:
-        return Check("external jrunner", False, _first_line(error), _rest(error) or "Mend `jrunner: command`.")
+        return Check("external jrunner", False, first_line(error), other_lines(error) or "Mend `jrunner: command`.")
     return Check(
         "external jrunner",
         None,
@@ -106,8 +116,26 @@ def _secrets_file(config: Config) -> Check:
     try:
         keys = Secrets.load(path).keys()
     except PipekitError as error:
-        return Check("secrets", False, _first_line(error), _rest(error) or "Mend the file, or set the secret anew.")
+        return Check(
+            "secrets", False, first_line(error), other_lines(error) or "Mend the file, or set the secret anew."
+        )
     return Check("secrets", True, f"{path}, {len(keys)} set")
+
+
+def _disk(config: Config) -> Iterator[Check]:
+    """Room for the state and for Dagster's files beside it: on a full disk no run can even be written down."""
+    path = sqlite_file(config.database_url)
+    folder = path.parent if path is not None else config.folder
+    usage = shutil.disk_usage(folder)
+    detail = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free in {folder}"
+    if usage.free < DISK_SPARE:
+        yield Check(
+            "disk", False, detail, "Free some space, or keep fewer runs: `pipekit runs prune --older-than 90d`."
+        )
+    elif usage.free < DISK_LOW:
+        yield Check("disk", None, detail, "It will be full some day: `retention: {runs: 90d}` keeps the state small.")
+    else:
+        yield Check("disk", True, detail)
 
 
 def _connections(engine: Engine, definitions: Definitions) -> Iterator[Check]:
@@ -143,11 +171,3 @@ def _locks(engine: Engine) -> Iterator[Check]:
         yield Check(f"lock of {lease.what} {lease.name}", True, f"held by {lease.describe()}, which is alive")
     if not released:
         yield Check("stale locks", True, "none")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _rest(error: Exception) -> str:
-    return "\n".join(str(error).splitlines()[1:])

@@ -146,9 +146,3 @@ class RunKeeper:
                 with self._lock:
                     self._lines = lines + self._lines
                 raise
-
-
-def first_line(text: object) -> str:
-    """The first line of a text, cut to a length that a log line bears."""
-    line = next(iter(str(text).strip().splitlines()), "")
-    return line if len(line) <= 200 else line[:199] + "…"

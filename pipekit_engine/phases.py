@@ -27,11 +27,11 @@ from pipekit_engine.errors import (
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress
-from pipekit_engine.keeper import first_line
 from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.origin import find_remarks
 from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
 from pipekit_engine.sqltext import as_subquery, materialize
+from pipekit_engine.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -27,9 +27,10 @@ from pipekit_engine.errors import (
     StoreError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.keeper import CancelToken, RunEvent, RunKeeper, first_line
+from pipekit_engine.keeper import CancelToken, RunEvent, RunKeeper
 from pipekit_engine.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.process import ProcessName
+from pipekit_engine.text import first_line
 
 if TYPE_CHECKING:
     import threading

@@ -14,11 +14,15 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from pipekit_engine.text import first_line
+
 if TYPE_CHECKING:
     from pipekit_engine.models import GroupRunRecord, RunRecord
 
 #: As many columns as a table may need.
 _TABLE_WIDTH = 100_000
+#: Characters of an error in a table.
+_ERROR_WIDTH = 100
 _COLOURS = {
     "success": "green",
     "dry_run": "cyan",
@@ -124,12 +128,6 @@ def group_run_json(record: GroupRunRecord) -> dict[str, Any]:
     return {**record.model_dump(mode="json"), "duration_s": record.duration_s}
 
 
-def first_line(text: str | None, limit: int = 100) -> str:
-    """The start of an error, for a table."""
-    line = (text or "").strip().split("\n", 1)[0]
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
 def changes(record: RunRecord) -> str:
     """Rows inserted, updated and deleted, such as `+120 ~3 -120`; empty before the merge."""
     counts = (("+", record.rows_inserted), ("~", record.rows_updated), ("-", record.rows_deleted))
@@ -151,7 +149,7 @@ def runs_table(records: Sequence[RunRecord]) -> None:
                 count(record.rows_read),
                 changes(record),
                 record.triggered_by,
-                first_line(record.error),
+                first_line(record.error, _ERROR_WIDTH),
             )
             for record in records
         ),
