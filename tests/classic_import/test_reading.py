@@ -165,6 +165,15 @@ def test_one_load_and_nothing_else_is_append(tmp_path: Path) -> None:
         ("{load}python3 merge.py\n", "python3 is not read"),
         ("{load}merge() {{ psql -d dw -c 'INSERT INTO t SELECT * FROM stage_t'; }}\n", "when this runs was not understood"),
         ("{load}psql -d dw -f nowhere.sql\n", "nowhere.sql is not here"),
+        (
+            "jrunner -scu jdbc:sqlite:a.db -sq 'SELECT 1 AS a' -f csv | grep -v x | psql -d dw -c 'COPY t FROM stdin'\n",
+            "grep changes rows on the way",
+        ),
+        (
+            "D=$(psql -d dw -Atc 'SELECT max(at) FROM t' | cut -c1-10)\n"
+            "jrunner -scu jdbc:sqlite:a.db -sq \"SELECT 1 AS a WHERE at >= '$D'\" -dcu jdbc:postgresql://h/dw -dt t\n",
+            "cut changes the value on the way",
+        ),
         ("{load}psql -d dw -c \"INSERT INTO t SELECT * FROM stage_t\" -c \"CALL done('$X')\"\n", "a value of the script"),
     ],
 )  # fmt: skip
@@ -174,6 +183,16 @@ def test_what_cannot_be_told_is_never_said_to_be_complete(script: str, reason: s
     proposal = _one(tmp_path, script.format(load=_load(table="stage_t")))
     assert not proposal.complete, proposal.fields
     assert re.search(reason, " / ".join(note.text for note in proposal.notes if note.blocking))
+
+
+def test_rows_through_a_pipe(tmp_path: Path) -> None:
+    script = (
+        "jrunner -scu jdbc:sqlite:a.db -sq 'SELECT 1 AS a' -f csv | tail -n +2 "
+        "| psql -h h -d dw -c 'COPY x.t (a) FROM stdin CSV'\n"
+    )
+    proposal = _one(tmp_path, script)
+    assert proposal.complete, proposal.notes
+    assert (proposal.fields["dest_table"], proposal.fields["strategy"]) == ("x.t", "append")
 
 
 def test_a_moment_is_no_batch_key(tmp_path: Path) -> None:
