@@ -99,6 +99,8 @@ class _Builder:
     notes: list[Note] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
     dest: str | None = None
+    #: The loaded table and the one that its rows end in.
+    tables: tuple[str, ...] = ()
 
     def block(self, text: str, spot: Spot | None = None) -> None:
         """Note something that a person has to decide."""
@@ -117,6 +119,7 @@ class _Builder:
             loaded = ""
         copy = self._copy_from(loaded)
         table = copy.table if copy else loaded
+        self.tables = (loaded, table)
         self.fields["dest_table"] = table or None
         if copy is None and _STAGING.search(loaded):
             self.block(f"{loaded} looks like a table that is copied on, but nothing was found that does")
@@ -170,7 +173,16 @@ class _Builder:
     # Strategy
 
     def _on(self, table: str, *kinds: str) -> list[_Step]:
-        return [step for step in self.steps if step.statement.kind in kinds and same_table(step.statement.table, table)]
+        return [
+            step for step in self.steps if step.statement.kind in kinds and self._means(step.statement.table, table)
+        ]
+
+    def _means(self, name: str, table: str) -> bool:
+        """Whether a statement's name is this table: stg.orders and orders are two tables where both occur."""
+        exact = {item.lower() for item in self.tables}
+        if name.lower() in exact:
+            return name.lower() == table.lower()
+        return same_table(name, table)
 
     def _copy_from(self, loaded: str) -> Statement | None:
         """The statement that brings the loaded table's rows into another one."""
@@ -181,7 +193,7 @@ class _Builder:
                 and step.order > self.window[1]
                 and same_table(statement.other, loaded)
             ):
-                if same_table(statement.table, loaded):
+                if statement.table.lower() == loaded.lower():
                     continue
                 step.taken = True
                 return statement
@@ -232,6 +244,11 @@ class _Builder:
             self.fields["strategy"] = "append"
             if not self.pull.query or shown(self.pull.query) == plain(self.pull.query):
                 self.notes.append(Note(self.pull.spot, "append without a watermark: every run adds all rows again"))
+        twins = [other for other in self.account.steps if isinstance(other, Pull) and plain(other.table) == loaded]
+        if len(twins) > 1 and (copy is not None or self.fields["strategy"] == "full"):
+            self.block(
+                f"{len(twins)} loads fill {loaded}: make them one query (UNION ALL), or give each a table of its own"
+            )
         if copy is not None and copy.latest_by and self.fields.get("merge_key"):
             self.fields["dedupe"] = f"latest by {copy.latest_by}"
 
@@ -305,7 +322,7 @@ class _Builder:
             inside = (here < step.order < after) or (before < step.order < here) or (self.last and step.order > here)
             if step.taken or not inside or statement.kind == "noise":
                 continue
-            if statement.kind in ("clear", "housekeeping") and not same_table(statement.table, table):
+            if statement.kind in ("clear", "housekeeping") and not self._means(statement.table, table):
                 mentions_other = any(
                     same_table(statement.table, shown(other.table))
                     for other in self.account.steps
@@ -345,4 +362,6 @@ class _Builder:
             for item in error.errors():
                 where = ".".join(str(part) for part in item["loc"])
                 text = str(item["msg"]).removeprefix("Value error, ")
+                if "needs a merge_key" in text and any("names none" in note.text for note in self.notes):
+                    continue  # said already, with its place
                 self.block(f"{where}: {text}" if where else text)

@@ -185,6 +185,20 @@ def test_what_cannot_be_told_is_never_said_to_be_complete(script: str, reason: s
     assert re.search(reason, " / ".join(note.text for note in proposal.notes if note.blocking))
 
 
+def test_a_staging_schema_with_the_destination_s_name(tmp_path: Path) -> None:
+    copy = "psql -h h dw -c 'delete from t' -c 'insert into t select * from stg.t' -c 'truncate stg.t'\n"
+    proposal = _one(tmp_path, _load(table="stg.t") + copy)
+    assert proposal.complete, proposal.notes
+    assert (proposal.fields["dest_table"], proposal.fields["strategy"], proposal.fields.get("hooks")) == (
+        "t",
+        "full",
+        None,
+    )
+    twice = _import(tmp_path / "twice", load_dot_sh=_load(table="stg.t") + _load(table="stg.t") + copy)
+    assert [item.complete for item in twice.proposals] == [False, False]
+    assert any("2 loads fill stg.t" in note.text for note in twice.proposals[0].notes)
+
+
 def test_rows_through_a_pipe(tmp_path: Path) -> None:
     script = (
         "jrunner -scu jdbc:sqlite:a.db -sq 'SELECT 1 AS a' -f csv | tail -n +2 "
