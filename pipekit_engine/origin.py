@@ -1,7 +1,8 @@
 """Where the columns of a query come from, as far as its text tells it for sure.
 
 Understood: `SELECT ... FROM` tables and joins, with or without aliases, plain columns, `*` and `t.*`. An expression has no
-origin, and neither has anything of a query with set operations, or of a subquery: no answer is better than a wrong one.
+origin, and neither has anything of a query with set operations, or of a subquery: no answer is better than a wrong one. A column
+of a join that is written without its table belongs to the only one of the tables that has it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _CLAUSES = frozenset(
         "START",
     ]
 )
+#: A join of more tables is not asked which of them has a column: every one costs a question.
+_MAX_TABLES = 12
 _SET_OPERATIONS = frozenset(["UNION", "INTERSECT", "EXCEPT", "MINUS"])
 _JOINS = frozenset(["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "OUTER", "STRAIGHT_JOIN", "APPLY"])
 #: Words after a table that are no alias of it.
@@ -62,34 +65,94 @@ class Origin:
 
 @dataclass(frozen=True)
 class Trace:
-    """The one table that a query reads (None: several, or not known), and the origins of its columns by their names."""
+    """What a query's text tells: the origins of its columns by their names, and the tables that it reads.
 
-    table: TableName | None = None
+    `tables` is empty when a source is anything but a table. `open` names columns that come from one of the tables, by the
+    names that they have there: which one, the tables themselves must tell.
+    """
+
+    tables: tuple[TableName, ...] = ()
     columns: Mapping[str, Origin] = field(default_factory=dict)
+    open: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table(self) -> TableName | None:
+        """The one table that the query reads, if it is one."""
+        return self.tables[0] if len(self.tables) == 1 else None
+
+
+@dataclass
+class _Select:
+    """A select list being read. `named` holds an item's table (None: to be found) and column by the item's name."""
+
+    dialect: Dialect
+    sources: Mapping[str, TableName]
+    complete: bool
+    named: dict[str, tuple[TableName | None, str]] = field(default_factory=dict)
+    stars: list[TableName] = field(default_factory=list)
+    star: bool = False
+
+    def read(self, item: list[str]) -> None:
+        """Take in one item; an expression tells nothing."""
+        if item == ["*"]:
+            self.star = self.complete
+            return
+        if not item or not _WORD.fullmatch(item[0]):
+            return
+        path, at = [item[0]], 1
+        while at + 1 < len(item) and item[at] == ".":
+            path.append(item[at + 1])
+            at += 2
+        table = self._table(path[:-1])
+        if table is None and (len(path) > 1 or not self.complete):
+            return
+        if path[-1] == "*" and at == len(item) and table is not None:
+            self.stars.append(table)
+            return
+        rest = item[at:]
+        if rest and rest[0].upper() == "AS":
+            rest = rest[1:]
+        if not _WORD.fullmatch(path[-1]) or len(rest) > 1 or (rest and not _WORD.fullmatch(rest[0])):
+            return
+        column = _name(path[-1], self.dialect)
+        self.named[_name(rest[0], self.dialect) if rest else column] = (table, column)
+
+    def _table(self, path: list[str]) -> TableName | None:
+        """The table that a qualifier means; without one, the only table."""
+        if not path:
+            return next(iter(self.sources.values())) if self.complete and len(self.sources) == 1 else None
+        wanted = _name(path[-1], self.dialect).casefold()
+        return next((table for name, table in self.sources.items() if name.casefold() == wanted), None)
 
 
 def trace_query(sql: str, dialect: Dialect, columns: Sequence[str]) -> Trace:
     """The origins of a query's `columns` (the names in its description)."""
-    tokens = list(_tokens(sql, _BRACKETED_TOKEN if dialect.kind in ("sqlserver", "sqlite") else _TOKEN))
-    parts = _clauses(tokens)
+    parts = _clauses(list(_tokens(sql, _BRACKETED_TOKEN if dialect.kind in ("sqlserver", "sqlite") else _TOKEN)))
     if parts is None:
         return Trace()
-    items, tables = parts
-    sources, complete = _sources(tables, dialect)
-    found: dict[str, Origin] = {}
-    stars: list[TableName] = []
+    items, from_clause = parts
+    select = _Select(dialect, *_sources(from_clause, dialect))
     for item in items:
-        _read_item(item, dialect, sources, complete, found, stars)
-    named = {name.casefold(): origin for name, origin in found.items()}
+        select.read(item)
+    if select.star and len(select.sources) == 1:
+        select.stars += select.sources.values()
     origins: dict[str, Origin] = {}
-    for column in columns:
-        origin = found.get(column) or named.get(column.casefold())
-        if origin is None and len(stars) == 1 and column.casefold() not in {_label(item) for item in items}:
-            origin = Origin(stars[0], column)
-        if origin is not None:
-            origins[column] = origin
-    only = next(iter(sources.values())) if len(sources) == 1 and complete else None
-    return Trace(only, origins)
+    unknown: dict[str, str] = {}
+    by_folded = {name.casefold(): source for name, source in select.named.items()}
+    labels = {item[-1].strip('"`[]').casefold() for item in items if item}
+    for name in columns:
+        table, column = select.named.get(name) or by_folded.get(name.casefold()) or (None, "")
+        if not column and name.casefold() not in labels and (select.stars or select.star):
+            # One of those behind a star.
+            column = name
+            table = select.stars[0] if len(select.stars) == 1 else None
+            if table is None and not select.star:
+                continue
+        if table is not None:
+            origins[name] = Origin(table, column)
+        elif column:
+            unknown[name] = column
+    return Trace(tuple(select.sources.values()) if select.complete else (), origins, unknown)
 
 
 def _tokens(sql: str, pattern: re.Pattern[str]) -> Iterator[str]:
@@ -155,6 +218,7 @@ def _without_prefix(item: list[str]) -> list[str]:
 def _sources(tokens: list[str], dialect: Dialect) -> tuple[dict[str, TableName], bool]:
     """Tables by alias or name; whether every source is a table."""
     sources: dict[str, TableName] = {}
+    repeated: set[str] = set()
     complete, wanted, depth, at = True, True, 0, 0
     while at < len(tokens):
         lexeme = tokens[at]
@@ -176,7 +240,9 @@ def _sources(tokens: list[str], dialect: Dialect) -> tuple[dict[str, TableName],
                 complete = False
                 continue
             known_as = _name(alias, dialect) if alias else table.name
-            complete = complete and known_as not in sources
+            if known_as in sources:
+                # s1.t and s2.t: which of them `t` means is not worth guessing.
+                repeated.add(known_as)
             sources[known_as] = table
             continue
         if depth == 0 and (lexeme == "," or word in ("JOIN", "STRAIGHT_JOIN", "APPLY")):
@@ -186,7 +252,8 @@ def _sources(tokens: list[str], dialect: Dialect) -> tuple[dict[str, TableName],
             wanted, complete = False, False
         depth += (lexeme == "(") - (lexeme == ")")
         at += 1
-    return sources, complete
+    known = {name: table for name, table in sources.items() if name not in repeated}
+    return known, complete and not repeated
 
 
 def _dotted(tokens: list[str], at: int) -> tuple[str, int]:
@@ -202,55 +269,11 @@ def _dotted(tokens: list[str], at: int) -> tuple[str, int]:
 
 def _name(text: str, dialect: Dialect) -> str:
     """An identifier as the database reads it."""
-    part = split_name(text)[0]
-    return part.text if part.quoted else dialect.fold(part.text)
-
-
-def _read_item(
-    item: list[str],
-    dialect: Dialect,
-    sources: Mapping[str, TableName],
-    complete: bool,
-    found: dict[str, Origin],
-    stars: list[TableName],
-) -> None:
-    if not item or not (_WORD.fullmatch(item[0]) or item[0] == "*"):
-        return
-    by_alias = {name.casefold(): table for name, table in sources.items()}
-    only = next(iter(sources.values())) if len(sources) == 1 and complete else None
-    if item == ["*"]:
-        if only is not None:
-            stars.append(only)
-        return
-    path, at = [item[0]], 1
-    while at + 1 < len(item) and item[at] == ".":
-        path.append(item[at + 1])
-        at += 2
-    table = only if len(path) == 1 else by_alias.get(_safe_name(path[-2], dialect).casefold())
-    if table is None:
-        return
-    if path[-1] == "*" and at == len(item):
-        stars.append(table)
-        return
-    rest = item[at:]
-    if rest and rest[0].upper() == "AS":
-        rest = rest[1:]
-    if not _WORD.fullmatch(path[-1]) or len(rest) > 1 or (rest and not _WORD.fullmatch(rest[0])):
-        return
-    column = _safe_name(path[-1], dialect)
-    found[_safe_name(rest[0], dialect) if rest else column] = Origin(table, column)
-
-
-def _safe_name(text: str, dialect: Dialect) -> str:
     try:
-        return _name(text, dialect)
+        part = split_name(text)[0]
     except ConfigurationError:
         return text
-
-
-def _label(item: list[str]) -> str:
-    """The name that an item gives its column, as far as it is written, for comparison."""
-    return item[-1].strip('"`[]').casefold() if item else ""
+    return part.text if part.quoted else dialect.fold(part.text)
 
 
 def find_remarks(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence[str]) -> TableRemarks:
@@ -259,9 +282,16 @@ def find_remarks(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence
     Raises what the session raises when the database cannot be asked.
     """
     trace = trace_query(sql, dialect, columns)
-    tables = {origin.table: None for origin in trace.columns.values()} | ({trace.table: None} if trace.table else {})
-    known = {table: dialect.get_remarks(catalog, table) for table in tables}
-    texts = {name: known[origin.table].columns.get(origin.column) for name, origin in trace.columns.items()}
+    wanted = {origin.table: None for origin in trace.columns.values()} | ({trace.table: None} if trace.table else {})
+    if trace.open and len(trace.tables) <= _MAX_TABLES:
+        wanted |= dict.fromkeys(trace.tables)
+    known = {table: dialect.get_remarks(catalog, table) for table in wanted}
+    origins = dict(trace.columns)
+    for name, column in trace.open.items():
+        having = [table for table in trace.tables if table in known and column in known[table].names]
+        if len(having) == 1:
+            origins[name] = Origin(having[0], column)
+    texts = {name: known[origin.table].columns.get(origin.column) for name, origin in origins.items()}
     return TableRemarks(
         known[trace.table].table if trace.table else None, {name: text for name, text in texts.items() if text}
     )

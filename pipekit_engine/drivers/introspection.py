@@ -215,7 +215,9 @@ def read_remarks(dialect: Dialect, catalog: Catalog, table: TableName) -> TableR
     items = [] if notes else catalog.metadata("columns", catalog=table.catalog, schema=table.schema, table=table.name)
     notes.update({item["column"]: _remark(item.get("remarks")) for item in items})
     return TableRemarks(
-        found[0].remarks if found else None, {name: text for name, text in notes.items() if text is not None}
+        found[0].remarks if found else None,
+        {name: text for name, text in notes.items() if text is not None},
+        frozenset(notes),
     )
 
 

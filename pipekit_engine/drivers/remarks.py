@@ -11,10 +11,11 @@ _CONTROLS = {code: None for code in range(32) if chr(code) not in "\t\n\r"} | {1
 
 @dataclass(frozen=True)
 class TableRemarks:
-    """What a database says about a table, and about its columns by name."""
+    """What a database says about a table, and about its columns by name. `names` are all its columns, said of or not."""
 
     table: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    names: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.table or self.columns)

@@ -174,7 +174,7 @@ def test_columns_of_a_join_and_renamed_ones(bench: Any) -> None:
     )
     bench.module(
         source="source",
-        query="SELECT x.id, x.n AS counted, b.m, 1 AS n FROM s.a x JOIN b USING (id)",
+        query="SELECT id, x.n AS counted, m, 1 AS n FROM s.a x JOIN b USING (id)",
         dest_table="copied",
     )
     bench.run()
