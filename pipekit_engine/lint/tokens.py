@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from pipekit_engine.sqltext import spans
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TokenKind = Literal["word", "name", "string", "number", "mark", "operator", "punctuation"]
 
@@ -39,7 +37,8 @@ _CODE = re.compile(
 )
 
 
-def tokens(sql: str) -> list[Token]:
+@lru_cache(maxsize=256)
+def tokens(sql: str) -> tuple[Token, ...]:
     """All tokens but comments. Parentheses carry the depth outside of them."""
     found: list[Token] = []
     depth = position = 0
@@ -58,12 +57,7 @@ def tokens(sql: str) -> list[Token]:
                 if text in ("(", "["):
                     depth += 1
         position += len(span.text)
-    return found
-
-
-def outer(found: Sequence[Token]) -> list[Token]:
-    """The tokens that stand in no parentheses."""
-    return [token for token in found if token.depth == 0]
+    return tuple(found)
 
 
 def strip_parentheses(found: list[Token]) -> list[Token]:
