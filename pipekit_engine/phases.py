@@ -155,18 +155,24 @@ class Phases:
             watermarks=watermarks,
             source_columns=source_columns,
             dest_columns=dest_columns,
-            remarks=self._remarks(sql, source_columns) if dest_columns is None else None,
+            remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._find_staging_file(),
         )
 
-    def _remarks(self, sql: str, columns: Sequence[Column]) -> TableRemarks | None:
-        """What the source says about the tables that the query reads, for the comments of a new destination.
+    def _remarks(self, sql: str, columns: Sequence[Column], there: Sequence[Column] | None) -> TableRemarks | None:
+        """What the source says about the tables that the query reads, for the comments of a new destination or new columns.
 
         Comments are a courtesy: a source that refuses to tell costs a line in the log, never the run.
         """
         if not self._dest.dialect.capabilities.max_comment_length:
             return None
+        if there is not None:
+            # Only columns that are about to be added are worth asking for.
+            known = {column.name.casefold() for column in there}
+            names = [item.dest_name for item in self._module.columns] or [column.name for column in columns]
+            if self._module.on_schema_change != "add_columns" or known.issuperset(name.casefold() for name in names):
+                return None
         try:
             return find_remarks(
                 self._source.dialect,

@@ -76,7 +76,7 @@ class RunPlan:
     staging: Staging
     checks: Checks
     prepare: tuple[str, ...]
-    #: Comments on the destination that `prepare` made; one that fails is told, and costs nothing else.
+    #: Comments on what `prepare` made; one that fails is told, and costs nothing else.
     comments: tuple[str, ...]
     undo_prepare: tuple[str, ...]
     merge: tuple[Statement, ...]
@@ -129,7 +129,7 @@ def plan_run(
 
     `source_columns` describe the materialized source query, `dest_columns` the destination table (None: it does not exist).
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
-    source, its columns by their names in the query, become comments of a new destination.
+    source, its columns by their names in the query, become comments of a new destination and of new columns.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     values = {name: mark.value for name, mark in watermarks.items()}
@@ -144,13 +144,13 @@ def plan_run(
     staging = _staging(dest, staging_table, table, layout.columns, dest_columns, index, staging_file)
     creates = dest_columns is None
     ddl: list[str] = []
-    comments: list[str] = []
     if creates:
-        typed = [(column.dest, column.dest_type) for column in layout.columns]
-        ddl.append(dest.create_table_sql(table, typed))
-        if remarks:
-            comments = dest.comment_sql(table, _in_dest_names(remarks, layout.columns), typed)
+        ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
     ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
+    comments: list[str] = []
+    if remarks:
+        made = layout.columns if creates else layout.added
+        comments = dest.comment_sql(table, _in_dest_names(remarks, made, new_table=creates), _typed(made))
     merge = merge_statements(
         module,
         dest,
@@ -189,9 +189,13 @@ def plan_run(
     )
 
 
-def _in_dest_names(remarks: TableRemarks, columns: Sequence[PlannedColumn]) -> TableRemarks:
+def _typed(columns: Sequence[PlannedColumn]) -> list[tuple[str, str]]:
+    return [(column.dest, column.dest_type) for column in columns]
+
+
+def _in_dest_names(remarks: TableRemarks, columns: Sequence[PlannedColumn], *, new_table: bool) -> TableRemarks:
     texts = {column.dest: remarks.columns.get(column.source) for column in columns}
-    return TableRemarks(remarks.table, {name: text for name, text in texts.items() if text})
+    return TableRemarks(remarks.table if new_table else None, {name: text for name, text in texts.items() if text})
 
 
 def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName) -> TableName:

@@ -159,6 +159,27 @@ def test_a_dest_type_with_a_key_is_commented_too(bench: Any) -> None:
     ]
 
 
+@pytest.mark.mariadb
+@pytest.mark.postgresql
+@pytest.mark.parametrize("dest", ["postgresql", "mariadb"])
+def test_an_added_column_brings_its_remark_and_no_other(bench: Any, dest: str) -> None:
+    bench.connect_to("source", "postgresql")
+    bench.connect_to("dst", dest)
+    bench.execute("CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)", connection="source")
+    bench.module(source="source", dest_table="copied", on_schema_change="add_columns")
+    bench.run()
+    bench.execute(
+        "ALTER TABLE t ADD COLUMN b int",
+        "COMMENT ON TABLE t IS 'told later'",
+        "COMMENT ON COLUMN t.a IS 'told later'",
+        "COMMENT ON COLUMN t.b IS 'new'",
+        connection="source",
+    )
+    record = bench.run()
+    assert (record.status, "warning" in record.live_log) == ("success", False)
+    assert comments(bench) == TableRemarks(None, {"b": "new"})
+
+
 @pytest.mark.postgresql
 def test_columns_of_a_join_and_renamed_ones(bench: Any) -> None:
     bench.connect_to("source", "postgresql")

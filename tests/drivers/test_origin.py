@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipekit_engine.drivers import get_dialect
+from pipekit_engine.drivers import get_dialect, kinds
 from pipekit_engine.origin import trace_query
 
 
@@ -84,3 +86,13 @@ def test_origins(sql: str, columns: str, expected: str) -> None:
 )  # fmt: skip
 def test_origins_in_other_dialects(kind: str, sql: str, columns: str, expected: str) -> None:
     assert traced(sql, columns, kind) == expected
+
+
+PIECES = "SELECT FROM JOIN ON AS WITH TOP DISTINCT UNION WHERE LATERAL a b t.* * . , ( ) [ ] \" ` ' ; -- /* 1 = \0"
+
+
+@given(st.lists(st.sampled_from(PIECES.split(" ")), max_size=25), st.sampled_from(kinds()))
+def test_no_text_at_all_is_too_odd(pieces: list[str], kind: str) -> None:
+    """It is read in the middle of a run: whatever a query holds, it must not fail."""
+    trace = trace_query("SELECT " + " ".join(pieces), get_dialect(kind), ["a", "b", ""])
+    assert set(trace.columns) | set(trace.open) <= {"a", "b", ""}
