@@ -20,6 +20,8 @@ _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "DROP", "ALTER", 
 def check_query(read: ReadModule) -> None:
     """The query as a text."""
     _placeholders(read)
+    if not read.readable:
+        return
     statements = split_statements(read.module.query)
     if not statements:
         read.report("PK109", "the query is empty.", "Write a SELECT.")

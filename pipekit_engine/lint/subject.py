@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pipekit_engine.definitions.nodes import Loc
     from pipekit_engine.drivers import Dialect
     from pipekit_engine.models import Connection, Definitions, Driver, Module
+
+
+_OWN_LITERALS = re.compile(r"\\'|\b[nN]?[qQ]'")
 
 
 @dataclass
@@ -94,14 +98,23 @@ class ReadModule:
         return self.subject.dialect(self.module.dest)
 
     @cached_property
+    def readable(self) -> bool:
+        """False for a query with literals of a dialect's own (`'it\\'s'`, Oracle's q'[...]'), which are read otherwise here."""
+        return _OWN_LITERALS.search(self.module.query) is None
+
+    @cached_property
     def select(self) -> SelectList | None:
         """The query's select list, if it could be read."""
+        if not self.readable:
+            return None
         return select_list(self.module.query, self.source.kind if self.source else None)
 
     @cached_property
     def uses(self) -> list[Use]:
         """Where the query uses its declared watermarks."""
         declared = {watermark.name for watermark in self.module.watermarks}
+        if not self.readable:
+            return []
         return [use for use in uses(self.module.query) if use.name in declared]
 
     @cached_property

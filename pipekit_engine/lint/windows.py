@@ -21,6 +21,8 @@ _WINDOW = "Use a half-open window: `>= {since} AND < {until}`."
 def check_strategy(read: ReadModule) -> None:
     """How strategy and watermarks go together."""
     module = read.module
+    if not read.readable:
+        return
     if module.strategy == "full" and read.uses:
         message = f"strategy full with watermark {read.uses[0].name}: what the window leaves out is deleted."
         read.report("PK201", message, "Use incremental or upsert, or leave the watermark out.", loc=("strategy",))

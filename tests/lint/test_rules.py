@@ -65,6 +65,8 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "a CTE that writes": (["PK110"], {"query": '"WITH x AS (SELECT 1 AS a) INSERT INTO s SELECT a FROM x"'}),
     "a semicolon": (["PK111"], {"query": "SELECT id FROM s;"}),
     "a semicolon in a string": ([], {"query": "SELECT ';' AS a FROM s"}),
+    "MySQL's own literals are left alone": ([], {"query": "SELECT 'it\\'s; so, really' AS a FROM s"}),
+    "Oracle's own literals are left alone": ([], {"query": "SELECT q'[it's; so, really]' AS a FROM s"}),
     "ORDER BY": (["PK112"], {"query": "SELECT id FROM s ORDER BY id"}),
     "ORDER BY with a limit": ([], {"query": "SELECT id FROM s ORDER BY id LIMIT 5"}),
     "ORDER BY in a window": ([], {"query": "SELECT rank() OVER (ORDER BY id) AS r FROM s"}),
