@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,7 +43,9 @@ def wizard(
     tables: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PATTERN", help="Many tables, one module each: 'sales.*'. Repeatable.", rich_help_panel=_FROM
+            metavar="PATTERN",
+            help="Many tables: 'sales.*', one module each; views by full name. Repeatable.",
+            rich_help_panel=_FROM,
         ),
     ] = None,
     query: Annotated[
@@ -175,6 +178,7 @@ def wizard(
     )  # fmt: skip
     text = _query_text(query, query_file)
     ask = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    ask = ask and os.environ.get("TERM") not in (None, "", "dumb")
     if not ask:
         _require(source, table or tables or text, dest, ready=yes or dry_run)
     group_wish = _group(group, schedule, timezone)

@@ -85,6 +85,7 @@ def sample_query(query: str) -> str:
 def match_tables(browser: Browser, patterns: Iterable[str]) -> list[TableInfo]:
     """Tables whose `schema.table` (or name alone, for a pattern without a dot) fits one of the patterns, without case.
 
+    A view is taken only when it is named in full: what it shows mostly comes from tables that are taken, too.
     Raises NotFoundError for a pattern that fits nothing.
     """
     found: dict[TableInfo, None] = {}
@@ -100,7 +101,8 @@ def match_tables(browser: Browser, patterns: Iterable[str]) -> list[TableInfo]:
         fitting = [
             table
             for table in tables
-            if fnmatchcase(table.name.casefold(), name.casefold())
+            if (table.kind == "table" or not set("*?[") & set(name))
+            and fnmatchcase(table.name.casefold(), name.casefold())
             and (not dot or fnmatchcase((table.schema or "").casefold(), schema.casefold()))
         ]
         if not fitting:

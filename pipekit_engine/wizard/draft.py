@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -190,8 +190,10 @@ class Draft:
         described = next(info.column for info in self.infos if info.column.name == self.mark.column)
         dest_name = self.dest_name(self.mark.column)
         there = {column.name: column.family for column in self.there or ()}
+        # A key cannot be NULL: such rows would end the run.
+        mark = replace(self.mark, nullable=False) if self.mark.column in self.key else self.mark
         return window(
-            self.mark,
+            mark,
             strategy=self.strategy,
             source=self.source_dialect,
             source_column=column,

@@ -18,8 +18,6 @@ from pipekit_engine.wizard.review import Review
 from pipekit_engine.wizard.screens import ask_connection, ask_group, choose_connection
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipekit_engine.browse import Browser
     from pipekit_engine.drivers.introspection import TableInfo
     from pipekit_engine.wizard.draft import Draft
@@ -257,12 +255,12 @@ class Interview:
 
 def check_name(name: str, room: Workroom, folder: Folder, *, force: bool) -> None:
     """Raise ConfigurationError or ValueError for a name that a module cannot have, or that is taken."""
-    from pipekit_engine.models import _check_name as check_shape
+    from pydantic import TypeAdapter, ValidationError
 
-    check_shape(name)
+    from pipekit_engine.models import Name
+
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     check_free(name, folder, room.engine.store.definitions.load_checked()[0], force=force)
-
-
-def default_folder(config_folder: Path) -> Path:
-    """Where definitions lie when nobody said so."""
-    return config_folder / "definitions"

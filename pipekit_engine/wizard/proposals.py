@@ -228,13 +228,12 @@ def _cautions(strategy: Strategy, key: tuple[str, ...], mark: Candidate | None) 
         yield f"full with a watermark keeps only the rows since the last {mark.column}; older ones are removed"
     if mark.finds == "new rows":
         yield f"{mark.column} finds new rows only: changes of older rows are not seen"
+    if mark.nullable and (strategy == "append" or mark.column in key):
+        yield f"rows without {mark.column} are never read"
     if mark.finds == "unknown":
         yield f"make sure that {mark.column} grows with every new or changed row: others are not seen"
-    if strategy == "append":
-        if mark.kind != "number":
-            yield f"a row that comes later with the very same {mark.column} is lost; incremental with a key loses none"
-        if mark.nullable:
-            yield f"rows without {mark.column} are never read"
+    if strategy == "append" and mark.kind != "number":
+        yield f"a row that comes later with the very same {mark.column} is lost; incremental with a key loses none"
 
 
 def only_grows(table: str) -> bool:

@@ -141,8 +141,8 @@ class Review:
                     return chosen
             except Back:
                 continue
-            if len(self.drafts) == 1:
-                return self._menu_of_one(0)
+            if len(self.drafts) <= 1:
+                return self._menu_of_one(0) if self.drafts else "quit"
 
     # One
 

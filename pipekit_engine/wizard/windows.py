@@ -70,6 +70,10 @@ class Lag:
             raise ConfigurationError(
                 f"{mark.column} is a {mark.kind}: give the lag as a time, such as 10m or 1d, not {self}."
             )
+        if mark.kind == "text":
+            raise ConfigurationError(
+                f"{mark.column} keeps times as text, from which no lag can be taken: give --lag 0, or a query that converts it."
+            )
         if mark.kind == "date" and self.unit != "day":
             raise ConfigurationError(f"{mark.column} is a date: give the lag in days, such as 1d, not {self}.")
 
@@ -79,7 +83,7 @@ def default_lag(mark: Candidate, strategy: Strategy) -> Lag:
 
     Numbers are handed out before they are committed, so the last thousand are read again. `append` cannot read twice.
     """
-    if strategy == "append" or mark.kind == "date":
+    if strategy == "append" or mark.kind in ("date", "text"):
         return Lag()
     return Lag(1000) if mark.kind == "number" else Lag(10, "minute")
 
@@ -125,6 +129,8 @@ def window(
     greatest = f"max({dest_column})"
     if mark.kind == "number":
         value = greatest if not lag.amount else f"{_signed(greatest, dest, described)} - {lag.amount}"
+    elif mark.kind == "text":
+        value = greatest
     else:
         value = _RESOLVERS.get(dest.kind, _plain)(greatest, dest_family, lag, source.kind == "sqlite")
     sign = ">" if strategy == "append" else ">="
@@ -181,6 +187,7 @@ _ZONED: Mapping[str, str] = {
 
 # How a destination says its greatest value. `coarse` asks for whole seconds: SQLite compares times as text, where
 # `12:00:00` comes before `12:00:00.000000`.
+
 
 def _plain(greatest: str, family: str, lag: Lag, coarse: bool) -> str:
     if lag.amount:

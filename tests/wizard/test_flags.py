@@ -88,19 +88,8 @@ def test_many_tables_at_once(
     pg, target = warehouse
     flags = connections(project, server, database, pg, target)
     server.sql(database, "CREATE VIEW broken AS SELECT id FROM orders; ALTER TABLE orders RENAME COLUMN id TO number")
-    done = wizard(
-        project,
-        *flags,
-        "--tables",
-        f"{database}.*",
-        "--dest-schema",
-        "shop",
-        "--group",
-        "all",
-        "--json",
-        "--yes",
-        "--run",
-    )
+    every = ("--tables", f"{database}.*", "--dest-schema", "shop", "--group", "all")
+    done = wizard(project, *flags, *every, "--tables", f"{database}.broken", "--json", "--yes", "--run")
     assert done.status == 1, done.err
     found = done.json
     proposed = {item["name"]: (item["strategy"], item["merge_key"]) for item in found["modules"]}
@@ -111,7 +100,7 @@ def test_many_tables_at_once(
     assert project("run-group", "all").status == 0
     assert pg.sql(target, "SELECT sku FROM shop.order_lines ORDER BY line") == [("a",), ("b",)]
     server.sql(database, "DROP VIEW broken; CREATE TABLE added (id INTEGER PRIMARY KEY)")
-    again = wizard(project, *flags, "--tables", f"{database}.*", "--dest-schema", "shop", "--group", "all", "--yes")
+    again = wizard(project, *flags, *every, "--yes")
     assert again.status == 1
     assert "already synced by module orders" in again.err
     assert "+ module added" in again.out

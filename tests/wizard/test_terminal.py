@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -83,6 +84,20 @@ def test_ctrl_c_leaves_everything_as_it_was(project: Project, typing: Typing) ->
     assert "Traceback" not in typist.screen.text
     assert snapshot(project) == before
     assert project.look("connections", "list", "--json").json == []
+
+
+def test_ctrl_c_while_a_database_does_not_answer(project: Project, typing: Typing) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        typist = typing("wizard")
+        typist.answer("Kind of database", "postgres", "enter")
+        typist.answer("Where", f"127.0.0.1:{silent.getsockname()[1]}/x", "enter")
+        typist.answer("User", "enter")
+        typist.answer("Password", "enter")
+        typist.answer("Name of this connection", "enter")
+        silent.accept()
+        typist.keys("ctrl-c")
+        assert typist.end() == 130
+        assert "Traceback" not in typist.screen.text
 
 
 def test_escape_goes_back_and_the_answers_can_be_changed(shop: Project, typing: Typing) -> None:
