@@ -188,6 +188,10 @@ class Dialect:
         """A query for (column, remarks, `1` for an identity column), where JDBC's metadata falls short."""
         return None
 
+    def tidy_remark(self, text: str) -> str:
+        """A remark as a person would want to read it."""
+        return text
+
     def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
         """What this kind knows better about a table's columns, all of them seen together."""
         return columns

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.drivers.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.drivers.capabilities import Capabilities
 from pipekit_engine.drivers.catalogues import view_in
-from pipekit_engine.drivers.introspection import BrowseField, ColumnInfo
+from pipekit_engine.drivers.introspection import BrowseField
 from pipekit_engine.drivers.mapping import decimal, fractional, sized_text
 from pipekit_engine.drivers.spelling import words
 
@@ -128,14 +127,9 @@ class DB2(Dialect):
             f"WHERE TABLE_SCHEMA = {library} AND TABLE_NAME = {literal(table.name)}"
         )
 
-    def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
+    def tidy_remark(self, text: str) -> str:
         """A column heading is up to three lines of twenty characters, padded with blanks."""
-        return [
-            replace(column, remarks=" ".join(column.remarks.split()))
-            if column.remarks is not None and "   " in column.remarks
-            else column
-            for column in columns
-        ]
+        return " ".join(text.split()) if "   " in text else text
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """The query stands in parentheses."""

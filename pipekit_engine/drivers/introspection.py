@@ -152,13 +152,13 @@ def list_tables(
     rows = catalog.ask(dialect.tables_sql(schema, database, table))
     if rows is not None:
         found = [
-            TableInfo(name, of, database, "view" if kind == "view" else "table", _remark(remarks))
+            TableInfo(name, of, database, "view" if kind == "view" else "table", _remark(dialect, remarks))
             for of, name, kind, remarks in rows
             if name is not None
         ]
     else:
         found = [
-            TableInfo(item["table"], item.get("schema"), database, item["type"], _remark(item.get("remarks")))
+            TableInfo(item["table"], item.get("schema"), database, item["type"], _remark(dialect, item.get("remarks")))
             for item in catalog.metadata("tables", schema=schema, catalog=database, table=table)
         ]
     if schema is None and table is None:
@@ -186,7 +186,7 @@ def get_columns(dialect: Dialect, catalog: Catalog, table: TableInfo | TableName
             ColumnInfo(
                 replace(column, nullable=column.nullable and item.get("nullable") is not False),
                 default=_default(item.get("default")),
-                remarks=_remark(item.get("remarks")) if note is None or note[0] is None else note[0],
+                remarks=_remark(dialect, item.get("remarks")) if note is None or note[0] is None else note[0],
                 key_position=primary.index(column.name) + 1 if column.name in primary else None,
                 identity=bool(item.get("auto_increment")) or bool(note and note[1]),
                 generated=bool(item.get("generated")),
@@ -198,7 +198,7 @@ def get_columns(dialect: Dialect, catalog: Catalog, table: TableInfo | TableName
 def _notes(dialect: Dialect, catalog: Catalog, table: TableName) -> Mapping[str, tuple[str | None, bool]]:
     """Remarks and identity by column name, from the kind's own catalogue query."""
     rows = catalog.ask(dialect.column_notes_sql(table)) or []
-    return {row[0]: (_remark(row[1]), row[2] == "1") for row in rows if row[0] is not None}
+    return {row[0]: (_remark(dialect, row[1]), row[2] == "1") for row in rows if row[0] is not None}
 
 
 def get_keys(dialect: Dialect, catalog: Catalog, table: TableInfo | TableName) -> list[Key]:
@@ -213,7 +213,7 @@ def read_remarks(dialect: Dialect, catalog: Catalog, table: TableName) -> TableR
     found = list_tables(dialect, catalog, table.schema, table.catalog, table.name)
     notes = {name: note[0] for name, note in _notes(dialect, catalog, table).items()}
     items = [] if notes else catalog.metadata("columns", catalog=table.catalog, schema=table.schema, table=table.name)
-    notes.update({item["column"]: _remark(item.get("remarks")) for item in items})
+    notes.update({item["column"]: _remark(dialect, item.get("remarks")) for item in items})
     return TableRemarks(
         found[0].remarks if found else None,
         {name: text for name, text in notes.items() if text is not None},
@@ -226,6 +226,7 @@ def _default(text: str | None) -> str | None:
     return None if text is None or not text.strip() or text.strip().upper() == "NULL" else text.strip()
 
 
-def _remark(text: str | None) -> str | None:
+def _remark(dialect: Dialect, text: str | None) -> str | None:
     """Some catalogues pad remarks with blanks, or keep empty ones."""
-    return (text or "").strip() or None
+    text = (text or "").strip()
+    return dialect.tidy_remark(text) if text else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.protocol import Column
 
 
-#: What an information_schema calls a table that has rows of its own.
+#: What information_schema calls tables and views; sequences and its own views are left out.
 _TABLES = "'BASE TABLE', 'SYSTEM VERSIONED', 'VIEW'"
 _MAX_TABLE_COMMENT = 2048
 #: Part of a dest_type that a column cannot be given twice.

@@ -129,7 +129,7 @@ def test_columns_with_their_notes(catalogued: Any, kind: str) -> None:
     assert (second.identity, second.remarks) == (False, remark)
     remarks = bed.dialect.get_remarks(bed.catalog, table.table_name)
     assert remarks.table == "all orders"
-    assert list(remarks.columns) == [second.name]
+    assert remarks.columns == {second.name: remark}
 
 
 @pytest.mark.parametrize("kind", KINDS)
