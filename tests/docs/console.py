@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.docs.pages import Block
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

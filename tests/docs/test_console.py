@@ -17,7 +17,7 @@ from tests.docs.warm import warm_command
 TUTORIAL = "docs/tutorial.md"
 GUIDES = [page for page in PAGES if page != TUTORIAL and any(block.language == "console" for block in blocks(page))]
 
-pytestmark = [pytest.mark.usefixtures("java"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("java"), pytest.mark.timeout(300), pytest.mark.daemon]
 
 
 def free_port() -> int:
