@@ -247,8 +247,9 @@ elif [ -f "$package/pyproject.toml" ]; then
     source=$work/source
     constraints=$source/constraints.txt
     mkdir "$source"
-    (cd "$package" && tar -cf - --exclude=__pycache__ --exclude=_jrunner --exclude='*.pyc' pyproject.toml hatch_build.py \
-        constraints.txt README.md LICENSE pipekit_engine pipekit_dagster jrunner) | tar -xf - -C "$source"
+    # What a build needs, and nothing that grows beside it.
+    (cd "$package" && tar -cf - --exclude-vcs --exclude='./.*' --exclude=__pycache__ --exclude='*.pyc' --exclude=_jrunner \
+        --exclude=./tests --exclude=./bench --exclude=./docs --exclude=./build --exclude=./dist .) | tar -xf - -C "$source"
 else
     fail "--package $package is neither a wheel nor a folder with pipekit's sources"
 fi

@@ -176,8 +176,13 @@ def test_the_configurations_are_pipekit_s(file: Path) -> None:
 def test_the_dockerfile_copies_what_there_is() -> None:
     text = (DOCKER / "Dockerfile").read_text()
     copied = [line.split()[1:-1] for line in text.splitlines() if re.match(r"COPY (?!--from)", line)]
-    for name in (name for names in copied for name in names):
+    names = [name for line in copied for name in line]
+    for name in names:
         assert (ROOT / name).exists(), name
+    tomllib = pytest.importorskip("tomllib", reason="Python reads TOML from 3.11 on")
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for needed in (*wheel["packages"], *wheel.get("force-include", {})):
+        assert needed.split("/")[0] in names, f"the image's build needs {needed}"
     assert "USER 10001" in text
 
 

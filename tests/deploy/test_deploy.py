@@ -73,10 +73,8 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     source = tmp_path_factory.mktemp("source")
-    for name in ("deploy.sh", "pyproject.toml", "hatch_build.py", "constraints.txt", "README.md", "LICENSE"):
-        shutil.copy2(ROOT / name, source / name)
-    for name in ("deploy", "pipekit_engine", "pipekit_dagster", "jrunner"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "_jrunner"))
+    beside = shutil.ignore_patterns(".*", "__pycache__", "_jrunner", "tests", "bench", "docs", "build", "dist")
+    shutil.copytree(ROOT, source, ignore=beside, dirs_exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     return Place(source, tmp_path_factory.mktemp("machine") / "prefix", port)
