@@ -39,6 +39,12 @@ def flags(heap: str = DEFAULT_HEAP) -> list[str]:
         f"-Xmx{heap}",
         # One collector thread: it starts fastest and, on streams of short-lived blocks, costs least.
         "-XX:+UseSerialGC",
+        # The optimizing compiler waits ten times as long as by default: a copy has few hot loops, they still reach it, and for
+        # the rest it would take the cores from the reading, the writing and the databases.
+        "-XX:Tier4InvocationThreshold=50000",
+        "-XX:Tier4MinInvocationThreshold=6000",
+        "-XX:Tier4CompileThreshold=150000",
+        "-XX:Tier4BackEdgeThreshold=400000",
         # No file in /tmp/hsperfdata_* for each short process.
         "-XX:-UsePerfData",
         # Half alive after an OutOfMemoryError is worse than dead: the client sees the end and says so.
