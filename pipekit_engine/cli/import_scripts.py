@@ -26,6 +26,7 @@ def import_scripts(
     """
     from pipekit_engine.classic_import import as_json as to_json
     from pipekit_engine.classic_import import files_of, import_folder, write_files
+    from pipekit_engine.classic_import.report import REPORT
     from pipekit_engine.cli.output import print_json, print_text, results
     from pipekit_engine.errors import ConfigurationError
 
@@ -45,5 +46,7 @@ def import_scripts(
         note(f"{secret.spot}: a password in clear text ({secret.name})")
     count = len(result.complete)
     note(f"{count} of {len(result.proposals)} modules complete.")
+    if output is not None:
+        note(f"Next: read {output / REPORT}, then `pipekit lint {output}` and `pipekit apply {output} --dry-run`.")
     if result.incomplete:
         raise typer.Exit(1)

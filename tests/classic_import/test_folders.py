@@ -11,6 +11,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -161,6 +162,63 @@ def test_an_imported_folder_runs(tmp_path: Path, java: str) -> None:
     assert _rows(tmp_path / "warehouse.db", "SELECT count(*) FROM customers") == [(2,)]
     reads = {run["module"]: run["rows_read"] for run in second.json["runs"]}
     assert reads == {"customers": 1, "orders": 2}
+
+
+@pytest.mark.skipif(not shutil.which("sqlite3"), reason="the script itself needs the sqlite3 program")
+def test_pipekit_gives_the_rows_that_the_script_gave(tmp_path: Path, java: str) -> None:
+    """The script itself, run for real with jrunner's flags on one copy; what was imported from it, on another."""
+    assert java
+    setup = [
+        "CREATE TABLE orders (order_id INTEGER, customer INTEGER, total DECIMAL(10, 2), changed_at TEXT)",
+        "INSERT INTO orders VALUES (10, 1, 12.5, '2024-01-01 11:00:00'), (11, 2, 3, '2024-01-03 09:00:00'), (12, 2, 4, NULL)",
+    ]
+    change = [
+        "UPDATE orders SET total = 4, changed_at = '2024-01-04 08:00:00' WHERE order_id = 11",
+        "INSERT INTO orders VALUES (13, 1, 7, '2024-01-03 09:00:00')",
+    ]
+    for name in ("script", "pipekit"):
+        shutil.copytree(HERE / "folders" / "sqlite_args", tmp_path / name)
+        _execute(tmp_path / name / "shop.db", setup)
+        tables = [setup[0], setup[0].replace("orders", "stage_orders")]
+        _execute(tmp_path / name / "warehouse.db", tables if name == "script" else tables[:1])
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    start = "from pipekit_engine.jrunner.launch import main; main()"
+    (programs / "jrunner").write_text(f"#!/bin/sh\nexec {sys.executable} -c '{start}' \"$@\"\n")
+    (programs / "jrunner").chmod(0o755)
+    project = Project(tmp_path / "pipekit")
+    environment = project.environment(PATH=f"{programs}:{os.environ['PATH']}")
+    assert project.look("init").status == 0
+    assert project.look("import-scripts", ".", "--output", "definitions").status == 0
+    assert project.look("apply", "definitions").status == 0
+    for statements in ([], change):
+        for name in ("script", "pipekit"):
+            _execute(tmp_path / name / "shop.db", statements)
+        command = ["sh", "load.sh", "orders", "order_id"]
+        done = subprocess.run(
+            command, cwd=tmp_path / "script", env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert project("run", "orders").status == 0
+        rows = "SELECT * FROM orders ORDER BY order_id"
+        assert _rows(tmp_path / "pipekit" / "warehouse.db", rows) == _rows(tmp_path / "script" / "warehouse.db", rows)
+    assert len(_rows(tmp_path / "pipekit" / "warehouse.db", "SELECT * FROM orders")) == 3
+
+
+def _execute(path: Path, statements: list[str]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_line_ends_of_windows_make_no_difference(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(HERE / "folders" / name, copy)
+    for path in copy.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert files_of(import_folder(copy)) == files_of(import_folder(HERE / "folders" / name))
 
 
 def test_reports_name_file_and_line(tmp_path: Path) -> None:
