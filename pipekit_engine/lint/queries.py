@@ -74,7 +74,12 @@ def _order_by(read: ReadModule) -> None:
     order = next(
         (i for i, token in enumerate(level[:-1]) if token.is_word("ORDER") and level[i + 1].is_word("BY")), None
     )
-    if order is None or any(t.is_word("LIMIT", "FETCH", "OFFSET", "TOP", "ROWNUM", "ROWS") for t in level):
+    distinct_on = any(token.is_word("DISTINCT") and level[i + 1].is_word("ON") for i, token in enumerate(level[:-1]))
+    if (
+        order is None
+        or distinct_on
+        or any(t.is_word("LIMIT", "FETCH", "OFFSET", "TOP", "ROWNUM", "ROWS") for t in level)
+    ):
         return
     message = "ORDER BY makes the source sort rows whose order the destination does not keep."
     read.report("PK112", message, "Leave it out.", position=level[order].position)

@@ -8,23 +8,35 @@ from typing import TYPE_CHECKING
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.redact import is_secret_name, url_holds_secret
 from pipekit_engine.secrets import reference_key
+from pipekit_engine.sqltext import spans
 
 if TYPE_CHECKING:
     from pipekit_engine.definitions.forms import Kind
     from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Schedule, Trigger
 
-#: `password=...` in a connection string, `IDENTIFIED BY '...'`, `PASSWORD '...'`. A `$VAR` or a stars' value is none.
-_SECRET_IN_SQL = re.compile(
-    r"\b(?:password|passwd|pwd)\s*=\s*(?![$*{?:@]|'?\s*(?:\Z|['\s]))\S"
-    r"|\bIDENTIFIED\s+BY\s+(?!['\"]?[$*{?])\S"
-    r"|\bPASSWORD\s+'(?![$*{])[^']",
-    re.IGNORECASE,
-)
-#: A comparison of a column: `WHERE password = other.password` is no secret.
-_COMPARED = re.compile(
-    r"\b(?:password|passwd|pwd)\s*=\s*[A-Za-z_][\w.]*\s*(?:\Z|[),]|\b(?:AND|OR|GROUP|ORDER)\b)", re.IGNORECASE
-)
+#: In a literal: a connection string's `password=...`. A `$VAR`, a placeholder or stars are none.
+_IN_LITERAL = re.compile(r"\b(?:password|passwd|pwd)\s*=\s*(?![$*{?:@\s;'])\S", re.IGNORECASE)
+#: What stands before a literal that is a password itself.
+_BEFORE_LITERAL = re.compile(r"\b(?:(?:password|passwd|pwd)\s*=?|identified\s+by)\s*\Z", re.IGNORECASE)
+_IDENTIFIED_BY = re.compile(r"\bidentified\s+by\s+(?!values\b)\w", re.IGNORECASE)
+
+
+def secret_in_sql(sql: str) -> int | None:
+    """Position of what looks like a password in SQL; None when there is nothing like it."""
+    position, before = 0, ""
+    for span in spans(sql):
+        if span.kind == "string":
+            inner = span.text[1:-1]
+            if match := _IN_LITERAL.search(span.text):
+                return position + match.start()
+            if inner and inner[0] not in "$*{" and _BEFORE_LITERAL.search(before):
+                return position
+        elif span.kind == "code" and (match := _IDENTIFIED_BY.search(span.text)):
+            return position + match.start()
+        before = span.text if span.kind == "code" else ""
+        position += len(span.text)
+    return None
 
 
 def check_writers(subject: Subject) -> None:
@@ -120,8 +132,8 @@ def check_secrets(subject: Subject) -> None:
         texts += [(("watermarks", i), mark.resolver_sql) for i, mark in enumerate(module.watermarks)]
         texts += [(("hooks", i), hook.sql) for i, hook in enumerate(module.hooks)]
         for loc, sql in texts:
-            match = next((m for m in _SECRET_IN_SQL.finditer(sql) if not _COMPARED.match(sql, m.start())), None)
-            if match:
+            position = secret_in_sql(sql)
+            if position is not None:
                 message = "the SQL seems to hold a password; it would stand in every log of the run."
                 hint = "Let the database keep it (a foreign server, a wallet, a user mapping)."
-                read.report("PK502", message, hint, loc=loc, position=match.start())
+                read.report("PK502", message, hint, loc=loc, position=position)

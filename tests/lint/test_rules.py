@@ -145,6 +145,9 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "a password in a hook": (
         ["PK502"], {"hooks": "[\"SELECT dblink('host=a password=hunter2', 'x')\"]"}
     ),
+    "a password in a statement": (["PK502"], {"hooks": "[\"ALTER USER u IDENTIFIED BY hunter2\"]"}),
+    "a password compared": (["PK502"], {"query": "SELECT id FROM s WHERE password = 'hunter2'"}),
+    "a password of a foreign server by name": ([], {"hooks": "[\"ALTER USER u PASSWORD '{pw}'\"]"}),
     "a column called password": ([], {"query": "SELECT u.id FROM u JOIN s ON u.password = s.password AND u.a = s.a"}),
     "a key without strategy's need": (["PK001"], {"strategy": "incremental"}),
 }  # fmt: skip
