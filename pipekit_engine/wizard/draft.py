@@ -179,6 +179,11 @@ class Draft:
                 f"{self.name}: the query holds {', '.join(f'{{{name}}}' for name in own)}; the wizard fills one placeholder. "
                 "Write the module's YAML by hand."
             )
+        if own and self.bounded:
+            raise ConfigurationError(
+                f"{self.name}: the query has its own {{{own[0]}}}, so no window can be put around it: leave out --window, or the "
+                "placeholder."
+            )
         column = self.source_dialect.identifier(self.mark.column)
         found = self._window(column if own else f"q.{column}", None)
         if own:

@@ -154,13 +154,23 @@ class Interview:
             self._tables = match_tables(browser, self._given.patterns)
             return False
         self._query, self._tables = None, []
-        schema = self._ask_schema(browser)
-        if schema == _QUERY or not self._ask_tables(browser, schema):
+        database = self._ask_database(browser)
+        schema = self._ask_schema(browser, database)
+        if schema == _QUERY or not self._ask_tables(browser, schema, database):
             self._query = self._terminal.sql("Your query")
         return True
 
-    def _ask_schema(self, browser: Browser) -> str | None:
-        schemas = browser.schemas()
+    def _ask_database(self, browser: Browser) -> str | None:
+        """The database to look in, None for the connection's own."""
+        others = browser.databases()
+        if not others:
+            return None
+        choices: list[Choice[str | None]] = [Choice(None, "‹ the connection's own ›")]
+        choices += [Choice(name, name) for name in others]
+        return self._terminal.pick("Database", choices)
+
+    def _ask_schema(self, browser: Browser, database: str | None) -> str | None:
+        schemas = browser.schemas(database)
         if len(schemas) <= 1:
             return schemas[0] if schemas else None
         url = self._room.connections()[self._source].jdbc_url
@@ -172,10 +182,10 @@ class Interview:
         choices += [Choice(_ALL, _ALL), Choice(_QUERY, _QUERY)]
         return self._terminal.pick(label.capitalize(), choices, start=usual)
 
-    def _ask_tables(self, browser: Browser, schema: str | None) -> bool:
+    def _ask_tables(self, browser: Browser, schema: str | None, database: str | None) -> bool:
         """Choose tables; False when the person would rather write a query."""
         several = schema == _ALL
-        tables = browser.tables(None if several else schema)
+        tables = browser.tables(None if several else schema, database)
         choices: list[Choice[TableInfo | None]] = []
         for table in tables:
             title = f"{table.schema}.{table.name}" if several and table.schema else table.name

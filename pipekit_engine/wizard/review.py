@@ -93,6 +93,8 @@ class Review:
         for draft in self.drafts:
             check_free(draft.name, self._folder, self._stored, force=self._force)
         outcome = outcome_of(self._room, self.drafts, self.group, self._folder)
+        # A file that cannot be added to is told here, where another group can still be chosen.
+        self._folder.texts(outcome, self._stored)
         plans: list[tuple[Draft, RunPlan]] = []
         for draft in self.drafts:
             plans.append((draft, self._room.rehearse(outcome.modules[draft.name])))

@@ -197,7 +197,7 @@ def save(store: Store, folder: Folder, outcome: Outcome, secrets_file: Path) -> 
     stored = store.definitions.load_checked()[0]
     texts = folder.texts(outcome, stored)
     plan = make_plan(outcome.definitions, stored)
-    before = {path: path.read_bytes() if path.exists() else None for path in texts}
+    before = {path: _bytes(path) for path in texts}
     made = _missing_parents(folder.path)
     secrets = Secrets.load(secrets_file)
     old_secrets = {key: secrets.resolve(f"${key}") for key in outcome.secrets if key in secrets.keys()}  # noqa: SIM118
@@ -273,6 +273,15 @@ def _missing_parents(path: Path) -> list[Path]:
             break
         missing.append(folder)
     return missing
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be replaced: {error.strerror}.") from None
 
 
 def _read(path: Path) -> str:

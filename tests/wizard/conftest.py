@@ -47,6 +47,12 @@ def project(initialised: Path, tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+@pytest.fixture
+def empty_folder(tmp_path: Path) -> Project:
+    """A folder with nothing in it."""
+    return Project(tmp_path)
+
+
 def fill(file: Path, script: str) -> None:
     """Run a script in an SQLite file."""
     with closing(sqlite3.connect(file)) as connection:

@@ -141,7 +141,7 @@ class Typist:
         self.screen.feed(data)
         return True
 
-    def wait_for(self, *texts: str, timeout: float = 10) -> str:
+    def wait_for(self, *texts: str, timeout: float = 30) -> str:
         """Read until all these texts are on the screen; the screen."""
         until = time.monotonic() + timeout
         while True:
@@ -163,7 +163,7 @@ class Typist:
         self.keys(*names)
         return screen
 
-    def end(self, timeout: float = 15) -> int:
+    def end(self, timeout: float = 40) -> int:
         """Wait for the program's end; its exit status."""
         until = time.monotonic() + timeout
         while self.read(0.2):

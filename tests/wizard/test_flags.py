@@ -253,6 +253,41 @@ def test_a_failure_at_the_end_takes_everything_back(shop: Project) -> None:
     assert "groups: {g: {members: [keep, orders]}}" in (shop.folder / "definitions/groups.yaml").read_text()
 
 
+def test_what_does_not_read_back_is_taken_back(shop: Project) -> None:
+    """Another file, not applied yet, means something else by the connection's name: files and store are as they were."""
+    shop.write("definitions/other.yaml", 'connections: {till: {driver: sqlite, jdbc_url: "jdbc:sqlite:other.db"}}')
+    done = wizard(
+        shop, "--source", "till", "--source-url", "jdbc:sqlite:shop.db", "--table", "orders", "--dest", "dw", "--yes"
+    )
+    assert done.status == 2
+    assert "connection till does not read back as it was written" in done.err
+    assert sorted(path.name for path in (shop.folder / "definitions").iterdir()) == ["connections.yaml", "other.yaml"]
+    assert [item["name"] for item in shop.look("connections", "list", "--json").json] == ["shop", "dw"]
+    assert shop.look("modules", "--json").json == []
+
+
+def test_a_group_that_was_edited_but_not_applied_is_not_applied_by_the_way(shop: Project) -> None:
+    flags = ("--source", "shop", "--dest", "dw", "--group", "g", "--yes")
+    assert wizard(shop, *flags, "--table", "orders").status == 0
+    file = shop.folder / "definitions/groups.yaml"
+    file.write_text(file.read_text() + "    max_parallel: 4\n")
+    done = wizard(shop, *flags, "--table", "countries")
+    assert done.status == 2
+    assert "is not what the store holds. Run `pipekit apply" in done.err
+    assert shop.look("apply").status == 0
+    assert wizard(shop, *flags, "--table", "countries").status == 0
+    assert shop.look("groups", "g", "--json").json["max_parallel"] == 4
+    again = wizard(shop, *flags, "--table", "order_lines", "--schedule", "@daily")
+    assert again.status == 0, again.err
+    twice = wizard(shop, *flags, "--query", "SELECT 1 AS a", "--name", "one", "--schedule", "@hourly")
+    assert (twice.status, "already has the schedule g" in twice.err) == (2, True)
+
+
+def test_without_a_store_the_fix_is_named(empty_folder: Project) -> None:
+    done = wizard(empty_folder, "--source", "a", "--table", "t", "--dest", "b", "--yes")
+    assert (done.status, "pipekit init" in done.err) == (2, True)
+
+
 def test_numbers_in_a_time_column_of_sqlite_are_no_watermark(shop: Project) -> None:
     fill(
         shop.folder / "shop.db",

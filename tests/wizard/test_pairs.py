@@ -21,6 +21,9 @@ PAIRS = [
     *(("mariadb", kind) for kind in KINDS[2:]),
     ("sqlite", "mariadb"), ("sqlite", "h2"), ("postgresql", "sqlite"), ("postgresql", "mariadb"),
 ]  # fmt: skip
+#: Enough for dates and numbers: each kind once on each side.
+FEW = [("derby", "postgresql"), ("hsqldb", "postgresql"), ("postgresql", "sqlite"), ("sqlite", "mariadb"), ("mariadb", "h2"),
+       ("mariadb", "derby"), ("h2", "postgresql"), ("mariadb", "hsqldb")]  # fmt: skip
 #: Microseconds where a kind has them by another name.
 TIMES = {"mariadb": "DATETIME(6)", "hsqldb": "TIMESTAMP(6)"}
 ZONED = {
@@ -122,7 +125,7 @@ def test_a_time_is_followed_to_the_microsecond(pairs: Pairs, source: str, dest: 
     assert len(pairs.bench.rows(f"SELECT id FROM {table}_lag", dest)) == (4 if lag else 3)
 
 
-@pytest.mark.parametrize(("source", "dest"), PAIRS)
+@pytest.mark.parametrize(("source", "dest"), FEW)
 def test_a_date_is_read_again_as_a_whole_day(pairs: Pairs, source: str, dest: str) -> None:
     table = pairs.table(source, "DATE")
 
@@ -142,7 +145,7 @@ def test_a_date_is_read_again_as_a_whole_day(pairs: Pairs, source: str, dest: st
         assert [pairs.read(f"days_{table}") for _ in range(2)] == [3, 3]
 
 
-@pytest.mark.parametrize(("source", "dest"), PAIRS)
+@pytest.mark.parametrize(("source", "dest"), FEW)
 def test_a_number_is_followed_with_its_lag(pairs: Pairs, source: str, dest: str) -> None:
     table = pairs.table(source, "BIGINT")
     for start in range(-3, 1197, 400):

@@ -179,6 +179,32 @@ def test_thousands_of_tables_filter_as_one_types(shop: Project, typing: Typing) 
     assert group["members"] == [f"table_173{digit}" for digit in (0, 2, 3, 4, 5, 6, 7, 8, 9)]
 
 
+def test_an_existing_group_and_a_watermark_edited(shop: Project, typing: Typing) -> None:
+    first = shop.look("wizard", "--source", "shop", "--table", "countries", "--dest", "dw", "--group", "daily",
+                      "--schedule", "@daily", "--yes")  # fmt: skip
+    assert first.status == 0, first.err
+    typist = typing("wizard", "--source", "shop", "--table", "orders", "--dest", "dw")
+    typist.answer("Group", "daily", "enter")
+    typist.answer("10 minutes are read again", "Lag", "enter")
+    typist.answer("Lag (10m, 2h", "ctrl-u", "soon", "enter")
+    typist.answer("'soon' is no lag", "ctrl-u", "2h", "enter")
+    typist.answer("2 hours are read again", "ctrl-u", "First run", "enter")
+    typist.answer("The first run takes rows from", "ctrl-u", "2024-05-01 00:00:00", "enter")
+    typist.answer("First run from", "ctrl-u", "Watermark", "enter")
+    typist.answer("‹ none: read everything", "esc")
+    typist.wait_for("updated_at: says when a row changed", "Esc back")
+    typist.keys("ctrl-u", "Looks", "enter")
+    screen = typist.answer("All of this", "enter")
+    assert "the first 3 rows" in screen, "the row without a time, too"
+    assert typist.end() == 0
+    assert definitions(shop, "groups.yaml")["groups"]["daily"]["members"] == ["countries", "orders"]
+    mark = definitions(shop, "orders.yaml")["modules"]["orders"]["watermarks"]["since"]  # type: ignore[index]
+    assert (mark["resolver_sql"], mark["default"]) == (
+        "SELECT datetime(max(updated_at), '-2 hours') FROM orders", "2024-05-01 00:00:00",
+    )  # fmt: skip
+    assert len(shop.rows("SELECT id FROM orders")) == 3
+
+
 def test_what_flags_say_is_not_asked(shop: Project, typing: Typing) -> None:
     typist = typing(
         "wizard", "--source", "shop", "--table", "orders", "--dest", "dw", "--group", "g", "--strategy", "full"
