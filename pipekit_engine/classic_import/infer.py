@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipekit_engine.classic_import.events import Account, Note, Pull, Statements
 from pipekit_engine.classic_import.logins import Connections
-from pipekit_engine.classic_import.sqlread import Statement, bare, read_statements, same_table
+from pipekit_engine.classic_import.sqlread import Statement, bare, read_statements, same_table, uncommented
 from pipekit_engine.classic_import.values import Login, Spot, plain, shown, unknowns
 from pipekit_engine.classic_import.watermarks import watermarks_of
 from pipekit_engine.lint.selectlist import select_list
@@ -21,6 +21,18 @@ from pipekit_engine.sqltext import as_subquery, split_statements
 
 #: Names of tables that are made to be copied from.
 _STAGING = re.compile(r"(?:^|[._])(?:stg|stage|staging|tmp|temp|work|wrk|load|in|new|buffer)(?:[._]|$)", re.IGNORECASE)
+#: Commands of psql (\\x) and sqlite3 (.x), and those that change nothing.
+_CLIENT_COMMAND = re.compile(r"\s*(\\[a-z!]+|\.[a-z]+\b)")
+_HARMLESS_COMMANDS = {
+    "\\set", "\\unset", "\\timing", "\\echo", "\\qecho", "\\warn", "\\q", "\\quit", "\\pset", "\\t", "\\a", "\\x", "\\encoding",
+    "\\conninfo", "\\errverbose", ".timeout", ".bail", ".mode", ".headers", ".quit", ".exit", ".echo", ".print",
+}  # fmt: skip
+#: What a statement may begin with to be a hook.
+_HOOK = re.compile(
+    r"(?:analy[sz]e|vacuum|refresh|call|exec|execute|select|grant|revoke|update|insert|comment|cluster|reindex|optimize|alter|"
+    r"create|do|notify|merge|pragma|perform|with|check|flush)\b",
+    re.IGNORECASE,
+)
 _BLANK = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -83,7 +95,13 @@ def propose(account: Account, connections: Connections) -> list[Proposal]:
 def _read(step: Statements, order: int, notes: list[Note]) -> list[_Step]:
     for unknown in unknowns(step.sql):
         notes.append(Note(step.spot, f"the SQL holds {shown((unknown,))}, which only a run tells"))
-    return [_Step(order, statement, step.login) for statement in read_statements(shown(step.sql), step.sql_spot)]
+    text = shown(step.sql)
+    for number, line in enumerate(text.split("\n")):
+        command = _CLIENT_COMMAND.match(line)
+        if command and command[1] not in _HARMLESS_COMMANDS:
+            spot = Spot(step.sql_spot.file, step.sql_spot.line + number)
+            notes.append(Note(spot, f"{command[1]} is a command of the client that is not read", blocking=True))
+    return [_Step(order, statement, step.login) for statement in read_statements(text, step.sql_spot)]
 
 
 @dataclass
@@ -123,6 +141,7 @@ class _Builder:
         self.fields["dest_table"] = table or None
         if copy is None and _STAGING.search(loaded):
             self.block(f"{loaded} looks like a table that is copied on, but nothing was found that does")
+        self._renamed(copy)
         self._strategy(loaded, table, copy)
         self._watermarks()
         self._hooks(loaded, table)
@@ -169,6 +188,25 @@ class _Builder:
             self.block(f"the query is {len(statements)} statements", self.pull.query_spot)
         lines = [line.rstrip() for line in as_subquery(text).strip("\n").split("\n")]
         return textwrap.dedent("\n".join(lines)).strip() or None
+
+    def _renamed(self, copy: Statement | None) -> None:
+        """COPY t (a, b) gives names of its own to the exported columns."""
+        if not self.pull.columns:
+            return
+        given = select_list(self.fields.get("query") or "")
+        names = given.names if given is not None and given.complete else None
+        if names is None or len(names) != len(self.pull.columns):
+            self.block(f"COPY names {len(self.pull.columns)} columns: name those of the query in the same way, with AS")
+            return
+        pairs = list(zip(names, self.pull.columns, strict=True))
+        if all(name.lower() == dest.lower() for name, dest in pairs):
+            return
+        if copy is not None:
+            self.block("COPY gives the columns other names: give them those names in the query, with AS")
+            return
+        self.fields["columns"] = [
+            name if name.lower() == dest.lower() else {"source_name": name, "dest_name": dest} for name, dest in pairs
+        ]
 
     # Strategy
 
@@ -336,6 +374,9 @@ class _Builder:
                 continue
             if statement.kind != "other":
                 self.block("it changes rows in a way that belongs to no load here", statement.spot)
+                continue
+            if not _HOOK.match(uncommented(statement.text)):
+                self.block(f"{statement.text.strip()[:40]} is no SQL that is known here", statement.spot)
                 continue
             if "${" in statement.text or re.search(r"\{[a-z_]\w*\}", statement.text):
                 self.block("the hook would hold a value of the script", statement.spot)

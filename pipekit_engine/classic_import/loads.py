@@ -9,11 +9,15 @@ from pipekit_engine.classic_import.programs import read_client, read_jrunner
 from pipekit_engine.classic_import.state import Stream
 from pipekit_engine.classic_import.texts import cut, psql_variables
 from pipekit_engine.classic_import.tools import Tools
-from pipekit_engine.classic_import.values import Login, QueryResult, Spot, Text, Unknown, Value, plain, shown
+from pipekit_engine.classic_import.values import Login, QueryResult, Spot, Text, Unknown, Value, joined, plain, shown
 
 _COPY = re.compile(
     r"\\?\bcopy\s+(?P<table>[\w.\"]+)\s*(?:\((?P<columns>[^)]*)\))?\s+from\s+(?P<from>'[^']*'|p?stdin|\S+)[^;\n]*;?",
     re.IGNORECASE,
+)
+_INCLUDE = re.compile(
+    r"^[ \t]*(?:\\(?:i|ir|include|include_relative|\.)|source|\.read)[ \t]+'?(?P<file>[^\s;']+)'?;?[ \t]*$",
+    re.MULTILINE,
 )
 
 
@@ -74,6 +78,7 @@ class Loads(Tools):
                 texts.append((content, _spot_of(content, spot)))
         if not texts and isinstance(stdin, tuple) and stdin:
             texts.append((stdin, _spot_of(stdin, spot)))
+        texts = [(self._included(sql, where), where) for sql, where in texts]
         if call.variables:
             texts = [(psql_variables(sql, call.variables), where) for sql, where in texts]
         if capture and len(texts) == 1 and re.match(r"\s*(?:select|with|values)\b", shown(texts[0][0]), re.IGNORECASE):
@@ -83,6 +88,17 @@ class Loads(Tools):
             if shown(rest).strip(" \n;"):
                 self.account.steps.append(Statements(spot, call.login, rest, where))
         return ()
+
+    def _included(self, sql: Value, spot: Spot) -> Value:
+        """The SQL with the files that psql's \\i, mysql's source and sqlite3's .read bring in."""
+        for match in _INCLUDE.finditer(shown(sql)):
+            content = self._content((Text(match["file"]),), spot)
+            if content is None:
+                self._note(spot, f"the file {match['file']} is not here", blocking=True)
+            else:
+                before, after = cut(sql, match[0])
+                sql = joined((*before, *content, *after))
+        return sql
 
     def _copies(self, sql: Value, login: Login, stdin: Stream, spot: Spot) -> Value:
         """Take COPY ... FROM out of the SQL: it is where exported rows go."""
@@ -102,7 +118,7 @@ class Loads(Tools):
         if shown(before).strip(" \n;"):
             self.account.steps.append(Statements(spot, login, before, _spot_of(sql, spot)))
         self.account.steps.append(pull)
-        return after
+        return self._copies(after, login, None, spot)
 
 
 def _spot_of(value: Value, spot: Spot) -> Spot:

@@ -94,7 +94,7 @@ def same_table(one: str, other: str) -> bool:
 
 def read_statements(sql: str, spot: Spot) -> list[Statement]:
     """The statements of a text, psql's own commands left out."""
-    kept = "\n".join("" if line.lstrip().startswith("\\") else line for line in sql.split("\n"))
+    kept = "\n".join("" if re.match(r"\s*(?:\\|\.[a-z])", line) else line for line in sql.split("\n"))
     found: list[Statement] = []
     position = 0
     for text in split_statements(kept):
@@ -106,6 +106,11 @@ def read_statements(sql: str, spot: Spot) -> list[Statement]:
         line = spot.line + kept.count("\n", 0, start + leading)
         found.append(_read(re.sub(r"\s+", " ", code).strip(), text, Spot(spot.file, line)))
     return found
+
+
+def uncommented(text: str) -> str:
+    """A statement without the comments and blanks before it."""
+    return _blank_comments(text).lstrip()
 
 
 def _blank_comments(text: str) -> str:

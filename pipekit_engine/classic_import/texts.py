@@ -34,7 +34,8 @@ def cut(value: Value, text: str) -> tuple[Value, Value]:
     for i, part in enumerate(parts):
         if isinstance(part, Text) and mark in part.text:
             before, after = part.text.split(mark, 1)
-            return joined((*parts[:i], Text(before, part.spot))), joined((Text(after, part.spot), *parts[i + 1 :]))
+            spot = part.spot and Spot(part.spot.file, part.spot.line + before.count("\n") + text.count("\n"))
+            return joined((*parts[:i], Text(before, part.spot))), joined((Text(after, spot), *parts[i + 1 :]))
     return value, ()
 
 

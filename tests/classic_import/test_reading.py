@@ -165,6 +165,10 @@ def test_one_load_and_nothing_else_is_append(tmp_path: Path) -> None:
         ("{load}python3 merge.py\n", "python3 is not read"),
         ("{load}merge() {{ psql -d dw -c 'INSERT INTO t SELECT * FROM stage_t'; }}\n", "when this runs was not understood"),
         ("{load}psql -d dw -f nowhere.sql\n", "nowhere.sql is not here"),
+        ("{load}psql -d dw <<X\n\\i nowhere.sql\nX\n", "nowhere.sql is not here"),
+        ("{load}psql -d dw <<X\nSELECT 1 \\gexec\n\\! rm x\nX\n", "command of the client"),
+        ("{load}sqlite3 dw.db <<X\n.import rows.csv t\nX\n", "command of the client"),
+        ("{load}psql -d dw -c 'FROBNICATE t'\n", "is no SQL that is known"),
         (
             "jrunner -scu jdbc:sqlite:a.db -sq 'SELECT 1 AS a' -f csv | grep -v x | psql -d dw -c 'COPY t FROM stdin'\n",
             "grep changes rows on the way",
@@ -183,6 +187,25 @@ def test_what_cannot_be_told_is_never_said_to_be_complete(script: str, reason: s
     proposal = _one(tmp_path, script.format(load=_load(table="stage_t")))
     assert not proposal.complete, proposal.fields
     assert re.search(reason, " / ".join(note.text for note in proposal.notes if note.blocking))
+
+
+def test_files_that_sql_includes(tmp_path: Path) -> None:
+    script = _load(table="stg_t") + "psql -h h dw <<X\n\\set ON_ERROR_STOP 1\n\\i merge.sql\nANALYZE t;\nX\n"
+    merge = "-- by key\nDELETE FROM t USING stg_t s WHERE t.id = s.id;\nINSERT INTO t SELECT * FROM stg_t;\n"
+    proposal = _one(tmp_path, script, merge_dot_sql=merge)
+    assert proposal.complete, proposal.notes
+    assert (proposal.fields["strategy"], proposal.fields["merge_key"]) == ("incremental", ["id"])
+    assert proposal.fields["hooks"] == [{"sql": "ANALYZE t"}]
+
+
+def test_copy_renames_by_position(tmp_path: Path) -> None:
+    head = "jrunner -scu jdbc:sqlite:a.db -sq 'SELECT id, at FROM s' -f csv > /tmp/x.csv\n"
+    copy = "psql -h h dw -c \"\\copy t (nr, at) from '/tmp/x.csv' csv header\"\n"
+    proposal = _one(tmp_path, head + copy)
+    assert proposal.complete, proposal.notes
+    assert proposal.fields["columns"] == [{"source_name": "id", "dest_name": "nr"}, "at"]
+    star = _one(tmp_path / "star", head.replace("id, at", "*") + copy)
+    assert any("COPY names 2 columns" in note.text for note in star.notes if note.blocking)
 
 
 def test_a_staging_schema_with_the_destination_s_name(tmp_path: Path) -> None:
