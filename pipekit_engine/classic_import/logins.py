@@ -23,6 +23,7 @@ _USER_PARAMETER = re.compile(r"(?P<before>[;?&])(?:user|username|uid)=(?P<value>
 _NO_NAMES = {"src", "source", "dst", "dest", "target", "tgt", "db", "database", "url", "jdbc", "from", "to"}
 _DATABASE_NAME = re.compile(r"databaseName=([^;]+)", re.IGNORECASE)
 _LAST_NAME = re.compile(r"[/:]([A-Za-z][\w-]*)(?:\.db|\.sqlite3?)?(?:[?;].*)?$")
+_HOST = re.compile(r"(?://|thin:@)([^:/;?]+)")
 _SUFFIX = re.compile(r"_?(?:JDBC_?URL|JDBC|URL|CU|DSN|CONN(?:ECTION)?|CONNECT)$|^(?:JDBC|URL)_?", re.IGNORECASE)
 
 
@@ -34,6 +35,8 @@ class Connections:
     notes: dict[str, list[Note]] = field(default_factory=dict)
     secrets: list[Secret] = field(default_factory=list)
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
+    #: Reference of a password -> host and user that it is for.
+    _accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def of(self, login: Login, spot: Spot, notes: list[Note]) -> str | None:
         """The name of a login's connection; None (and a blocking note) when it cannot be told."""
@@ -51,8 +54,7 @@ class Connections:
             notes.append(Note(spot, f"the user {shown(login.user)} is set outside of these files: fill it in"))
         name = self._add(url, given or user, login, spot, notes)
         if name is not None and held_secret and self.found[name].password is None:
-            reference = f"${re.sub(r'[^A-Z0-9_]', '_', name.upper())}_PASSWORD"
-            self.found[name] = self.found[name].model_copy(update={"password": reference})
+            self.found[name] = self.found[name].model_copy(update={"password": made_up_reference(name)})
         return name
 
     def _add(self, url: str, user: str | None, login: Login, spot: Spot, notes: list[Note]) -> str | None:
@@ -77,7 +79,7 @@ class Connections:
         return name
 
     def _password(self, name: str, login: Login, spot: Spot, notes: list[Note]) -> None:
-        reference = password_reference(login.password, name)
+        reference = self._reference(login, name, spot, notes)
         for part in login.password:
             if isinstance(part, Text) and part.text and not part.text.startswith(("env:", "@", "$")):
                 self.secrets.append(Secret(part.spot or spot, part.variable or "password", part.text))
@@ -87,6 +89,24 @@ class Connections:
             if hidden:
                 notes.append(Note(spot, f"set {reference} to what {hidden[0].raw} gives"))
             self.found[name] = connection.model_copy(update={"password": reference})
+
+    def _reference(self, login: Login, name: str, spot: Spot, notes: list[Note]) -> str | None:
+        """The `$VAR` of a login's password. Scripts of different folders may mean different passwords by one name."""
+        reference = password_reference(login.password, name)
+        if reference is None:
+            return None
+        connection = self.found[name]
+        host = _HOST.search(connection.jdbc_url)
+        account = ((host[1] if host else connection.jdbc_url).lower(), connection.username or "")
+        if self._accounts.setdefault(reference, account) != account:
+            own = made_up_reference(name)
+            if connection.password is None:
+                notes.append(
+                    Note(spot, f"{own} is what this script calls {reference}, a name that another login has as well")
+                )
+            self._accounts.setdefault(own, account)
+            return own
+        return reference
 
     def _without_secrets(self, url: str, login: Login, spot: Spot) -> tuple[str, str | None, bool]:
         """The URL without login, the user that it named, and whether it held a password."""
@@ -154,8 +174,8 @@ class Connections:
         candidates = [_SUFFIX.sub("", variable)] if variable else []
         match = _DATABASE_NAME.search(url) or _LAST_NAME.search(url)
         candidates += [match[1]] if match else []
-        host = re.search(r"//([^:/;?]+)", url)
-        candidates += [host[1].split(".")[0]] if host else []
+        host = _HOST.search(url)
+        candidates += [host[1].split(".")[0]] if host and not re.fullmatch(r"localhost|[\d.]+", host[1]) else []
         candidates.append(kind)
         names = [re.sub(r"[^a-z0-9_-]+", "_", item.lower()).strip("_-") for item in candidates]
         names = [name for name in names if name and name not in _NO_NAMES] or [kind]
@@ -180,6 +200,11 @@ def password_reference(password: Value, connection: str) -> str | None:
             return f"${first.text[4:]}"
         if first.variable and len(password) == 1:
             return f"${first.variable}"
+    return made_up_reference(connection)
+
+
+def made_up_reference(connection: str) -> str:
+    """`$SHOP_PASSWORD` for the connection shop."""
     return f"${re.sub(r'[^A-Z0-9_]', '_', connection.upper())}_PASSWORD"
 
 

@@ -112,14 +112,21 @@ def _distinct(secrets: list[Secret]) -> list[Secret]:
 
 
 def _name_apart(proposals: list[Proposal]) -> None:
-    taken: dict[str, int] = {}
+    """Give each module a name of its own: one that is taken is told apart by the script's folder, or by a number."""
+    taken: set[str] = set()
     for proposal in proposals:
-        count = taken.get(proposal.name, 0) + 1
-        taken[proposal.name] = count
-        if count > 1:
-            proposal.name = f"{proposal.name}_{count}"
-            if proposal.module is not None:
-                proposal.module = proposal.module.model_copy(update={"name": proposal.name})
+        name = proposal.name
+        folders = [folder for folder in os.path.dirname(proposal.script).split("/") if folder and folder != name]
+        choices = [name, *(folder if name in folder else f"{folder}_{name}" for folder in reversed(folders))]
+        choices = [re.sub(r"[^A-Za-z0-9_.-]+", "_", choice).strip("._-") for choice in choices]
+        free = [choice for choice in choices if choice and choice not in taken]
+        number = 2
+        while f"{name}_{number}" in taken:
+            number += 1
+        proposal.name = free[0] if free else f"{name}_{number}"
+        taken.add(proposal.name)
+        if proposal.module is not None and proposal.module.name != proposal.name:
+            proposal.module = proposal.module.model_copy(update={"name": proposal.name})
 
 
 def _make_groups(

@@ -111,6 +111,23 @@ def test_no_password_is_copied_and_each_is_told(name: str) -> None:
     assert {(secret.spot.file, secret.spot.line) for secret in result.secrets} == written
 
 
+def test_all_folders_at_once_stay_apart(tmp_path: Path, store: Store) -> None:
+    result = import_folder(HERE / "folders")
+    names = [proposal.name for proposal in result.proposals]
+    assert len(set(names)) == len(names) == sum(sum(counts) for counts in COUNTS.values())
+    assert {"customers", "sqlserver_customers", "orders", "sqlite_args_orders"} <= set(names)
+    # DW_PW is a name in three folders; one secret must not become the password of two logins.
+    accounts: dict[str, set[tuple[str, str | None]]] = {}
+    for connection in result.connections.found.values():
+        if connection.password:
+            host = re.split(r"[:/;]", connection.jdbc_url.split("//")[-1])[0]
+            accounts.setdefault(connection.password, set()).add((host, connection.username))
+    assert {reference: logins for reference, logins in accounts.items() if len(logins) > 1} == {}
+    folder = _write(files_of(result), tmp_path / "definitions")
+    with store:
+        assert len([c for c in plan_apply(store, folder).plan.changes if c.kind == "modules"]) == len(result.complete)
+
+
 def test_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a process was started")

@@ -271,7 +271,7 @@ jrunner -scu jdbc:oracle:thin:scott/sentinel-5@h:1521:X -sq 'SELECT 1 AS a FROM 
     assert "sentinel" not in texts
     assert "sentinel" not in repr(result.secrets)
     logins = sorted((item.username or "", item.password or "") for item in result.connections.found.values())
-    assert logins == [("etl", "$DW_PASSWORD"), ("scott", "$ORACLE_PASSWORD"), ("u", "$X_PASSWORD")]
+    assert logins == [("etl", "$DW_PASSWORD"), ("scott", "$H_PASSWORD"), ("u", "$X_PASSWORD")]
 
 
 def test_crontabs(tmp_path: Path) -> None:
