@@ -69,7 +69,7 @@ def propose_all(room: Workroom, request: Request, folder: Folder) -> list[Propos
     if request.table is not None:
         return [_one(room, request, browser.find(request.table), folder, stored, taken)]
     proposed = []
-    for table in match_tables(browser, request.patterns):
+    for table in match_tables(room, request.source, request.patterns):
         try:
             one = _one(room, request, table, folder, stored, taken)
         except PipekitError as error:

@@ -82,12 +82,13 @@ def sample_query(query: str) -> str:
     return materialize(as_subquery(query), values)
 
 
-def match_tables(browser: Browser, patterns: Iterable[str]) -> list[TableInfo]:
+def match_tables(room: Workroom, source: str, patterns: Iterable[str]) -> list[TableInfo]:
     """Tables whose `schema.table` (or name alone, for a pattern without a dot) fits one of the patterns, without case.
 
     A view is taken only when it is named in full: what it shows mostly comes from tables that are taken, too.
     Raises NotFoundError for a pattern that fits nothing.
     """
+    browser, staging = room.browser(source), room.staging_schemas(source)
     found: dict[TableInfo, None] = {}
     everything: list[TableInfo] | None = None
     for pattern in patterns:
@@ -102,6 +103,7 @@ def match_tables(browser: Browser, patterns: Iterable[str]) -> list[TableInfo]:
             table
             for table in tables
             if (table.kind == "table" or not set("*?[") & set(name))
+            and (table.schema or "").casefold() not in staging
             and fnmatchcase(table.name.casefold(), name.casefold())
             and (not dot or fnmatchcase((table.schema or "").casefold(), schema.casefold()))
         ]

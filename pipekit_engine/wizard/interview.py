@@ -151,7 +151,7 @@ class Interview:
             self._tables = [browser.find(self._given.table)]
             return False
         if self._given.patterns:
-            self._tables = match_tables(browser, self._given.patterns)
+            self._tables = match_tables(self._room, self._source, self._given.patterns)
             return False
         self._query, self._tables = None, []
         database = self._ask_database(browser)
@@ -170,7 +170,8 @@ class Interview:
         return self._terminal.pick("Database", choices)
 
     def _ask_schema(self, browser: Browser, database: str | None) -> str | None:
-        schemas = browser.schemas(database)
+        staging = self._room.staging_schemas(self._source)
+        schemas = [name for name in browser.schemas(database) if name.casefold() not in staging]
         if len(schemas) <= 1:
             return schemas[0] if schemas else None
         url = self._room.connections()[self._source].jdbc_url
@@ -185,7 +186,9 @@ class Interview:
     def _ask_tables(self, browser: Browser, schema: str | None, database: str | None) -> bool:
         """Choose tables; False when the person would rather write a query."""
         several = schema == _ALL
+        staging = self._room.staging_schemas(self._source)
         tables = browser.tables(None if several else schema, database)
+        tables = [table for table in tables if (table.schema or "").casefold() not in staging]
         choices: list[Choice[TableInfo | None]] = []
         for table in tables:
             title = f"{table.schema}.{table.name}" if several and table.schema else table.name

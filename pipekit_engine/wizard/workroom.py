@@ -129,6 +129,11 @@ class Workroom:
             self._browsers[name] = Browser(self.session, link, redactor)
         return self._browsers[name]
 
+    def staging_schemas(self, name: str) -> set[str]:
+        """Schemas of a connection that hold nothing but pipekit's own staging tables, in small letters."""
+        own = self._definitions.connection(name).staging_schema
+        return {schema.casefold() for schema in (self.engine.config.staging_schema, own) if schema}
+
     def dialect(self, name: str) -> Dialect:
         """Dialect of a connection."""
         return self._links()[0].dialect(name)
