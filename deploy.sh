@@ -171,6 +171,11 @@ as_user() { # COMMAND...: as the service's user, with its configuration
     fi
 }
 
+# Processes that run from a folder: the server, and runs that outlive it.
+users_of() { # FOLDER
+    pgrep -d ' ' -f -- "$1/" 2>/dev/null || true
+}
+
 # ------------------------------------------------------------------------------------------------------------ uninstall
 
 if [ "$uninstall" = yes ]; then
@@ -183,6 +188,9 @@ if [ "$uninstall" = yes ]; then
                 esac
             fi
         done
+    fi
+    if [ "$dry_run" = no ] && [ -n "$(users_of "$opt/releases")" ]; then
+        fail "still at work: processes $(users_of "$opt/releases"). Wait for their end, or \`pipekit cancel\` the runs" 1
     fi
     for path in "$units/pipekit.service" "$units/pipekit-backup.service" "$units/pipekit-backup.timer" "$bin/pipekit" "$opt"; do
         if [ -e "$path" ]; then
@@ -388,11 +396,11 @@ prune() {
     for old in "$opt"/releases/*; do
         case " $kept " in
             *" releases/${old##*/} "*) ;;
-            *) rm -rf -- "$old" ;;
+            *) [ -n "$(users_of "$old")" ] || rm -rf -- "$old" ;;
         esac
     done
 }
-# The release before this one stays: runs may still be using it, and it is the way back.
+# The release before this one stays, as the way back; so does any that a run still uses.
 if [ $switched = yes ] && [ "$dry_run" = no ]; then
     prune
 fi

@@ -59,6 +59,7 @@ _ENVIRONMENT = (
 LOG_TAIL = 200_000
 _RUN_OUTPUTS = 20
 _JOURNAL_LINES = "3000"
+_UNIT = Path("/etc/systemd/system/pipekit.service")
 
 #: A quoted value: as SQL and programs write it, and once more quoted by JSON (\"...\") or YAML (''...'').
 _QUOTED = r"""\\+"[^"\\]*\\+"|''[^']+''|""[^"]+""|"(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'"""
@@ -317,7 +318,13 @@ def _journal() -> str | None:
         "--quiet",
     ]
     answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20, check=False)
-    return answer.stdout[-10 * LOG_TAIL :] if answer.returncode == 0 and answer.stdout.strip() else None
+    if answer.returncode == 0 and answer.stdout.strip():
+        return answer.stdout[-10 * LOG_TAIL :]
+    if _UNIT.exists():
+        raise PermissionError(
+            "this user may not read the journal. As root: journalctl --unit pipekit >pipekit.log; then add --log pipekit.log"
+        )
+    return None
 
 
 def _plain_yaml(path: Path) -> str:

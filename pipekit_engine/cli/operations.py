@@ -90,7 +90,8 @@ def support_bundle(
         note(f"left out: {problem}")
     console = results()
     console.print(f"Wrote {report.file}: {len(report.members)} files, {size(report.size)}.", soft_wrap=True)
-    console.print("Secrets were taken out; table names, queries and log lines were not. Look before you send it.")
+    said = "Secrets were taken out; table names, queries and log lines were not. Look before you send it."
+    console.print(said, soft_wrap=True)
 
 
 def _dagster_home(config: Config) -> Path | None:

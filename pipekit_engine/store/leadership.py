@@ -78,6 +78,7 @@ class Leadership:
         assert self._file is not None
         path = self._file.with_name(f"{self._file.name}.leader")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             lock = path.open("a")
         except OSError as error:
             raise StoreError(f"{path} cannot be opened: {error.strerror}.") from None

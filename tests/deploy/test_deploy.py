@@ -206,8 +206,10 @@ def test_the_deployed_server_works_and_the_unit_s_backup_too(installed: Place) -
             time.sleep(0.2)
         assert json.loads(body)["daemon"] == "ok"
         assert (lib / "dagster/dagster.yaml").is_file()
-        refused = installed.pipekit("restore", str(log))
-        assert refused.returncode in (2, 3)
+        kept = installed.deploy("--uninstall")
+        assert kept.returncode == 1
+        assert f"still at work: processes {server.pid}" in kept.stderr
+        assert (installed.prefix / "usr/local/bin/pipekit").exists()
         backup = (installed.prefix / "etc/systemd/system/pipekit-backup.service").read_text().splitlines()
         script = next(line for line in backup if line.startswith("ExecStart=")).partition("-c ")[2].strip("'")
         script = script.replace("$$", "$").replace("%%", "%")

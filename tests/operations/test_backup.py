@@ -292,6 +292,16 @@ def test_restore_in_place_of_state_that_cannot_be_used(project: Project, damage:
     assert project("run", "items").status == 0
 
 
+def test_restore_where_there_is_not_even_the_folder(project: Project) -> None:
+    """A new machine: configuration, secrets and a backup are all there is."""
+    assert project.look("backup", "b").status == 0
+    (project.folder / "pipekit.yaml").write_text("database: var/state/pipekit.db\n")
+    done = project.look("restore", "b")
+    assert done.status == 0, done.err
+    assert "former" not in done.out
+    assert "items" in project.look("modules").out
+
+
 def test_state_of_a_newer_pipekit_that_is_open_elsewhere_is_not_moved(project: Project) -> None:
     assert project.look("backup", "b").status == 0
     with closing(sqlite3.connect(project.folder / "pipekit.db")) as other:

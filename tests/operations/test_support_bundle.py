@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import tarfile
 import time
@@ -11,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pipekit_engine import support_bundle
 from pipekit_engine.models import Connection, Module
 from pipekit_engine.store import Change, Store
 from pipekit_engine.support_bundle import LOG_TAIL, Scrubber, _tail_of
@@ -141,6 +143,24 @@ def test_what_is_broken_does_not_stop_it(project: Project) -> None:
     again = project("support-bundle", "bundle.tar.gz")
     assert again.status == 2
     assert "--force" in again.err
+
+
+def test_a_journal_that_may_not_be_read_is_said(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `journalctl` that shows nothing, as to a user outside of its group, where the service is installed."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "journalctl").write_text("#!/bin/sh\n")
+    (folder / "journalctl").chmod(0o755)
+    monkeypatch.setattr(support_bundle, "_UNIT", folder / "journalctl")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    done = project.look("support-bundle", "b.tar.gz", "--runs", "0")
+    assert done.status == 0, done.err
+    assert "journalctl --unit pipekit" in done.err
+    (folder / "journalctl").write_text("#!/bin/sh\necho a line of the service\n")
+    assert "journal.txt" not in project.look("support-bundle", "b.tar.gz", "--runs", "0", "--force").err
+    with tarfile.open(project.folder / "b.tar.gz") as archive:
+        assert any(name.endswith("/journal.txt") for name in archive.getnames())
 
 
 def test_secrets_that_cannot_be_read_stop_it(project: Project) -> None:
