@@ -78,10 +78,13 @@ def propose(account: Account, connections: Connections) -> list[Proposal]:
             continue
         steps += _read(step, order, shared)
     proposals = []
+    local: list[str] = []
     for i, (order, pull) in enumerate(pulls):
         after = pulls[i + 1][0] if i + 1 < len(pulls) else len(account.steps)
         before = pulls[i - 1][0] if i else -1
-        builder = _Builder(account, pull, steps, connections, (before, order, after), last=i + 1 == len(pulls))
+        builder = _Builder(
+            account, pull, steps, connections, (before, order, after), last=i + 1 == len(pulls), local=local
+        )
         proposals.append(builder.build(len(pulls) == 1))
     for proposal in proposals:
         proposal.notes = [*shared, *proposal.notes]
@@ -117,6 +120,8 @@ class _Builder:
     notes: list[Note] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
     dest: str | None = None
+    #: The connections that this script's loads use; those of other scripts are no candidates for its logins.
+    local: list[str] = field(default_factory=list)
     #: The loaded table and the one that its rows end in.
     tables: tuple[str, ...] = ()
 
@@ -130,6 +135,7 @@ class _Builder:
         assert pull.dest is not None
         source = self.connections.of(pull.source, pull.spot, self.notes)
         self.dest = self._dest(pull.dest)
+        self.local += [name for name in (source, self.dest) if name is not None and name not in self.local]
         self.fields = {"source": source, "dest": self.dest, "query": self._query()}
         loaded = plain(pull.table)
         if not loaded:
@@ -157,25 +163,28 @@ class _Builder:
         return proposal
 
     def _dest(self, login: Login) -> str | None:
-        if login.client:
-            known = [name for name in self.connections.found if self.connections.matching(login, name)]
+        """The connection of the rows' destination; a client's login may be that of a JDBC one in the same script."""
+        if login.client and plain(login.database):
+            known = [name for name in self.local if self.connections.matching(login, name)]
             if known:
                 return known[0]
         return self.connections.of(login, self.pull.spot, self.notes)
 
     def _resolve(self, login: Login, spot: Spot) -> str | None:
         """The connection of a login of the script; a client's that says nothing else is the destination's."""
-        if login.client and self.connections.matching(login, self.dest):
-            return self.dest
         if login.client:
-            known = [
-                name
-                for name in self.connections.found
-                if self.connections.matching(login, name) and plain(login.database)
-            ]
-            if known:
-                return known[0]
+            for name in (self.dest, *self.local):
+                if self.connections.matching(login, name):
+                    if not plain(login.database) and not plain(login.url):
+                        self.notes.append(
+                            Note(spot, f"{login.client} names no database that is known here: {name} is taken")
+                        )
+                    return name
         return self.connections.of(login, spot, self.notes)
+
+    def _in_place(self, step: _Step) -> bool:
+        """Whether a statement runs in the destination's database, as far as its login says."""
+        return self.dest is None or not step.login.client or self.connections.matching(step.login, self.dest)
 
     def _query(self) -> str | None:
         for unknown in unknowns(self.pull.query):

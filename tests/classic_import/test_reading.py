@@ -163,6 +163,8 @@ def test_one_load_and_nothing_else_is_append(tmp_path: Path) -> None:
         ("psql -d dw -c 'UPDATE other SET a = 1'\n{load}psql -d dw -c 'INSERT INTO t SELECT * FROM stage_t'\n", "runs before"),
         ("{load}if [ $(date +%u) = 7 ]; then psql -d dw -c 'INSERT INTO t SELECT * FROM stage_t'; fi\n", "under a condition"),
         ("{load}python3 merge.py\n", "python3 is not read"),
+        ("{load}psql -h h -d other -c 'INSERT INTO t SELECT * FROM stage_t'\n", "nothing was found that does"),
+        ("{load}psql -h elsewhere -d dw -c 'INSERT INTO t SELECT * FROM stage_t'\n", "nothing was found that does"),
         ("{load}merge() {{ psql -d dw -c 'INSERT INTO t SELECT * FROM stage_t'; }}\n", "when this runs was not understood"),
         ("{load}psql -d dw -f nowhere.sql\n", "nowhere.sql is not here"),
         ("{load}psql -d dw <<X\n\\i nowhere.sql\nX\n", "nowhere.sql is not here"),
@@ -187,6 +189,19 @@ def test_what_cannot_be_told_is_never_said_to_be_complete(script: str, reason: s
     proposal = _one(tmp_path, script.format(load=_load(table="stage_t")))
     assert not proposal.complete, proposal.fields
     assert re.search(reason, " / ".join(note.text for note in proposal.notes if note.blocking))
+
+
+def test_logins_of_another_script_are_no_candidates(tmp_path: Path) -> None:
+    other = "jrunner -scu jdbc:sqlite:a.db -sq 'SELECT 1 AS a' -f csv | psql -d dw -c 'COPY u FROM stdin'\n"
+    result = _import(tmp_path, a_dot_sh=_load(), b_dot_sh=other)
+    urls = {p.name: result.connections.found[p.fields["dest"]].jdbc_url for p in result.proposals}
+    assert urls == {"t": "jdbc:postgresql://h/dw", "u": "jdbc:postgresql://127.0.0.1:5432/dw"}
+
+
+def test_a_client_that_names_no_database_is_told(tmp_path: Path) -> None:
+    proposal = _one(tmp_path, _load() + "psql -c 'ANALYZE t'\n")
+    assert proposal.fields["hooks"] == [{"sql": "ANALYZE t"}]
+    assert any(note.text == "psql names no database that is known here: dw is taken" for note in proposal.notes)
 
 
 def test_files_that_sql_includes(tmp_path: Path) -> None:
