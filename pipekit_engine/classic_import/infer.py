@@ -238,6 +238,7 @@ class _Builder:
             if (
                 statement.kind in ("insert", "merge")
                 and step.order > self.window[1]
+                and self._in_place(step)
                 and same_table(statement.other, loaded)
             ):
                 if statement.table.lower() == loaded.lower():
