@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -290,6 +291,49 @@ def test_restore_in_place_of_state_that_cannot_be_used(project: Project, damage:
     assert len(list(project.folder.glob("pipekit.db.before-restore.*.bak"))) == (damage != "missing")
     assert project.look("runs", "list", "--json").json[0]["module"] == "items"
     assert project("run", "items").status == 0
+
+
+def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(project: Project) -> None:
+    config = config_of(project)
+    backup(config, project.folder / "few")
+    few = content(config.database_url)
+    with Store.open(config.database_url) as store:
+        for _ in range(400):
+            begun = store.runs.start("items", triggered_by="manual")
+            assert begun is not None
+            store.runs.finish(begun[0], "success", stdout="x" * 50_000)
+    many = content(config.database_url)
+    backup(config, project.folder / "many")
+    script = "import sys; from pathlib import Path; from pipekit_engine.config import load_config\n"
+    script += "from pipekit_engine.backup import restore; config = load_config(); print('go', flush=True)\n"
+    script += "restore(config, Path(sys.argv[1])); print('done', flush=True)"
+    seen, now = [], many
+    # Killed later and later, until one comes to its end.
+    for tenths in range(1, 200, 2):
+        wanted = "few" if now == many else "many"
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, wanted],
+            cwd=project.folder,
+            env=project.environment(TMPDIR=str(project.folder)),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(tenths / 20)
+        process.kill()
+        ended = process.stdout.read() == "done\n"
+        process.communicate()
+        for former in project.folder.glob("*.bak"):
+            former.unlink()  # the next one may come within the same second
+        now = content(config.database_url)
+        assert now in (few, many)
+        seen.append(now == (few if wanted == "few" else many))
+        assert seen[-1] or not ended
+        if ended:
+            break
+    assert not seen[0]
+    assert seen[-1]
 
 
 def test_restore_where_there_is_not_even_the_folder(project: Project) -> None:
