@@ -148,7 +148,9 @@ def _connections(engine: Engine, definitions: Definitions) -> Iterator[Check]:
             yield Check(f"driver {name}", True, str(find_jars(driver, engine.config.jar_folders)[0]))
         except RuntimeMissing as error:
             missing.add(name)
-            yield Check(f"driver {name}", False, str(error), "Put the jar there or `pipekit drivers register` it.")
+            yield Check(
+                f"driver {name}", False, str(error), "`pipekit drivers install KIND`, or `pipekit drivers register`."
+            )
     for connection in definitions.connections.values():
         if connection.driver not in missing:
             yield _login(engine, connection)

@@ -113,5 +113,6 @@ def find_jars(driver: Driver, folders: Iterable[Path]) -> list[Path]:
         raise RuntimeMissing(f"Driver {driver.name!r} has no jar: register one with `pipekit drivers register`.")
     raise RuntimeMissing(
         f"No JDBC jar for driver {driver.name!r}: looked for {' or '.join(wanted)} in {searched}. "
-        "Put the jar into one of these folders, or register it with `pipekit drivers register`."
+        f"Get it with `pipekit drivers install {driver.kind}`, put the jar into one of these folders, or register it with "
+        "`pipekit drivers register`."
     )
