@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlglot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import expressions as exp
 
@@ -91,6 +91,7 @@ _ITEMS = st.tuples(_expressions(), st.sampled_from(["", " AS {}", " {}"]), _IDEN
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(_ITEMS, min_size=1, max_size=5), st.sampled_from(["", "DISTINCT "]))
 def test_names_agree_with_a_real_parser(items: list[str], prefix: str) -> None:
     sql = f"SELECT {prefix}{', '.join(items)} FROM t WHERE a > 1"
@@ -103,6 +104,7 @@ def test_names_agree_with_a_real_parser(items: list[str], prefix: str) -> None:
     assert [item.name for item in found.items] == expected
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.text(alphabet="ab ,()[]'\"*.:{}=<>-\n;`$", max_size=40))
 def test_no_text_makes_it_fall_over(text: str) -> None:
     for token in tokens(f"SELECT {text}"):
