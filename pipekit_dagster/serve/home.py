@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.files import new_file
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -48,9 +51,27 @@ class Home:
         return cls(config.folder.absolute() / "dagster", storage)
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to find this instance."""
+        """What a process needs to find this instance. It holds no password: others can read a process's environment."""
         found = {"DAGSTER_HOME": str(self.folder)}
-        return found | {STORAGE_URL: self.storage} if self.storage else found
+        return found | {STORAGE_URL: self._without_password(self.storage)} if self.storage else found
+
+    def _without_password(self, url: str) -> str:
+        """The URL with its password moved into a file that only this user can read."""
+        parts = urlsplit(url)
+        login, _, host = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        options = parse_qsl(parts.query, keep_blank_values=True)
+        passwords = [unquote(password), *(value for name, value in options if name == "password")]
+        options = [(name, value) for name, value in options if name != "password"]
+        if any(passwords):
+            file = self._runtime / "dagster.pgpass"
+            self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+            escaped = re.sub(r"([\\:])", r"\\\1", passwords[-1])
+            with new_file(file, force=True) as fresh:
+                fresh.write_text(f"*:*:*:*:{escaped}\n", encoding="utf-8")
+            options.append(("passfile", str(file)))
+        netloc = f"{user}@{host}" if user else host
+        return urlunsplit((parts.scheme, netloc, parts.path, urlencode(options), ""))
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import dagster as dg
 import pytest
@@ -337,6 +338,25 @@ def test_dagster_storage_must_be_a_database_of_its_own() -> None:
         Home.of(Config(dagster_storage="mysql://me@db/x"))
     home = Home.of(Config(database=one, dagster_storage="postgresql://me@db:5432/dagster"))
     assert home.environment()["PIPEKIT_DAGSTER_STORAGE"] == "postgresql+psycopg2://me@db:5432/dagster"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "password"),
+    [
+        ("postgresql://me:s3%3Antinel@db/dagster", "postgresql+psycopg2://me@db/dagster?", "s3\\:ntinel"),
+        ("postgresql://me@db/dagster?password=s3ntinel&sslmode=require", "@db/dagster?sslmode=require&", "s3ntinel"),
+    ],
+)
+def test_a_password_of_dagster_s_storage_is_in_no_environment(
+    tmp_path: Path, url: str, shown: str, password: str
+) -> None:
+    home = Home(tmp_path, Config(dagster_storage=url).dagster_storage_url)
+    address = home.environment()["PIPEKIT_DAGSTER_STORAGE"]
+    assert shown in address
+    assert "ntinel" not in address
+    file = Path(unquote(address.partition("passfile=")[2]))
+    assert file.read_text() == f"*:*:*:*:{password}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_dagster_yaml_follows_the_configuration_and_one_s_own_stays(tmp_path: Path) -> None:
