@@ -17,8 +17,10 @@ import sqlite3
 import sys
 import tempfile
 import time
+import urllib.request
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.servers.mariadb import MariaDBServer
@@ -29,8 +31,9 @@ RESULTS = Path(__file__).parent / "results"
 #: Five keys a second, and a look at each question before it is answered.
 KEY_S = 0.2
 LOOK_S = 0.5
-PASSWORD = "correct-horse"  # of both logins; it is never shown
+PASSWORD = "tea-for-two"  # of both logins; it is never shown
 ORDERS = 20_000
+PORT = 3000
 
 
 @dataclass
@@ -132,18 +135,39 @@ def prepare(mariadb: MariaDBServer, pg: PostgreSQLServer) -> None:
     pg.sql("dw", f"CREATE ROLE etl LOGIN PASSWORD '{PASSWORD}'; GRANT CREATE ON DATABASE dw TO etl")
 
 
-def scheduled_success(folder: Path) -> bool:
-    """Whether a run that the schedule started has succeeded."""
+def free_port() -> int:
+    """The usual port, or another when it is taken."""
+    for port in (PORT, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    raise SystemExit("no port is free")
+
+
+def scheduled_run(folder: Path) -> datetime | None:
+    """When the run began that the schedule started, once it has succeeded."""
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(folder / "pipekit.db")) as store:
-        sql = "SELECT count(*) FROM run_log WHERE status = 'success' AND triggered_by LIKE 'schedule:%'"
-        return bool(store.execute(sql).fetchone()[0])
-    return False
+        sql = "SELECT started_at FROM run_log WHERE status = 'success' AND triggered_by LIKE 'schedule:%'"
+        row = store.execute(sql).fetchone()
+        return datetime.fromisoformat(row[0]).replace(tzinfo=timezone.utc) if row else None
+    return None
+
+
+def healthy(port: int) -> bool:
+    """Whether `pipekit serve` says that all of it is up."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def session(
     person: Person, typist: Typist, folder: Path, mariadb: MariaDBServer, pg: PostgreSQLServer, port: int
-) -> None:
-    """The whole story, from the first key to the scheduled run on the screen."""
+) -> float:
+    """The whole story, from the first key to the scheduled run on the screen.
+
+    Gives the seconds from when all services were up to the full minute at which the run was due.
+    """
     person.sees("$")
     person.types("make the project", "pipekit init", "enter")
     person.sees("Registered drivers")
@@ -174,8 +198,8 @@ def session(
     person.types("connection's name: as proposed", "enter")
     person.sees("connected: PostgreSQL", "? Group")
     person.types("group: a new one", "enter")
-    person.sees("Name of the group: nightly")
-    person.types("group's name", "ctrl-u", "shop", "enter")
+    person.sees("Name of the group: shop")
+    person.types("group's name: as proposed", "enter")
     person.sees("When (cron")
     person.types("schedule: every minute", "ctrl-u", "* * * * *", "enter")
     person.sees("Time zone")
@@ -185,18 +209,25 @@ def session(
     person.sees("All of this", "the first 10 rows")
     person.types("write, apply, first run", "enter")
     person.sees("success  orders")
-    person.types("start the schedules", f"pipekit serve --port {port} > serve.log &", "enter")
+    option = "" if port == PORT else f" --port {port}"
+    person.types("start the schedules, in the background", f"pipekit serve{option} &> log &", "enter")
+    person.sees("[1] ")
+    person.types("look; Enter when the minute has come", "pipekit runs list")
     began = time.monotonic()
-    while not scheduled_success(folder):
-        typist.read(0.05)
+    ready = 0.0
+    while (started := scheduled_run(folder)) is None:
+        typist.read(0.1)
+        if not ready and healthy(port):
+            ready = time.time()
         if time.monotonic() - began > 150:
-            raise SystemExit(f"no scheduled run came:\n{(folder / 'serve.log').read_text()[-3000:]}")
+            raise SystemExit(f"no scheduled run came:\n{(folder / 'log').read_text()[-3000:]}")
     person.steps[-1].waited = time.monotonic() - began
-    person.types("look", "pipekit runs list", "enter")
+    person.types("look", "enter")
     person.sees("schedule:1", timeout=20)
+    return max(0.0, started.timestamp() // 60 * 60 - ready)
 
 
-def page(person: Person, total: float) -> str:
+def page(person: Person, total: float, minute: float) -> str:
     """The keystroke table."""
     keys = sum(step.count for step in person.steps)
     waiting = sum(step.waited for step in person.steps)
@@ -205,7 +236,9 @@ def page(person: Person, total: float) -> str:
         "",
         f"**{total:.0f} seconds**, of them {waiting:.0f} s waiting for programs and for the minute to come; {keys} keystrokes at "
         f"{1 / KEY_S:.0f} keys a second and {LOOK_S:g} s of looking before each answer. MariaDB to PostgreSQL, {ORDERS:,} rows,",
-        "an empty folder at the start; both database servers, with a login each, were there before.",
+        "an empty folder at the start; both database servers, with a login each, were there before. Of the waiting,",
+        f"{minute:.0f} s were for the full minute at which the schedule fires: begun at another second, the same session takes",
+        f"between {total - minute:.0f} and {total - minute + 60:.0f} s.",
         "The screen is in `new-sync.cast` (`asciinema play`). Made by `python -m bench.new_sync`.",
         "",
         "| at | what | typed | keys | then waited |",
@@ -227,22 +260,22 @@ def main() -> None:
     """Play the session and write its recording and its table."""
     argparse.ArgumentParser(prog="python -m bench.new_sync", description=__doc__).parse_args()
     folder = Path(tempfile.mkdtemp(prefix="new-sync-"))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("PIPEKIT_", "DAGSTER_", "NO_COLOR"))
     }
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PS1": "$ ", "TZ": "Europe/Paris"}
     mariadb = MariaDBServer()
     try:
-        with PostgreSQLServer() as pg:
+        pg = PostgreSQLServer()
+        with pg:
             prepare(mariadb, pg)
             recording = Recording()
             shell = ["bash", "--norc", "--noprofile", "-i"]
             with Typist(shell, folder, environment, on_output=recording.output) as typist:
                 person = Person(typist, recording)
                 try:
-                    session(person, typist, folder, mariadb, pg, port)
+                    minute = session(person, typist, folder, mariadb, pg, port)
                     total = recording.now
                 finally:
                     # The shell's job, and with it everything below it.
@@ -258,8 +291,8 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     recording.events = [event for event in recording.events if event[0] <= total]
     (RESULTS / "new-sync.cast").write_text(recording.text(), encoding="utf-8")
-    (RESULTS / "new-sync.md").write_text(page(person, total), encoding="utf-8")
-    print(page(person, total))
+    (RESULTS / "new-sync.md").write_text(page(person, total, minute), encoding="utf-8")
+    print(page(person, total, minute))
 
 
 if __name__ == "__main__":

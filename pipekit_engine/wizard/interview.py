@@ -262,7 +262,7 @@ class Interview:
     def _ask_group(self) -> bool:
         if self._given.group is not None:
             return False
-        self._group = ask_group(self._terminal, self._room, self._folder)
+        self._group = ask_group(self._terminal, self._room, self._folder, self._source)
         return True
 
 

@@ -138,7 +138,7 @@ class Review:
                     if self._menu_of_one(chosen, inner=True) == "drop":
                         del self.drafts[chosen]
                 elif chosen == "group":
-                    self.group = ask_group(self._terminal, self._room, self._folder)
+                    self.group = ask_group(self._terminal, self._room, self._folder, self.drafts[0].source)
                 else:
                     return chosen
             except Back:
@@ -172,7 +172,7 @@ class Review:
             start = chosen
             try:
                 if chosen == "group":
-                    self.group = ask_group(self._terminal, self._room, self._folder)
+                    self.group = ask_group(self._terminal, self._room, self._folder, self.drafts[0].source)
                 else:
                     changed = replace(
                         draft, columns=[replace(column) for column in draft.columns], notes=list(draft.notes)

@@ -127,8 +127,8 @@ def _check(name: str, room: Workroom) -> None:
     make_connection(name, "sqlite", "jdbc:sqlite:x", None, None)
 
 
-def ask_group(terminal: Terminal, room: Workroom, folder: Folder) -> GroupWish | None:
-    """The group to join and its schedule, None for no group. Raises Back."""
+def ask_group(terminal: Terminal, room: Workroom, folder: Folder, suggestion: str) -> GroupWish | None:
+    """The group to join and its schedule, None for no group; `suggestion` names a new one. Raises Back."""
     stored = room.engine.store.definitions.load_checked()[0]
     cron = {schedule.group: f"{schedule.cron} {schedule.timezone}" for schedule in stored.schedules.values()}
     choices: list[Choice[str]] = [
@@ -145,9 +145,8 @@ def ask_group(terminal: Terminal, room: Workroom, folder: Folder) -> GroupWish |
         if name in cron:
             return GroupWish(name)
     else:
-        name = terminal.text(
-            "Name of the group", "" if "nightly" in taken else "nightly", check=lambda text: _new(text, taken)
-        )
+        suggestion = "" if suggestion in taken else suggestion
+        name = terminal.text("Name of the group", suggestion, check=lambda text: _new(text, taken))
     text = terminal.text(
         "When (cron: minute hour day month weekday; empty: never by itself)",
         _USUAL_CRON,

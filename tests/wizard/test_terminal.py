@@ -67,7 +67,7 @@ def test_from_nothing_to_rows_in_the_warehouse(
     assert "success" in typist.screen.text
     assert server.password not in typist.screen.text
     assert pg.sql(target, f"SELECT count(*) FROM {database}.orders") == [(4,)]
-    assert definitions(project, "groups.yaml")["schedules"]["nightly"]["timezone"] == "Europe/Paris"
+    assert definitions(project, "groups.yaml")["schedules"]["shop"]["timezone"] == "Europe/Paris"
     again = project("run", "orders", "--json")
     assert again.json["rows_read"] == 2, "the row without a time and the newest; the others are known"
 
@@ -176,7 +176,7 @@ def test_thousands_of_tables_filter_as_one_types(shop: Project, typing: Typing) 
     typist.answer("Looks right: go on", "enter")
     typist.answer("9 modules were planned", "down", "enter")
     assert typist.end() == 0
-    group = definitions(shop, "groups.yaml")["groups"]["nightly"]
+    group = definitions(shop, "groups.yaml")["groups"]["shop"]
     assert group["members"] == [f"table_173{digit}" for digit in (0, 2, 3, 4, 5, 6, 7, 8, 9)]
 
 
