@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, note, settings
-from pipekit_engine.errors import ConfigurationError, PipekitError
+from pipekit_engine.cli.wizard_flags import STRATEGIES, connect, group_wish, query_text, read_wishes, require
+from pipekit_engine.errors import PipekitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine import Engine
     from pipekit_engine.definitions.plan import ApplyPlan
-    from pipekit_engine.wizard.batch import GroupWish, Proposed
-    from pipekit_engine.wizard.builder import Wishes
+    from pipekit_engine.wizard.batch import Proposed
     from pipekit_engine.wizard.draft import Draft
     from pipekit_engine.wizard.workroom import Workroom
     from pipekit_engine.wizard.writing import Folder, Outcome
 
-_STRATEGIES = ("full", "incremental", "append", "upsert")
 _FROM = "From where"
 _TO = "To where"
 _HOW = "How (proposed when not given)"
@@ -106,7 +105,7 @@ def wizard(
         typer.Option("--type", metavar="COLUMN=TYPE", help="Another type there. Repeatable.", rich_help_panel=_HOW),
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(metavar="|".join(_STRATEGIES), help="How rows get in.", rich_help_panel=_HOW)
+        str | None, typer.Option(metavar="|".join(STRATEGIES), help="How rows get in.", rich_help_panel=_HOW)
     ] = None,
     key: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Columns that tell rows apart.", rich_help_panel=_HOW)
@@ -171,17 +170,17 @@ def wizard(
         raise typer.BadParameter(f"{'--name' if name else '--dest-table'} fits one table only; see --dest-schema")
     if schedule is not None and group is None:
         raise typer.BadParameter("needs --group: a schedule runs a group", param_hint="--schedule")
-    wishes = _wishes(
+    asked_for = read_wishes(
         name=name, dest_table=dest_table, dest_schema=dest_schema, strategy=strategy, key=key, watermark=watermark,
         lag=lag, default=default, window=window, columns=columns, exclude=exclude, rename=rename, types=column_type,
         hooks=hook,
     )  # fmt: skip
-    text = _query_text(query, query_file)
+    text = query_text(query, query_file)
     ask = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     ask = ask and os.environ.get("TERM") not in (None, "", "dumb")
     if not ask:
-        _require(source, table or tables or text, dest, ready=yes or dry_run)
-    group_wish = _group(group, schedule, timezone)
+        require(source, table or tables or text, dest, ready=yes or dry_run)
+    joined = group_wish(group, schedule, timezone)
 
     from pipekit_engine import Engine
     from pipekit_engine.wizard.workroom import Workroom
@@ -190,127 +189,23 @@ def wizard(
     with Engine(settings(context).config()) as engine, Workroom(engine) as room:
         folder = Folder(output)
         if source is not None and source_url is not None:
-            _connect(room, source, source_url, source_user, source_password, is_source=True)
+            connect(room, source, source_url, source_user, source_password, is_source=True)
         if dest is not None and dest_url is not None:
-            _connect(room, dest, dest_url, dest_user, dest_password, is_source=False)
+            connect(room, dest, dest_url, dest_user, dest_password, is_source=False)
         if ask:
             from pipekit_engine.wizard.interview import Given
 
-            given = Given(source, dest, table, tuple(tables or ()), text, wishes, group_wish, force)
+            given = Given(source, dest, table, tuple(tables or ()), text, asked_for, joined, force)
             status = _converse(engine, room, folder, given, run=run)
         else:
             from pipekit_engine.wizard.batch import Request
 
             assert source is not None
             assert dest is not None
-            request = Request(source, dest, table, tuple(tables or ()), text, wishes, group_wish, force)
+            request = Request(source, dest, table, tuple(tables or ()), text, asked_for, joined, force)
             status = _at_once(engine, room, folder, request, dry_run=dry_run, run=run, as_json=as_json)
     if status:
         raise typer.Exit(status)
-
-
-# What flags say
-
-
-def _require(source: object, what: object, dest: object, *, ready: bool) -> None:
-    missing = [
-        flag
-        for flag, value in (
-            ("--source", source),
-            ("--table, --tables, --query or --query-file", what),
-            ("--dest", dest),
-        )
-        if not value
-    ]
-    if not ready:
-        missing.append("--yes (or --dry-run)")
-    if missing:
-        raise typer.BadParameter(f"nothing can be asked here, so these are needed: {'; '.join(missing)}")
-
-
-def _wishes(**given: Any) -> Wishes:
-    from pipekit_engine.models import Hook
-    from pipekit_engine.wizard.builder import Wishes
-    from pipekit_engine.wizard.windows import Lag
-
-    if given["strategy"] is not None and given["strategy"] not in _STRATEGIES:
-        raise typer.BadParameter(f"must be one of {', '.join(_STRATEGIES)}", param_hint="--strategy")
-    return Wishes(
-        name=given["name"],
-        dest_table=given["dest_table"],
-        dest_schema=given["dest_schema"],
-        strategy=given["strategy"],
-        key=_names(given["key"]) if given["key"] is not None else None,
-        watermark=given["watermark"],
-        lag=Lag.parse(given["lag"]) if given["lag"] is not None else None,
-        default=given["default"],
-        bounded=given["window"],
-        columns=_names(given["columns"]),
-        exclude=_names(given["exclude"]),
-        renames=_pairs(given["rename"], "--rename"),
-        types=_pairs(given["types"], "--type"),
-        hooks=tuple(Hook(sql=sql) for sql in given["hooks"] or ()),
-    )
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
-
-
-def _pairs(texts: Sequence[str] | None, flag: str) -> dict[str, str]:
-    found = {}
-    for text in texts or ():
-        left, equals, right = text.partition("=")
-        if not (left.strip() and equals and right.strip()):
-            raise typer.BadParameter(f"{text!r} must be COLUMN=…", param_hint=flag)
-        found[left.strip()] = right.strip()
-    return found
-
-
-def _query_text(query: str | None, file: Path | None) -> str | None:
-    if file is None:
-        return query
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error}.") from None
-    return text.strip()
-
-
-def _group(name: str | None, cron: str | None, zone: str | None) -> GroupWish | None:
-    if name is None:
-        return None
-    from pipekit_engine.wizard.batch import GroupWish
-    from pipekit_engine.wizard.screens import check_cron, local_zone
-
-    zone = zone or local_zone()
-    try:
-        check_cron(cron or "0 2 * * *", zone, name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--group, --schedule, --timezone") from None
-    return GroupWish(name, cron, zone)
-
-
-def _connect(room: Workroom, name: str, url: str, user: str | None, password: str | None, *, is_source: bool) -> None:
-    """Make a connection from flags; one of that name must say the same."""
-    from pipekit_engine.wizard.connecting import driver_of, make_connection, missing_file, secret_name
-
-    stored = room.engine.store.definitions.load_checked()[0]
-    if password is None and user is not None and secret_name(name) in room.secret_keys:
-        password = f"${secret_name(name)}"
-    connection = make_connection(name, driver_of(url, stored.drivers.values()), url, user, password)
-    known = stored.connections.get(name)
-    if known is not None:
-        same = (known.jdbc_url, known.username) == (connection.jdbc_url, connection.username)
-        if not same:
-            raise ConfigurationError(
-                f"There is a connection {name} already, with another URL or user: choose another name."
-            )
-        return
-    missing = missing_file(connection, room.engine.config.folder) if is_source else None
-    if missing is not None:
-        raise ConfigurationError(f"There is no file {missing}.")
-    room.add_connection(connection)
 
 
 # By flags alone
