@@ -214,9 +214,10 @@ def wizard(
 def _at_once(
     engine: Engine, room: Workroom, folder: Folder, request: Any, *, dry_run: bool, run: bool, as_json: bool
 ) -> int:
-    from pipekit_engine.cli.output import print_json, print_text
+    from pipekit_engine.cli.output import print_json, print_table, print_text
     from pipekit_engine.wizard.batch import outcome_of, propose_all
-    from pipekit_engine.wizard.tables import proposals_table
+    from pipekit_engine.wizard.proposals import DELETED_STAY
+    from pipekit_engine.wizard.tables import HEADINGS, proposal_row
     from pipekit_engine.wizard.writing import preview_yaml, save
 
     proposed = propose_all(room, request, folder)
@@ -238,14 +239,17 @@ def _at_once(
     if dry_run:
         print_text(preview_yaml(outcome))
     elif request.patterns:
-        proposals_table([(item.title, item.draft, item.problem or "") for item in proposed])
+        print_table(HEADINGS, [proposal_row(item.title, item.draft, item.problem or "") for item in proposed])
     for item in failed:
         note(f"not proposed: {item.title}: {item.problem}")
     if plan is None:
         note("Dry run: nothing was written." if dry_run else "Nothing was written.")
         return status
     _tell(plan, files)
-    if not request.patterns:
+    if request.patterns:
+        if any(DELETED_STAY in draft.cautions for draft in drafts):
+            note(f"note: {DELETED_STAY}, but for strategy full")
+    else:
         for caution in (*drafts[0].cautions, *drafts[0].notes):
             note(f"note: {caution}")
     return (_run(engine, room, drafts) if run else 0) or status

@@ -24,6 +24,9 @@ Kind = Literal["timestamp", "date", "number", "text"]
 #: What a condition on the column finds: rows that changed, rows that were added, or nobody can tell.
 Finds = Literal["changes", "new rows", "unknown"]
 
+#: The caution that every strategy but `full` needs.
+DELETED_STAY = "rows deleted at the source stay in the destination"
+
 _WHOLE_NUMBERS = frozenset({"int16", "int32", "int64"})
 
 _CHANGED = "updated|update|updt|upd|modified|modification|modify|mod|changed|change|chgd|chg|edited|touched|mtime"
@@ -219,7 +222,7 @@ def _why_full(
 
 def _cautions(strategy: Strategy, key: tuple[str, ...], mark: Candidate | None) -> Iterable[str]:
     if strategy in ("upsert", "incremental"):
-        yield "rows deleted at the source stay in the destination"
+        yield DELETED_STAY
     if mark is None:
         if strategy == "append":
             yield "append without a watermark adds all rows of the query again in each run"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from pipekit_engine.wizard.proposals import DELETED_STAY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -41,7 +43,9 @@ def proposal_row(title: str, draft: Draft | None, problem: str) -> tuple[str, ..
     if draft is None:
         return (title, "", "", "", "", "", problem)
     mark = f"{draft.mark.column} lag {draft.lag}" if draft.mark is not None else ""
-    notes = "; ".join((*draft.notes, *draft.cautions)) if draft.strategy != "full" else draft.reason
+    # What holds for all of them is said once, below the table.
+    cautions = [caution for caution in draft.cautions if caution != DELETED_STAY]
+    notes = "; ".join((*draft.notes, *cautions, *([draft.reason] if draft.strategy == "full" else [])))
     return (title, draft.name, draft.dest_table, draft.strategy, ", ".join(draft.key), mark, notes)
 
 
@@ -49,7 +53,7 @@ def proposals_table(rows: Iterable[tuple[str, Draft | None, str]]) -> None:
     """One line a table, on stdout."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for heading in HEADINGS:
-        table.add_column(heading, no_wrap=heading != "NOTES", overflow="fold")
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
     for title, draft, problem in rows:
         table.add_row(*(Text(cell) for cell in proposal_row(title, draft, problem)))
     _stdout().print(table)
