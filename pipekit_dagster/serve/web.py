@@ -28,6 +28,7 @@ from pipekit_dagster.auth import ANYONE, User, Users, users_file
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.middleware import USER_KEY, Login
+from pipekit_dagster.serve.new_schedules import start_new_schedules
 from pipekit_dagster.serve.rest import RestApi
 from pipekit_engine.config import Config, load_config
 
@@ -53,6 +54,13 @@ class ProcessContext(WorkspaceProcessContext):
             source=source,
             read_only=user.role == "viewer",
         )
+
+    def refresh_code_location(self, name: str) -> None:
+        """Show what changed, and let new schedules begin."""
+        super().refresh_code_location(name)
+        entry = self.get_current_workspace().code_location_entries.get(name)
+        if entry is not None and entry.code_location is not None:
+            start_new_schedules(self.instance, entry.code_location)
 
 
 class PipekitWebserver(DagsterWebserver[Any, Any]):
