@@ -408,7 +408,7 @@ class Phases:
             self._session.execute(
                 link.handle, list(hook.statements), transaction=transaction, cancel=self._state.cancel
             )
-        except (JRunnerError, ConnectError) as error:
+        except (JRunnerError, JRunnerDied, ConnectError) as error:
             state = "The merge was committed; a" if self._state.committed else "A"
             raise HookError(f"{state} hook (run_on {hook.run_on}) failed on {hook.connection}: {error}") from error
         self._state.keeper.say(f"hook on {hook.run_on}: {first_line(hook.statements[0])}")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_engine.errors import OutcomeUnknown, RunError
+from pipekit_engine.errors import HookError, OutcomeUnknown, RunError
+from pipekit_engine.models import Hook
 from pipekit_engine.process import ProcessName
 from tests.engine.workbench import Workbench
 
@@ -151,6 +152,24 @@ def test_jrunner_killed_in_the_middle_of_a_merge_is_outcome_unknown(pg_bench: Wo
     pg_bench.run()
     assert pg_bench.rows("SELECT count(*), min(id) FROM t") == [("200", "0")]
     assert pg_bench.staging_left() == []
+
+
+def test_jrunner_killed_in_a_hook_leaves_the_merge_and_says_so(pg_bench: Workbench) -> None:
+    numbers(pg_bench, 20)
+    pg_bench.module(strategy="full", hooks=[Hook(run_on="success", sql="SELECT pg_sleep(30)")])
+
+    def kill(event: object) -> None:
+        if getattr(event, "kind", "") == "phase" and getattr(event, "phase", "") == "hooks":
+            lease = pg_bench.store.leases.find("module", "m")
+            assert lease is not None
+            assert lease.child is not None
+            os.kill(lease.child.pid, signal.SIGKILL)
+
+    with pytest.raises(HookError, match="The merge was committed; a hook"):
+        pg_bench.run(on_event=kill)
+    assert pg_bench.store.runs.list()[0].status == "error"
+    assert pg_bench.store.leases.all() == []
+    assert pg_bench.rows("SELECT count(*) FROM t") == [("20",)]
 
 
 def test_a_live_long_run_is_not_robbed(pg_bench: Workbench) -> None:
