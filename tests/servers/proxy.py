@@ -94,7 +94,13 @@ class CuttableProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             pair = (client, server)
             with self._lock:
-                self._pairs.add(pair)
+                cut = self._is_cut  # it may have come while the server was being connected
+                if not cut:
+                    self._pairs.add(pair)
+            if cut:
+                _reset(client)
+                _reset(server)
+                continue
             for source, sink, upward in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._pump, args=(source, sink, pair, upward), daemon=True).start()
 
