@@ -22,7 +22,8 @@ from typing import NoReturn
 
 #: What commands import when they need it.
 _WARM = """
-    alembic.command croniter dotenv.parser pydantic prompt_toolkit rich.live rich.syntax rich.table sqlalchemy.dialects.sqlite yaml
+    alembic.command croniter dotenv.parser pydantic prompt_toolkit yaml
+    rich.live rich.syntax rich.table sqlalchemy.dialects.sqlite
     pipekit_engine.backup pipekit_engine.cli.main pipekit_engine.cli.output pipekit_engine.cli.progress
     pipekit_engine.definitions.apply pipekit_engine.definitions.export pipekit_engine.doctor pipekit_engine.engine
     pipekit_engine.jrunner.archive pipekit_engine.lint pipekit_engine.secrets pipekit_engine.support_bundle

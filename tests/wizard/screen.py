@@ -163,13 +163,6 @@ class Typist:
         self.keys(*names)
         return screen
 
-    def answer_if_asked(self, question: str, *names: str, before: str) -> None:
-        """Answer a question that may or may not come before the text that is sure to come."""
-        while question not in self.screen.text and before not in self.screen.text:
-            assert self.read(0.2), self.screen.text
-        if before not in self.screen.text:
-            self.keys(*names)
-
     def end(self, timeout: float = 40) -> int:
         """Wait for the program's end; its exit status."""
         until = time.monotonic() + timeout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -27,11 +27,19 @@ def snapshot(project: Project) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in project.folder.rglob("*.*") if path.suffix in (".yaml", ".env")}
 
 
+@pytest.fixture
+def another_database(mariadb: MariaDBServer) -> Iterator[str]:
+    """A database that is not the one to copy from."""
+    with mariadb.fresh_database() as name:
+        yield name
+
+
 def test_from_nothing_to_rows_in_the_warehouse(
     project: Project,
     typing: Typing,
     mariadb_shop: tuple[MariaDBServer, str],
     warehouse: tuple[PostgreSQLServer, str],
+    another_database: str,
 ) -> None:
     (server, database), (pg, target) = mariadb_shop, warehouse
     server.sql("", "CREATE DATABASE IF NOT EXISTS pipekit_staging")  # pipekit's own is nothing to copy from
@@ -47,8 +55,7 @@ def test_from_nothing_to_rows_in_the_warehouse(
     typist.keys(server.password, "enter")
     typist.keys("ctrl-u", "shop", "enter")
     typist.wait_for("connected: MariaDB")
-    # The server is shared: another test's database may be there, and the address names the one to begin with.
-    typist.answer_if_asked("? Database", "enter", before="Tables")
+    assert another_database in typist.answer("? Database", "enter")  # the address names the one to begin with
     typist.answer("Tables", "orders", "enter")
     typist.answer("Copy to", "enter")  # a new one: the source itself is no proposal
     typist.answer("Kind of database", "postgres", "enter")
