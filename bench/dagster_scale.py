@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 import sys
 import tempfile
 import time
@@ -66,14 +67,20 @@ def measure_location(groups: int, members: int) -> list[tuple[str, str]]:
                 for name in names
                 for process in [served.service(name).pid]
             }
-            project.save(Group(name="edited", layers=(("m0_0",),)))
-            shown = served.wait_for(lambda: "edited" in served.jobs(), "the edited group", 120)
+            shown = []
+            for edit in (f"edited{number}" for number in range(5)):
+                time.sleep(5)
+                project.save(Group(name=edit, layers=(("m0_0",),)))
+                shown.append(served.wait_for(lambda edit=edit: edit in served.jobs(), "the edited group", 120))  # type: ignore[misc]
         finally:
             served.stop()
     rows = [
         (f"serve with {groups} groups x {members} modules: start until healthy", f"{started:.1f} s"),
         ("list all jobs over GraphQL", f"{listed:.2f} s"),
-        ("edited row until the UI shows it", f"{shown:.1f} s"),
+        (
+            "edited row until the UI shows it, median of five",
+            f"{statistics.median(shown):.1f} s ({min(shown):.1f} to {max(shown):.1f})",
+        ),
     ]
     return rows + [(f"memory of the {name}", f"{value:.0f} MB") for name, value in memory.items()]
 
