@@ -126,6 +126,19 @@ def _finished(room: Workroom, draft: Draft, folder: Folder, force: bool, stored:
     return Proposed(draft.title, draft, module, room.rehearse(module))
 
 
+def check_name(name: str, room: Workroom, folder: Folder, *, force: bool) -> None:
+    """Raise ConfigurationError or ValueError for a name that a module cannot have, or that is taken."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from pipekit_engine.models import Name
+
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    check_free(name, folder, room.engine.store.definitions.load_checked()[0], force=force)
+
+
 def check_free(name: str, folder: Folder, stored: Definitions, *, force: bool) -> None:
     """Raise ConfigurationError when a module of this name would replace something that nobody said to replace."""
     way = folder.in_the_way(name)

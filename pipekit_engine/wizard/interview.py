@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError, PipekitError
-from pipekit_engine.wizard.batch import GroupWish, Request, already_synced, check_free
+from pipekit_engine.wizard.batch import GroupWish, Request, already_synced, check_name
 from pipekit_engine.wizard.builder import Wishes, draft_query, draft_table, match_tables
 from pipekit_engine.wizard.connecting import database_of
 from pipekit_engine.wizard.prompts import Back, Choice, Edit
@@ -264,16 +264,3 @@ class Interview:
             return False
         self._group = ask_group(self._terminal, self._room, self._folder, self._source)
         return True
-
-
-def check_name(name: str, room: Workroom, folder: Folder, *, force: bool) -> None:
-    """Raise ConfigurationError or ValueError for a name that a module cannot have, or that is taken."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from pipekit_engine.models import Name
-
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-    check_free(name, folder, room.engine.store.definitions.load_checked()[0], force=force)

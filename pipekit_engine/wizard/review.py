@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.models import Hook, Strategy
-from pipekit_engine.wizard.batch import GroupWish, check_free, outcome_of
+from pipekit_engine.wizard.batch import GroupWish, check_free, check_name, outcome_of
 from pipekit_engine.wizard.draft import Draft, DraftColumn, usual_name
 from pipekit_engine.wizard.prompts import Back, Choice, Edit
 from pipekit_engine.wizard.proposals import candidate, candidates, propose
@@ -219,8 +219,6 @@ class Review:
         return [*entries, Choice("group", "Group", _group_text(self.group)), Choice("quit", "Quit without writing")]
 
     def _edit_name(self, draft: Draft) -> None:
-        from pipekit_engine.wizard.interview import check_name
-
         draft.name = self._terminal.text(
             "Module name", draft.name, check=lambda name: check_name(name, self._room, self._folder, force=self._force)
         )
