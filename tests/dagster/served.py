@@ -37,7 +37,6 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = project.folder / "serve.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.added_at = 0.0
 
     def start(self, *, reload_: bool = False) -> None:
         env = {
