@@ -45,6 +45,30 @@ def new_file(target: Path, *, force: bool = False) -> Iterator[Path]:
             Path(name + suffix).unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
+    """Replace an ordinary file in one step, and make its folder; for a new one, and without `keep_mode`, the usual mode.
+
+    Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            if keep_mode and path.exists():
+                mode = path.stat().st_mode & 0o7777
+            else:
+                # mkstemp's 0600 is for secrets.
+                umask = os.umask(0)
+                os.umask(umask)
+                mode = 0o666 & ~umask
+            os.fchmod(handle, mode)
+            stream.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
 def _flush(path: Path) -> None:
     """Bring a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -6,8 +6,6 @@ with its default value is left out.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import yaml
 
 from pipekit_engine.definitions.forms import KINDS, Kind
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.files import write_text
 from pipekit_engine.models import Column, Definitions, Driver, Group, Module, Record
 
 
@@ -98,26 +97,10 @@ def write_export(definitions: Definitions, path: Path, *, force: bool = False) -
             )
     try:
         for file, text in files.items():
-            _write(file, text)
+            write_text(file, text)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or path}: cannot be written: {error.strerror}.") from None
     return list(files)
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            # mkstemp's 0600 is for secrets; these are ordinary files.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.fchmod(handle, 0o666 & ~umask)
-            stream.write(text)
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 class _Line(list[Any]):

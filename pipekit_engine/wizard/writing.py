@@ -7,8 +7,6 @@ layout stay, and the result is read back and compared before it replaces the old
 
 from __future__ import annotations
 
-import os
-import tempfile
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.definitions.load import Loaded, read_definitions
 from pipekit_engine.definitions.plan import ApplyPlan, make_plan
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
+from pipekit_engine.files import write_text
 from pipekit_engine.models import Definitions
 from pipekit_engine.secrets import Secrets
 from pipekit_engine.store import Change
@@ -203,7 +202,7 @@ def save(store: Store, folder: Folder, outcome: Outcome, secrets_file: Path) -> 
     old_secrets = {key: secrets.resolve(f"${key}") for key in outcome.secrets if key in secrets.keys()}  # noqa: SIM118
     try:
         for path, text in texts.items():
-            write_file(path, text)
+            write_text(path, text, keep_mode=True)
         if texts:
             _check(folder.path, outcome)
         for key, value in outcome.secrets.items():
@@ -243,26 +242,6 @@ def _check(path: Path, outcome: Outcome) -> None:
                 wrong += problems or [f"{path}: {kind[:-1]} {name} does not read back as it was written"]
     if wrong:
         raise DefinitionsError(wrong)
-
-
-def write_file(path: Path, text: str) -> None:
-    """Replace a file in one step; a new one gets the usual mode, an old one keeps its own. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            if path.exists():
-                mode = path.stat().st_mode & 0o7777
-            else:
-                umask = os.umask(0)
-                os.umask(umask)
-                mode = 0o666 & ~umask
-            os.fchmod(handle, mode)
-            stream.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _missing_parents(path: Path) -> list[Path]:
