@@ -112,12 +112,16 @@ class Browser:
     def describe(self, sql: str) -> list[Column]:
         """Columns of a query."""
         with self._asking("The query"):
-            return self._session.describe(self._link.handle, sql=as_subquery(sql))
+            return self._session.describe(
+                self._link.handle, sql=as_subquery(sql, self._link.dialect.capabilities.lexis)
+            )
 
     def preview(self, sql: str, rows: int = 10) -> QueryResult:
         """The first rows of a query, as text at full precision. Nothing beyond them is fetched."""
         with self._asking("The query"):
-            return self._session.query(self._link.handle, as_subquery(sql), max_rows=rows)
+            return self._session.query(
+                self._link.handle, as_subquery(sql, self._link.dialect.capabilities.lexis), max_rows=rows
+            )
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:

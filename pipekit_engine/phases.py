@@ -140,7 +140,9 @@ class Phases:
     def make_plan(self, watermarks: Mapping[str, ResolvedWatermark]) -> RunPlan:
         """Describe both sides and plan."""
         module = self._module
-        sql = as_subquery(materialize(module.query, {name: mark.value for name, mark in watermarks.items()}))
+        lexis = self._source.dialect.capabilities.lexis
+        values = {name: mark.value for name, mark in watermarks.items()}
+        sql = as_subquery(materialize(module.query, values, lexis), lexis)
         try:
             source_columns = self._session.describe(self._source.handle, sql=sql, cancel=self._state.cancel)
         except JRunnerError as error:
@@ -158,6 +160,9 @@ class Phases:
             remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._find_staging_file(),
+            hook_dialects={
+                hook.connection: self._links.dialect(hook.connection) for hook in module.hooks if hook.connection
+            },
         )
 
     def _remarks(self, sql: str, columns: Sequence[Column], there: Sequence[Column] | None) -> TableRemarks | None:
@@ -188,6 +193,7 @@ class Phases:
         name = self._dest.dialect.table_name(self._module.dest_table)
         table = self._dest.dialect.table_sql(name)
         is_view = self._dest.dialect.is_view_sql(name)
+        no_transactions = self._dest.dialect.no_transactions_sql(name)
         try:
             columns = self._session.describe(self._dest.handle, table=table, cancel=self._state.cancel)
             if is_view and self._session.query(self._dest.handle, is_view, cancel=self._state.cancel).rows:
@@ -195,6 +201,13 @@ class Phases:
                     f"The destination {table} is a view. pipekit replaces rows of tables: name the table, or drop the view and "
                     "let the run make a table."
                 )
+            if no_transactions:
+                why = self._session.query(self._dest.handle, no_transactions, cancel=self._state.cancel)
+                if why.rows:
+                    raise DestinationError(
+                        f"The destination {table} has the storage engine {why.first or 'of no name'}, which has no transactions: "
+                        "a merge that failed could not be rolled back. Change the table to ENGINE=InnoDB."
+                    )
             return columns
         except JRunnerError as error:
             if self._dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):

@@ -124,16 +124,19 @@ def plan_run(
     staging_schema: str | None,
     staging_file: str | None = None,
     remarks: TableRemarks | None = None,
+    hook_dialects: Mapping[str, Dialect] | None = None,
 ) -> RunPlan:
     """Plan a run.
 
     `source_columns` describe the materialized source query, `dest_columns` the destination table (None: it does not exist).
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
     source, its columns by their names in the query, become comments of a new destination and of new columns.
+    `hook_dialects` are those of the connections that hooks name.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     values = {name: mark.value for name, mark in watermarks.items()}
-    source_sql = as_subquery(materialize(module.query, values))
+    lexis = source.capabilities.lexis
+    source_sql = as_subquery(materialize(module.query, values, lexis), lexis)
     table = dest.table_name(module.dest_table)
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
@@ -181,12 +184,18 @@ def plan_run(
             *(Statement(sql, optional=True) for sql in comments if in_transaction),
             *merge,
         ),
-        hooks=tuple(
-            PlannedHook(hook.run_on, hook.connection or module.dest, tuple(split_statements(hook.sql)))
-            for hook in module.ordered_hooks
-        ),
-        warnings=(*_placeholder_warnings(module), *layout.warnings),
+        hooks=_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
+        warnings=(*_placeholder_warnings(module, source), *layout.warnings),
     )
+
+
+def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook, ...]:
+    planned = []
+    for hook in module.ordered_hooks:
+        connection = hook.connection or module.dest
+        lexis = dialects[connection].capabilities.lexis if connection in dialects else "standard"
+        planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, lexis))))
+    return tuple(planned)
 
 
 def _typed(columns: Sequence[PlannedColumn]) -> list[tuple[str, str]]:
@@ -226,14 +235,15 @@ def _staging(
     index: Sequence[str],
     staging_file: str | None,
 ) -> Staging:
-    if dest_columns is not None and not any(column.is_new for column in columns):
+    there = {column.name: column for column in dest_columns or () if any(column.name == item.dest for item in columns)}
+    if there:
         # In the destination's exact types: a value that it cannot hold is found while staging, not while merging.
-        by_name = {column.name: column for column in dest_columns}
-        create = dest.create_like_sql(staging, table, [by_name[column.dest] for column in columns])
+        setup = [dest.create_like_sql(staging, table, [there[item.dest] for item in columns if item.dest in there])]
+        setup += [dest.add_column_sql(staging, item.dest, item.dest_type) for item in columns if item.dest not in there]
     else:
-        create = dest.create_table_sql(staging, [(column.dest, column.dest_type) for column in columns], staging=True)
+        setup = [dest.create_table_sql(staging, _typed(columns), staging=True)]
     drop = dest.drop_table_sql(staging)
-    setup, cleanup = [create], [drop]
+    cleanup = [drop]
     leftover = None
     if dest.capabilities.drop_if_exists:
         setup.insert(0, drop)
@@ -271,9 +281,9 @@ def _checks(
     )
 
 
-def _placeholder_warnings(module: Module) -> list[str]:
+def _placeholder_warnings(module: Module, source: Dialect) -> list[str]:
     declared = {watermark.name for watermark in module.watermarks}
-    used = placeholders(module.query)
+    used = placeholders(module.query, source.capabilities.lexis)
     warnings = [
         f"{{{name}}} in the query is no declared watermark and stays as it is" for name in used if name not in declared
     ]

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit_engine.sqltext import as_subquery, materialize, placeholders, spans, split_statements
+from pipekit_engine.sqltext import Lexis, as_subquery, materialize, placeholders, spans, split_statements
 
 
-@given(st.text(alphabet="ab'\"`-/*;{} \n$0"))
-def test_spans_are_the_whole_text(sql: str) -> None:
-    assert "".join(span.text for span in spans(sql)) == sql
+LEXES: list[Lexis] = ["standard", "mysql"]
+
+
+@pytest.mark.parametrize("lexis", LEXES)
+@given(sql=st.text(alphabet="abEq'\"`-/*;{}[]# \n$0\\"))
+def test_spans_are_the_whole_text(lexis: Lexis, sql: str) -> None:
+    assert "".join(span.text for span in spans(sql, lexis)) == sql
 
 
 @given(st.text(), st.text())
@@ -82,3 +86,45 @@ def test_split_statements(script: str, expected: list[str]) -> None:
 )
 def test_as_subquery(sql: str, expected: str) -> None:
     assert as_subquery(sql) == expected
+
+
+VALUE = "C:\\it's\"\\"
+
+
+@pytest.mark.parametrize(
+    ("lexis", "sql", "expected"),
+    [
+        ("standard", "x = '{v}'", "x = 'C:\\it''s\"\\'"),
+        ("standard", "x = E'{v}'", "x = E'C:\\\\it''s\"\\\\'"),
+        ("standard", "x = E'\\'{v}', y = '{v}'", "x = E'\\'C:\\\\it''s\"\\\\', y = 'C:\\it''s\"\\'"),
+        ("standard", "x = q'[{v}]'", "x = q'[C:\\it's\"\\]'"),
+        ("mysql", "x = '{v}'", "x = 'C:\\\\it''s\"\\\\'"),
+        ("mysql", 'x = "{v}"', 'x = "C:\\\\it\'s""\\\\"'),
+        ("mysql", "x = 'it\\'s' AND y = '{v}' # {v}", "x = 'it\\'s' AND y = 'C:\\\\it''s\"\\\\' # {v}"),
+    ],
+)
+def test_a_literal_means_exactly_the_value(lexis: Lexis, sql: str, expected: str) -> None:
+    assert materialize(sql, {"v": VALUE}, lexis) == expected
+
+
+@pytest.mark.parametrize(
+    ("lexis", "script", "expected"),
+    [
+        ("standard", "a E'it\\'s; b'; c", ["a E'it\\'s; b'", "c"]),
+        ("standard", "a e'x''\\\\'; c", ["a e'x''\\\\'", "c"]),
+        ("standard", "a 'C:\\'; c", ["a 'C:\\'", "c"]),
+        ("standard", "a q'[it's; b]'; nq'!it's;!'; c", ["a q'[it's; b]'", "nq'!it's;!'", "c"]),
+        ("standard", "price 'x'; # b; c", ["price 'x'", "# b", "c"]),
+        ("mysql", "a 'it\\'s; b'; c", ["a 'it\\'s; b'", "c"]),
+        ("mysql", 'a "it\'s; \\" b"; c', ['a "it\'s; \\" b"', "c"]),
+        ("mysql", "a # it's; b\n; c", ["a # it's; b", "c"]),
+        ("mysql", "a 5--3; b -- it's;\n; c", ["a 5--3", "b -- it's;", "c"]),
+        ("mysql", "a $$; b", ["a $$", "b"]),
+    ],
+)
+def test_statements_in_each_spelling(lexis: Lexis, script: str, expected: list[str]) -> None:
+    assert split_statements(script, lexis) == expected
+
+
+def test_a_comment_at_the_end_of_a_mysql_query() -> None:
+    assert as_subquery("SELECT 'it\\'s # no' # it's the end;", "mysql") == "SELECT 'it\\'s # no'"

@@ -273,6 +273,10 @@ class Dialect:
         """A query that gives a row when the name is a view's; None where that cannot be asked."""
         return None
 
+    def no_transactions_sql(self, table: TableName) -> str | None:
+        """A query that gives a row when the table's changes cannot be rolled back, naming why; None where all can."""
+        return None
+
     def drop_table_sql(self, table: TableName) -> str:
         """Drops a table, if it exists where the database can say so."""
         exists = "IF EXISTS " if self.capabilities.drop_if_exists else ""

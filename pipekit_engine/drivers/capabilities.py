@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pipekit_engine.sqltext import Lexis
 
 Case = Literal["lower", "upper", "keep"]
 
@@ -48,5 +51,7 @@ class Capabilities:
     comment_unit: Literal["bytes", "characters"] = "characters"
     #: How rows get in fast; said by `pipekit doctor` and the docs.
     bulk_path: str = "batched inserts"
+    #: How literals and comments are written in its SQL (`pipekit_engine.sqltext`).
+    lexis: Lexis = "standard"
     #: Clause after the select list for a SELECT of constants; Oracle and DB2 want a table.
     one_row_from: str = ""

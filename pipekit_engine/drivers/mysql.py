@@ -40,6 +40,7 @@ class MariaDB(Dialect):
         instants="utc",
         max_comment_length=1024,
         bulk_path="LOAD DATA LOCAL INFILE",
+        lexis="mysql",
     )
     browse_fields = (BrowseField("schema", "database"),)
     system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
@@ -92,6 +93,14 @@ class MariaDB(Dialect):
         return (
             f"SELECT 1 FROM information_schema.views WHERE table_schema = {self._database(table.schema)} "
             f"AND table_name = {self.string_literal(table.name)}"
+        )
+
+    def no_transactions_sql(self, table: TableName) -> str:
+        """The engine of a table that cannot be rolled back, such as MyISAM or Aria."""
+        return (
+            "SELECT t.engine FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine "
+            f"WHERE t.table_schema = {self._database(table.schema)} AND t.table_name = {self.string_literal(table.name)} "
+            "AND COALESCE(e.transactions, 'NO') <> 'YES'"
         )
 
     def _database(self, name: str | None) -> str:

@@ -9,7 +9,7 @@ import java.util.List;
  * The cancel token of one request.
  *
  * <p>Work registers what can interrupt it (a running statement, a COPY) for as long as it runs, and checks the token
- * between blocks of rows. {@link #cancel()} runs the registered actions once; {@link #finish()} ends the token and waits
+ * between blocks of rows. {@link #cancel()} runs the registered actions; {@link #finish()} ends the token and waits
  * for actions still under way, so that a late {@code Statement.cancel()} never hits the next request on the connection.
  */
 public final class Cancel {
@@ -88,6 +88,27 @@ public final class Cancel {
             todo = new ArrayList<>(actions);
             running++;
         }
+        run(todo);
+        return true;
+    }
+
+    /**
+     * Runs the open registrations' actions once more, unless some still run. A cancel that finds a statement registered, but
+     * not yet with the database, hits nothing.
+     */
+    public void repeat() {
+        List<Runnable> todo;
+        synchronized (lock) {
+            if (!cancelled || finished || running > 0) {
+                return;
+            }
+            todo = new ArrayList<>(actions);
+            running++;
+        }
+        run(todo);
+    }
+
+    private void run(List<Runnable> todo) {
         try {
             for (Runnable action : todo) {
                 try {
@@ -102,7 +123,6 @@ public final class Cancel {
                 lock.notifyAll();
             }
         }
-        return true;
     }
 
     /** Ends the token: later cancels do nothing; waits (up to two seconds) for actions still running. */

@@ -176,10 +176,11 @@ enum Kind {
     List<String> initSql() {
         List<String> sql = new ArrayList<>();
         if (this == MARIADB || this == MYSQL) {
-            // Nothing is cut or rounded to fit without an error; TIMESTAMP columns are read and written in UTC; the
-            // server waits for us while the other side of a migration is slow (its defaults are 30 and 60 seconds).
-            sql.add("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES'), "
-                    + "time_zone = '+00:00', net_write_timeout = 3600, net_read_timeout = 3600");
+            // Nothing is cut or rounded to fit without an error, and a 0 in an AUTO_INCREMENT column stays a 0: numbered
+            // anew it would come again with each run. TIMESTAMP columns are read and written in UTC; the server waits
+            // for us while the other side of a migration is slow (its defaults are 30 and 60 seconds).
+            sql.add("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES',"
+                    + " 'NO_AUTO_VALUE_ON_ZERO'), time_zone = '+00:00', net_write_timeout = 3600, net_read_timeout = 3600");
         }
         return sql;
     }

@@ -31,6 +31,9 @@ public final class Session {
 
     private static final long PROGRESS_MS = 1_000;
 
+    /** How often a statement that goes on is cancelled again. */
+    private static final long CANCEL_AGAIN_MS = 1_000;
+
     /** A statement that ignores its cancel for this long loses its connection. */
     private static final long CANCEL_PATIENCE_MS = 5_000;
 
@@ -247,6 +250,8 @@ public final class Session {
                     task.tick(PROGRESS_MS);
                     if (task.cancelledForMs() > CANCEL_PATIENCE_MS && !task.isAnswered()) {
                         task.connections.forEach(connections::abort);
+                    } else if (task.isCancelDue(CANCEL_AGAIN_MS)) {
+                        scheduler.now(task.cancel::repeat);
                     }
                 }
                 // A dead parent that nobody has reaped still "lives", but its children have a new parent by then.

@@ -23,6 +23,7 @@ final class Task implements Progress {
     private final AtomicBoolean answered = new AtomicBoolean();
     private volatile long startedNanos;
     private volatile long cancelledNanos;
+    private volatile long lastCancelNanos;
     private volatile long progressNanos;
     private volatile String phase;
     private volatile long rows;
@@ -60,7 +61,18 @@ final class Task implements Progress {
     }
 
     void markCancelled() {
-        cancelledNanos = System.nanoTime();
+        lastCancelNanos = System.nanoTime();
+        cancelledNanos = lastCancelNanos;
+    }
+
+    /** Whether it was cancelled, goes on, and the last cancel is at least {@code everyMs} old; the next one counts from now. */
+    boolean isCancelDue(long everyMs) {
+        long now = System.nanoTime();
+        if (cancelledNanos == 0 || answered.get() || now - lastCancelNanos < everyMs * 1_000_000) {
+            return false;
+        }
+        lastCancelNanos = now;
+        return true;
     }
 
     /** Keeps the figures; {@link #tick} sends them. */

@@ -66,7 +66,6 @@ public final class Transfer {
         try {
             List<ColumnInfo> destColumns = ColumnInfo.describe(dest, request.table, true, cancel);
             Transactions.begin(dest);
-            keepZeros(true);
             if (request.clear) {
                 clear();
             }
@@ -82,26 +81,10 @@ public final class Transfer {
             if (!done) {
                 Transactions.rollback(dest);
             }
-            keepZeros(false);
             SqlServerBulk.disable(dest);
         }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;
-    }
-
-    /** MySQL would number a 0 in an AUTO_INCREMENT column anew. */
-    private void keepZeros(boolean on) {
-        if (!isMysql(dest)) {
-            return;
-        }
-        try (Statement statement = dest.connection().createStatement()) {
-            statement.execute(on
-                ? "SET @jrunner_sql_mode = @@SESSION.sql_mode,"
-                    + " SESSION sql_mode = CONCAT_WS(',', @@SESSION.sql_mode, 'NO_AUTO_VALUE_ON_ZERO')"
-                : "SET SESSION sql_mode = @jrunner_sql_mode");
-        } catch (SQLException e) {
-            // The connection is broken: its next use says so.
-        }
     }
 
     private void clear() throws Failure {
