@@ -4,13 +4,14 @@ A pure ASGI middleware, so that websockets pass through the same door. In this o
 
 1. `/health` is open to all, and says nothing that anyone could use.
 2. Without any user the server is bound to this machine; then only requests that name this machine as their host are let in, so
-   that a web page elsewhere cannot reach it through a name that it points here.
-3. A cookie or a Basic header says who it is. Browsers send no Basic header with a websocket handshake (Safari) and send both
-   on their own with requests that other sites make, hence the cookie and the next step.
+   that a web page elsewhere cannot reach it through a name that it points here. Users that vanish later open nothing.
+3. A cookie or a Basic header says who it is; where they differ, the header does. Browsers send no Basic header with a websocket
+   handshake (Safari) and send both on their own with requests that other sites make, hence the cookie and the next step.
 4. A request that another site's page made is refused, unless it only opens a page.
 5. A viewer changes nothing: Dagster refuses their mutations, this middleware every other method but GET and HEAD.
 
-Failed logins are slowed down: after five within some minutes, a client waits, twice as long each time.
+Failed logins are slowed down: after five within some minutes, a client waits, twice as long each time. A client's tries are
+checked one after another, so that many at once gain nothing. Pages of other sites may not show this one in a frame.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ipaddress
 import logging
 import time
 from collections import OrderedDict
@@ -25,6 +27,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from pipekit_dagster.auth import ANYONE, User, Users
 from pipekit_engine.errors import ConfigurationError
@@ -81,10 +84,13 @@ class Throttle:
 class Login:
     """ASGI middleware; see the module's text."""
 
-    def __init__(self, app: App, users: Users, throttle: Throttle | None = None) -> None:
+    def __init__(self, app: App, users: Users, throttle: Throttle | None = None, *, local_only: bool = True) -> None:
         self._app = app
         self._users = users
         self._throttle = throttle or Throttle()
+        #: Whether nobody has to log in while there are no users: only where none but this machine reaches the server.
+        self._open = local_only
+        self._tries: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, with its user in the scope, or answer it."""
@@ -98,33 +104,34 @@ class Login:
             await _refuse(scope, receive, send, 503, "Nobody can log in: the file of users cannot be read.")
             return
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        self._open = self._open and not someone
         if not someone:
-            if _host(headers.get("host", "")) not in _LOOPBACK_HOSTS:
+            if not self._open:
+                await _refuse(
+                    scope,
+                    receive,
+                    send,
+                    503,
+                    "There are no users (any more). Set a password: `pipekit set-password USER`.",
+                )
+            elif _host(headers.get("host", "")) not in _LOOPBACK_HOSTS:
                 await _refuse(scope, receive, send, 403, "Without a password pipekit answers on this machine only.")
             elif _is_foreign(scope, headers):
                 await _refuse(scope, receive, send, 403, "Refused: another site's page made this request.")
             else:
                 scope[USER_KEY] = ANYONE
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, _unframed(send))
             return
         session = self._users.from_cookie(_cookie(headers))
+        name, password = _basic(headers)
+        if session and name and session[0].name != name:
+            session = None  # somebody else has logged in since
         user = session[0] if session else None
-        if user is None:
-            client = scope["client"][0] if scope.get("client") else "?"
-            name, password = _basic(headers)
-            user = self._users.remembered(name, password) if name else None
-            if user is None and name:
-                wait = self._throttle.wait_s(client)
-                if wait > 0:
-                    await _refuse(
-                        scope, receive, send, 429, "Too many failed logins.", {"retry-after": str(int(wait) + 1)}
-                    )
-                    return
-                user = await asyncio.to_thread(self._users.login, name, password)
-                if user is None:
-                    self._throttle.failed(client)
-                else:
-                    self._throttle.succeeded(client)
+        if user is None and name:
+            user, wait = await self._log_in(_client(scope), name, password)
+            if wait > 0:
+                await _refuse(scope, receive, send, 429, "Too many failed logins.", {"retry-after": str(int(wait) + 1)})
+                return
         if user is None:
             challenge = {"www-authenticate": 'Basic realm="pipekit", charset="UTF-8"'}
             await _refuse(scope, receive, send, 401, "Log in with a user of `pipekit set-password`.", challenge)
@@ -135,7 +142,25 @@ class Login:
         else:
             scope[USER_KEY] = user
             fresh = session is not None and session[1] > COOKIE_LIFETIME_S / 2
+            send = _unframed(send)
             await self._app(scope, receive, send if fresh else self._setting_cookie(scope, user, send))
+
+    async def _log_in(self, client: str, name: str, password: str) -> tuple[User | None, float]:
+        """The user if the password is right, and the seconds after which this client may try again."""
+        user = self._users.remembered(name, password)
+        if user is not None:
+            return user, 0
+        async with self._tries.setdefault(client, asyncio.Lock()):
+            # What was checked while this request waited its turn counts for it, too.
+            user, wait = self._users.remembered(name, password), self._throttle.wait_s(client)
+            if user is not None or wait > 0:
+                return user, 0 if user else wait
+            user = await asyncio.to_thread(self._users.login, name, password)
+            if user is None:
+                self._throttle.failed(client)
+            else:
+                self._throttle.succeeded(client)
+            return user, 0
 
     def _setting_cookie(self, scope: Scope, user: User, send: Send) -> Send:
         secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
@@ -150,6 +175,29 @@ class Login:
             await send(message)
 
         return wrapped
+
+
+def _unframed(send: Send) -> Send:
+    """Answers that no page of another site shows in a frame, where a click on that page would be a click here."""
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), (b"x-frame-options", b"SAMEORIGIN")]
+        await send(message)
+
+    return wrapped
+
+
+def _client(scope: Scope) -> str:
+    """Whose failed logins count together: an address, or the network that one host has by itself in IPv6."""
+    client = str(scope["client"][0]) if scope.get("client") else "?"
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 4 or address.ipv4_mapped:
+        return client
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 def _host(value: str) -> str:
@@ -203,7 +251,12 @@ async def _refuse(
         await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
         return
     body = f"{text}\n".encode()
-    fields = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body)), **(headers or {})}
+    fields = {
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": str(len(body)),
+        "x-frame-options": "SAMEORIGIN",
+        **(headers or {}),
+    }
     await send(
         {
             "type": "http.response.start",

@@ -3,6 +3,9 @@
 The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is
 compared five times a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
 notice the new server's id by themselves. Running runs are processes of their own and are not touched.
+
+Definitions that did not load are tried again with growing pauses, also when nothing has changed: the state database may have been
+away just when the code server read it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.store import Store
 
@@ -27,6 +30,9 @@ _PING_S = 3.0
 _RELOAD_TIMEOUT_S = 120
 #: Seconds that a code server may take from its start to its first answer.
 _START_S = 30.0
+#: Seconds until definitions that did not load are tried again: at first, and at most.
+_FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 300.0
 #: Failed looks in a row after which the whole code server is started anew.
 _PATIENCE = 5
 
@@ -44,6 +50,8 @@ class Reloader:
         self._last_ping = 0.0
         self._failures = 0
         self._ready = False
+        self._retry_pause = _FIRST_RETRY_S
+        self._next_retry = 0.0
         self._store: Store | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -51,13 +59,20 @@ class Reloader:
         from dagster._grpc.client import DagsterGrpcClient
 
         self._client = DagsterGrpcClient(socket=str(self._socket))
+        said = ""
         try:
-            while not stop.wait(_POLL_S):
+            while not stop.wait(_PING_S if said else _POLL_S):
                 try:
                     self._look()
                 except Exception as error:
-                    _log.warning("cannot look for changed definitions: %s", error)
+                    if str(error) != said:  # an outage is told once, not at each look
+                        said = str(error) or type(error).__name__
+                        _log.warning("cannot look for changed definitions: %s", said)
                     self._close()
+                else:
+                    if said:
+                        said = ""
+                        _log.info("looking for changed definitions again")
         finally:
             self._close()
 
@@ -72,9 +87,10 @@ class Reloader:
         if not self._ready:
             # The code server reads the definitions when it starts: what it shows is at least as new as this look.
             self._shown = found
-            self._ready = self._ping()
+            self._ready = self._ping() is not None
             return
         if found != self._shown:
+            self._retry_pause = _FIRST_RETRY_S
             began = time.monotonic()
             if self._reload():
                 self._shown = found
@@ -82,10 +98,24 @@ class Reloader:
             return
         if time.monotonic() - self._last_ping >= _PING_S:
             self._last_ping = time.monotonic()
-            if self._ping():
-                self._failures = 0
-            else:
+            answer = self._ping()
+            if answer is None:
                 self._revive()
+                return
+            self._failures = 0
+            self._retry(answer)
+
+    def _retry(self, answer: Literal["definitions", "error"]) -> None:
+        """Reload definitions that did not load, if a try is due."""
+        if answer == "definitions":
+            self._retry_pause, self._next_retry = _FIRST_RETRY_S, 0.0
+        elif self._next_retry == 0.0:
+            self._next_retry = time.monotonic() + self._retry_pause
+        elif time.monotonic() >= self._next_retry:
+            _log.info("the definitions did not load; trying again")
+            self._next_retry = 0.0
+            self._retry_pause = min(2 * self._retry_pause, _LONGEST_RETRY_S)
+            self._reload()
 
     def fingerprint(self) -> str:
         """Changes whenever what the code location should show has changed."""
@@ -100,15 +130,18 @@ class Reloader:
             parts.append(f"{file}:{file.stat().st_mtime_ns}")
         return "\n".join(parts)
 
-    def _ping(self) -> bool:
-        """Whether the server that has the definitions answers; the proxy before it would answer also without it."""
-        from dagster._core.errors import DagsterUserCodeUnreachableError
+    def _ping(self) -> Literal["definitions", "error"] | None:
+        """What the server that has the definitions answers, if it does; the proxy before it would answer also without it."""
+        from dagster._api.list_repositories import sync_list_repositories_grpc
+        from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
 
         try:
-            self._client.list_repositories()
+            sync_list_repositories_grpc(self._client)
+        except DagsterUserCodeProcessError:
+            return "error"
         except DagsterUserCodeUnreachableError:
-            return False
-        return True
+            return None
+        return "definitions"
 
     def _reload(self) -> bool:
         from dagster._core.errors import DagsterUserCodeUnreachableError
@@ -117,7 +150,7 @@ class Reloader:
             self._client.reload_code(timeout=_RELOAD_TIMEOUT_S)
         except DagsterUserCodeUnreachableError as error:
             # Also raised when the old server was dead and the new one is up: what counts is whether one answers.
-            if not self._ping():
+            if self._ping() is None:
                 _log.warning("the code location could not be reloaded: %s", error)
                 self._revive()
                 return False

@@ -55,7 +55,7 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
 def check_address(config: Config, host: str, port: int) -> None:
     """Refuse an address outside of this machine without a password, and a port that is taken. Raises ConfigurationError."""
     users = Users(users_file(config)).all()
-    if not users and not _is_loopback(host):
+    if not users and not is_loopback(host):
         raise ConfigurationError(
             f"pipekit serve would be open to everyone who can reach {host}. Set a password first:"
             " `pipekit set-password USER`; or serve this machine only: `pipekit serve --host 127.0.0.1`."
@@ -69,7 +69,8 @@ def check_address(config: Config, host: str, port: int) -> None:
         ) from None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to this address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -21,7 +21,7 @@ from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pipekit_dagster.auth import ANYONE, User, Users, users_file
@@ -30,6 +30,7 @@ from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.middleware import USER_KEY, Login
 from pipekit_dagster.serve.new_schedules import start_new_schedules
 from pipekit_dagster.serve.rest import RestApi
+from pipekit_dagster.serve.supervisor import is_loopback
 from pipekit_engine.config import Config, load_config
 
 #: Milliseconds between two looks of the UI for changed data.
@@ -66,15 +67,30 @@ class ProcessContext(WorkspaceProcessContext):
 class PipekitWebserver(DagsterWebserver[Any, Any]):
     """Dagster's web server with login, `/health` and `/api`."""
 
-    def __init__(self, context: ProcessContext, config: Config, home: Home) -> None:
+    def __init__(self, context: ProcessContext, config: Config, home: Home, *, local_only: bool) -> None:
         self._config = config
         self._home = home
+        self._local_only = local_only
         self._rest = RestApi(config, self)
         super().__init__(context, "", _LIVE_POLL_MS)
 
     def build_middleware(self) -> list[Middleware]:
         """The login goes before everything of Dagster's."""
-        return [Middleware(Login, users=Users(users_file(self._config))), *super().build_middleware()]
+        login = Middleware(Login, users=Users(users_file(self._config)), local_only=self._local_only)
+        return [login, *super().build_middleware()]
+
+    async def graphql_http_endpoint(self, request: Request) -> Response:
+        """Dagster's GraphQL, from bodies that say what they are.
+
+        Dagster also runs what stands in the URL, mutations included: a link or an image on any page could start or delete runs
+        with the login of whoever looks at it, since neither tells the server where it comes from unless it is served by HTTPS.
+        """
+        if request.method == "GET" and "text/html" not in request.headers.get("accept", ""):
+            return PlainTextResponse("GraphQL is asked by POST.\n", status_code=405, headers={"allow": "POST"})
+        if request.method == "POST" and not _names_graphql(request.headers.get("content-type", "")):
+            return PlainTextResponse("The body is JSON; say so with Content-Type: application/json.\n", status_code=415)
+        answer: Response = await super().graphql_http_endpoint(request)
+        return answer
 
     def build_routes(self) -> list[Any]:
         """Ours first: Dagster's last route answers every path with the UI."""
@@ -89,6 +105,10 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         with self.request_context(request) as context:
             found = check_health(self._home, context.instance, context)
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
+
+
+def _names_graphql(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() in ("application/json", "application/graphql")
 
 
 @contextlib.asynccontextmanager
@@ -117,7 +137,9 @@ def main() -> None:
         instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
         target = workspace_opts_to_load_target(WorkspaceOpts(workspace=[str(home.workspace)]))
         with ProcessContext(instance, workspace_load_target=target, version=__version__) as context:
-            app = PipekitWebserver(context, config, home).create_asgi_app(lifespan=_lifespan)
+            app = PipekitWebserver(context, config, home, local_only=is_loopback(options.host)).create_asgi_app(
+                lifespan=_lifespan
+            )
             uvicorn.run(
                 app,
                 host=options.host,

@@ -1,0 +1,130 @@
+"""The login under attack: many tries at once, two users in one browser, a file of users that vanishes, pages of other sites."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pipekit_dagster import auth
+from pipekit_dagster.auth import Users, remove_user, set_password, users_file
+from pipekit_dagster.serve.middleware import Login, Throttle
+from pipekit_engine.config import Config
+from tests.dagster.test_auth import ANNA, HOST, VERA, Reached, ask, basic
+
+
+@pytest.fixture
+def config(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.delenv("PIPEKIT_USERS", raising=False)
+    monkeypatch.setitem(auth._SCRYPT, "n", 2**8)
+    made = Config(path=tmp_path / "pipekit.yaml")
+    set_password(made, "anna", "correct horse")
+    set_password(made, "vera", "looks only", role="viewer")
+    return made
+
+
+def ask_at_once(app: Login, logins: list[str], client: str = "10.0.0.9") -> list[int]:
+    """The status of each of these requests, all of them sent before one is answered."""
+
+    async def one(authorization: str) -> int:
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        headers = [(b"host", HOST.encode()), (b"authorization", authorization.encode())]
+        scope = {"type": "http", "path": "/", "scheme": "http", "method": "GET", "client": (client, 1)}
+        await app({**scope, "headers": headers}, receive, send)
+        return int(sent[0]["status"])
+
+    async def together() -> list[int]:
+        return list(await asyncio.gather(*[one(login) for login in logins]))
+
+    return asyncio.run(together())
+
+
+def test_tries_at_once_are_counted_one_by_one(config: Config) -> None:
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=3))
+    found = ask_at_once(app, [basic("anna", f"wrong {number}") for number in range(40)])
+    assert (found.count(401), found.count(429)) == (3, 37)
+
+
+def test_right_logins_at_once_all_get_in(config: Config) -> None:
+    """A script that starts with many requests side by side is not slowed down, nor checked each time."""
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=3))
+    assert ask_at_once(app, [ANNA] * 40) == [200] * 40
+
+
+def test_neighbours_in_one_ipv6_network_are_one_client(config: Config) -> None:
+    """Whoever has an IPv6 address has 2**64 of them."""
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=2))
+    wrong = basic("anna", "wrong wrong")
+    assert [ask_at_once(app, [wrong], f"2001:db8::{number}")[0] for number in range(1, 5)] == [401, 401, 429, 429]
+    assert ask_at_once(app, [wrong], "2001:db8:0:1::1") == [401]
+    assert ask_at_once(app, [wrong], "::ffff:10.0.0.1") == [401]
+    assert ask_at_once(app, [wrong], "::ffff:10.0.0.2") == [401]
+
+
+def test_a_login_outranks_the_cookie_of_another_user(config: Config) -> None:
+    reached = Reached()
+    app = Login(reached, Users(users_file(config)))
+    cookie = ask(app, "/", authorization=VERA)[1]["set-cookie"].partition(";")[0]
+    status, headers = ask(app, "/", authorization=ANNA, cookie=cookie)
+    assert status == 200
+    assert reached.users[-1].name == "anna"
+    cookie = headers["set-cookie"].partition(";")[0]
+    assert ask(app, "/", cookie=cookie)[0] == 200
+    assert reached.users[-1].name == "anna"
+    assert ask(app, "/", authorization=basic("vera", "wrong wrong"), cookie=cookie)[0] == 401
+
+
+def test_who_has_a_session_is_not_slowed_down_by_the_wrong_tries_of_others(config: Config) -> None:
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=1))
+    cookie = ask(app, "/", authorization=ANNA)[1]["set-cookie"].partition(";")[0]
+    fresh = Login(Reached(), Users(users_file(config)), Throttle(free=1))  # the server was started anew
+    assert ask(fresh, "/", authorization=basic("anna", "wrong wrong"))[0] == 401
+    assert ask(fresh, "/", authorization=ANNA)[0] == 429
+    assert ask(fresh, "/", authorization=ANNA, cookie=cookie)[0] == 200
+
+
+def test_an_outward_server_whose_users_are_gone_lets_nobody_in(config: Config) -> None:
+    users_file(config).unlink()
+    reached = Reached()
+    app = Login(reached, Users(users_file(config)), local_only=False)
+    status, _ = ask(app, "/", host="localhost")
+    assert status == 503, "anyone can claim to ask for localhost"
+    assert ask(app, "/graphql", kind="websocket", host="localhost")[0] == 403
+    assert not reached.users
+    assert ask(app, "/health")[0] == 200
+    set_password(config, "anna", "correct horse")
+    assert ask(app, "/", authorization=ANNA)[0] == 200
+
+
+@pytest.mark.parametrize("how", ["file", "users"])
+def test_a_local_server_does_not_open_when_its_users_vanish(config: Config, how: str) -> None:
+    """It may well stand behind a proxy, for which everyone comes from this machine."""
+    reached = Reached()
+    app = Login(reached, Users(users_file(config)))
+    assert ask(app, "/", host="localhost", authorization=ANNA)[0] == 200
+    if how == "file":
+        users_file(config).unlink()
+    else:
+        remove_user(config, "anna")
+        remove_user(config, "vera")
+    reached.users.clear()
+    assert ask(app, "/", host="localhost")[0] == 503
+    assert not reached.users
+
+
+def test_no_other_site_shows_pipekit_in_a_frame(config: Config) -> None:
+    """Else a click on their page is a click on Terminate."""
+    app = Login(Reached(), Users(users_file(config)))
+    _, headers = ask(app, "/", authorization=ANNA)
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    cookie = headers["set-cookie"].partition(";")[0]
+    assert ask(app, "/", cookie=cookie)[1]["x-frame-options"] == "SAMEORIGIN"
+    assert ask(app, "/")[1]["x-frame-options"] == "SAMEORIGIN"

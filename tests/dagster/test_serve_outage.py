@@ -1,0 +1,83 @@
+"""A served project in trouble: a store that is away, requests that want too much."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from pipekit_dagster.auth import set_password, users_file
+from tests.dagster.project import Project
+from tests.dagster.served import Served, descendants
+
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(240)]
+
+ANNA = ("anna", "correct horse")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Served]:
+    project = Project(tmp_path_factory.mktemp("outage"))
+    set_password(project.config, *ANNA)
+    project.add_module("one")
+    project.add_group("nightly", ("one",))
+    server = Served(project, ANNA)
+    server.start()
+    yield server
+    if server.process is not None:
+        assert server.stop() == 0
+
+
+def move_store(folder: Path, before: str, after: str) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        if (folder / f"{before}{suffix}").exists():
+            (folder / f"{before}{suffix}").rename(folder / f"{after}{suffix}")
+
+
+def test_definitions_that_met_an_outage_of_the_store_heal_by_themselves(served: Served) -> None:
+    """The code server starts anew just while the store is away: nothing has changed when the store is back."""
+    folder = served.project.folder
+    begins = served.log.stat().st_size
+    move_store(folder, "pipekit.db", "away.db")
+    try:
+        for pid in descendants(served.service("code server").pid):
+            os.kill(pid, signal.SIGKILL)
+        served.wait_for(lambda: served.health()[1].get("code server") == "definitions do not load", "the error")
+    finally:
+        move_store(folder, "away.db", "pipekit.db")
+    served.wait_for(lambda: served.health()[0] == 200, "health again")
+    assert served.post("/api/groups/nightly/run")[0] == 202
+    said = served.log.read_text()[begins:]
+    assert len(re.findall("cannot look for changed definitions", said)) <= 3, "an outage is told, not at every look"
+
+
+def test_a_mutation_in_an_address_does_nothing(served: Served) -> None:
+    """An image on any page could ask for it, with the login of whoever looks at the page."""
+    mutation = quote('mutation { setConcurrencyLimit(concurrencyKey: "foreign", limit: 3) }')
+    for method, kind, wanted in [
+        ("GET", "", 405),
+        ("HEAD", "", 405),
+        ("POST", "text/plain", 415),
+        ("POST", "application/x-www-form-urlencoded", 415),
+        ("POST", "text/plain; charset=application/json", 415),
+    ]:
+        given = {"content-type": kind} if kind else {}
+        assert served.request(f"/graphql?query={mutation}", method=method, **given)[0] == wanted, (method, kind)
+    with served.project.instance() as instance:
+        assert "foreign" not in instance.event_log_storage.get_concurrency_keys()
+    assert b"graphiql" in served.request("/graphql", accept="text/html")[1].lower()
+
+
+def test_a_file_of_users_that_vanishes_opens_nothing(served: Served) -> None:
+    file = users_file(served.project.config)
+    away = file.rename(file.with_suffix(".away"))
+    try:
+        assert served.request("/server_info")[0] == 503
+    finally:
+        away.rename(file)
+    assert served.request("/server_info")[0] == 200
