@@ -6,6 +6,7 @@ It takes the classic flags, so that it can also do the work before it lies about
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import sqlite3
 import subprocess
@@ -41,10 +42,11 @@ elif behaviour == "crashes":
     sys.exit(134)
 elif behaviour == "hangs":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    with open(dest + ".pids", "w") as file:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    with open(dest + ".pids.new", "w") as file:
         file.write(f"{child.pid}")
-    time.sleep(60)
+    os.replace(dest + ".pids.new", dest + ".pids")  # whole, or not there yet
+    time.sleep(600)
 elif behaviour == "files":
     with open(flags["-dcp"].removeprefix("@")) as file:
         print("password of", len(file.read().rstrip("\n")), "characters")

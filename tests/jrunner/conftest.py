@@ -7,8 +7,7 @@ import queue
 import shutil
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,13 +133,13 @@ class LineSession:
         """Writes a request."""
         self.send_bytes(json.dumps(request).encode())
 
-    def next(self, timeout: float = 20) -> dict[str, Any]:
+    def next(self, timeout: float = 60) -> dict[str, Any]:
         """The next event; fails the test at the end of the output."""
         event = self.events.get(timeout=timeout)
         assert event is not None, "the session ended"
         return event
 
-    def answer(self, number: object, timeout: float = 20) -> dict[str, Any]:
+    def answer(self, number: object, timeout: float = 60) -> dict[str, Any]:
         """The next event that is not progress; it must be the answer to ``number``."""
         event = self.next(timeout)
         while event["event"] == "progress":
@@ -197,16 +196,3 @@ def process_lives(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
-
-
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """``eventually(condition, seconds)`` waits until the condition holds."""
-
-    def wait(condition: Callable[[], bool], seconds: float, what: str = "condition") -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
-            time.sleep(0.02)
-
-    return wait

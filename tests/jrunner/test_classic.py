@@ -6,7 +6,6 @@ import shlex
 import sqlite3
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from pipekit_engine.jrunner.classic import ClassicProgram, ClassicSession
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from tests.jrunner.conftest import jar, postgresql_request, process_lives, sqlite_request
 from tests.servers.postgresql import PostgreSQLServer
+from tests.waiting import wait_until
 
 OUR_OWN = shlex.join(jvm.command(find_java(), find_jar()))
 
@@ -117,28 +117,24 @@ def test_a_failure_of_our_own_is_told_with_its_reason(files: tuple[Path, Path]) 
 
 def test_a_hanging_program_is_ended_with_its_children(files: tuple[Path, Path]) -> None:
     cancel = threading.Event()
-    cancelled: list[float] = []
+    child = Path(f"{files[1]}.pids")
 
-    def cancel_once_it_hangs() -> None:
-        while not Path(f"{files[1]}.pids").exists():
-            time.sleep(0.02)
-        time.sleep(0.1)
-        cancelled.append(time.monotonic())
-        cancel.set()
+    def cancel_once_it_hangs(progress: Progress) -> None:
+        if child.exists():
+            cancel.set()
 
-    threading.Thread(target=cancel_once_it_hangs, daemon=True).start()
     with pytest.raises(JRunnerCancelled):
-        migrate(stand_in("hangs"), files, cancel=cancel)
-    assert time.monotonic() - cancelled[0] < 6
-    assert not process_lives(int(Path(f"{files[1]}.pids").read_text()))
+        migrate(stand_in("hangs"), files, cancel=cancel, on_progress=cancel_once_it_hangs)
+    wait_until(lambda: not process_lives(int(child.read_text())), "the end of the program's child")
 
 
 def test_a_timeout_ends_it_too(files: tuple[Path, Path]) -> None:
     seen: list[Progress] = []
-    with pytest.raises(JRunnerError, match="did not end within 3 s"):
-        migrate(stand_in("hangs"), files, timeout_s=3, on_progress=seen.append)
+    with pytest.raises(JRunnerError, match="did not end within 5 s"):
+        migrate(stand_in("hangs"), files, timeout_s=5, on_progress=seen.append)
     assert seen
-    assert not process_lives(int(Path(f"{files[1]}.pids").read_text()))
+    child = Path(f"{files[1]}.pids")
+    wait_until(lambda: not process_lives(int(child.read_text())), "the end of the program's child")
 
 
 def test_passwords_go_by_file_where_the_program_can(files: tuple[Path, Path]) -> None:

@@ -36,8 +36,12 @@ from tests.jrunner.conftest import (
 from tests.jrunner.test_protocol import FOREVER
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.proxy import CuttableProxy
+from tests.waiting import wait_until
 
 SENTINEL = "s3ntinel-pässword'\"{x}\\"
+
+# What is cancelled here would go on for ever, or for far longer than the client waits for a cancel to be obeyed: that
+# JRunnerCancelled is raised at all, and not JRunnerDied, says that the cancel was obeyed.
 
 
 def soon(seconds: float = 0.3) -> threading.Event:
@@ -142,14 +146,12 @@ def test_the_connect_timeout_holds_though_the_driver_hangs(session: Session, odd
     with pytest.raises(JRunnerError, match="within 1 s; check the host") as raised:
         session.open(odd_drivers.request("odd", "hang", connect_timeout_s=1))
     assert raised.value.code == "connect"
-    assert 0.9 < time.monotonic() - began < 2
+    assert time.monotonic() - began > 0.9
 
 
 def test_a_hanging_connect_can_be_cancelled(session: Session, odd_drivers: OddDrivers) -> None:
-    began = time.monotonic()
     with pytest.raises(JRunnerCancelled):
-        session.open(odd_drivers.request("odd", "hang"), cancel=soon())
-    assert time.monotonic() - began < 1
+        session.open(odd_drivers.request("odd", "hang", connect_timeout_s=600), cancel=soon())
 
 
 @pytest.mark.postgresql
@@ -159,10 +161,9 @@ def test_a_host_that_does_not_answer_fails_within_the_timeout(
     proxy = cuttable_proxy(postgresql.port)
     proxy.stall()
     request = OpenRequest("pg", f"jdbc:postgresql://127.0.0.1:{proxy.port}/x", [jar("postgresql")], connect_timeout_s=1)
-    began = time.monotonic()
-    with pytest.raises(JRunnerError):
-        session.open(request)
-    assert time.monotonic() - began < 3
+    with pytest.raises(JRunnerError) as raised:
+        session.open(request)  # the driver by itself would wait for ever
+    assert raised.value.code == "connect"
 
 
 # ---------------------------------------------------------------- cancel
@@ -178,9 +179,9 @@ def test_cancel_before_the_request(session: Session, sqlite: OpenRequest) -> Non
 def slow_statements(kind: str) -> list[str]:
     return {
         "sqlite": ["CREATE TABLE t (i)", f"INSERT INTO t {FOREVER}"],
-        "postgresql": ["CREATE TABLE t (i int)", "INSERT INTO t SELECT 1 FROM pg_sleep(60)"],
+        "postgresql": ["CREATE TABLE t (i int)", "INSERT INTO t SELECT 1 FROM pg_sleep(600)"],
         # DDL commits in MariaDB: the table is made before.
-        "mariadb": ["INSERT INTO t SELECT SLEEP(60)"],
+        "mariadb": ["INSERT INTO t SELECT SLEEP(600)"],
     }[kind]
 
 
@@ -216,10 +217,8 @@ def test_cancel_ends_the_statement_and_leaves_the_connection_usable(
     kind, request = any_database
     if kind == "mariadb":
         session.execute("any", ["CREATE TABLE t (i int)"])
-    began = time.monotonic()
     with pytest.raises(JRunnerCancelled):
         session.execute("any", slow_statements(kind), cancel=soon())
-    assert time.monotonic() - began < 1.5
     assert session.open(request).reused
     if kind == "mariadb":
         assert session.query("any", "SELECT count(*) FROM t").first == "0"
@@ -231,7 +230,7 @@ def test_cancel_ends_the_statement_and_leaves_the_connection_usable(
 
 def test_cancel_of_a_query(session: Session, any_database: tuple[str, OpenRequest]) -> None:
     kind, request = any_database
-    sql = {"sqlite": FOREVER, "postgresql": "SELECT pg_sleep(60)", "mariadb": "SELECT SLEEP(60)"}[kind]
+    sql = {"sqlite": FOREVER, "postgresql": "SELECT pg_sleep(600)", "mariadb": "SELECT SLEEP(600)"}[kind]
     for _ in range(3):
         with pytest.raises(JRunnerCancelled):
             session.query("any", sql, cancel=soon(0.1))
@@ -246,10 +245,8 @@ def test_a_statement_that_ignores_cancel_loses_its_connection(
     monkeypatch.setattr(client_module, "CANCEL_TIMEOUT_S", 0.5)
     with Session() as other:
         other.open(odd_drivers.request("deaf", "deaf"))
-        began = time.monotonic()
         with pytest.raises(JRunnerDied, match="did not obey a cancel"):
             other.query("deaf", "SELECT 1", cancel=soon())
-        assert time.monotonic() - began < 4
         assert not other.alive
     assert session.query("sqlite", "SELECT 1").first == "1"
 
@@ -258,21 +255,25 @@ def test_an_interrupt_cancels_what_is_under_way(session: Session, sqlite: OpenRe
     def interrupt(progress: Progress) -> None:
         raise KeyboardInterrupt
 
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         session.execute("sqlite", [FOREVER], on_progress=interrupt)
-    assert time.monotonic() - began < 3
     assert session.query("sqlite", "SELECT 1").first == "1"
 
 
 def test_progress_is_reported(session: Session, sqlite: OpenRequest) -> None:
     seen: list[Progress] = []
+    enough = threading.Event()
+
+    def progress(event: Progress) -> None:
+        seen.append(event)
+        if event.rows:
+            enough.set()
+
     with pytest.raises(JRunnerCancelled):
-        session.execute("sqlite", ["CREATE TABLE p (i)", FOREVER], on_progress=seen.append, cancel=soon(1.6))
-    assert seen
-    assert seen[0].phase == "execute"
-    assert seen[0].rows == 1
-    assert seen[0].elapsed_ms >= 900
+        session.execute("sqlite", ["CREATE TABLE p (i)", FOREVER], on_progress=progress, cancel=enough)
+    assert seen[-1].phase == "execute"
+    assert seen[-1].rows == 1, "the first of two statements is done"
+    assert seen[0].elapsed_ms >= 1000
 
 
 # ---------------------------------------------------------------- lost connections, dead processes
@@ -292,9 +293,8 @@ def test_a_cut_connection_is_told_and_can_be_opened_anew(
             password=postgresql.password,
         )
         session.open(request)
-        threading.Timer(0.3, proxy.cut).start()
         with pytest.raises(JRunnerError) as raised:
-            session.execute("cut", ["SELECT pg_sleep(30)"])
+            session.execute("cut", ["SELECT pg_sleep(600)"], on_progress=lambda _: proxy.cut())
         assert raised.value.code == "connection_lost"
         with pytest.raises(JRunnerError, match="was lost and closed; open it again") as raised:
             session.query("cut", "SELECT 1")
@@ -312,9 +312,9 @@ def test_a_session_ended_by_the_server_is_noticed_at_the_next_open(
     with postgresql.fresh_database() as database:
         request = postgresql_request("ended", postgresql, database, application_name="pipekit ended")
         session.open(request)
-        postgresql.sql(
-            database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pipekit ended'"
-        )
+        ours = "FROM pg_stat_activity WHERE application_name = 'pipekit ended'"
+        postgresql.sql(database, f"SELECT pg_terminate_backend(pid) {ours}")
+        wait_until(lambda: postgresql.sql(database, f"SELECT 1 {ours}") == [], "the end of the database session")
         assert not session.open(request).reused
         assert session.query("ended", "SELECT 1").first == "1"
         session.close("ended")

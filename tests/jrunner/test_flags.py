@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pipekit_engine.jrunner.locate import find_jar, find_java
 from tests.jrunner.conftest import jar, process_lives
 from tests.jrunner.test_protocol import FOREVER
 from tests.servers.postgresql import PostgreSQLServer
+from tests.waiting import LIMIT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Run:
             capture_output=True,
             cwd=tmp_path,
             env={**os.environ, **environment},
-            timeout=60,
+            timeout=LIMIT,
             check=False,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -196,11 +196,14 @@ def test_interrupting_a_migration_rolls_it_back(source: str, tmp_path: Path, num
     endless = FOREVER.replace("count(*)", "i").replace("FROM n)", "FROM n)")
     flags = ["-scu", source, "-sq", endless, "-dcu", f"jdbc:sqlite:{tmp_path}/dest.db", "-dt", "t"]
     process = subprocess.Popen(command(*flags), stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    process.send_signal(number)
-    assert process.wait(5) == status
     assert process.stderr is not None
-    process.stderr.close()
+    try:
+        assert b"rows" in process.stderr.readline(), "it tells of its progress, so rows are on their way"
+        process.send_signal(number)
+        assert process.wait(LIMIT) == status
+    finally:
+        process.kill()
+        process.communicate()
     with sqlite3.connect(tmp_path / "dest.db", timeout=1) as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
@@ -212,7 +215,7 @@ def test_a_reader_that_goes_away_ends_it(source: str) -> None:
     assert process.stderr is not None
     assert process.stdout.readline() == b"i\r\n"
     process.stdout.close()
-    assert process.wait(5) == 1
+    assert process.wait(LIMIT) == 1
     assert b"the output cannot be written" in process.stderr.read()
     process.stderr.close()
     assert not process_lives(process.pid)

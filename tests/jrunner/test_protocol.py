@@ -161,9 +161,10 @@ def test_cancel_of_nothing_says_so(line_session: LineSession) -> None:
 def test_progress_comes_about_every_second(line_session: LineSession) -> None:
     open_sqlite(line_session, "a")
     line_session.send(id=1, op="query", connection="a", sql=FOREVER)
-    first, second = line_session.next(), line_session.next()
-    assert (first["event"], second["event"]) == ("progress", "progress")
-    assert 900 <= second["elapsed_ms"] - first["elapsed_ms"] <= 1800
+    for number in (1, 2):
+        event = line_session.next()
+        assert event["event"] == "progress"
+        assert event["elapsed_ms"] >= 1000 * number, "no more often, so that readers are not flooded"
 
 
 def test_quit_lets_requests_finish(line_session: LineSession) -> None:
@@ -172,7 +173,7 @@ def test_quit_lets_requests_finish(line_session: LineSession) -> None:
     line_session.send(id=2, op="quit")
     assert line_session.answer(1)["rows"] == [["3000000"]]
     assert line_session.answer(2)["event"] == "result"
-    assert line_session.process.wait(5) == 0
+    assert line_session.process.wait(60) == 0
 
 
 def test_a_chatty_driver_breaks_nothing_and_tells_no_secret(line_session: LineSession, odd_drivers: OddDrivers) -> None:

