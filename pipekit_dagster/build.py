@@ -108,7 +108,7 @@ def assemble(
         schedules=parts.schedules,
         sensors=parts.sensors,
         assets=build_asset_specs(definitions, translator),
-        resources={"pipekit": PipekitResource.bound_to(config)()},
+        resources={"pipekit": PipekitResource.bound_to(config, {op: module for module, op in names.ops.items()})()},
     )
 
 

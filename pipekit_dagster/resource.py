@@ -53,6 +53,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
 
     #: Configuration of a subclass made by `bound_to`; without one, the configuration file is looked for.
     bound_config: ClassVar[Config | None] = None
+    #: The module behind each op, by the op's name; made by `bound_to`. Ops that are not here may run any module.
+    bound_ops: ClassVar[Mapping[str, str]] = {}
 
     _engine: Any = PrivateAttr(default=None)
     _sessions: Any = PrivateAttr(default=None)
@@ -64,11 +66,10 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def bound_to(cls, config: Config) -> type[PipekitResource]:
-        """A subclass that uses this configuration, whatever files lie around."""
-        return type(
-            cls.__name__, (cls,), {"bound_config": config, "__module__": cls.__module__, "__doc__": cls.__doc__}
-        )
+    def bound_to(cls, config: Config, ops: Mapping[str, str] | None = None) -> type[PipekitResource]:
+        """A subclass that uses this configuration, whatever files lie around. `ops` says which op runs which module."""
+        fields = {"bound_config": config, "bound_ops": dict(ops or {})}
+        return type(cls.__name__, (cls,), {**fields, "__module__": cls.__module__, "__doc__": cls.__doc__})
 
     @property
     def engine(self) -> Engine:
@@ -100,7 +101,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             self._engine = engine = stack.enter_context(Engine(self._configuration()))
             definitions, _ = engine.store.definitions.load_checked()
             self._modules = dict(definitions.modules)
-            self._check_watermarks(definitions.groups[group].members if group in definitions.groups else self._modules)
+            self._check_watermarks(self._members(run, definitions.groups.get(group) if group else None))
             self._slots = {
                 name: threading.BoundedSemaphore(connection.max_parallel)
                 for name, connection in definitions.connections.items()
@@ -130,7 +131,19 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             if name in self._modules and not self._modules[name].enabled and context.log:
                 context.log.info(f"{name} is skipped: it is disabled")
 
-    def _check_watermarks(self, members: Any) -> None:
+    def _members(self, run: dg.DagsterRun | None, group: Group | None) -> list[str]:
+        """The modules that this run is for: those of the ops that were selected, or all.
+
+        A re-execution from failure has the settings of the whole run that it repeats, so its fewer steps do not count.
+        """
+        selected = run.resolved_op_selection if run else None
+        if selected is not None and all(op in self.bound_ops for op in selected):
+            return [self.bound_ops[op] for op in selected]
+        if group is None:
+            return list(self._modules)
+        return [name for name in group.members if name in self._modules and self._modules[name].enabled]
+
+    def _check_watermarks(self, members: list[str]) -> None:
         """Refuse a value that no module of the run declares: a misspelt override would silently change nothing."""
         known = {
             f"{name}.{mark.name}"
