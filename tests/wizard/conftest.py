@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def empty_folder(tmp_path: Path) -> Project:
 
 def fill(file: Path, script: str) -> None:
     """Run a script in an SQLite file."""
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
         connection.executescript(script)
 
 
@@ -99,9 +100,9 @@ def typing(project: Project) -> Iterator[Callable[..., Typist]]:
     """`typing("wizard", ...)` starts pipekit on a terminal of its own."""
     typists: list[Typist] = []
 
-    def start(*arguments: str) -> Typist:
+    def start(*arguments: str, **options: Any) -> Typist:
         environment = {key: value for key, value in project.environment().items() if key not in ("COLUMNS", "NO_COLOR")}
-        typists.append(Typist([*COMMAND, *arguments], project.folder, environment))
+        typists.append(Typist([*COMMAND, *arguments], project.folder, environment, **options))
         return typists[-1]
 
     yield start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pexpect
 
 ROWS, COLUMNS = 45, 130
+#: Seconds that anything may take. An idle machine needs some five for the slowest: only what never comes is too late.
+PATIENCE_S = 180.0
 KEYS = {
     "enter": "\r", "esc": "\x1b", "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "space": " ", "backspace": "\x7f",
     "ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-u": "\x15", "ctrl-a": "\x01", "ctrl-k": "\x0b", "end": "\x1b[F",
@@ -107,6 +110,7 @@ class Typist:
         cwd: Path,
         environment: dict[str, str],
         *,
+        size: tuple[int, int] = (ROWS, COLUMNS),
         on_output: Callable[[str], None] | None = None,
     ) -> None:
         self.screen = Screen()
@@ -116,9 +120,9 @@ class Typist:
             list(command[1:]),
             cwd=str(cwd),
             env={**environment, "TERM": "xterm-256color"},
-            dimensions=(ROWS, COLUMNS),
+            dimensions=size,
             encoding="utf-8",
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         self._child.delaybeforesend = None
 
@@ -126,7 +130,10 @@ class Typist:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.close(force=True)
+        if not self._child.closed and self._child.isalive():
+            self._child.kill(signal.SIGKILL)
+            self._child.wait()
+        self._child.close()
 
     def read(self, seconds: float = 0.05) -> bool:
         """Read what there is; False at the program's end."""
@@ -141,7 +148,7 @@ class Typist:
         self.screen.feed(data)
         return True
 
-    def wait_for(self, *texts: str, timeout: float = 30) -> str:
+    def wait_for(self, *texts: str, timeout: float = PATIENCE_S) -> str:
         """Read until all these texts are on the screen; the screen."""
         until = time.monotonic() + timeout
         while True:
@@ -158,12 +165,12 @@ class Typist:
             self._child.send(KEYS.get(name, name))
 
     def answer(self, question: str, *names: str) -> str:
-        """Wait for a question, then press keys; the screen as it was."""
+        """Wait for a question, then press keys; the screen as it was, which may hold only the beginning of a list."""
         screen = self.wait_for(question)
         self.keys(*names)
         return screen
 
-    def end(self, timeout: float = 40) -> int:
+    def end(self, timeout: float = PATIENCE_S) -> int:
         """Wait for the program's end; its exit status."""
         until = time.monotonic() + timeout
         while self.read(0.2):

@@ -18,6 +18,8 @@ from tests.wizard.screen import Typist
 
 Typing = Callable[..., Typist]
 
+pytestmark = pytest.mark.timeout(600)
+
 
 def definitions(project: Project, file: str) -> dict[str, dict[str, dict[str, object]]]:
     return yaml.safe_load((project.folder / "definitions" / file).read_text())  # type: ignore[no-any-return]
@@ -55,7 +57,8 @@ def test_from_nothing_to_rows_in_the_warehouse(
     typist.keys(server.password, "enter")
     typist.keys("ctrl-u", "shop", "enter")
     typist.wait_for("connected: MariaDB")
-    assert another_database in typist.answer("? Database", "enter")  # the address names the one to begin with
+    typist.wait_for("? Database", another_database)
+    typist.keys("enter")  # the address names the one to begin with
     typist.answer("Tables", "orders", "enter")
     typist.answer("Copy to", "enter")  # a new one: the source itself is no proposal
     typist.answer("Kind of database", "postgres", "enter")
@@ -66,8 +69,8 @@ def test_from_nothing_to_rows_in_the_warehouse(
     typist.answer("Name of the group", "enter")
     typist.answer("When (cron", "enter")
     typist.answer("Time zone", "ctrl-u", "Europe/Paris", "enter")
-    screen = typist.answer("Looks right", "enter")
-    assert "upsert: updated_at says when a row changed; id tells rows apart" in screen
+    typist.wait_for("Looks right", "upsert: updated_at says when a row changed; id tells rows apart")
+    typist.keys("enter")
     screen = typist.answer("All of this", "enter")
     assert "WHERE updated_at >= '0001-01-01 00:00:00'" in screen
     assert "2024-05-02 10:00:00" in screen
@@ -219,9 +222,9 @@ def test_what_flags_say_is_not_asked(shop: Project, typing: Typing) -> None:
     typist = typing(
         "wizard", "--source", "shop", "--table", "orders", "--dest", "dw", "--group", "g", "--strategy", "full"
     )
-    screen = typist.answer("Looks right", "enter")
+    screen = typist.wait_for("Looks right", "full: as chosen")
+    typist.keys("enter")
     assert "Copy from" not in screen
-    assert "full: as chosen" in screen
     typist.answer("All of this", "quit", "enter")
     assert typist.end() == 0
     assert "Nothing was written." in typist.screen.text
@@ -230,8 +233,7 @@ def test_what_flags_say_is_not_asked(shop: Project, typing: Typing) -> None:
 
 @pytest.mark.parametrize("rows", [10])
 def test_a_small_terminal_will_do(shop: Project, typing: Typing, rows: int) -> None:
-    typist = typing("wizard", "--source", "shop", "--dest", "dw")
-    typist._child.setwinsize(rows, 60)
+    typist = typing("wizard", "--source", "shop", "--dest", "dw", size=(rows, 60))
     typist.answer("Tables", "down", "down", "enter")
     typist.answer("Group", "no group", "enter")
     typist.answer("Looks right", "ctrl-c")
