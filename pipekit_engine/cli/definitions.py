@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,6 +74,9 @@ def export(
     with settings(context).store() as store:
         definitions = without_builtin_drivers(_readable(store), builtin_drivers())
     if str(path) == "-":
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # As in files, whatever the locale: it is to be read back.
+            sys.stdout.reconfigure(encoding="utf-8")
         print_text(to_yaml(definitions))
         return
     files = write_export(definitions, path, force=force)
@@ -165,14 +170,15 @@ def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag 
         rows.append(
             (
                 group.name,
-                layers,
                 group.on_failure,
                 status(run.status) if run else "",
                 moment(run.started_at) if run else "never",
                 seconds(run.duration_s) if run else "",
+                layers,
             )
         )
-    print_table(("GROUP", "MEMBERS", "ON FAILURE", "LAST RUN", "AT", "TOOK"), rows, right=["TOOK"])
+    # Members last: a terminal cuts a long list of them, never how the group's last run went.
+    print_table(("GROUP", "ON FAILURE", "LAST RUN", "AT", "TOOK", "MEMBERS"), rows, right=["TOOK"])
 
 
 def schedules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:

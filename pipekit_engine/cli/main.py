@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -87,6 +89,10 @@ def options(
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Where the locale is not UTF-8, an escape stands for what it lacks: a result must not end in a traceback.
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="pipekit")
 
 

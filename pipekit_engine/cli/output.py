@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _TABLE_WIDTH = 100_000
 #: Characters of an error in a table.
 _ERROR_WIDTH = 100
+#: Columns that a last column of long text needs on a terminal; with less it goes below its row.
+_ROOM_FOR_TEXT = 40
 _COLOURS = {
     "success": "green",
     "dry_run": "cyan",
@@ -45,8 +48,9 @@ def errors() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """One JSON value on stdout; what the locale's encoding may lack is escaped as JSON has it."""
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=plain, indent=2, default=str) + "\n")
     sys.stdout.flush()
 
 
@@ -56,24 +60,41 @@ def print_text(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = (), below: bool = False
+) -> None:
     """A table on stdout, a row a line.
 
-    A terminal cuts what is beyond its right edge; through a pipe nothing is cut, for `grep` and `awk`.
+    A terminal cuts what is beyond its right edge; through a pipe nothing is cut, for `grep` and `awk`. With `below`, the last
+    column is text that matters: on a terminal with little room left for it, it stands on a line of its own below its row.
     """
     console = results()
+    cells = [
+        [cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row] for row in rows
+    ]
+    wide = console.options.update(width=_TABLE_WIDTH)
+    lines = console.render_lines(_table(headings, cells, right), wide, pad=False)
+    if not console.is_terminal:
+        print_text("".join("".join(part.text for part in line).rstrip() + "\n" for line in lines))
+        return
+    texts = [""] * len(cells)
+    if below and cells:
+        short = console.render_lines(_table(headings[:-1], [row[:-1] for row in cells], right), wide, pad=False)
+        if console.width - max(map(Segment.get_line_length, short)) < _ROOM_FOR_TEXT:
+            lines, texts = short, [row[-1].plain for row in cells]
+    for line, text in zip(lines, ["", *texts], strict=True):
+        console.print(Segments([*Segment.adjust_line_length(line, console.width, pad=False), Segment.line()]))
+        if text:
+            console.print(Padding(Text(text), (0, 0, 0, 4)))
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[Text]], right: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
-    wide = console.options.update(width=_TABLE_WIDTH)
-    lines = console.render_lines(table, wide, pad=False)
-    if console.is_terminal:
-        for line in lines:
-            console.print(Segments([*Segment.adjust_line_length(line, console.width, pad=False), Segment.line()]))
-    else:
-        print_text("".join("".join(part.text for part in line).rstrip() + "\n" for line in lines))
+        table.add_row(*row)
+    return table
 
 
 def status(text: str) -> Text:
@@ -154,4 +175,5 @@ def runs_table(records: Sequence[RunRecord]) -> None:
             for record in records
         ),
         right=("RUN", "TOOK", "READ", "CHANGED"),
+        below=True,
     )

@@ -1,4 +1,6 @@
-"""Checks across records: references that do not resolve, placeholders that nothing fills, watermarks that nothing uses."""
+"""Checks of records that are valid by themselves: references that do not resolve, texts that no database could read,
+placeholders that nothing fills, watermarks that nothing uses.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,10 @@ from difflib import get_close_matches
 
 from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind
 from pipekit_engine.definitions.nodes import Loc, Problem
+from pipekit_engine.drivers.names import split_name
+from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
-from pipekit_engine.sqltext import placeholders
+from pipekit_engine.sqltext import placeholders, spans
 
 
 def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
@@ -37,11 +41,16 @@ def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
 
 
 def check(
-    drafts: Mapping[tuple[Kind, str], Draft], existing: Mapping[Kind, Collection[str]], *, prune: bool
+    drafts: Mapping[tuple[Kind, str], Draft],
+    existing: Mapping[Kind, Collection[str]],
+    *,
+    prune: bool,
+    texts: bool = True,
 ) -> list[Problem]:
     """Problems between records, as they would stand after an apply to a store that has the names in `existing`.
 
-    A name that the files define badly is not reported again where it is used.
+    A name that the files define badly is not reported again where it is used. `texts` False leaves out what lint has rules
+    of its own for: queries and table names.
     """
     known: dict[Kind, set[str]] = {kind: {name for k, name in drafts if k == kind} for kind in KINDS}
     for kind in KINDS:
@@ -65,8 +74,22 @@ def check(
                     what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
                 problems.append(Problem(draft.file, place.line, place.where, what))
         if isinstance(draft.record, Module):
+            if texts:
+                problems += _unreadable_texts(draft, draft.record)
             problems += _placeholder_warnings(draft, draft.record)
     return problems
+
+
+def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
+    """What would fail in every run, whatever the database."""
+    if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query)):
+        place = draft.place(("query",))
+        yield Problem(draft.file, place.line, place.where, "is empty; write a SELECT")
+    try:
+        split_name(module.dest_table)
+    except ConfigurationError as error:
+        place = draft.place(("dest_table",))
+        yield Problem(draft.file, place.line, place.where, str(error))
 
 
 def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:

@@ -76,9 +76,17 @@ class JRunnerError(PipekitError):
         if self.vendor_code:
             place.append(f"vendor code {self.vendor_code}")
         text = f"{self.message} ({', '.join(place)})" if place else self.message
+        # Drivers keep the reason of a failed login to themselves: "The connection attempt failed", and below it the unknown host.
+        if self.code == "connect" and self.causes and not _repeats(self.message, self.causes[-1]):
+            text += f": {self.causes[-1]}"
         if self.statement:
             text += f"\nin: {self.statement.strip()}"
         return text
+
+
+def _repeats(message: str, cause: str) -> bool:
+    """Whether the message says all that the cause says."""
+    return all(word in message.casefold() for word in cause.casefold().split())
 
 
 class JRunnerDied(PipekitError):

@@ -94,7 +94,7 @@ def _problems(subject: Subject, loaded: Loaded, stored: Definitions | None) -> N
     problems = [(problem, "PK001", "") for problem in loaded.problems]
     told: set[str] = set()
     if not loaded.unreadable:
-        for problem in check(loaded.drafts, names, prune=False):  # type: ignore[arg-type]
+        for problem in check(loaded.drafts, names, prune=False, texts=False):  # type: ignore[arg-type]
             if problem.warning:
                 continue  # placeholders: rules of their own
             elsewhere = stored is None and problem.what.startswith(("there is no connection", "there is no driver"))

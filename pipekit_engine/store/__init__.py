@@ -44,7 +44,10 @@ class Store:
         """Open an existing store. Raises StoreError when it is missing, not writable, or of another pipekit."""
         where, path = _place(url)
         if path is not None and not path.exists():
-            raise StoreError(f"There is no pipekit state in {where}. Run `pipekit init`.")
+            raise StoreError(
+                f"There is no pipekit state in {where}. Run `pipekit init` for a new project; for one that is there already, "
+                "go to the folder of its pipekit.yaml, or name that file with --config."
+            )
         database = Database(url)
         try:
             check_revision(database, where)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -21,13 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from typer.testing import CliRunner
 
 from pipekit_engine.cli.main import app
 
 COMMAND = [sys.executable, "-m", "pipekit_engine.cli.main"]
-TIMEOUT_S = 60
+#: Seconds for one command, which takes a second or two on an idle machine.
+TIMEOUT_S = 120
 ROWS = 50
 
 DEFINITIONS = """\
@@ -131,6 +134,20 @@ class Project:
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def terminal(self, *arguments: str, columns: int) -> str:
+        """What `pipekit` shows on a terminal of that width."""
+        environment = self.environment(COLUMNS=str(columns))
+        shown, status = pexpect.run(
+            shlex.join([*COMMAND, *arguments]),
+            cwd=str(self.folder),
+            env=environment,
+            timeout=TIMEOUT_S,
+            withexitstatus=True,
+            encoding="utf-8",
+        )
+        assert status == 0, shown
+        return "".join(line.rstrip() + "\n" for line in shown.splitlines())
+
     def look(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
         """Run `pipekit` inside this process."""
         before = dict(os.environ)
@@ -188,14 +205,14 @@ class Started:
             self.process.kill()
         self.process.communicate(timeout=TIMEOUT_S)
 
-    def wait_for_run(self, phase: str = "stage") -> int:
-        """The number of the running run, once it is in this phase."""
+    def wait_for_run(self, phase: str = "stage", module: str = "endless") -> int:
+        """The number of the module's running run, once it is in this phase."""
         until = time.monotonic() + TIMEOUT_S
         while time.monotonic() < until:
             assert self.process.poll() is None, self.process.communicate()
             with closing(sqlite3.connect(self._project.folder / "pipekit.db")) as store:
                 row = store.execute(
-                    "SELECT id FROM run_log WHERE status = 'running' AND phase = ? ORDER BY id DESC", [phase]
+                    "SELECT id FROM run_log WHERE status = 'running' AND phase = ? AND module = ?", [phase, module]
                 ).fetchone()
             if row is not None:
                 time.sleep(0.3)

@@ -93,3 +93,34 @@ def test_one_of_a_list_is_shown_as_yaml(shared: Project) -> None:
     assert shared.look("modules", "items", "--json").json["merge_key"] == ["id"]
     wrong = shared.look("schedules", "nightli")
     assert (wrong.status, "Did you mean 'nightly'?" in wrong.err) == (2, True)
+
+
+def test_apply_refuses_what_no_run_could_read(project: Project) -> None:
+    bad = {"none": ("''", "t"), "comment": ("'-- later ;'", "t"), "name": ("SELECT 1 AS a", "my table")}
+    fields = [
+        f"{n}: {{source: src, dest: dw, query: {q}, dest_table: {t}, strategy: full}}" for n, (q, t) in bad.items()
+    ]
+    project.write("bad.yaml", "modules:\n" + "".join(f"  {line}\n" for line in fields))
+    done = project.look("apply", "bad.yaml")
+    assert done.status == 2
+    assert "bad.yaml:2: modules.none.query: is empty; write a SELECT" in done.err
+    assert "bad.yaml:3: modules.comment.query: is empty; write a SELECT" in done.err
+    assert "bad.yaml:4: modules.name.dest_table: 'my table' is not a table name" in done.err
+
+
+def test_a_locale_without_utf8_is_no_traceback(project: Project) -> None:
+    project.write(
+        "more.yaml", 'modules: {w: {source: src, dest: dw, query: "SELECT 1 AS größe", dest_table: w, strategy: full}}'
+    )
+    assert project.look("apply", "more.yaml").status == 0
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert "SELECT 1 AS gr\\xf6\\xdfe" in project("modules", "w", **ascii_only).out
+    assert project("modules", "w", "--json", **ascii_only).json["query"] == "SELECT 1 AS größe"
+    assert "SELECT 1 AS größe" in project("export", "-", **ascii_only).out, "what is read back stays UTF-8"
+
+
+def test_a_narrow_terminal_cuts_members_not_how_the_last_run_went(shared: Project) -> None:
+    heading, *rows = (shared.terminal("groups", columns=50)).splitlines()
+    assert heading.split() == ["GROUP", "ON", "FAILURE", "LAST", "RUN", "AT", "TOOK", "MEMBERS"]
+    assert any(line.startswith("mixed") for line in rows)
+    assert all(len(line) <= 50 for line in rows)

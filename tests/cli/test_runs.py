@@ -70,3 +70,13 @@ def test_age() -> None:
     for wrong in ("", "90", "d", "1y", "-1d", "9" * 20 + "w"):
         with pytest.raises(ConfigurationError):
             parse_age(wrong)
+
+
+def test_a_narrow_terminal_shows_errors_below_their_runs(shared: Project) -> None:
+    lines = shared.terminal("runs", "list", "broken", columns=80).splitlines()
+    assert lines[0].split()[-1] == "BY"
+    assert "broken" in lines[1]
+    assert lines[2].startswith("    The query of module broken failed on connection src")
+    wide = shared.terminal("runs", "list", "broken", columns=200).splitlines()
+    assert wide[0].split()[-1] == "ERROR"
+    assert len(wide) == 2

@@ -27,6 +27,7 @@ from pipekit_engine.models import (
     Trigger,
     Watermark,
 )
+from pipekit_engine.sqltext import spans
 from pipekit_engine.store import Change, Store
 
 # What people type, and what YAML, JSON and databases trip over.
@@ -50,6 +51,11 @@ TRICKY = [
 ]
 text = st.one_of(st.sampled_from(TRICKY), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 sql = st.one_of(st.sampled_from(["SELECT a\nFROM t\nWHERE x > '{w}'  -- note\n", "SELECT 1"]), text)
+#: A query of blanks and comments is refused, as is a table name that no database could read.
+queries = sql.filter(lambda query: any(s.kind != "comment" and s.text.strip(" \t\r\n;") for s in spans(query)))
+tables = st.one_of(
+    st.sampled_from(["t", "s.t", "c.s.[t x]"]), text.map(lambda name: '"' + name.replace('"', '""') + '"')
+)
 names = st.one_of(
     st.sampled_from(["no", "1", "a.b-c"]), st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 )
@@ -74,8 +80,8 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
         name=name,
         source=draw(connection),
         dest=draw(connection),
-        query=draw(sql),
-        dest_table=draw(text),
+        query=draw(queries),
+        dest_table=draw(tables),
         strategy=strategy,
         merge_key=tuple(draw(key)) if keyed else (),
         columns=tuple(draw(st.lists(column, max_size=3, unique_by=lambda c: c.dest_name))),

@@ -1,5 +1,6 @@
 package jrunner;
 
+import java.net.UnknownHostException;
 import java.sql.SQLException;
 import java.sql.SQLNonTransientConnectionException;
 import java.sql.SQLRecoverableException;
@@ -142,6 +143,10 @@ public final class Failure extends Exception {
 
     private static String message(Throwable thrown) {
         String message = thrown.getMessage();
+        if (thrown instanceof UnknownHostException && message != null && message.indexOf(' ') < 0) {
+            // Java says the name alone.
+            return "unknown host " + message;
+        }
         return message == null || message.isBlank() ? thrown.getClass().getName() : message.strip();
     }
 

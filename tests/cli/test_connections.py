@@ -1,0 +1,25 @@
+"""connections list and test: what answered, and why something did not."""
+
+from __future__ import annotations
+
+from pipekit_engine.jrunner.errors import JRunnerError
+from tests.cli.conftest import Project
+
+
+def test_an_unknown_host_is_said_to_be_one(project: Project) -> None:
+    """PostgreSQL's driver says only that the connection attempt failed. The name is none that a resolver is asked for."""
+    project.write(
+        "c.yaml", 'connections: {far: {driver: postgresql, jdbc_url: "jdbc:postgresql://a..b/x", username: me}}'
+    )
+    assert project.look("apply", "c.yaml").status == 0
+    done = project("connections", "test", "far")
+    assert done.status == 1
+    assert "unknown host a..b" in done.err
+
+
+def test_a_cause_that_says_nothing_new_is_left_out() -> None:
+    cause = ("Connection refused",)
+    assert str(JRunnerError("Connection to h refused.", code="connect", causes=cause)) == "Connection to h refused."
+    said = str(JRunnerError("It failed.", code="connect", causes=("a", "unknown host h"), sqlstate="08001"))
+    assert said == "It failed. (SQLState 08001): unknown host h"
+    assert str(JRunnerError("It failed.", code="sql", causes=("x y",))) == "It failed."
