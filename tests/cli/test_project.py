@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import COMMAND, Project
+from tests.waiting import LIMIT
 
 SENTINEL = "s3ntinel-pa55"
 
@@ -92,7 +93,7 @@ def test_a_secret_is_asked_for_without_echo(shared: Project) -> None:
     for prompt, text in (("again: ", SENTINEL), ("TYPED: ", "typo"), ("again: ", SENTINEL), ("is set", SENTINEL)):
         os.write(terminal, text.encode() + b"\n")
         seen += _until(terminal, prompt)
-    assert process.wait(20) == 0
+    assert process.wait(LIMIT) == 0
     os.close(terminal)
     assert SENTINEL not in seen
     assert "They differ" in seen
@@ -102,7 +103,7 @@ def test_a_secret_is_asked_for_without_echo(shared: Project) -> None:
 
 def _until(terminal: int, text: str) -> str:
     seen = ""
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + LIMIT
     while text not in seen:
         assert select.select([terminal], [], [], max(0, limit - time.monotonic()))[0], f"no {text!r} in {seen!r}"
         seen += os.read(terminal, 4096).decode()

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from tests.cli.conftest import COMMAND, ROWS, Project
+from tests.cli.conftest import COMMAND, ROWS, TIMEOUT_S, Project
+from tests.waiting import LIMIT
 
 
 def test_a_run_moves_rows_and_says_so(project: Project) -> None:
@@ -81,15 +82,20 @@ def test_ctrl_c_cancels_cleanly(project: Project) -> None:
 @pytest.mark.parametrize("command_line", ["run-group slow", "run endless"])
 @pytest.mark.parametrize("pause_s", [0, 0.0005, 0.003])
 def test_a_second_signal_stops_at_once(project: Project, command_line: str, pause_s: float) -> None:
-    with project.start(*command_line.split()) as command:
-        command.wait_for_run("stage")
-        command.send(signal.SIGTERM)
-        time.sleep(pause_s)
-        command.send(signal.SIGINT)
-        done = command.end()
-    assert done.status == 130
-    (run,) = project.look("runs", "list", "endless", "--json").json
-    assert run["status"] == "cancelled"
+    in_time = False
+    while not in_time:
+        with project.start(*command_line.split()) as command:
+            command.wait_for_run("stage")
+            began = time.monotonic()
+            command.send(signal.SIGTERM)
+            time.sleep(pause_s)
+            command.send(signal.SIGINT)
+            # A busy machine may make the pause so long that the command has ended by the first signal alone.
+            in_time = time.monotonic() - began < pause_s + 0.02
+            command.process.wait(TIMEOUT_S)
+            if in_time:
+                assert command.end().status == 130
+    assert {run["status"] for run in project.look("runs", "list", "endless", "--json").json} == {"cancelled"}
 
 
 def test_a_second_run_is_locked_out_and_a_third_process_cancels_the_first(project: Project) -> None:
@@ -158,7 +164,7 @@ def test_a_terminal_shows_live_progress(project: Project) -> None:
     )
     os.close(other)
     seen = ""
-    until = time.monotonic() + 40
+    until = time.monotonic() + LIMIT
     # The line in place shows the phase, rows and speed; Ctrl-C comes from the terminal itself.
     while "rows/s" not in seen and time.monotonic() < until:
         seen += os.read(terminal, 4096).decode(errors="replace")
@@ -170,6 +176,6 @@ def test_a_terminal_shows_live_progress(project: Project) -> None:
     except OSError:
         pass  # the terminal's other side is closed: the command has ended
     os.close(terminal)
-    assert process.wait(20) == 130
+    assert process.wait(LIMIT) == 130
     assert "was cancelled" in seen
     assert "\x1b[?25h" in seen  # the cursor is back

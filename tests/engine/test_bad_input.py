@@ -85,7 +85,7 @@ def test_a_host_that_does_not_answer_fails_within_the_connect_timeout(
     started = time.monotonic()
     with pytest.raises(ConnectError, match="Connection 'deaf'"):
         bench.run()
-    assert time.monotonic() - started < 20, "seconds, on a machine that may be busy"
+    assert time.monotonic() - started < 25, "PostgreSQL's driver by itself waits for ever, MariaDB's for 30 s"
 
 
 def test_no_right_to_make_the_staging_schema(pg_bench: Workbench, postgresql: Any) -> None:

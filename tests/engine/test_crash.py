@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,8 @@ from pipekit_engine.errors import HookError, OutcomeUnknown, RunError
 from pipekit_engine.models import Hook
 from pipekit_engine.process import ProcessName
 from tests.engine.workbench import Workbench
+from tests.servers.postgresql import PostgreSQLServer
+from tests.waiting import LIMIT, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,13 +34,8 @@ def child(bench: Workbench, module: str, kill_at: str = "") -> subprocess.Popen[
     )
 
 
-def gone(process: ProcessName | None, seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while process is not None and process.alive():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def gone(process: ProcessName | None) -> bool:
+    return process is None or not process.alive()
 
 
 def numbers(bench: Workbench, count: int = 200) -> None:
@@ -56,13 +56,13 @@ def test_sigkill_at_the_start_of_each_phase(bench: Workbench, strategy: str, pha
         **key,
     )
     process = child(bench, "m", phase)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == -signal.SIGKILL
     assert out.split()[-1] == phase
     lease = bench.store.leases.find("module", "m")
     assert lease is not None
     assert lease.abandoned()
-    assert gone(lease.child), "jrunner ends with its engine"
+    wait_until(lambda: gone(lease.child), "the end of jrunner with its engine")
     record = bench.run()
     assert record.status == "success"
     assert bench.rows("SELECT count(*), count(DISTINCT id), sum(v) FROM t") == [("200", "200", "594")]
@@ -75,80 +75,101 @@ def test_sigkill_at_the_start_of_each_phase(bench: Workbench, strategy: str, pha
     assert bench.staging_left() == []
 
 
-def slow_merge(bench: Workbench, seconds: float) -> None:
-    """A PostgreSQL destination whose inserts take their time."""
-    numbers(bench)
-    bench.execute(
-        "CREATE TABLE t (id INTEGER, v INTEGER)",
-        "INSERT INTO t VALUES (-1, -1)",
-        f"CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$",
-        "CREATE TRIGGER dawdle BEFORE INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION dawdle()",
-    )
+class HeldMerge:
+    """A PostgreSQL destination in which a merge stands still in the midst of its insert, until it is let go."""
+
+    def __init__(self, bench: Workbench, server: PostgreSQLServer) -> None:
+        numbers(bench)
+        bench.execute(
+            "CREATE TABLE t (id INTEGER, v INTEGER)",
+            "INSERT INTO t VALUES (-1, -1)",
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$",
+            "CREATE TRIGGER wait BEFORE INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION wait()",
+        )
+        bench.module(strategy="full")
+        database = bench.store.definitions.connection("dst").jdbc_url.rsplit("/", 1)[1].split("?")[0]
+        self._holder = server.connect(database)
+        self._holder.execute("SELECT pg_advisory_lock(1)")
+
+    def __enter__(self) -> HeldMerge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    @property
+    def stands(self) -> bool:
+        """Whether a merge is in the midst of its insert."""
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+            "AND wait_event = 'advisory'"
+        )
+        return self._holder.execute(waiting).fetchall() == [(1,)]
+
+    def wait_for_merge(self) -> None:
+        wait_until(lambda: self.stands, "the merge")
+
+    def let_go(self) -> None:
+        self._holder.close()
 
 
-def wait_for_merge(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip() == "merge":
-            time.sleep(0.7)
-            return
-    raise AssertionError("the run never came to its merge")
+@pytest.fixture
+def held_merge(pg_bench: Workbench, postgresql: PostgreSQLServer) -> Iterator[HeldMerge]:
+    """Module `m` of `pg_bench` stands still in its merge."""
+    with HeldMerge(pg_bench, postgresql) as held:
+        yield held
 
 
-def test_sigkill_in_the_middle_of_a_merge(pg_bench: Workbench) -> None:
+def test_sigkill_in_the_middle_of_a_merge(pg_bench: Workbench, held_merge: HeldMerge) -> None:
     """The server sees its client go, rolls back, and nothing of the merge is there."""
-    slow_merge(pg_bench, 3)
-    pg_bench.module(strategy="full")
     with child(pg_bench, "m") as process:
-        wait_for_merge(process)
+        held_merge.wait_for_merge()
         lease = pg_bench.store.leases.find("module", "m")
         process.send_signal(signal.SIGKILL)
     assert lease is not None
-    assert gone(lease.child)
+    wait_until(lambda: gone(lease.child), "the end of jrunner")
+    wait_until(lambda: not held_merge.stands, "the end of the merge in the database")
     assert pg_bench.rows("SELECT id FROM t") == [("-1",)]
-    pg_bench.execute("DROP TRIGGER dawdle ON t")
+    held_merge.let_go()
     pg_bench.run()
     assert pg_bench.rows("SELECT count(*), min(id) FROM t") == [("200", "0")]
     assert pg_bench.staging_left() == []
 
 
-def test_sigterm_ends_the_merge_and_says_cancelled(pg_bench: Workbench) -> None:
+def test_sigterm_ends_the_merge_and_says_cancelled(pg_bench: Workbench, held_merge: HeldMerge) -> None:
     """traps.md 16, from outside: Ctrl-C's signal to the engine ends jrunner and its statement."""
-    slow_merge(pg_bench, 20)
-    pg_bench.module(strategy="full")
     with child(pg_bench, "m") as process:
-        wait_for_merge(process)
+        held_merge.wait_for_merge()
         lease = pg_bench.store.leases.find("module", "m")
-        started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
-    assert time.monotonic() - started < 10
+        process.wait(LIMIT)
     assert lease is not None
-    assert gone(lease.child)
+    wait_until(lambda: gone(lease.child), "the end of jrunner")
     assert pg_bench.store.runs.list()[0].status == "cancelled"
     busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pipekit m %' AND state = 'active'"
-    assert pg_bench.rows(busy) == [("0",)]
+    wait_until(lambda: pg_bench.rows(busy) == [("0",)], "the end of the statement in the database")
     assert pg_bench.rows("SELECT id FROM t") == [("-1",)]
     assert pg_bench.staging_left() == []
 
 
-def test_jrunner_killed_in_the_middle_of_a_merge_is_outcome_unknown(pg_bench: Workbench) -> None:
-    slow_merge(pg_bench, 3)
-    pg_bench.module(strategy="full")
+def test_jrunner_killed_in_the_middle_of_a_merge_is_outcome_unknown(pg_bench: Workbench, held_merge: HeldMerge) -> None:
+    def kill() -> None:
+        held_merge.wait_for_merge()
+        lease = pg_bench.store.leases.find("module", "m")
+        assert lease is not None
+        assert lease.child is not None
+        os.kill(lease.child.pid, signal.SIGKILL)
 
-    def kill(event: object) -> None:
-        if getattr(event, "kind", "") == "phase" and getattr(event, "phase", "") == "merge":
-            lease = pg_bench.store.leases.find("module", "m")
-            assert lease is not None
-            assert lease.child is not None
-            os.kill(lease.child.pid, signal.SIGKILL)
-
+    killer = threading.Thread(target=kill)
+    killer.start()
     with pytest.raises(OutcomeUnknown, match="outcome unknown"):
-        pg_bench.run(on_event=kill)
+        pg_bench.run()
+    killer.join()
     record = pg_bench.store.runs.list()[0]
     assert record.status == "error"
     assert pg_bench.store.leases.all() == []
-    pg_bench.execute("DROP TRIGGER dawdle ON t")
+    held_merge.let_go()
     pg_bench.run()
     assert pg_bench.rows("SELECT count(*), min(id) FROM t") == [("200", "0")]
     assert pg_bench.staging_left() == []
@@ -172,18 +193,31 @@ def test_jrunner_killed_in_a_hook_leaves_the_merge_and_says_so(pg_bench: Workben
     assert pg_bench.rows("SELECT count(*) FROM t") == [("20",)]
 
 
-def test_a_live_long_run_is_not_robbed(pg_bench: Workbench) -> None:
-    slow_merge(pg_bench, 4)
-    pg_bench.module(strategy="full")
+@contextmanager
+def frozen(process: subprocess.Popen[str], state: Path) -> Iterator[None]:
+    """The process stands still for the length of the block, at a moment at which it does not write to the state file."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        with closing(sqlite3.connect(state, timeout=0)) as file, suppress(sqlite3.OperationalError):
+            file.execute("BEGIN IMMEDIATE")
+            break
+        process.send_signal(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def test_a_live_long_run_is_not_robbed(pg_bench: Workbench, held_merge: HeldMerge) -> None:
     with child(pg_bench, "m") as process:
-        wait_for_merge(process)
-        os.kill(process.pid, signal.SIGSTOP)
-        try:
+        held_merge.wait_for_merge()
+        with frozen(process, pg_bench.folder / "pipekit.db"):
             assert pg_bench.engine.recover() == []
-            assert child(pg_bench, "m").wait(timeout=30) == 3
-        finally:
-            os.kill(process.pid, signal.SIGCONT)
-        assert process.wait(timeout=30) == 0
+            with child(pg_bench, "m") as second:
+                assert second.wait(LIMIT) == 3
+        held_merge.let_go()
+        assert process.wait(LIMIT) == 0
     assert pg_bench.rows("SELECT count(*) FROM t") == [("200",)]
 
 
@@ -216,7 +250,7 @@ def test_two_modules_into_one_destination(main_bench: Workbench) -> None:
     for value in (1, 2):
         bench.module(f"m{value}", query=f"SELECT id, {value} AS v FROM t", strategy="incremental", merge_key="id")
     processes = [child(bench, f"m{value}") for value in (1, 2)]
-    statuses = [process.wait(timeout=60) for process in processes]
+    statuses = [process.wait(LIMIT) for process in processes]
     for process in processes:
         process.communicate()
     # Where the database sees a deadlock, one of them is its victim, and says so.

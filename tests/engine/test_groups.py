@@ -60,7 +60,7 @@ def test_layers_are_barriers_and_members_of_one_run_side_by_side(bench: Workbenc
         bench.connect(f"dst_{name}", "sqlite", f"jdbc:sqlite:{bench.folder}/{name}.db")
         bench.module(name, dest=f"dst_{name}")
     bench.group(("a", "b"), ("c", "d"), max_parallel=2)
-    together = threading.Barrier(2, timeout=60)
+    together = threading.Barrier(2, timeout=120)
 
     def meet(event: RunEvent) -> None:
         if event.kind == "phase" and event.phase == "stage":
@@ -78,7 +78,7 @@ def test_a_long_staging_leaves_its_destination_file_to_other_writers(bench: Work
     """Staging lives in a file of its own; SQLite's locks must not reach from there into the destination."""
     bench.source("CREATE TABLE t (id INTEGER)")
     bench.fill("t", [(1,)])
-    endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 50000000) SELECT id FROM n"
+    endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"
     bench.module("slow", query=endless, dest_table="slow")
     bench.module("quick", dest_table="quick")
     staging, cancel = threading.Event(), threading.Event()
@@ -94,11 +94,9 @@ def test_a_long_staging_leaves_its_destination_file_to_other_writers(bench: Work
     thread = threading.Thread(target=slow)
     thread.start()
     try:
-        assert staging.wait(60)
-        record = bench.run("quick")
-        assert record.rows_inserted == 1
-        assert record.duration_s is not None
-        assert record.duration_s < 20, "not the busy timeout"
+        assert staging.wait(120)
+        assert bench.run("quick").rows_inserted == 1, "and no busy timeout"
+        assert thread.is_alive(), "it is staging still"
     finally:
         cancel.set()
         thread.join()
