@@ -313,6 +313,9 @@ class Phases:
                     f"{nulls:,} of {staged:,} staged rows have NULL in the merge key ({', '.join(self._plan.key)}): they could "
                     "never be matched again and would double. Leave them out in the query, or give them a value."
                 )
+        for check in (checks.folded, checks.blurred):
+            if check is not None:
+                self._refuse_blurred_keys(check)
         expected = {"staged": staged, "distinct": staged}
         if checks.distinct_keys is not None:
             expected["distinct"] = ask(checks.distinct_keys)
@@ -330,13 +333,26 @@ class Phases:
                 )
         return expected
 
+    def _refuse_blurred_keys(self, check: str) -> None:
+        try:
+            sample = self._sample_keys(check)
+        except JRunnerError as error:
+            raise StagingError(f"The staged keys could not be checked: {error}") from error
+        if sample:
+            raise DestinationError(
+                f"{self._plan.dest_table} takes keys for equal that the source tells apart (by case, accents or blanks at the "
+                f"end), such as {sample}: rows of one would replace those of the other. Give the key there "
+                f"({', '.join(self._plan.key)}) a collation that compares exactly, such as a binary one."
+            )
+
+    def _sample_keys(self, sql: str) -> str:
+        found = self._session.query(self._dest.handle, sql, max_rows=SAMPLE_KEYS, cancel=self._state.cancel)
+        return "; ".join("(" + ", ".join("NULL" if v is None else v for v in row) + ")" for row in found.rows)
+
     def _not_unique(self, surplus: int) -> StagingError:
         sample = ""
         if self._plan.checks.duplicate_sample:
-            found = self._session.query(
-                self._dest.handle, self._plan.checks.duplicate_sample, max_rows=SAMPLE_KEYS, cancel=self._state.cancel
-            )
-            sample = "; ".join("(" + ", ".join("NULL" if v is None else v for v in row) + ")" for row in found.rows)
+            sample = self._sample_keys(self._plan.checks.duplicate_sample)
         return StagingError(
             f"{surplus:,} staged rows repeat the merge key ({', '.join(self._plan.key)}) of another, such as {sample}. "
             "Make the query's keys unique, or set dedupe to 'latest by COLUMN'."

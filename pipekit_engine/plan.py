@@ -7,7 +7,7 @@ real run executes.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipekit_engine.columns import PlannedColumn, plan_columns, resolve_key
@@ -58,6 +58,10 @@ class Checks:
     duplicate_sample: str | None = None
     #: upsert: staged keys that the destination has already.
     matched: str | None = None
+    #: Where the destination's collation blurs texts that the source tells apart: staged keys that it takes for one, and keys
+    #: of the destination that it takes for staged ones. Samples, empty when all is well.
+    folded: str | None = None
+    blurred: str | None = None
     #: full with max_shrink_percent: rows in the destination now.
     dest_count: str | None = None
 
@@ -140,12 +144,14 @@ def plan_run(
     table = dest.table_name(module.dest_table)
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
+    creates = dest_columns is None
+    if creates and source.capabilities.exact_text:
+        layout = replace(layout, columns=_exact_keys(module, dest, layout.columns, key))
     staging_table = staging_name(module.name, dest, staging_schema, table)
     index = (
         dest.index_staging_sql(staging_table, key) if module.strategy == "upsert" and dest_columns is not None else []
     )
     staging = _staging(dest, staging_table, table, layout.columns, dest_columns, index, staging_file)
-    creates = dest_columns is None
     ddl: list[str] = []
     if creates:
         ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
@@ -175,7 +181,15 @@ def plan_run(
         dest_table=dest.table_sql(table),
         creates_destination=creates,
         staging=staging,
-        checks=_checks(module, dest, staging.table, dest.table_sql(table), key, creates=creates),
+        checks=_checks(
+            module,
+            dest,
+            staging.table,
+            dest.table_sql(table),
+            key,
+            creates=creates,
+            blurred=_blurred_keys(source, dest, key, dest_columns),
+        ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),
         undo_prepare=tuple(undo),
@@ -196,6 +210,29 @@ def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook
         lexis = dialects[connection].capabilities.lexis if connection in dialects else "standard"
         planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, lexis))))
     return tuple(planned)
+
+
+def _exact_keys(
+    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str]
+) -> tuple[PlannedColumn, ...]:
+    """The columns of a new table, its key compared exactly; a type that the module gives stands."""
+    given = {item.dest_name for item in module.columns if item.dest_type}
+    return tuple(
+        replace(column, dest_type=dest.exact_key_type(column.dest_type))
+        if column.dest in key and column.dest not in given
+        else column
+        for column in columns
+    )
+
+
+def _blurred_keys(
+    source: Dialect, dest: Dialect, key: Sequence[str], dest_columns: Sequence[Column] | None
+) -> tuple[str, ...]:
+    """Key columns of an existing destination in which it may take for equal what the source tells apart."""
+    if dest.capabilities.exact_text or not source.capabilities.exact_text:
+        return ()
+    texts = {column.name for column in dest_columns or () if column.family == "text"}
+    return tuple(name for name in key if name in texts)
 
 
 def _typed(columns: Sequence[PlannedColumn]) -> list[tuple[str, str]]:
@@ -256,7 +293,14 @@ def _staging(
 
 
 def _checks(
-    module: Module, dest: Dialect, staging: str, dest_table: str, key: Sequence[str], *, creates: bool
+    module: Module,
+    dest: Dialect,
+    staging: str,
+    dest_table: str,
+    key: Sequence[str],
+    *,
+    creates: bool,
+    blurred: Sequence[str],
 ) -> Checks:
     count = f"SELECT COUNT(*) FROM {staging}"
     shrink = None
@@ -271,13 +315,42 @@ def _checks(
     if module.strategy == "upsert" and not creates:
         condition = dest.in_table("s", dest_table, key)
         matched = f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s WHERE {condition}"
+    folded = None
+    if blurred and checked:
+        exact = [dest.exact_sql(dest.quote_identifier(name)) for name in blurred]
+        unlike = " OR ".join(f"MIN({text}) <> MAX({text})" for text in exact)
+        folded = f"SELECT {names} FROM {staging} GROUP BY {names} HAVING {unlike}"
     return Checks(
         count,
         null_keys=f"SELECT COUNT(*) FROM {staging} WHERE {nulls}",
         distinct_keys=f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) k" if checked else None,
         duplicate_sample=f"SELECT {names} FROM {staging} GROUP BY {names} HAVING COUNT(*) > 1" if checked else None,
         matched=matched,
+        folded=folded,
+        blurred=(
+            _blurred_sql(dest, staging, dest_table, key, blurred)
+            if blurred and module.strategy in ("incremental", "upsert")
+            else None
+        ),
         dest_count=shrink,
+    )
+
+
+def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str], blurred: Sequence[str]) -> str:
+    """Keys of the destination that equal a staged one by its collation, and none of the staged ones exactly."""
+    quoted = {name: dest.quote_identifier(name) for name in key}
+    listed = ", ".join(quoted.values())
+    exact, same = [], []
+    for number, (name, sql) in enumerate(quoted.items()):
+        value = dest.exact_sql(sql) if name in blurred else sql
+        theirs = dest.exact_sql(f"d.{sql}") if name in blurred else f"d.{sql}"
+        exact.append(f"{value} AS e{number}")
+        same.append(f"e.e{number} = {theirs}")
+    shown = ", ".join(f"d.{sql}" for sql in quoted.values())
+    return (
+        f"SELECT DISTINCT {shown} FROM {dest_table} d "
+        f"JOIN (SELECT DISTINCT {listed} FROM {staging}) s ON {dest.key_match('d', 's', key)} "
+        f"LEFT JOIN (SELECT DISTINCT {', '.join(exact)} FROM {staging}) e ON {' AND '.join(same)} WHERE e.e0 IS NULL"
     )
 
 

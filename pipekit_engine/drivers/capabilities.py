@@ -37,6 +37,9 @@ class Capabilities:
     #: How to ask whether a key stands in another table: most plan EXISTS as one hash join; some run it row by row, but read
     #: the subquery of an IN once.
     matches_by: Literal["exists", "in"] = "exists"
+    #: Texts that differ are different keys. False where the usual collation takes some of them for equal: other case, other
+    #: accents, blanks at the end.
+    exact_text: bool = True
     #: `ROW_NUMBER() OVER (...)` is understood.
     window_functions: bool = True
     #: Texts by which an error says that a table or its schema does not exist: SQLStates, vendor codes, parts of messages.

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 #: What information_schema calls tables and views; sequences and its own views are left out.
 _TABLES = "'BASE TABLE', 'SYSTEM VERSIONED', 'VIEW'"
 _MAX_TABLE_COMMENT = 2048
+#: A type whose values are compared by a collation, and by which one is not said.
+_COLLATED = re.compile(
+    r"(?!.*\b(?:collate|character set|charset|binary)\b)(?:var)?char\b|(?:tiny|medium|long)?text\b", re.IGNORECASE
+)
 #: Part of a dest_type that a column cannot be given twice.
 _KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
 
@@ -37,6 +41,7 @@ class MariaDB(Dialect):
         max_identifier_length=64,
         missing_table_states=frozenset({"42S02"}),
         missing_table_codes=frozenset({1146, 1049}),
+        exact_text=False,
         instants="utc",
         max_comment_length=1024,
         bulk_path="LOAD DATA LOCAL INFILE",
@@ -159,6 +164,14 @@ class MariaDB(Dialect):
         return (
             f"DELETE d FROM {dest} d JOIN (SELECT DISTINCT {names} FROM {staging}) s ON {self.key_match('d', 's', key)}"
         )
+
+    def exact_key_type(self, sql_type: str) -> str:
+        """A binary collation: it still ignores blanks at the end, which the check before the merge does not."""
+        return f"{sql_type} COLLATE utf8mb4_bin" if _COLLATED.match(sql_type) else sql_type
+
+    def exact_sql(self, text: str) -> str:
+        """The bytes, in one character set."""
+        return f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE with a join."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.drivers.base import Dialect, JdbcDefaults
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.protocol import Column
 
 
+#: A collation that compares code points, and types that have a collation.
+_EXACT = "Latin1_General_100_BIN2"
+_COLLATED = re.compile(r"n?(?:var)?char\s*(?:\(\s*(?:\d+|max)\s*\))?", re.IGNORECASE)
 #: An extended property's value may take 7,500 bytes, two a character.
 _MAX_COMMENT = 3750
 
@@ -38,6 +42,7 @@ class SQLServer(Dialect):
         transactional_ddl=True,
         transactional_truncate=True,
         row_values=False,
+        exact_text=False,
         missing_table_codes=frozenset({208, 2760}),
         missing_table_states=frozenset({"S0002", "42S02"}),
         max_comment_length=_MAX_COMMENT,
@@ -168,6 +173,14 @@ class SQLServer(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """A shared-intent-exclusive lock by a statement that changes no row."""
         return [f"DELETE FROM {dest} WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0"]
+
+    def exact_key_type(self, sql_type: str) -> str:
+        """A binary collation. Blanks at the end are ignored by every collation."""
+        return f"{sql_type} COLLATE {_EXACT}" if _COLLATED.fullmatch(sql_type) else sql_type
+
+    def exact_sql(self, text: str) -> str:
+        """The text, compared by its code points."""
+        return f"{text} COLLATE {_EXACT}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM with a join."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from pipekit_engine.errors import DestinationError, MergeError, StagingError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.phases import Phases
+from tests.engine.conftest import bench_to
 from tests.engine.workbench import Workbench
 
 COLUMNS = "id, name, amount, at"
@@ -182,3 +185,54 @@ def test_a_merge_that_fails_takes_the_destination_that_it_made_away(
     with main_bench.session("dst") as (session, handle), pytest.raises(JRunnerError):
         session.query(handle, "SELECT * FROM t")
     assert main_bench.run().rows_inserted == 3
+
+
+@pytest.fixture
+def my_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """From SQLite into MariaDB."""
+    yield from bench_to("mariadb", tmp_path, request)
+
+
+@pytest.mark.parametrize("strategy", ["incremental", "upsert"])
+def test_keys_that_differ_in_case_alone_are_different_keys(my_bench: Workbench, strategy: str) -> None:
+    """MariaDB's usual collation takes 'abc' for 'ABC': a run of the one would delete or change the row of the other."""
+    my_bench.execute("ALTER DATABASE COLLATE utf8mb4_general_ci")
+    my_bench.source("CREATE TABLE t (k TEXT, v INTEGER)")
+    my_bench.fill("t", [("ABC", 1), ("e", 2)])
+    my_bench.module(strategy=strategy, merge_key="k")
+    my_bench.run()
+    my_bench.source("DELETE FROM t")
+    my_bench.fill("t", [("abc", 3), ("é", 4)])
+    my_bench.run()
+    assert my_bench.rows("SELECT k, v FROM t") == [("ABC", "1"), ("abc", "3"), ("e", "2"), ("é", "4")]
+
+
+@pytest.mark.parametrize("strategy", ["incremental", "upsert"])
+@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_bin", "latin1_swedish_ci"])
+def test_a_destination_that_takes_different_keys_for_one_is_refused(
+    my_bench: Workbench, strategy: str, collation: str
+) -> None:
+    """Also for blanks at the end, which a binary collation ignores as well."""
+    charset = collation.partition("_")[0]
+    my_bench.execute(f"CREATE TABLE t (k varchar(10) CHARACTER SET {charset} COLLATE {collation}, n int, v int)")
+    my_bench.source("CREATE TABLE t (k TEXT, n INTEGER, v INTEGER)")
+    my_bench.fill("t", [("abc ", 1, 1), ("é", 1, 2), ("", 1, 3)])
+    my_bench.module(strategy=strategy, merge_key="k, n")
+    my_bench.run()
+    assert my_bench.run().status == "success", "the same keys again"
+    before = my_bench.rows("SELECT CONCAT(k, '.'), n, v FROM t")
+    my_bench.source("DELETE FROM t")
+    my_bench.fill("t", [("abc", 2, 5), ("abc", 1, 6)])
+    with pytest.raises(DestinationError, match=r"such as \(abc , 1\).*Give the key there \(k, n\) a collation"):
+        my_bench.run()
+    assert my_bench.rows("SELECT CONCAT(k, '.'), n, v FROM t") == before
+
+
+def test_dedupe_never_takes_different_keys_for_one(my_bench: Workbench) -> None:
+    my_bench.execute("CREATE TABLE t (k varchar(10), v int) COLLATE utf8mb4_general_ci")
+    my_bench.source("CREATE TABLE t (k TEXT, v INTEGER)")
+    my_bench.fill("t", [("abc", 1), ("ABC", 2)])
+    my_bench.module(strategy="upsert", merge_key="k", dedupe="latest by v")
+    with pytest.raises(DestinationError, match="takes keys for equal that the source tells apart"):
+        my_bench.run()
+    assert my_bench.rows("SELECT * FROM t") == []

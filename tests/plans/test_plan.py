@@ -78,6 +78,11 @@ def everything(kind: str) -> str:
         ("an existing one, " + s, plan(kind, s, exists=True)) for s in ("full", "incremental", "append", "upsert")
     ]
     parts.append(("dedupe", plan(kind, "upsert", exists=True, dedupe="latest by updated_at")))
+    if not get_dialect(kind).capabilities.exact_text:
+        key = {"merge_key": "order_id, Customer Name"}
+        parts += [
+            ("a key of text", plan(kind, s, exists=e, **key)) for s, e in (("upsert", True), ("incremental", False))
+        ]
     text = []
     for title, item in parts:
         checks = [f"-- check: {name}: {sql}" for name, sql in vars(item.checks).items() if sql]

@@ -169,3 +169,66 @@ DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 -- check: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT `order_id` FROM `pipekit_staging`.`orders`) k
 -- check: duplicate_sample: SELECT `order_id` FROM `pipekit_staging`.`orders` GROUP BY `order_id` HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT `order_id` FROM `pipekit_staging`.`orders`) s WHERE EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id`)
+
+-- ======== a key of text
+-- pipekit plan of module orders: erp -> warehouse, strategy upsert
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+
+-- merge, on warehouse, in one transaction
+UPDATE `sales`.`orders` d JOIN `pipekit_staging`.`orders` s ON d.`order_id` = s.`order_id` AND d.`Customer Name` = s.`Customer Name` SET d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
+INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id` AND m.`Customer Name` = s.`Customer Name`);
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
+
+-- check: count: SELECT COUNT(*) FROM `pipekit_staging`.`orders`
+-- check: null_keys: SELECT COUNT(*) FROM `pipekit_staging`.`orders` WHERE `order_id` IS NULL OR `Customer Name` IS NULL
+-- check: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders`) k
+-- check: duplicate_sample: SELECT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders` GROUP BY `order_id`, `Customer Name` HAVING COUNT(*) > 1
+-- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders`) s WHERE EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id` AND m.`Customer Name` = s.`Customer Name`)
+-- check: folded: SELECT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders` GROUP BY `order_id`, `Customer Name` HAVING MIN(CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY)) <> MAX(CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY))
+-- check: blurred: SELECT DISTINCT d.`order_id`, d.`Customer Name` FROM `sales`.`orders` d JOIN (SELECT DISTINCT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders`) s ON d.`order_id` = s.`order_id` AND d.`Customer Name` = s.`Customer Name` LEFT JOIN (SELECT DISTINCT `order_id` AS e0, CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY) AS e1 FROM `pipekit_staging`.`orders`) e ON e.e0 = d.`order_id` AND e.e1 = CAST(CONVERT(d.`Customer Name` USING utf8mb4) AS BINARY) WHERE e.e0 IS NULL
+
+-- ======== a key of text
+-- pipekit plan of module orders: erp -> warehouse, strategy incremental
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
+CREATE TABLE `pipekit_staging`.`orders` (`order_id` bigint, `Customer Name` varchar(40) COLLATE utf8mb4_bin, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- destination, on warehouse (this database commits DDL at once)
+CREATE TABLE `sales`.`orders` (`order_id` bigint, `Customer Name` varchar(40) COLLATE utf8mb4_bin, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- merge, on warehouse, in one transaction
+INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `pipekit_staging`.`orders` s;
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
+
+-- check: count: SELECT COUNT(*) FROM `pipekit_staging`.`orders`
+-- check: null_keys: SELECT COUNT(*) FROM `pipekit_staging`.`orders` WHERE `order_id` IS NULL OR `Customer Name` IS NULL
