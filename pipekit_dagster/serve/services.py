@@ -65,18 +65,25 @@ class Service:
         if self._process is None:
             if now < self._next_start or (self._ready is not None and not self._ready()):
                 return False
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # no memory, no free process: that passes
+                self._put_off(f"cannot be started ({error.strerror or error})")
+                return False
             return True
         status = self._process.poll()
         if status is None:
             return False
         if now - self._started_at > _STEADY_AFTER_S:
             self._pause = FIRST_PAUSE_S
-        _log.warning("%s ended with status %s; starting it again in %.1f s", self.name, status, self._pause)
         self._process = None
-        self._next_start = now + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
+        self._put_off(f"ended with status {status}")
         return True
+
+    def _put_off(self, why: str) -> None:
+        _log.warning("%s %s; starting it again in %.1f s", self.name, why, self._pause)
+        self._next_start = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
 
     def _start(self) -> None:
         if self._before_start:

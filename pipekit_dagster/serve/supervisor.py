@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,9 @@ class Supervisor:
         )
         self._leader = Leader(config)
         self._standby = True
+        #: Whether `services.json` is out of date, and why it could not be written.
+        self._untold = True
+        self._trouble = ""
         self._web = Service(
             "web server",
             [python, "-m", "pipekit_dagster.serve.web", "--host", host, "--port", str(port)],
@@ -139,8 +143,9 @@ class Supervisor:
             self._leader.stop()
             if thread.is_alive():
                 thread.join(5)
-            self._home.services.unlink(missing_ok=True)
-            self._home.socket.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._home.services.unlink(missing_ok=True)
+                self._home.socket.unlink(missing_ok=True)
 
     def _tend(self) -> None:
         standby = not self._leader.leads
@@ -151,17 +156,31 @@ class Supervisor:
         changed = [service.tend() for service in self._services]  # all of them, whatever the first says
         if any(changed) or standby != self._standby:
             self._standby = standby
-            self._home.write_services(
-                {
-                    service.name: {
-                        "process": service.process_name(),
-                        "restarts": max(service.restarts, 0),
-                        "since": service.since,
-                        "standby": standby and service is self._daemon,
-                    }
-                    for service in self._services
-                }
-            )
+            self._untold = True
+        if self._untold:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Write down which process is which service. A full disk ends nothing: the next turn tries again."""
+        services = {
+            service.name: {
+                "process": service.process_name(),
+                "restarts": max(service.restarts, 0),
+                "since": service.since,
+                "standby": self._standby and service is self._daemon,
+            }
+            for service in self._services
+        }
+        try:
+            self._home.write_services(services)
+        except OSError as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _log.error(
+                    "%s: cannot be written (%s); /health is wrong until it can", self._home.services, error.strerror
+                )
+        else:
+            self._untold, self._trouble = False, ""
 
 
 def _listens(path: Path) -> bool:

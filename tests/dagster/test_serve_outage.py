@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from pipekit_dagster.auth import set_password, users_file
+from pipekit_dagster.serve.services import Service
 from tests.dagster.project import Project
 from tests.dagster.served import Served, descendants
 
@@ -31,6 +33,13 @@ def served(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Serv
     yield server
     if server.process is not None:
         assert server.stop() == 0
+
+
+def answers(served: Served, path: str) -> bool:
+    try:
+        return served.request(path)[0] == 200
+    except OSError:
+        return False
 
 
 def move_store(folder: Path, before: str, after: str) -> None:
@@ -81,3 +90,34 @@ def test_a_file_of_users_that_vanishes_opens_nothing(served: Served) -> None:
     finally:
         away.rename(file)
     assert served.request("/server_info")[0] == 200
+
+
+def test_a_full_disk_does_not_end_the_server(served: Served) -> None:
+    """The list of services cannot be written; as for a full disk, a folder stands where the new file should."""
+    blocker = served.project.home / "serve" / "services.new"
+    blocker.mkdir()
+    try:
+        before = served.service("web server")
+        before.kill()
+        served.wait_for(lambda: answers(served, "/server_info"), "the web server again")
+        assert served.service("web server") == before, "the list is the old one"
+    finally:
+        blocker.rmdir()
+    served.wait_for(lambda: served.service("web server") != before, "the new list")
+    served.wait_for(lambda: served.health()[0] == 200, "health again")
+
+
+def test_a_service_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    service = Service("odd", [str(program)], {})
+    assert not service.tend()
+    assert service.pid is None
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    deadline = time.monotonic() + 60
+    while not service.tend():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert service.pid is not None
+    service.ask_to_stop()
+    service.wait_stopped(60)
