@@ -6,6 +6,7 @@
     │   ├── NotFoundError       no module, group, connection or run of that name
     │   ├── SecretError         a $VAR is not set, or the secrets file cannot be used
     │   ├── StoreError          the state store is missing, too old, too new or not writable
+    │   │   └── StoreUnavailable  its server does not answer just now
     │   └── RuntimeMissing      Java, jrunner or a JDBC jar is not there
     ├── RunError                a run ended with status `error`                                exit status 1
     │   ├── ConnectError        a database refused the login or could not be reached
@@ -74,6 +75,10 @@ class SecretError(ConfigurationError):
 
 class StoreError(ConfigurationError):
     """The state store cannot be used as it is."""
+
+
+class StoreUnavailable(StoreError):
+    """The state store's server does not answer just now; it may in a moment."""
 
 
 class RuntimeMissing(ConfigurationError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.errors import GroupLocked, NotFoundError, PipekitError, RunCancelled, StoreError
 from pipekit_engine.keeper import TICK_S, CancelToken
 from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
+from pipekit_engine.store.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,9 @@ class ActiveGroupRun:
 
     def finish(self, status: str | None = None) -> GroupRunRecord:
         """End the group run and free the group; safe to call twice. Without a status, its runs decide."""
+        return patiently(lambda: self._finish(status), every_error=True)
+
+    def _finish(self, status: str | None) -> GroupRunRecord:
         runs = self._store.runs.list(group_run_id=self.id, limit=None)
         error = "\n".join(
             self.problems + [f"{run.module}: {run.error}" for run in reversed(runs) if run.status == "error"]

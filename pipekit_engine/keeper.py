@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import StoreError
-from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
+from pipekit_engine.store.leases import HEARTBEAT_FENCE, HEARTBEAT_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +50,23 @@ class CancelToken(threading.Event):
         return super().is_set() or (self._parent is not None and self._parent.is_set())
 
 
+class LeaseGuard(CancelToken):
+    """Set, too, when the lock could not be renewed for so long that another machine may soon take it."""
+
+    def __init__(self, parent: threading.Event, keeper: RunKeeper) -> None:
+        super().__init__(parent)
+        self._keeper = keeper
+
+    def is_set(self) -> bool:
+        """Whether the work is to end."""
+        return super().is_set() or self._keeper.is_out_of_touch()
+
+
 class RunKeeper:
     """A context manager around the work of one run.
 
-    `lost` becomes true, and `cancel` is set, when the lock was taken away: the run must not write any more.
+    `lost` becomes true, and `cancel` is set, when the lock was taken away: the run must not write any more. `out_of_touch`
+    is true once a `LeaseGuard` was set because the store did not answer.
     """
 
     def __init__(
@@ -69,6 +82,7 @@ class RunKeeper:
     ) -> None:
         self.cancel = cancel
         self.lost = False
+        self.out_of_touch = False
         self.phase = "lock"
         self._store = store
         self._module = module
@@ -79,6 +93,7 @@ class RunKeeper:
         self._lines: list[str] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._renewed = time.monotonic()
         self._thread = threading.Thread(target=self._look_after, name=f"keeper-{module}", daemon=True)
 
     def __enter__(self) -> RunKeeper:
@@ -89,11 +104,31 @@ class RunKeeper:
         self.stop()
 
     def stop(self) -> None:
-        """End the thread and write what is left of the log. Safe to call twice."""
+        """End the thread; `flush` writes what is left of the log. Safe to call twice."""
         self._stop.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
-        self._flush()
+
+    def renew(self) -> bool:
+        """Renew the lock; False when it was taken away. Raises StoreError."""
+        began = time.monotonic()
+        if not self._store.leases.renew("module", self._module, self._token):
+            self.lost = True
+            self.cancel.set()
+            return False
+        self._renewed = began
+        return True
+
+    def guard(self) -> LeaseGuard:
+        """A cancel token for work that must have ended before another machine may take the lock."""
+        return LeaseGuard(self.cancel, self)
+
+    def is_out_of_touch(self) -> bool:
+        """Whether the lock could not be renewed for longer than it may be written under. On one machine it always may."""
+        silent = time.monotonic() - self._renewed > HEARTBEAT_FENCE.total_seconds()
+        if silent and self._store.leases.shared:
+            self.out_of_touch = True
+        return self.out_of_touch
 
     def say(self, message: str) -> None:
         """Add a line to the live log; secrets are taken out."""
@@ -119,24 +154,30 @@ class RunKeeper:
         self._emit(RunEvent("phase", self._module, self._run_id, phase))
 
     def _emit(self, event: RunEvent) -> None:
-        if self._on_event is not None:
+        if self._on_event is None:
+            return
+        try:
             self._on_event(event)
+        except Exception as error:
+            # Whoever listens (a terminal that was closed, say) does not decide over rows. Interrupts go on to the caller.
+            self._on_event = None
+            self.say(f"warning: nobody listens to this run any more: {type(error).__name__}: {error}")
 
     def _look_after(self) -> None:
-        renewed = time.monotonic()
         while not self._stop.wait(TICK_S):
-            # A store that does not answer for a moment is no reason to give up a run; the next tick tries again.
+            # A store that does not answer for a moment is no reason to give up a run; the next tick tries again. The
+            # heartbeat comes first, and none of the three waits for another to succeed.
             with suppress(StoreError):
-                self._flush()
+                if time.monotonic() - self._renewed >= HEARTBEAT_INTERVAL.total_seconds():
+                    self.renew()
+            with suppress(StoreError):
                 if self._store.runs.cancel_requested(self._run_id):
                     self.cancel.set()
-                if time.monotonic() - renewed >= HEARTBEAT_INTERVAL.total_seconds():
-                    renewed = time.monotonic()
-                    if not self._store.leases.renew("module", self._module, self._token):
-                        self.lost = True
-                        self.cancel.set()
+            with suppress(StoreError):
+                self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the lines that are waiting. Raises StoreError, and keeps them then."""
         with self._lock:
             lines, self._lines = self._lines, []
         if lines:

@@ -14,6 +14,7 @@ from pipekit_engine.errors import ConnectError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest
 from pipekit_engine.secrets import reference_key
+from pipekit_engine.store.patience import patiently
 
 if TYPE_CHECKING:
     import threading
@@ -60,7 +61,7 @@ class Links:
 
         Raises NotFoundError, SecretError, RuntimeMissing (no jar) and ConnectError.
         """
-        request, dialect, connection = self._request(name, role, application_name)
+        request, dialect, connection = self._request(name, role, application_name, cancel)
         try:
             opened = session.open(request, cancel=cancel)
         except JRunnerError as error:
@@ -72,9 +73,11 @@ class Links:
         connection = self._store.definitions.connection(name)
         return get_dialect(self._store.definitions.driver(connection.driver).kind)
 
-    def _request(self, name: str, role: Role, application_name: str) -> tuple[OpenRequest, Dialect, Connection]:
-        connection = self._store.definitions.connection(name)
-        driver = self._store.definitions.driver(connection.driver)
+    def _request(
+        self, name: str, role: Role, application_name: str, cancel: threading.Event | None
+    ) -> tuple[OpenRequest, Dialect, Connection]:
+        connection = patiently(lambda: self._store.definitions.connection(name), cancel=cancel)
+        driver = patiently(lambda: self._store.definitions.driver(connection.driver), cancel=cancel)
         dialect = get_dialect(driver.kind)
         password = self._secrets.resolve(connection.password) if connection.password else None
         request = OpenRequest(

@@ -31,6 +31,7 @@ from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.origin import find_remarks
 from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
 from pipekit_engine.sqltext import as_subquery, materialize
+from pipekit_engine.store.patience import patiently
 from pipekit_engine.text import first_line
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.keeper import CancelToken, RunKeeper
     from pipekit_engine.links import Link, Links, Role
+    from pipekit_engine.merge import Statement as MergeStatement
     from pipekit_engine.models import Module, Watermark
     from pipekit_engine.store import Store
 
@@ -59,6 +61,8 @@ class RunState:
     plan: RunPlan | None = None
     counts: dict[str, int] = field(default_factory=dict)
     committed: bool = False
+    #: Nobody can tell whether the merge was committed.
+    in_doubt: bool = False
     staged: bool = False
     staging_file: Path | None = None
 
@@ -360,7 +364,7 @@ class Phases:
 
     def merge(self, expected: Mapping[str, int]) -> None:
         """Change the destination in one transaction; `expected` holds what its statements must count."""
-        if not self._store.leases.held("module", self._module.name, self._state.token):
+        if not patiently(self._state.keeper.renew, cancel=self._state.cancel):
             raise Interrupted("The lock of this run was taken away.")
         prepared = False
         say = self._state.keeper.say
@@ -375,7 +379,7 @@ class Phases:
                 )
                 prepared = True
                 apply_comments(self._session, self._dest.handle, self._plan.comments, say, self._state.cancel)
-            counted = commit(self._session, self._dest.handle, self._plan.merge, expected, say, self._state.cancel)
+            counted = self._commit(expected)
         except JRunnerError as error:
             if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
@@ -387,7 +391,7 @@ class Phases:
         except JRunnerDied as error:
             raise self._outcome_unknown(error) from error
         except BaseException:
-            if prepared:
+            if prepared and not self._state.committed and not self._state.in_doubt:
                 self._undo_prepare()
             raise
         self._state.committed = True
@@ -399,17 +403,42 @@ class Phases:
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.keeper.say(f"committed: {said or 'nothing to change'}")
 
+    def _commit(self, expected: Mapping[str, int]) -> list[tuple[MergeStatement, int]]:
+        keeper = self._state.keeper
+        try:
+            return commit(self._session, self._dest.handle, self._plan.merge, expected, keeper.say, keeper.guard())
+        except BaseException as error:
+            # An interrupt (Ctrl-C) may come when the commit is done already.
+            fate = getattr(error, "request_fate", None)
+            self._state.committed = fate == "done"
+            self._state.in_doubt = fate == "unknown"
+            raise
+
     def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
+        self._state.in_doubt = True
         return OutcomeUnknown(
             f"outcome unknown: the connection broke while the merge into {self._module.dest_table} was being committed: {error}\n"
             "Either all of it happened or nothing. Run the module again: it gives the right rows in both cases."
         )
 
     def _undo_prepare(self) -> None:
-        """Where DDL cannot be rolled back: take away the destination that this run had just made."""
-        if self._plan.undo_prepare:
-            with suppress(PipekitError):
+        """Where DDL cannot be rolled back: take away the destination that this run had just made.
+
+        Another module may have put rows into it meanwhile: then it stays.
+        """
+        if not self._plan.undo_prepare:
+            return
+        dialect = self._dest.dialect
+        table = dialect.table_sql(dialect.table_name(self._module.dest_table))
+        lock, unlock = dialect.keep_others_away_sql(table)
+        with suppress(PipekitError):
+            # A login may lack the right to lock: better a small gap than a table that stays.
+            self._session.execute(self._dest.handle, lock, transaction=False)
+        with suppress(PipekitError):
+            if self._session.query(self._dest.handle, f"SELECT COUNT(*) FROM {table}").first == "0":
                 self._session.execute(self._dest.handle, list(self._plan.undo_prepare), transaction=False)
+        with suppress(PipekitError):
+            self._session.execute(self._dest.handle, unlock, transaction=False)
 
     def run_hooks(self, *, failed: bool) -> None:
         """Run the hooks in order. After one fails, only those for failures go on; the first failure is the one raised."""
@@ -472,6 +501,10 @@ class Phases:
         link: Link | None = None
         try:
             link = self._links.open(self._session, self._module.dest, "write")
+            if not patiently(lambda: self._store.leases.held("module", self._module.name, self._state.token)):
+                # Whoever holds the lock now stages at the same place.
+                self._session.close(link.handle)
+                return
             self._session.execute(link.handle, list(self._plan.staging.cleanup), transaction=False)
         except PipekitError as error:
             self._state.keeper.say(

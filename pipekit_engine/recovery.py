@@ -21,7 +21,11 @@ _IN_MERGE = (
     "Run it again: it gives the right rows in both cases."
 )
 _AFTER_MERGE = "interrupted: {who} died in phase {phase}, after the merge was committed. Hooks may not have run."
-_UNLOCKED = "unlocked by hand while {who} held the lock."
+_UNLOCKED = "unlocked by hand while {who} held the lock, in phase {phase}."
+_UNLOCKED_IN_MERGE = (
+    "unlocked by hand, outcome unknown: {who} held the lock, and was merging. Either all of it happened or nothing. "
+    "Run it again: it gives the right rows in both cases."
+)
 
 
 def recover(store: Store, module: str | None = None) -> list[RunRecord]:
@@ -53,7 +57,7 @@ def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
     if lease.abandoned():
         _end(store, lease)
     elif force:
-        _end(store, lease, _UNLOCKED)
+        _end(store, lease, by_hand=True)
     else:
         raise ModuleLocked(
             f"Module {module!r} is being run by {lease.describe()}, which is alive. Cancel its run with `pipekit cancel`; "
@@ -62,21 +66,20 @@ def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
     return lease
 
 
-def _end(store: Store, lease: Lease, text: str | None = None) -> list[RunRecord]:
+def _end(store: Store, lease: Lease, *, by_hand: bool = False) -> list[RunRecord]:
     if lease.child is not None and lease.child.is_here:
         lease.child.kill()
     who = lease.owner.label if lease.owner else "its process"
     if lease.what == "group":
-        for group_run in store.group_runs.unfinished():
-            if group_run.group == lease.name:
-                store.group_runs.finish(group_run.id, "error", lease.token, f"interrupted: {who} died.")
-        store.leases.release("group", lease.name, lease.token)
+        store.group_runs.abandon(lease.name, lease.token, f"interrupted: {who} died.")
         return []
     run = store.runs.running(lease.token)
     if run is None:
         store.leases.release("module", lease.name, lease.token)
         return []
-    if text is None:
+    if by_hand:
+        text = _UNLOCKED_IN_MERGE if run.phase == "merge" else _UNLOCKED
+    else:
         text = {"merge": _IN_MERGE, "hooks": _AFTER_MERGE}.get(run.phase or "", _BEFORE_MERGE)
     if not store.runs.finish(run.id, "error", error=text.format(who=who, phase=run.phase)):
         return []

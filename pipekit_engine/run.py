@@ -9,16 +9,18 @@ dropped. The destination changes in one transaction, in `merge`, and only while 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.errors import (
     ConfigurationError,
     ConnectError,
+    HookError,
     Interrupted,
     ModuleLocked,
     NotFoundError,
+    OutcomeUnknown,
     PipekitError,
     RunCancelled,
     RunError,
@@ -30,6 +32,7 @@ from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.keeper import CancelToken, RunEvent, RunKeeper
 from pipekit_engine.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.process import ProcessName
+from pipekit_engine.store.patience import patiently
 from pipekit_engine.text import first_line
 
 if TYPE_CHECKING:
@@ -174,7 +177,8 @@ class ModuleRun:
                 self._clean_up_elsewhere()
 
     def _work_in(self, session: Session, phases: Phases) -> None:
-        self._store.leases.set_child("module", self._module.name, self._state.token, ProcessName.of(session.pid))
+        child = ProcessName.of(session.pid)
+        self._patiently(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
         with self._phase("resolve"):
             watermarks = phases.resolve()
         with self._phase("plan"):
@@ -219,14 +223,22 @@ class ModuleRun:
     def _write_down(self, plan: RunPlan) -> None:
         """The SQL and values of this run, without the secrets that a query or a resolver may hold."""
         clean = self._redactor.clean
-        self._store.runs.update(
-            self._state.run_id,
-            source_sql=clean(plan.source_sql),
-            merge_sql=clean(plan.merge_sql),
-            watermarks={
-                name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
-            },
-        )
+        watermarks = {
+            name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
+        }
+        self._note(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
+
+    def _note(self, **values: Any) -> None:
+        """Write down how far the run is."""
+        self._patiently(lambda: self._store.runs.update(self._state.run_id, **values))
+
+    def _patiently(self, action: Callable[[], None]) -> None:
+        try:
+            patiently(action, cancel=self._cancel)
+        except StoreError:
+            if self._cancel.is_set():
+                raise RunCancelled("cancelled while the state store did not answer") from None
+            raise
 
     def _wait(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -241,7 +253,7 @@ class ModuleRun:
         if self._cancel.is_set():
             raise RunCancelled(f"cancelled before {name}")
         # Written down before anything is done: whoever finds this run dead tells from it what may have happened.
-        self._store.runs.update(self._state.run_id, phase=name, **self._state.counts)
+        self._note(phase=name, **self._state.counts)
         self._keeper.enter(name)
         started = time.monotonic()
         try:
@@ -254,7 +266,8 @@ class ModuleRun:
     def _clean_up_elsewhere(self) -> None:
         """Take staging away when the session that filled it is gone. SQLite's goes with its file."""
         self._state.staged = self._state.staging_file is None
-        remove_staging_file(self._state)
+        if self._holds_lock():
+            remove_staging_file(self._state)
         if self._state.staged:
             try:
                 with self._sessions.session() as session:
@@ -271,45 +284,78 @@ class ModuleRun:
         values: dict[str, Any] = {
             "phase": self._keeper.phase,
             "timings": self._timings,
-            "error": self._redactor.clean(_text(error)) if error is not None else None,
+            "error": self._redactor.clean(self._text(error)) if error is not None else None,
             "stdout": self._redactor.clean(self._state.plan.render())
             if self._state.plan and self._request.dry_run
             else "",
             "stderr": self._redactor.clean("\n".join(self._stderr)),
             **self._state.counts,
         }
-        self._write_end(status, values)
-        record = self._store.runs.get(self._state.run_id)
+        # A run that cannot be ended keeps its module locked.
+        try:
+            patiently(lambda: self._write_end(status, values), every_error=True)
+        except StoreError as unwritten:
+            end = self._text(error) if error is not None else "its rows are in the destination"
+            raise type(unwritten)(
+                f"{unwritten}\nThe end of the run, {status}, could not be written down: {end}"
+            ) from error
+        record = patiently(lambda: self._store.runs.get(self._state.run_id))
         if error is not None:
             error.record = record  # type: ignore[attr-defined]
             raise error
         return RunResult(record, self._state.plan)
 
     def _write_end(self, status: str, values: dict[str, Any]) -> None:
-        """The store may be busy or out of disk for a moment; a run that cannot be ended keeps its module locked."""
-        for delay in (0.5, 2, 5, None):
-            try:
-                self._store.runs.finish(self._state.run_id, status, **values)
-                return
-            except StoreError:
-                if delay is None:
-                    raise
-                time.sleep(delay)
+        with suppress(StoreError):
+            # A finished run takes no more lines.
+            self._keeper.flush()
+        self._store.runs.finish(self._state.run_id, status, **values)
 
     def _final(self, error: BaseException | None) -> BaseException | None:
         """What the run's end means: a lost lock and a cancelled request look alike to the phase that they ended."""
-        if error is not None and not self._holds_lock():
-            done = "after the merge was committed" if self._state.committed else "the destination was not touched"
-            return Interrupted(f"The lock of this run was taken away, so it must not write any more; {done}.")
+        if error is None or isinstance(error, OutcomeUnknown):
+            return error
+        if not self._holds_lock():
+            return Interrupted(f"The lock of this run was taken away, so it must not write any more; {self._done()}.")
         if isinstance(error, RunCancelled):
-            done = "the merge was committed before" if self._state.committed else "the destination is as it was"
-            return RunCancelled(f"Run {self._state.run_id} of module {self._module.name} was cancelled; {done}.")
+            if self._keeper.out_of_touch and not self._cancel.is_set():
+                return Interrupted(
+                    "The state store did not answer for so long that another machine could have taken this run over, so its "
+                    f"merge was ended; {self._done()}. Run it again."
+                )
+            return RunCancelled(
+                f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}."
+            )
         if isinstance(error, (JRunnerError, JRunnerDied)):
-            return RunError(str(error))
+            error = RunError(str(error))
+        if self._state.committed and isinstance(error, Exception) and not isinstance(error, HookError):
+            told = RunError(
+                f"{self._text(error)}\nIt came after the merge, which was committed; hooks may not have run."
+            )
+            told.merge_committed = True
+            told.__cause__ = error
+            return told
         return error
 
+    def _done(self) -> str:
+        """What became of the destination."""
+        if self._state.in_doubt:
+            return "it is unknown whether the merge was committed: run it again, it gives the right rows in both cases"
+        return "the merge was committed before" if self._state.committed else "the destination is as it was"
+
     def _holds_lock(self) -> bool:
-        return self._store.leases.held("module", self._module.name, self._state.token)
+        try:
+            return patiently(lambda: self._store.leases.held("module", self._module.name, self._state.token))
+        except StoreError:
+            # It cannot be told, and the run ends here either way.
+            return True
+
+    def _text(self, error: BaseException) -> str:
+        if isinstance(error, PipekitError):
+            return str(error)
+        if not isinstance(error, Exception):
+            return f"stopped by {type(error).__name__}; {self._done()}"
+        return f"{type(error).__name__}: {error}"
 
     def _locked(self) -> PipekitError:
         lease = self._store.leases.find("module", self._module.name)
@@ -335,11 +381,3 @@ def _status(error: BaseException | None, *, dry_run: bool) -> str:
     if isinstance(error, RunCancelled) or not isinstance(error, Exception):
         return "cancelled"
     return "error"
-
-
-def _text(error: BaseException) -> str:
-    if isinstance(error, PipekitError):
-        return str(error)
-    if not isinstance(error, Exception):
-        return f"stopped by {type(error).__name__}"
-    return f"{type(error).__name__}: {error}"

@@ -47,6 +47,8 @@ class Dialect:
     browse_fields: ClassVar[tuple[BrowseField, ...]] = (BrowseField("schema", "schema"),)
     #: Schemas of the database itself, as shell patterns; they are not browsed.
     system_schemas: ClassVar[tuple[str, ...]] = ("INFORMATION_SCHEMA", "information_schema")
+    #: Asks which schema a name without one is in; None where it need not be known.
+    home_schema_sql: ClassVar[str | None] = None
     #: Words in lower case that this kind reserves beside the common ones of `spelling.RESERVED`.
     reserved: ClassVar[frozenset[str]] = frozenset()
     #: The type of each family; one without an entry gets that of text.
@@ -305,6 +307,10 @@ class Dialect:
     def lock_table_sql(self, dest: str) -> list[str]:
         """Statements that keep other writers of the table away until the merge commits, and let readers read."""
         return []
+
+    def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
+        """Statements that lock a table against writers, outlasting DDL, and that end it. None where there is no such lock."""
+        return [], []
 
     def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:
         """Deletes the rows of `dest` whose key stands in `staging`. Names are SQL text, the key is unquoted."""

@@ -48,6 +48,7 @@ class MariaDB(Dialect):
         lexis="mysql",
     )
     browse_fields = (BrowseField("schema", "database"),)
+    home_schema_sql = "SELECT DATABASE()"
     system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
     reserved = words(
         """
@@ -157,6 +158,10 @@ class MariaDB(Dialect):
         """CREATE TABLE AS keeps types, character sets and collations."""
         names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
+
+    def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
+        """A lock of the session, which also lets it drop the table."""
+        return [f"LOCK TABLES {table} WRITE"], ["UNLOCK TABLES"]
 
     def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:
         """A join: DELETE with a subquery runs the subquery for each row."""

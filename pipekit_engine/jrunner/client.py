@@ -15,10 +15,10 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
@@ -49,6 +49,15 @@ QUIT_TIMEOUT_S = 5.0
 STDERR_LINES = 200
 
 ProgressHandler = Callable[[Progress], None]
+#: How a request ended whose caller was interrupted: its work was done, nothing of it stays, or nobody can tell.
+Fate = Literal["done", "undone", "unknown"]
+
+
+def _fate(answer: Mapping[str, Any]) -> Fate:
+    if answer["event"] == "result":
+        return "done"
+    error = answer["error"]
+    return "unknown" if error.get("phase") == "commit" and error.get("code") == "connection_lost" else "undone"
 
 
 class Session:
@@ -58,7 +67,7 @@ class Session:
     methods that take ``cancel`` look at that event every 50 ms: once it is set, the request is cancelled in jrunner (the
     statement is cancelled in the database and its transaction rolled back) and :class:`JRunnerCancelled` is raised. If the work
     was done before the cancel came (a commit, say), the result is returned as if nothing had happened. An exception in the
-    waiting thread (KeyboardInterrupt) cancels the request, too.
+    waiting thread (KeyboardInterrupt) cancels the request, too, and gets the attribute ``request_fate``: how the request ended.
 
     :param java: path of the java program; found by itself when None.
     :param heap: the JVM's ``-Xmx``.
@@ -300,9 +309,9 @@ class Session:
                 return self._await(number, events, on_progress, cancel)
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
-            except BaseException:
+            except BaseException as interrupt:
                 # Ctrl-C, or a fault in on_progress: the work must not go on behind the caller's back.
-                self._abandon(number, events)
+                interrupt.request_fate = self._abandon(number, events)  # type: ignore[attr-defined]
                 raise
         finally:
             with self._lock:
@@ -354,21 +363,23 @@ class Session:
             raise self._died("jrunner ended while a request was under way")
         return event
 
-    def _abandon(self, number: int, events: queue.SimpleQueue[dict[str, Any] | None]) -> None:
-        """Cancels a request that nobody wants any more, and sees it end."""
+    def _abandon(self, number: int, events: queue.SimpleQueue[dict[str, Any] | None]) -> Fate:
+        """Cancels a request that nobody wants any more, sees it end, and tells how."""
         try:
             self._send_cancel(number)
             deadline = time.monotonic() + CANCEL_TIMEOUT_S
             while time.monotonic() < deadline:
                 event = self._next_event(events)
                 if event is not None and event["event"] != "progress":
-                    return
+                    return _fate(event)
         except JRunnerDied:
-            return
-        except BaseException:  # a second Ctrl-C
+            return "unknown"
+        except BaseException as second:  # another Ctrl-C
             self.kill()
+            second.request_fate = "unknown"  # type: ignore[attr-defined]
             raise
         self.kill()
+        return "unknown"
 
     def _send_cancel(self, number: int) -> None:
         self._send({"id": self._new_id(None), "op": "cancel", "target": number})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from pipekit_engine.errors import PipekitError, StoreError
+from pipekit_engine.errors import PipekitError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 #: Seconds that a writer waits for other writers of an SQLite store. Writes take milliseconds: fifty processes fit easily.
 SQLITE_BUSY_TIMEOUT_S = 60
+#: A server that has vanished without a word is noticed within some fifteen seconds: a run's heartbeat must not wait for it.
+_POSTGRESQL_ARGS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 _WRITE = "pipekit_write"
 
 
@@ -29,7 +38,13 @@ def make_engine(url: str) -> Engine:
     try:
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(str(parsed))
-        return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=20)
+        return create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=20,
+            connect_args=_POSTGRESQL_ARGS if parsed.get_backend_name() == "postgresql" else {},
+        )
     except ArgumentError:
         raise StoreError(
             "`database` in the config is neither a path nor an SQLAlchemy URL of a known database."
@@ -100,7 +115,22 @@ def _translated() -> Iterator[None]:
     except PipekitError:
         raise
     except DBAPIError as error:
-        raise StoreError(_explain(error)) from error
+        family = StoreUnavailable if _is_unavailable(error) else StoreError
+        raise family(_explain(error)) from error
+    except SQLAlchemyError as error:
+        # The pool's own: no connection became free in time.
+        raise StoreUnavailable(f"The state store answered: {error}") from error
+
+
+def _is_unavailable(error: DBAPIError) -> bool:
+    """Whether the server could not be reached, went away, or takes no more connections."""
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    # Without a state no server answered; class 08 is the connection's, 57P.. a shutdown or start, 53300 too many connections.
+    return state is None or state.startswith(("08", "57P", "53300"))
 
 
 def _explain(error: DBAPIError) -> str:

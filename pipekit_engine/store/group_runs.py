@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.models import GroupRunRecord
 from pipekit_engine.store import leases, schema
+from pipekit_engine.store.runs import storable
 
 if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
@@ -49,12 +50,30 @@ class GroupRunStore:
             row = connection.execute(
                 update(table)
                 .where(table.c.id == group_run_id, table.c.finished_at.is_(None))
-                .values(status=status, finished_at=datetime.now(timezone.utc), error=error)
+                .values(
+                    status=status,
+                    finished_at=datetime.now(timezone.utc),
+                    error=None if error is None else storable(error),
+                )
                 .returning(table.c.group)
             ).first()
             if row is not None and token is not None:
                 leases.release(connection, "group", row[0], token)
         return row is not None
+
+    def abandon(self, group: str, token: str, error: str) -> bool:
+        """End the run that held a group's lock with this token, and free the lock; False when another one holds it by now."""
+        table = schema.group_run
+        with self._database.write() as connection:
+            if not leases.release(connection, "group", group, token):
+                return False
+            # A group never overlaps itself: while its lock was held, no other run of it can have begun.
+            connection.execute(
+                update(table)
+                .where(table.c.group == group, table.c.finished_at.is_(None))
+                .values(status="error", finished_at=datetime.now(timezone.utc), error=storable(error))
+            )
+        return True
 
     def get(self, group_run_id: int) -> GroupRunRecord:
         """One group run. Raises NotFoundError."""

@@ -9,7 +9,8 @@ How it works:
 4. Releasing compares the token, so nobody releases another's lock.
 5. A lock is taken away only from a dead owner: its process is gone, or, for an owner on another machine, whose processes
    cannot be looked at, its heartbeat is older than `HEARTBEAT_TIMEOUT`. A live process on this machine keeps its lock
-   however long it runs.
+   however long it runs. Where several machines share the store, its server's clock tells the time: theirs may differ.
+6. An owner that cannot renew does not merge for longer than `HEARTBEAT_FENCE`: it rolls back before another may take its lock.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, type_coerce, update
 
 from pipekit_engine.process import ProcessName
 from pipekit_engine.store import schema
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 #: How often an owner renews its lock, and when the lock of an owner that cannot be looked at counts as abandoned.
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
+#: The time between the two is for the cancel: jrunner ends within ten seconds, by force if need be.
+HEARTBEAT_FENCE = timedelta(seconds=45)
 
 What = Literal["module", "group"]
 _TABLES: dict[What, Table] = {"module": schema.module, "group": schema.grp}
@@ -39,7 +42,10 @@ _TABLES: dict[What, Table] = {"module": schema.module, "group": schema.grp}
 
 @dataclass(frozen=True)
 class Lease:
-    """Who holds a lock. `child` is the jrunner process that works for the owner."""
+    """Who holds a lock. `child` is the jrunner process that works for the owner.
+
+    `silence` is how long ago the owner gave its last sign of life. `shared`: owners may be on other machines.
+    """
 
     what: What
     name: str
@@ -48,13 +54,15 @@ class Lease:
     child: ProcessName | None
     since: datetime
     heartbeat_at: datetime
+    silence: timedelta
+    shared: bool
 
-    def abandoned(self, now: datetime | None = None) -> bool:
+    def abandoned(self) -> bool:
         """Whether the owner is dead."""
-        alive = self.owner.alive() if self.owner else None
-        if alive is not None:
-            return not alive
-        return (now or datetime.now(timezone.utc)) - self.heartbeat_at > HEARTBEAT_TIMEOUT
+        # Of two machines with one name, the other's processes cannot be looked at either.
+        judged = self.owner is not None and (self.owner.is_here or not self.shared)
+        alive = self.owner.alive() if self.owner is not None and judged else None
+        return not alive if alive is not None else self.silence > HEARTBEAT_TIMEOUT
 
     def describe(self) -> str:
         """For people: who holds the lock, since when."""
@@ -67,6 +75,11 @@ class LeaseStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes of other machines may use this store."""
+        return not self._database.is_sqlite
 
     def acquire(self, what: What, name: str) -> str | None:
         """Take the lock; its token, or None when somebody holds it."""
@@ -83,7 +96,7 @@ class LeaseStore:
         table = _TABLES[what]
         statement = update(table).where(table.c.name == name, table.c.running_token == token)
         with self._database.write() as connection:
-            return connection.execute(statement.values(heartbeat_at=datetime.now(timezone.utc))).rowcount == 1
+            return connection.execute(statement.values(heartbeat_at=_now(connection))).rowcount == 1
 
     def set_child(self, what: What, name: str, token: str, child: ProcessName) -> None:
         """Note the jrunner process that works for the owner, so that whoever finds the owner dead can end it."""
@@ -117,27 +130,37 @@ def held_locks(connection: Connection) -> list[Lease]:
 
 
 def _select(connection: Connection, what: What, name: str | None = None) -> list[Lease]:
-    table = _TABLES[what]
-    query = select(table).where(table.c.running)
+    table, now = _TABLES[what], _now(connection)
+    query = select(table, type_coerce(now, schema.UTCDateTime()).label("now")).where(table.c.running)
     if name is not None:
         query = query.where(table.c.name == name)
-    return [
-        Lease(
-            what=what,
-            name=row.name,
-            token=row.running_token or "",
-            owner=ProcessName.parse(row.running_owner),
-            child=ProcessName.parse(row.running_child),
-            since=row.running_since or row.updated_at,
-            heartbeat_at=row.heartbeat_at or row.running_since or row.updated_at,
+    found = []
+    for row in connection.execute(query).all():
+        heartbeat = row.heartbeat_at or row.running_since or row.updated_at
+        found.append(
+            Lease(
+                what=what,
+                name=row.name,
+                token=row.running_token or "",
+                owner=ProcessName.parse(row.running_owner),
+                child=ProcessName.parse(row.running_child),
+                since=row.running_since or row.updated_at,
+                heartbeat_at=heartbeat,
+                silence=row.now - heartbeat,
+                shared=connection.dialect.name != "sqlite",
+            )
         )
-        for row in connection.execute(query).all()
-    ]
+    return found
+
+
+def _now(connection: Connection) -> Any:
+    """The time by the one clock that all owners share: the store's server, or this machine."""
+    return datetime.now(timezone.utc) if connection.dialect.name == "sqlite" else func.clock_timestamp()
 
 
 def acquire(connection: Connection, what: What, name: str) -> str | None:
     """As `LeaseStore.acquire`, inside a transaction of the caller."""
-    table, token, now = _TABLES[what], str(uuid.uuid4()), datetime.now(timezone.utc)
+    table, token, now = _TABLES[what], str(uuid.uuid4()), _now(connection)
     changed = connection.execute(
         update(table)
         .where(table.c.name == name, ~table.c.running)

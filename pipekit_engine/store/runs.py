@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ LIVE_LOG_LIMIT = 1_000_000
 _LOGS = ("stdout", "stderr", "live_log")
 _JSON = ("watermarks", "timings")
 _PRIVATE = ("token", "cancel_requested")
+#: What no database's text may hold, and what stands for it: PostgreSQL refuses NUL, UTF-8 has no halves of characters.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class RunStore:
@@ -70,7 +73,7 @@ class RunStore:
 
     def append_log(self, run_id: int, text: str) -> None:
         """Add text to live_log, up to `LIVE_LOG_LIMIT` characters in all."""
-        log = schema.run_log.c.live_log
+        log, text = schema.run_log.c.live_log, storable(text)
         with self._database.write() as connection:
             size = connection.execute(select(func.length(log)).where(schema.run_log.c.id == run_id)).scalar() or 0
             if size >= LIVE_LOG_LIMIT:
@@ -184,13 +187,20 @@ class RunStore:
         return int(gone)
 
 
+def storable(text: str) -> str:
+    """The text as every database can hold it. A run's end must be written down whatever its error quotes."""
+    return _UNSTORABLE.sub(
+        lambda found: "\N{SYMBOL FOR NULL}" if found[0] == "\0" else "\N{REPLACEMENT CHARACTER}", text
+    )
+
+
 def _to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: json.dumps(value, ensure_ascii=False, default=lambda record: record.model_dump())
-        if key in _JSON
-        else value
-        for key, value in values.items()
-    }
+    columns = {}
+    for key, value in values.items():
+        if key in _JSON:
+            value = json.dumps(value, ensure_ascii=False, default=lambda record: record.model_dump())
+        columns[key] = storable(value) if isinstance(value, str) else value
+    return columns
 
 
 def _to_record(row: RowMapping) -> RunRecord:

@@ -64,3 +64,8 @@ def test_a_parsers_token_is_shown(session: Session) -> None:
     session.open(OpenRequest("h", "jdbc:hsqldb:mem:tokens", [jar("hsqldb")], driver_class="org.hsqldb.jdbc.JDBCDriver"))
     with pytest.raises(JRunnerError, match="unexpected token: X "):
         session.query("h", "SELECT 1 FROM information_schema.tables WHERES x = 1")
+
+
+def test_sqlites_token_is_shown(session: Session, sqlite: OpenRequest) -> None:
+    with pytest.raises(JRunnerError, match='unrecognized token: "\'x"'):
+        session.query("sqlite", "SELECT 'x")

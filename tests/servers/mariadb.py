@@ -17,11 +17,11 @@ from pipekit_engine.demo.local_server import (
     HOST,
     ServerProcess,
     ServerUnavailable,
-    free_port,
     give,
     private_folder,
     service_user,
 )
+from tests.ports import lasting_port
 
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
@@ -51,7 +51,7 @@ class MariaDBServer:
         home = private_folder("pipekit-my-", owner)
         try:
             self.password = secrets.token_urlsafe(24)
-            self.port = free_port()
+            self.port = lasting_port()
             self._login = home / "client.cnf"
             self._write(
                 self._login,
@@ -158,6 +158,13 @@ class MariaDBServer:
             tuple(None if field.get(NIL) == "true" else (field.text or "") for field in row)
             for row in ElementTree.fromstring(documents[-1].strip())
         ]
+
+    @contextmanager
+    def client(self, database: str) -> Iterator[subprocess.Popen[str]]:
+        """A client that reads statements from its `stdin` and prints rows at once; it ends, and rolls back, with its input."""
+        command = [self._client, f"--defaults-extra-file={self._login}", "--batch", "--unbuffered", "--force", database]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            yield process
 
     def create_database(self, name: str) -> None:
         self.sql("", f"CREATE DATABASE {quote(name)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import stat
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from multiprocessing.pool import Pool
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
 from pipekit_engine.models import Column, Group, Hook, Module, Schedule, Watermark
 from pipekit_engine.process import ProcessName
-from pipekit_engine.store import Change, Store, schema
+from pipekit_engine.store import Change, Store, leases, schema
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.upgrade import HEAD, known_revisions
 
@@ -262,6 +262,52 @@ class TestLeases:
         assert not store.leases.renew("module", "m", "another token")
         assert not store.leases.release("module", "m", "another token")
         assert store.leases.release("module", "m", token)
+
+    def test_the_stores_server_tells_the_time(self, store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two machines' clocks may differ by more than a heartbeat may be late: a live run would be robbed."""
+        if url.startswith("sqlite"):
+            pytest.skip("a file has one machine, and one clock")
+        assert store.leases.acquire("module", "m") is not None
+        elsewhere = ProcessName("another-host", "another-boot", 1, "1")
+        database = Database(url)
+        with database.write() as connection:
+            connection.execute(schema.module.update().values(running_owner=str(elsewhere)))
+        database.close()
+
+        class Ahead(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return datetime.now(tz) + timedelta(hours=1)
+
+        monkeypatch.setattr(leases, "datetime", Ahead)
+        lease = store.leases.find("module", "m")
+        assert lease is not None
+        assert not lease.abandoned()
+
+    def test_two_machines_of_one_name(self, store: Store, url: str) -> None:
+        """Another boot under this machine's name: a restart, unless the store is shared. Then it may be another machine."""
+        assert store.leases.acquire("module", "m") is not None
+        me = ProcessName.current()
+        database = Database(url)
+        with database.write() as connection:
+            namesake = ProcessName(me.host, "another-boot", 1, "1")
+            connection.execute(schema.module.update().values(running_owner=str(namesake)))
+        database.close()
+        lease = store.leases.find("module", "m")
+        assert lease is not None
+        assert lease.abandoned() == url.startswith("sqlite")
+
+    def test_a_group_that_runs_again_is_not_ended_with_its_former_run(self, store: Store) -> None:
+        """Two who find the same dead run: the second comes when the group is running again."""
+        first = store.group_runs.start("g", triggered_by="manual")
+        assert first is not None
+        assert store.group_runs.abandon("g", first[1], "interrupted")
+        second = store.group_runs.start("g", triggered_by="manual")
+        assert second is not None
+        assert not store.group_runs.abandon("g", first[1], "interrupted")
+        assert store.group_runs.get(first[0]).status == "error"
+        assert store.group_runs.get(second[0]).status == "running"
+        assert store.leases.held("group", "g", second[1])
 
     def test_a_process_is_known_by_its_start(self) -> None:
         me = ProcessName.current()

@@ -25,10 +25,10 @@ public final class Redaction {
 
     /**
      * {@code password=x}, {@code pwd = 'x y'}, {@code "token": "x"}; a value in braces may hold anything but a brace. A
-     * parser's "unexpected token: x" names a word of a statement that is shown anyway.
+     * parser's "unexpected token: x" (or "unrecognized") names a word of a statement that is shown anyway.
      */
     private static final Pattern ASSIGNMENT = Pattern.compile(
-            "(?i)(?<![\\w.\\-])(?<!unexpected )(" + SECRET_NAMES
+            "(?i)(?<![\\w.\\-])(?<!unexpected )(?<!unrecognized )(" + SECRET_NAMES
                     + "[\"']?\\s*[=:]\\s*)(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
 
     /**
