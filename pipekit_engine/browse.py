@@ -82,6 +82,14 @@ class Browser:
             return found
         return [table for table in found if table.schema != self._staging_schema]
 
+    def home(self) -> str | None:
+        """The schema that a name without one is looked for in; None where that is not known, or none was chosen."""
+        sql = self.dialect.home_schema_sql
+        if sql is None:
+            return None
+        with self._asking("The current schema"):
+            return self._catalog.query(sql).first
+
     def columns(self, table: TableInfo | str) -> list[ColumnInfo]:
         """Columns of a table in its order. A text is read as in SQL: `sales.orders`, quoted parts exact."""
         name = self.dialect.table_name(table) if isinstance(table, str) else table
@@ -102,6 +110,9 @@ class Browser:
         tables = self.tables(name.schema, name.catalog)
         alike = [item for item in tables if item.name == name.name]
         alike = alike or [item for item in tables if item.name.casefold() == name.name.casefold()]
+        if len(alike) > 1:
+            home = self.home()
+            alike = [item for item in alike if item.schema == home] or alike
         if len(alike) > 1:
             places = ", ".join(self.dialect.source_name(item) for item in alike)
             raise NotFoundError("single table", f"{text} ({places})")

@@ -37,13 +37,17 @@ class BrowseField:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table or view. `catalog` is given only where it is not the connection's own database."""
+    """A table or view. `catalog` is given only where it is not the connection's own database.
+
+    `partition`: a part of another table, which shows its rows as well.
+    """
 
     name: str
     schema: str | None = None
     catalog: str | None = None
     kind: Literal["table", "view"] = "table"
     remarks: str | None = None
+    partition: bool = False
 
     @property
     def table_name(self) -> TableName:
@@ -152,7 +156,14 @@ def list_tables(
     rows = catalog.ask(dialect.tables_sql(schema, database, table))
     if rows is not None:
         found = [
-            TableInfo(name, of, database, "view" if kind == "view" else "table", _remark(dialect, remarks))
+            TableInfo(
+                name,
+                of,
+                database,
+                "view" if kind == "view" else "table",
+                _remark(dialect, remarks),
+                partition=kind == "partition",
+            )
             for of, name, kind, remarks in rows
             if name is not None
         ]

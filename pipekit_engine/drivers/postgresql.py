@@ -68,6 +68,7 @@ class PostgreSQL(Dialect):
         max_comment_length=1_000_000,
         bulk_path="COPY",
     )
+    home_schema_sql = "SELECT current_schema()"
     system_schemas = ("information_schema", "pg_*")
     reserved = words("concurrently")
     date_literal = "'{}'"
@@ -118,7 +119,8 @@ class PostgreSQL(Dialect):
         if table is not None:
             where += f" AND c.relname = {self.string_literal(table)}"
         return (
-            "SELECT n.nspname, c.relname, CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END, "
+            "SELECT n.nspname, c.relname, CASE WHEN c.relkind IN ('v', 'm') THEN 'view' "
+            "WHEN c.relispartition THEN 'partition' ELSE 'table' END, "
             "pg_catalog.obj_description(c.oid, 'pg_class') FROM pg_catalog.pg_class c "
             f"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {where}"
         )

@@ -124,6 +124,7 @@ def _apply_rules(subject: Subject, *, whole: bool) -> None:
         queries.check_destination(read)
         windows.check_strategy(read)
     relations.check_writers(subject)
+    relations.check_own_source(subject)
     relations.check_groups(subject, whole=whole)
     relations.check_secrets(subject)
 

@@ -56,6 +56,7 @@ RULES: dict[str, Rule] = {
         Rule("PK301", "error", "a name that the destination cannot have"),
         Rule("PK302", "error", "several modules write a table that one of them replaces as a whole"),
         Rule("PK303", "error", "two columns that become one in the destination"),
+        Rule("PK304", "warning", "a module that reads the table that it replaces or adds to"),
         # Groups
         Rule("PK401", "info", "a group that no schedule or trigger runs"),
         Rule("PK402", "info", "a module in no group"),

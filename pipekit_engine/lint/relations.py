@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.origin import trace_query
 from pipekit_engine.redact import is_secret_name, url_holds_secret
 from pipekit_engine.secrets import reference_key
 from pipekit_engine.sqltext import spans
 
 if TYPE_CHECKING:
     from pipekit_engine.definitions.forms import Kind
+    from pipekit_engine.drivers.names import TableName
     from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Schedule, Trigger
 
@@ -59,6 +61,36 @@ def check_writers(subject: Subject) -> None:
                 message = f"replaces {read.module.dest_table} as a whole, which {', '.join(others)} writes too."
                 fix = "Give them tables of their own, or use upsert or incremental with different keys."
                 read.report("PK302", message, fix, loc=("dest_table",))
+
+
+def check_own_source(subject: Subject) -> None:
+    """Modules that read the table that they replace or add to."""
+    for read in subject.modules:
+        module = read.module
+        ends = [subject.known_connections.get(name) for name in (module.source, module.dest)]
+        if read.source is None or read.dest is None or None in ends or not read.readable:
+            continue
+        same = len({end.jdbc_url.partition("?")[0] for end in ends if end is not None}) == 1
+        if not same or module.strategy not in ("full", "append"):
+            continue
+        try:
+            written = read.dest.table_name(module.dest_table)
+        except ConfigurationError:
+            continue
+        for table in trace_query(module.query, read.source, ()).tables:
+            if table.name.casefold() == written.name.casefold() and _same_schema(table, written):
+                lost = (
+                    "what others write meanwhile is lost"
+                    if module.strategy == "full"
+                    else "each run adds its rows again"
+                )
+                message = f"reads {module.dest_table}, the table that it writes: {lost}."
+                read.report("PK304", message, "Name another dest_table.", loc=("dest_table",))
+                break
+
+
+def _same_schema(one: TableName, other: TableName) -> bool:
+    return one.schema is None or other.schema is None or one.schema.casefold() == other.schema.casefold()
 
 
 def check_groups(subject: Subject, *, whole: bool) -> None:

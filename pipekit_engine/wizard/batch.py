@@ -99,6 +99,11 @@ def _one(
             )
         wishes = Wishes(**{**wishes.__dict__, "name": known.name})
     draft = draft_table(room, request.source, table, request.dest, wishes, taken)
+    if is_itself(room, draft):
+        raise ConfigurationError(
+            f"{draft.title} would be copied onto itself, and what others write meanwhile would be lost: name another "
+            "destination with --dest, --dest-schema or --dest-table."
+        )
     return _finished(room, draft, folder, request.force, stored)
 
 
@@ -113,6 +118,19 @@ def already_synced(room: Workroom, request: Request, table: TableInfo, stored: D
         if same_ends and dest.table_name(module.dest_table) == wanted:
             return module
     return None
+
+
+def is_itself(room: Workroom, draft: Draft) -> bool:
+    """Whether the destination is the very table that is read, as far as the connections tell."""
+    known = room.connections()
+    ends = [known[name].jdbc_url.partition("?")[0] for name in (draft.source, draft.dest)]
+    if draft.table is None or draft.source_dialect.kind != draft.dest_dialect.kind or ends[0] != ends[1]:
+        return False
+    name = draft.dest_dialect.table_name(draft.dest_table)
+    if name.name != draft.table.name:
+        return False
+    schema = name.schema or room.browser(draft.dest).home()
+    return schema is None or draft.table.schema in (None, schema)
 
 
 def _same_dest(one: Draft, other: Draft) -> bool:

@@ -85,24 +85,30 @@ def sample_query(query: str) -> str:
 def match_tables(room: Workroom, source: str, patterns: Iterable[str]) -> list[TableInfo]:
     """Tables whose `schema.table` (or name alone, for a pattern without a dot) fits one of the patterns, without case.
 
-    A view is taken only when it is named in full: what it shows mostly comes from tables that are taken, too.
+    A view or partition is taken only when it is named in full: what it shows mostly comes from tables that are taken, too.
+    Where a schema is a database of its own, a pattern without a dot means the connection's own database.
     Raises NotFoundError for a pattern that fits nothing.
     """
     browser, staging = room.browser(source), room.staging_schemas(source)
     found: dict[TableInfo, None] = {}
-    everything: list[TableInfo] | None = None
+    listed: dict[str | None, list[TableInfo]] = {}
+    home = (
+        browser.home() if any(level.label == "database" for level in browser.fields if level.name == "schema") else None
+    )
     for pattern in patterns:
         schema, dot, name = pattern.rpartition(".")
         if dot and not set("*?[") & set(schema):
             exact = next((item for item in browser.schemas() if item.casefold() == schema.casefold()), schema)
             tables = browser.tables(exact)
         else:
-            everything = browser.tables() if everything is None else everything
-            tables = everything
+            where = None if dot else home
+            if where not in listed:
+                listed[where] = browser.tables(where)
+            tables = listed[where]
         fitting = [
             table
             for table in tables
-            if (table.kind == "table" or not set("*?[") & set(name))
+            if ((table.kind == "table" and not table.partition) or not set("*?[") & set(name))
             and (table.schema or "").casefold() not in staging
             and fnmatchcase(table.name.casefold(), name.casefold())
             and (not dot or fnmatchcase((table.schema or "").casefold(), schema.casefold()))

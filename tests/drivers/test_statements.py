@@ -244,6 +244,7 @@ def test_every_kind_of_relation_in_postgresql(open_bed: Any) -> None:
         assert found == [
             ("kept", "view", "refreshed at night"), ("part_1", "table", None), ("parted", "table", None)
         ]  # fmt: skip
+        assert [item.name for item in bed.dialect.list_tables(bed.catalog, "rel") if item.partition] == ["part_1"]
         columns = bed.dialect.get_columns(bed.catalog, TableName("parted", "rel"))
         assert [(item.name, item.key_position) for item in columns] == [("id", 2), ("d", 1)]
         assert bed.dialect.get_remarks(bed.catalog, TableName("kept", "rel")).table == "refreshed at night"

@@ -174,6 +174,20 @@ def test_writers_of_one_table(tmp_path: Path) -> None:
     assert "third" not in found[0].message
 
 
+def test_a_module_that_reads_what_it_writes(tmp_path: Path) -> None:
+    modules = "modules:\n" + _module("m", source="dw", query="SELECT DISTINCT id FROM T x")
+    modules += _module("grows", source="dw", query="SELECT id FROM g", dest_table="g", strategy="append")
+    modules += _module("elsewhere", source="dw", query="SELECT id FROM a.e", dest_table="b.e")
+    modules += _module(
+        "beside", source="dw", query="SELECT id FROM o WHERE id NOT IN (SELECT id FROM b)", dest_table="b"
+    )
+    modules += _module("from_another", query="SELECT id FROM f", dest_table="f")
+    found = {item.record: item.message for item in _lint(tmp_path, modules) if item.code == "PK304"}
+    assert sorted(found) == ["module grows", "module m"]
+    assert "what others write meanwhile is lost" in found["module m"]
+    assert "each run adds its rows again" in found["module grows"]
+
+
 def test_groups(tmp_path: Path) -> None:
     text = "modules:\n" + _module("a", enabled="false") + _module("b", dest_table="b") + _module("c", dest_table="c")
     text += textwrap.dedent("""\
@@ -239,6 +253,6 @@ def test_the_shipped_definitions_are_clean(tmp_path: Path) -> None:
 def test_codes_are_in_order_and_every_static_rule_is_tested() -> None:
     assert list(RULES) == sorted(RULES)
     told = {code for codes, _ in CASES.values() for code in codes}
-    told |= {"PK002", "PK003", "PK302", "PK401", "PK402", "PK403", "PK404"}
+    told |= {"PK002", "PK003", "PK302", "PK304", "PK401", "PK402", "PK403", "PK404"}
     # PK501: files with secrets in connections are refused while they are read (PK001). PK6xx: test_command.py.
     assert {code for code in RULES if not code.startswith("PK6")} - told == {"PK501"}

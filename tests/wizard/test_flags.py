@@ -297,3 +297,34 @@ def test_numbers_in_a_time_column_of_sqlite_are_no_watermark(shop: Project) -> N
     assert done.json["modules"][0]["strategy"] == "full"
     refused = wizard(shop, "--source", "shop", "--table", "pings", "--dest", "dw", "--watermark", "updated_at", "--yes")
     assert (refused.status, "keeps times as numbers" in refused.err) == (2, True)
+
+
+def test_a_pattern_takes_the_connections_own_database_and_no_partition_of_a_table(
+    project: Project, mariadb_shop: tuple[MariaDBServer, str], warehouse: tuple[PostgreSQLServer, str]
+) -> None:
+    server, database = mariadb_shop
+    pg, target = warehouse
+    with server.fresh_database() as other:
+        server.sql(
+            other, "CREATE TABLE stranger (id INTEGER PRIMARY KEY); CREATE TABLE orders (id INTEGER PRIMARY KEY)"
+        )
+        flags = connections(project, server, database, pg, target)
+        every = wizard(project, *flags, "--tables", "*", "--dry-run", "--json").json
+        assert sorted(module["name"] for module in every["modules"]) == ["countries", "order_lines", "orders"]
+        one = wizard(project, *flags, "--table", "orders", "--dry-run", "--json")
+        assert f"FROM {database}.orders" in one.json["modules"][0]["query"]
+    pg.sql(target, "CREATE TABLE p (id int, d date) PARTITION BY RANGE (d); CREATE TABLE p_1 PARTITION OF p DEFAULT")
+    assert wizard(project, *flags, "--table", "orders", "--yes").status == 0
+    parts = ("--source", "dw", "--dest", "shop", "--dry-run", "--json")
+    assert [item["name"] for item in wizard(project, *parts, "--tables", "p*").json["modules"]] == ["p"]
+    assert [item["name"] for item in wizard(project, *parts, "--tables", "p_1").json["modules"]] == ["p_1"]
+
+
+def test_a_table_is_never_copied_onto_itself(shop: Project) -> None:
+    done = wizard(shop, "--source", "shop", "--table", "orders", "--dest", "shop", "--yes")
+    assert done.status == 2
+    assert "orders would be copied onto itself" in done.err
+    assert (
+        wizard(shop, "--source", "shop", "--table", "orders", "--dest", "shop", "--dest-table", "o2", "--yes").status
+        == 0
+    )
