@@ -30,7 +30,7 @@ LIVE_LOG_LIMIT = 1_000_000
 _LOGS = ("stdout", "stderr", "live_log")
 _JSON = ("watermarks", "timings")
 _PRIVATE = ("token", "cancel_requested")
-#: What no database's text may hold, and what stands for it: PostgreSQL refuses NUL, UTF-8 has no halves of characters.
+#: What not every database's text can hold: PostgreSQL refuses NUL, and UTF-8 has no halves of characters.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -189,9 +189,7 @@ class RunStore:
 
 def storable(text: str) -> str:
     """The text as every database can hold it. A run's end must be written down whatever its error quotes."""
-    return _UNSTORABLE.sub(
-        lambda found: "\N{SYMBOL FOR NULL}" if found[0] == "\0" else "\N{REPLACEMENT CHARACTER}", text
-    )
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _to_columns(values: Mapping[str, Any]) -> dict[str, Any]:

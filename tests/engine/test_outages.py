@@ -87,7 +87,7 @@ def test_an_error_that_quotes_what_no_store_can_hold(where: str, request: pytest
         bench.run()
     record = bench.store.runs.list()[0]
     assert record.status == "error"
-    assert "(x␀y)" in (record.error or "")
+    assert "(x\N{REPLACEMENT CHARACTER}y)" in (record.error or "")
     assert bench.store.leases.all() == []
 
 
