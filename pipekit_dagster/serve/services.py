@@ -130,5 +130,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 def _die_with_parent() -> None:
     """In the child: be told to end when the supervisor is killed. Runs before the service's program."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    # A shell script's background job ignores SIGINT, and Dagster's servers treat SIGTERM as they found SIGINT.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

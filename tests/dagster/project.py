@@ -17,10 +17,11 @@ from pipekit_engine.drivers import builtin_drivers
 from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
 from pipekit_engine.store import Change, Store
 
-#: A source query that keeps the reader busy: rows by the million, a page at a time.
+#: A source query without an end. It counts up between two rows: ten thousand a second keep the writer at work, and fill no disk.
 SLOW_QUERY = (
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000) "
-    "SELECT i AS id, 'row number ' || i AS name FROM n"
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n),"
+    " pause(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM pause WHERE j < 200) "
+    "SELECT i AS id, 'row number ' || i AS name FROM n WHERE i < (SELECT max(i + j) FROM pause)"
 )
 
 
@@ -91,7 +92,7 @@ class Project:
     @staticmethod
     def sql(path: Path, text: str) -> list[Any]:
         """Run SQL on one of the two databases."""
-        connection = sqlite3.connect(path)
+        connection = sqlite3.connect(path, timeout=60)
         try:
             rows = connection.execute(text).fetchall()
             connection.commit()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,11 +19,15 @@ from typing import Any
 
 from pipekit_engine.process import ProcessName
 from tests.dagster.project import Project
+from tests.ports import lasting_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _SERVE = "import sys; from pipekit_dagster.serve import main; sys.exit(main(port=int(sys.argv[1]), reload_=len(sys.argv) > 2))"
 
 LOCATION = {"repositoryLocationName": "pipekit", "repositoryName": "__repository__"}
+
+#: Seconds that anything may take. An idle machine needs some ten for the slowest: only what never comes is too late.
+PATIENCE_S = 180.0
 
 
 class Served:
@@ -32,8 +36,7 @@ class Served:
     def __init__(self, project: Project, login: tuple[str, str] | None = None) -> None:
         self.project = project
         self.login = login
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = lasting_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = project.folder / "serve.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -54,24 +57,25 @@ class Served:
                 stderr=log,
                 start_new_session=True,
             )
-        self.wait_for(lambda: self.health()[0] == 200, "all three services", 90)
+        self.wait_for(lambda: self.health()[0] == 200, "all three services")
 
     def stop(self) -> int:
         """SIGTERM to the supervisor; its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(40)
+        status = self.process.wait(PATIENCE_S)
         self.process = None
         return status
 
     def kill_everything(self) -> None:
-        """SIGKILL to the supervisor, all services, and the processes below them."""
+        """SIGKILL to the supervisor, all services, and the processes below them; returns when they are gone."""
         assert self.process is not None
-        victims = [self.process.pid, *descendants(self.process.pid)]
-        for pid in victims:
+        victims = [ProcessName.of(pid) for pid in (self.process.pid, *descendants(self.process.pid))]
+        for victim in victims:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+                os.kill(victim.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
+        self.wait_for(lambda: not any(victim.alive() for victim in victims), "the end of what was killed")
         self.process = None
 
     def service(self, name: str) -> ProcessName:
@@ -90,7 +94,7 @@ class Served:
             headers["content-type"] = "application/json"
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -118,17 +122,28 @@ class Served:
         try:
             status, body = self.request("/health")
             return status, json.loads(body)
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return 0, {}
 
-    def jobs(self) -> set[str]:
-        """Names of the jobs that the UI shows."""
-        data = self.graphql(
-            "query J($where: RepositorySelector!) { repositoryOrError(repositorySelector: $where)"
-            " { ... on Repository { pipelines { name } } } }",
-            where=LOCATION,
-        )
-        return {job["name"] for job in data["repositoryOrError"].get("pipelines", [])}
+    def shown(self) -> set[str]:
+        """Names of the jobs, schedules and sensors that the UI shows. Waits while it cannot tell any."""
+        found: dict[str, Any] = {}
+
+        def look() -> bool:
+            data = self.graphql(
+                "query S($where: RepositorySelector!) { repositoryOrError(repositorySelector: $where)"
+                " { ... on Repository { pipelines { name } schedules { name } sensors { name } } } }",
+                where=LOCATION,
+            )
+            found.update(data["repositoryOrError"])
+            return bool(found)
+
+        self.wait_for(look, "the repository")
+        return {item["name"] for kind in ("pipelines", "schedules", "sensors") for item in found[kind]}
+
+    def wait_shown(self, *names: str) -> None:
+        """Wait until the UI shows all these jobs, schedules and sensors: each change of the store may show by itself."""
+        self.wait_for(lambda: set(names) <= self.shown(), " and ".join(names))
 
     def run_group(self, group: str) -> str:
         """Start a group's job; its Dagster run id."""
@@ -136,7 +151,7 @@ class Served:
         assert status == 202, answer
         return str(answer["dagster_run_id"])
 
-    def ended(self, run_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    def ended(self, run_id: str) -> dict[str, Any]:
         """Wait until a Dagster run has ended; what the REST interface says of it."""
         found: dict[str, Any] = {}
 
@@ -144,7 +159,7 @@ class Served:
             found.update(self.get(f"/api/runs/{run_id}"))
             return found["status"] in ("success", "failure", "canceled")
 
-        self.wait_for(look, f"the end of run {run_id}", timeout_s)
+        self.wait_for(look, f"the end of run {run_id}")
         return found
 
     def in_phase(self, run_id: str, phase: str) -> None:
@@ -154,19 +169,19 @@ class Served:
             with self.project.store() as store:
                 return any(run.phase == phase for run in store.runs.list(dagster_run_id=run_id, status="running"))
 
-        self.wait_for(look, f"phase {phase}", 60)
+        self.wait_for(look, f"phase {phase}")
 
     def staging(self, run_id: str) -> None:
         """Wait until a module of the run moves rows."""
         self.in_phase(run_id, "stage")
 
-    def wait_for(self, done: Callable[[], bool], what: str, timeout_s: float = 30) -> float:
+    def wait_for(self, done: Callable[[], bool], what: str) -> float:
         """Seconds until `done`."""
         began = time.monotonic()
         while not done():
-            if time.monotonic() - began > timeout_s:
+            if time.monotonic() - began > PATIENCE_S:
                 tail = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
-                raise AssertionError(f"{what} did not come within {timeout_s} s\n{tail}")
+                raise AssertionError(f"{what} did not come within {PATIENCE_S:.0f} s\n{tail}")
             time.sleep(0.1)
         return time.monotonic() - began
 

@@ -17,7 +17,8 @@ from pipekit_engine.models import Connection, Schedule, Trigger
 from pipekit_engine.store import Store
 from tests.dagster.project import Project
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=1)
+#: A tick after everything that the tests write, however long they take.
+NOW = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=1)
 
 
 @pytest.fixture

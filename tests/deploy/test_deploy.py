@@ -5,11 +5,12 @@ One installation serves the tests of this file, which run in their order. Instal
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import time
@@ -20,6 +21,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.ports import lasting_port
+
+#: Seconds that anything may take. An idle machine needs some fifty for an installation: only what never comes is too late.
+PATIENCE_S = 400.0
+
+pytestmark = pytest.mark.timeout(900)
 
 ROOT = Path(__file__).parents[2]
 UNITS = ("pipekit.service", "pipekit-backup.service", "pipekit-backup.timer")
@@ -35,8 +43,9 @@ class Place:
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIPEKIT_", "DAGSTER_", "PYTHON"))}
-        # Compiling all of Dagster is left to those who start it often.
-        return kept | {"NO_COLOR": "1", "COLUMNS": "200", "PIP_NO_COMPILE": "1"}
+        # Compiling all of Dagster is left to those who start it often. A slow network is no fault of deploy.sh.
+        pip = {"PIP_NO_COMPILE": "1", "PIP_RETRIES": "10", "PIP_DEFAULT_TIMEOUT": "60"}
+        return kept | {"NO_COLOR": "1", "COLUMNS": "200"} | pip
 
     def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -44,7 +53,7 @@ class Place:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -56,7 +65,7 @@ class Place:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -75,9 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     source = tmp_path_factory.mktemp("source")
     beside = shutil.ignore_patterns(".*", "__pycache__", "_jrunner", "tests", "bench", "docs", "build", "dist")
     shutil.copytree(ROOT, source, ignore=beside, dirs_exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    return Place(source, tmp_path_factory.mktemp("machine") / "prefix", port)
+    return Place(source, tmp_path_factory.mktemp("machine") / "prefix", lasting_port())
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +203,7 @@ def test_the_deployed_server_works_and_the_unit_s_backup_too(installed: Place) -
             start_new_session=True,
         )
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while True:
             status, body = _get(f"http://127.0.0.1:{installed.port}/health")
             if status == 200:
@@ -208,7 +215,9 @@ def test_the_deployed_server_works_and_the_unit_s_backup_too(installed: Place) -
         assert (lib / "dagster/dagster.yaml").is_file()
         kept = installed.deploy("--uninstall")
         assert kept.returncode == 1
-        assert f"still at work: processes {server.pid}" in kept.stderr
+        said = re.search("still at work: processes ([0-9 ]+)", kept.stderr)
+        assert said is not None, kept.stderr
+        assert str(server.pid) in said[1].split()
         assert (installed.prefix / "usr/local/bin/pipekit").exists()
         backup = (installed.prefix / "etc/systemd/system/pipekit-backup.service").read_text().splitlines()
         script = next(line for line in backup if line.startswith("ExecStart=")).partition("-c ")[2].strip("'")
@@ -217,7 +226,7 @@ def test_the_deployed_server_works_and_the_unit_s_backup_too(installed: Place) -
         assert len(list((lib / "backups").glob("pipekit-20*.db"))) == 1
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(40)
+        server.wait(PATIENCE_S)
 
 
 def test_a_failed_installation_leaves_the_old_release_in_use(installed: Place) -> None:
@@ -236,6 +245,7 @@ def test_a_failed_installation_leaves_the_old_release_in_use(installed: Place) -
 
 
 def test_uninstalling_keeps_data(installed: Place) -> None:
+    assert installed.pipekit("secrets", "set", "DW", "s3cret").returncode == 0
     done = installed.deploy("--uninstall")
     assert done.returncode == 0, done.stderr
     assert f"kept      {installed.prefix}/etc/pipekit" in done.stdout
@@ -260,9 +270,9 @@ def test_shellcheck_is_content() -> None:
 
 def _get(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0, b""

@@ -14,9 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipekit_engine.process import ProcessName
 from tests.docs.pages import Block
 
-TIMEOUT_S = 120
+#: Seconds that a command may take. An idle machine needs some fifteen for the slowest: only what never ends is too slow.
+TIMEOUT_S = 240
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,22 @@ class Shell:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A server that a page started has processes in sessions of their own.
-        family = [self._process.pid, *_descendants(self._process.pid)]
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            for pid in family:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=5)
-            family = [pid for pid in family if pid != self._process.pid]
+        # A server that a page started ends its own services, which are in sessions of their own. All of it must be gone: what
+        # comes next reads the files that they write.
+        shell = self._process.pid
+        family = [ProcessName.of(pid) for pid in (shell, *_descendants(shell))]
+        for number, which in (
+            (signal.SIGTERM, {shell, *_children(shell)}),
+            (signal.SIGKILL, {each.pid for each in family}),
+        ):
+            for process in family:
+                if process.pid in which and process.alive():
+                    with suppress(ProcessLookupError):
+                        os.kill(process.pid, number)
+            until = time.monotonic() + 30
+            while any(process.alive() for process in family) and time.monotonic() < until:
+                time.sleep(0.05)
+        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):
@@ -119,14 +128,17 @@ class Shell:
         return data.decode(errors="replace")
 
 
-def _descendants(pid: int) -> list[int]:
-    """All processes below one."""
+def _children(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *_descendants(child)]
+            found += map(int, task.read_text().split())
     return found
+
+
+def _descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    return [each for child in _children(pid) for each in (child, *_descendants(child))]
 
 
 def play(shell: Shell, block: Block, replace: dict[str, str]) -> None:

@@ -56,7 +56,7 @@ def warm_command(folder: Path) -> Iterator[Path]:
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen([sys.executable, "-m", "tests.docs.warm", address], cwd=root) as server:
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 240
             while not Path(address).exists():
                 assert server.poll() is None, "the warm process did not come up"
                 assert time.monotonic() < until, "the warm process did not come up"
