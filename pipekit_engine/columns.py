@@ -105,6 +105,14 @@ def plan_columns(
         warnings += [f"column {name} of the query is left out: the destination lacks it" for name in sorted(left_out)]
         if not columns:
             differences.append("no column of the query is in the destination")
+    if module.on_schema_change != "fail" and existing:
+        # A column that was renamed at the source looks like this, too.
+        effect = (
+            "the rows that are replaced get its default"
+            if module.strategy in ("full", "incremental")
+            else "it stays as it is"
+        )
+        warnings += [f"column {name} of the destination is not in the query: {effect}" for name in extra]
     if differences:
         raise DestinationError(
             f"The destination {module.dest_table} does not fit the query of module {module.name}: {'; '.join(differences)}. "

@@ -28,6 +28,7 @@ from pipekit_engine.errors import (
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress
 from pipekit_engine.models import ResolvedWatermark
+from pipekit_engine.moments import is_to_come
 from pipekit_engine.origin import find_remarks
 from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
 from pipekit_engine.sqltext import as_subquery, materialize
@@ -114,6 +115,11 @@ class Phases:
             mark = self._resolve_one(watermark)
             resolved[watermark.name] = mark
             self._state.keeper.say(f"{{{watermark.name}}} = {mark.value!r} ({mark.origin})")
+            if mark.origin == "resolver" and watermark.connection == self._module.dest and is_to_come(mark.value):
+                self._state.keeper.say(
+                    f"warning: {{{watermark.name}}} lies in the future, so what changes until then is not found: mend the rows "
+                    "with such a time, or leave them out in the resolver"
+                )
         return resolved
 
     def _resolve_one(self, watermark: Watermark) -> ResolvedWatermark:

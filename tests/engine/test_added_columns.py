@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engine.workbench import Workbench
 
 
@@ -21,3 +23,19 @@ def test_columns_with_sizes_stand_beside_new_ones(any_bench: Workbench) -> None:
     rows = bench.rows(f"SELECT s, d, c, n, {name} FROM t")
     assert [(s, d, (c or "").rstrip(), n, m) for s, d, c, n, m in rows] == [("abc", "123456.789", "ab", "7", "more")]
     assert bench.staging_left() == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "effect"), [("full", "the rows that are replaced get its default"), ("upsert", "it stays as it is")]
+)
+@pytest.mark.parametrize("policy", ["add_columns", "ignore"])
+def test_a_column_that_the_query_no_longer_has_is_told(
+    bench: Workbench, strategy: str, effect: str, policy: str
+) -> None:
+    """A column that was renamed at the source: under its new name it is added or left out, the old one silently ages."""
+    bench.source("CREATE TABLE t (id INTEGER, a TEXT)")
+    bench.fill("t", [(1, "x")])
+    bench.module(on_schema_change=policy, strategy=strategy, merge_key="id")
+    assert "not in the query" not in (bench.run().live_log or "")
+    bench.source("ALTER TABLE t RENAME COLUMN a TO b")
+    assert f"warning: column a of the destination is not in the query: {effect}" in (bench.run().live_log or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipekit_engine.errors import ConfigurationError, SourceError
+from pipekit_engine.moments import is_to_come
 from tests.engine.workbench import Workbench
 
 SINCE = {"since": ("dst", "SELECT max(at) FROM t", "1970-01-01")}
@@ -141,3 +142,28 @@ def test_resolvers_run_live_in_a_dry_run_which_moves_nothing(main_bench: Workben
     assert "INSERT INTO" in record.merge_sql
     assert [row[0] for row in main_bench.rows("SELECT id FROM t")] == ["1"]
     assert main_bench.staging_left() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "to_come"),
+    [
+        ("9999-12-31 00:00:00", True), ("infinity", True), ("2999-01-01T00:00:00Z", True), ("12024-01-01", True),
+        ("2024-01-01 00:00:00", False), ("-infinity", False), ("99999999", False), ("2999-01-011", False), ("", False),
+    ],
+)  # fmt: skip
+def test_times_to_come(value: str, to_come: bool) -> None:
+    assert is_to_come(value) is to_come
+
+
+def test_a_watermark_in_the_future_is_told(bench: Workbench) -> None:
+    """One row with a mistyped year, and nothing that changes before then would ever be found again, in silence."""
+    bench.source("CREATE TABLE t (id INTEGER, at TIMESTAMP)")
+    bench.fill("t", [(1, "2024-01-01 00:00:00"), (2, "9924-01-02 00:00:00")])
+    since = ("dst", "SELECT max(at) FROM t", "1970-01-01")
+    until = ("src", "SELECT '9999-12-31'", None)
+    query = "SELECT * FROM t WHERE at >= '{since}' AND at < '{until}'"
+    bench.module(strategy="upsert", merge_key="id", query=query, watermarks={"since": since, "until": until})
+    assert "warning" not in (bench.run().live_log or "")
+    log = bench.run().live_log or ""
+    assert "warning: {since} lies in the future" in log
+    assert "{until} lies" not in log
