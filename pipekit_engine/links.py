@@ -68,6 +68,14 @@ class Links:
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}") from error
         return Link(connection, dialect, request.connection, opened)
 
+    def empty_file_hint(self, link: Link) -> str:
+        """What to say of a failure when the connection's database is an empty file: the driver makes one for a wrong path."""
+        file = link.dialect.database_file(link.connection.jdbc_url)
+        path = None if file is None else self._config.folder / file
+        if path is None or not path.exists() or path.stat().st_size:
+            return ""
+        return f"\nThe database {path} is an empty file: is its path right?"
+
     def dialect(self, name: str) -> Dialect:
         """Dialect of a connection. Raises NotFoundError."""
         connection = self._store.definitions.connection(name)

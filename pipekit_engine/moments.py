@@ -1,4 +1,4 @@
-"""Times in a watermark's text, as far as any database writes them: `2024-05-01 10:00:00.123`, `2024-05-01T10:00:00Z`, `infinity`."""
+"""Times in a watermark's text, as databases write them: `2024-05-01 10:00:00.123`, `2024-05-01T10:00:00Z`, `infinity`."""
 
 from __future__ import annotations
 

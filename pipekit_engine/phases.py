@@ -158,6 +158,7 @@ class Phases:
         except JRunnerError as error:
             raise SourceError(
                 f"The query of module {module.name} failed on connection {module.source}: {error}"
+                f"{self._links.empty_file_hint(self._source)}"
             ) from error
         dest_columns = self._describe_destination()
         return plan_run(

@@ -63,6 +63,10 @@ class Dialect:
     timestamp_literal: ClassVar[str] = "TIMESTAMP '{}'"
     today_sql: ClassVar[str] = "CURRENT_DATE"
 
+    def database_file(self, url: str) -> str | None:
+        """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""
+        return None
+
     # Names
 
     def quote_identifier(self, name: str) -> str:

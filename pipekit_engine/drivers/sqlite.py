@@ -68,6 +68,11 @@ class SQLite(Dialect):
         "timestamptz": "TIMESTAMPTZ",
     }
 
+    def database_file(self, url: str) -> str | None:
+        """The path in `jdbc:sqlite:path?options`; None for databases in memory, resources and `file:` URIs."""
+        path = url.removeprefix("jdbc:sqlite:").partition("?")[0]
+        return None if not path or path.startswith((":", "file:")) else path
+
     def native_type(self, column: Column) -> str | None:
         """The declared type as it was written; an expression without one is mapped by family."""
         return column.type_name or None if column.family != "any" else None

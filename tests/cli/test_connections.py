@@ -23,3 +23,19 @@ def test_a_cause_that_says_nothing_new_is_left_out() -> None:
     said = str(JRunnerError("It failed.", code="connect", causes=("a", "unknown host h"), sqlstate="08001"))
     assert said == "It failed. (SQLState 08001): unknown host h"
     assert str(JRunnerError("It failed.", code="sql", causes=("x y",))) == "It failed."
+
+
+def test_a_wrong_path_of_an_sqlite_source_is_told(project: Project) -> None:
+    """SQLite makes an empty database of any path, so that all that is said is that there is no such table."""
+    project.write(
+        "c.yaml",
+        """\
+        connections: {typo: {driver: sqlite, jdbc_url: "jdbc:sqlite:scr.db"}}
+        modules: {t: {source: typo, dest: dw, query: SELECT id FROM items, dest_table: t, strategy: full}}
+        """,
+    )
+    assert project.look("apply", "c.yaml").status == 0
+    done = project("run", "t")
+    assert done.status == 1
+    assert "no such table: items" in done.err
+    assert f"The database {project.folder / 'scr.db'} is an empty file: is its path right?" in done.err
