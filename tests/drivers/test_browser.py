@@ -11,6 +11,7 @@ import pytest
 from pipekit_engine.errors import ConnectError, NotFoundError, SourceError
 from pipekit_engine.jrunner.pool import SessionPool
 from tests.engine.workbench import Workbench
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -80,8 +81,8 @@ def test_a_connection_that_breaks(bench: Workbench, postgresql: Any) -> None:
             postgresql.sql(name, "CREATE SCHEMA pipekit_staging; CREATE TABLE pipekit_staging.t (); CREATE TABLE u ()")
             assert browser.schemas() == ["public"]
             assert [table.name for table in browser.tables()] == ["u"]
-            postgresql.sql(
-                "postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-            )
+            sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
+            postgresql.sql("postgres", f"SELECT pg_terminate_backend(pid) {sessions}")
+            wait_until(lambda: postgresql.sql("postgres", f"SELECT 1 {sessions}") == [], "the end of the session")
             with pytest.raises(ConnectError, match=r"Connection 'pg' broke"):
                 browser.tables()

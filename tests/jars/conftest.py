@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,8 +75,8 @@ def answer(handler: BaseHTTPRequestHandler, content: bytes, *, length: int | Non
     handler.wfile.write(content)
 
 
-def slowly(seconds: float) -> Callable[[BaseHTTPRequestHandler], None]:
-    """A rule: say that much is coming, then nothing for a while."""
+def silent(until: threading.Event) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A rule: say that much is coming, then nothing more."""
 
     def rule(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -84,7 +84,21 @@ def slowly(seconds: float) -> Callable[[BaseHTTPRequestHandler], None]:
         handler.end_headers()
         handler.wfile.write(b"PK")
         handler.wfile.flush()
-        time.sleep(seconds)
+        until.wait()
+
+    return rule
+
+
+def dripping(until: threading.Event) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A rule: send on and on."""
+
+    def rule(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not until.wait(0.05):
+                handler.wfile.write(b"PK" * 40_000)
+                handler.wfile.flush()
 
     return rule
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
@@ -22,7 +23,7 @@ from pipekit_engine.jars.download import Repository
 from pipekit_engine.jars.install import Request, install, jar_source, obstacle, simulate_debian
 from pipekit_engine.redact import STARS
 from tests.cli.conftest import Project
-from tests.jars.conftest import H2_PATH, VERSION, Repo, answer, serve, slowly
+from tests.jars.conftest import H2_PATH, VERSION, Repo, answer, dripping, serve, silent
 
 SENTINEL = "s3ntinel-pa55"
 
@@ -124,24 +125,16 @@ def test_an_old_jar_stays_when_the_new_one_is_not_right(tmp_path: Path, repo: Re
 
 
 def test_a_slow_server_is_given_up(tmp_path: Path, repo: Repo) -> None:
-    repo.rules[H2_PATH] = slowly(1.0)
-    with pytest.raises(RuntimeMissing, match="timed out"):
-        Repository.at(repo.url).fetch(H2_PATH, tmp_path / "jar", silence_s=0.2)
-
-    def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        for _ in range(20):
-            handler.wfile.write(b"PK" * 40_000)
-            handler.wfile.flush()
-            slowly_wait.wait(0.05)
-
-    import threading
-
-    slowly_wait = threading.Event()
-    repo.rules[H2_PATH] = drip
-    with pytest.raises(RuntimeMissing, match=r"did not arrive within 0\.2 s"):
-        Repository.at(repo.url).fetch(H2_PATH, tmp_path / "jar", silence_s=5, deadline_s=0.2)
+    over = threading.Event()
+    try:
+        repo.rules[H2_PATH] = silent(over)
+        with pytest.raises(RuntimeMissing, match="timed out"):
+            Repository.at(repo.url).fetch(H2_PATH, tmp_path / "jar", silence_s=0.2)
+        repo.rules[H2_PATH] = dripping(over)
+        with pytest.raises(RuntimeMissing, match=r"did not arrive within 0\.2 s"):
+            Repository.at(repo.url).fetch(H2_PATH, tmp_path / "jar", silence_s=60, deadline_s=0.2)
+    finally:
+        over.set()
 
 
 def test_a_redirect_is_followed_without_the_login(tmp_path: Path, repo: Repo, h2_jar: bytes) -> None:

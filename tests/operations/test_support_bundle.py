@@ -202,7 +202,8 @@ def test_a_log_that_is_cut_begins_with_a_whole_line(tmp_path: Path) -> None:
 
 
 def test_a_megabyte_without_a_blank_is_looked_through_at_once() -> None:
+    """In no time that grows with the square of its length, which would be minutes."""
     began = time.monotonic()
     text = "a1" * 500_000
     assert Scrubber(["s3cret"]).clean(text) == text
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60

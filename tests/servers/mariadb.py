@@ -49,7 +49,11 @@ class MariaDBServer:
         install = _program("mariadb-install-db", "mysql_install_db")
         owner = service_user("mysql")
         home = private_folder("pipekit-my-", owner)
+        # In a folder for temporary files that servers share, each removes at its start what the others have there.
+        temporary = home / "tmp"
         try:
+            temporary.mkdir()
+            give(temporary, owner)
             self.password = secrets.token_urlsafe(24)
             self.port = lasting_port()
             self._login = home / "client.cnf"
@@ -71,6 +75,7 @@ class MariaDBServer:
                     install,
                     "--no-defaults",
                     f"--datadir={home / 'data'}",
+                    f"--tmpdir={temporary}",
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                     "--skip-name-resolve",
@@ -91,6 +96,7 @@ class MariaDBServer:
                     server,
                     "--no-defaults",
                     f"--datadir={home / 'data'}",
+                    f"--tmpdir={temporary}",
                     f"--socket={home / 's'}",
                     f"--pid-file={home / 'pid'}",
                     f"--bind-address={HOST}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -46,8 +46,12 @@ class PostgreSQLServer(LocalPostgreSQL):
 
     def drop_database(self, name: str) -> None:
         """Drop a database and the sessions in it."""
-        with self.connect() as connection:
-            connection.execute(compose.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(compose.Identifier(name)))
+        drop = compose.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(compose.Identifier(name))
+        while True:
+            # The server gives the sessions five seconds to go, which on a busy machine may be too few.
+            with self.connect() as connection, suppress(psycopg.errors.ObjectInUse):
+                connection.execute(drop)
+                return
 
     @contextmanager
     def fresh_database(self) -> Iterator[str]:
