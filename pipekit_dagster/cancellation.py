@@ -1,7 +1,10 @@
-"""One cancel event per Dagster run, shared by the executor, the resource and the ops of that run's process.
+"""How a Dagster run ends early: what the executor, the resource and the ops of the run's process tell each other.
 
-Signals reach only the main thread of a process. The executor's loop stands there, sees the interrupt and sets the event;
-the ops, on threads of their own, hand the same event to the engine, which cancels jrunner.
+Signals reach only the main thread of a process. The executor's loop stands there, sees the interrupt and sets the run's cancel
+event; the ops, on threads of their own, hand the same event to the engine, which cancels jrunner.
+
+When the executor itself breaks off (Dagster's storage is away, say), Dagster still tears the resources down as after a good run.
+The executor leaves the reason here, so that the group's run does not end as a success of the members that were reached.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import threading
 
 _events: dict[str, threading.Event] = {}
+_reasons: dict[str, str] = {}
 _guard = threading.Lock()
 
 
@@ -18,7 +22,20 @@ def cancel_event(run_id: str) -> threading.Event:
         return _events.setdefault(run_id, threading.Event())
 
 
+def break_off(run_id: str, reason: str) -> None:
+    """Note that the run ends before all its ops have been reached, though nobody cancelled it."""
+    with _guard:
+        _reasons.setdefault(run_id, reason)
+
+
+def broken_off(run_id: str) -> str | None:
+    """Why the run broke off; None when it did not."""
+    with _guard:
+        return _reasons.get(run_id)
+
+
 def forget(run_id: str) -> None:
-    """Drop a finished run's event. Whoever holds it may keep using it."""
+    """Drop what is kept of a finished run. Whoever holds its event may keep using it."""
     with _guard:
         _events.pop(run_id, None)
+        _reasons.pop(run_id, None)

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def build_broken_op(name: str, what: str, problem: str) -> dg.OpDefinition:
     """An op that stands for a definition that cannot be read: it fails at once and says why."""
 
     def fail(context: dg.OpExecutionContext) -> Iterator[Any]:
+        context.resources.pipekit.note_problem(f"The definition of {what} is broken: {problem}")
         yield dg.Output(None, "done")
         raise dg.Failure(f"The definition of {what} is broken: {problem}", allow_retries=False)
 
@@ -67,6 +69,7 @@ def build_broken_op(name: str, what: str, problem: str) -> dg.OpDefinition:
         description=f"**The definition of {what} is broken.** {problem}",
         ins={"after": dg.In(dg.Nothing)},
         out={"done": dg.Out(dg.Nothing)},
+        required_resource_keys={"pipekit"},
         tags={"pipekit/broken": "true"},
     )(fail)
 
@@ -128,7 +131,8 @@ class _Watcher:
         now = time.monotonic()
         if now - self._last_milestone >= MILESTONE_INTERVAL_S:
             self._last_milestone = now
-            self._context.log.info(text)
+            with suppress(Exception):  # Dagster's storage may be away for a moment; the module's run needs no milestone
+                self._context.log.info(text)
 
 
 def _watch(

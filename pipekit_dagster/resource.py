@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipekit_dagster.cancellation import cancel_event
+from pipekit_dagster.cancellation import broken_off, cancel_event
 from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
@@ -120,7 +120,10 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             self._active = active
             self._say_skipped(context, definitions.groups.get(group))
             yield self
-            active.finish("cancelled" if self._cancel.is_set() else None)
+            reason = broken_off(run.run_id) if run else None
+            if reason is not None:
+                self.note_problem(f"The Dagster run broke off: {reason}")
+            active.finish("cancelled" if self._cancel.is_set() and reason is None else None)
 
     def _configuration(self) -> Config:
         return self.bound_config or load_config()
@@ -159,6 +162,11 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 f" Known: {', '.join(sorted(known)) or 'none'}."
             )
 
+    def note_problem(self, text: str) -> None:
+        """Add something that makes the group's run an error and has no row in run_log that would tell."""
+        if self._active is not None:
+            self._active.problems.append(text)
+
     def overrides(self, module: Module) -> dict[str, str]:
         """The watermark values set by hand that concern this module."""
         declared = [mark.name for mark in module.watermarks]
@@ -194,9 +202,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                     sessions=self._sessions,
                 )
             except PipekitError as error:
-                if self._active and getattr(error, "record", None) is None and not isinstance(error, RunCancelled):
-                    # It has no row in run_log that would tell: locked, or a bad definition.
-                    self._active.problems.append(f"{module}: {error}")
+                if getattr(error, "record", None) is None and not isinstance(error, RunCancelled):
+                    self.note_problem(f"{module}: {error}")  # locked, or a bad definition
                 raise
 
     @contextmanager

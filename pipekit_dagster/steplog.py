@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,8 +30,9 @@ class StepLog:
 
     @staticmethod
     def _write(stream: IO[str], text: str) -> None:
-        stream.write(text if text.endswith("\n") else f"{text}\n")
-        stream.flush()
+        with suppress(OSError):  # a full disk takes the line, not the run
+            stream.write(text if text.endswith("\n") else f"{text}\n")
+            stream.flush()
 
 
 @contextmanager
@@ -48,11 +49,13 @@ def open_step_log(context: Any) -> Iterator[StepLog]:
         yield StepLog(None, None)
         return
     try:
-        with stack:
-            yield log
+        yield log
     finally:
-        if complete is not None:
-            complete.touch()
+        with suppress(OSError):
+            stack.close()
+        with suppress(OSError):
+            if complete is not None:
+                complete.touch()
 
 
 def _open(context: Any) -> tuple[Any, StepLog, Path | None]:

@@ -29,7 +29,7 @@ from dagster._core.execution.plan.instance_concurrency_context import InstanceCo
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
-from pipekit_dagster.cancellation import cancel_event, forget
+from pipekit_dagster.cancellation import break_off, cancel_event, forget
 
 #: Seconds between two looks for an interrupt: how long Terminate can go unnoticed.
 _POLL_S = 0.1
@@ -108,7 +108,13 @@ class ThreadExecutor(Executor):
                 step_dependency_config=self._dependencies,
             ) as active,
         ):
-            yield from _Loop(job_context, active, cancel_event(job_context.run_id)).run()
+            try:
+                yield from _Loop(job_context, active, cancel_event(job_context.run_id)).run()
+            except (DagsterExecutionInterruptedError, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                break_off(job_context.run_id, str(error) or type(error).__name__)
+                raise
 
 
 class _Loop:

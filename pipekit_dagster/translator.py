@@ -69,8 +69,7 @@ class DagsterPipekitTranslator:
         }
         if destination:
             tags[f"dagster/kind/{destination}"] = ""
-        # Dagster refuses some characters in the keys of tags: a module's own tags must not keep the location from loading.
-        return {**tags, **{key: value for key, value in module.tags.items() if _is_tag_key(key)}}
+        return {**tags, **{key: value for key, value in module.tags.items() if _is_tag(key, value)}}
 
     def job_tags(self, group: Group, definitions: Definitions) -> Mapping[str, str]:
         """Further tags of a group's job, and so of its runs."""
@@ -128,8 +127,14 @@ class DagsterPipekitTranslator:
         )
 
 
-def _is_tag_key(key: str) -> bool:
-    """Whether Dagster takes this as the key of a tag of an op."""
+def _is_tag(key: str, value: str) -> bool:
+    """Whether Dagster takes this as a tag of an op.
+
+    It refuses some characters in keys, which would keep the location from loading, and a priority that is no whole number, which
+    would end every run with the op before its first step. A module's own tags must not do that to others.
+    """
     import re
 
+    if key == "dagster/priority" and not re.fullmatch(r"-?[0-9]{1,9}", value):
+        return False
     return bool(re.fullmatch(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}", key))
