@@ -141,7 +141,7 @@ def _add_ops(
         found = definitions.modules.get(module)
         if found is None:
             problem = problems.get(module, "there is no module of this name")
-            parts.ops[module] = build_broken_op(name, f"module {module}", problem)
+            parts.ops[module] = build_broken_op(name, f"module {module}", problem, member=True)
             continue
         parts.ops[module] = build_op(
             found,

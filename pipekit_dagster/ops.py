@@ -56,11 +56,15 @@ def build_op(
     )(run)
 
 
-def build_broken_op(name: str, what: str, problem: str) -> dg.OpDefinition:
-    """An op that stands for a definition that cannot be read: it fails at once and says why."""
+def build_broken_op(name: str, what: str, problem: str, *, member: bool = False) -> dg.OpDefinition:
+    """An op that stands for a definition that cannot be read: it fails at once and says why.
+
+    A `member` of groups also makes the group's run an error.
+    """
 
     def fail(context: dg.OpExecutionContext) -> Iterator[Any]:
-        context.resources.pipekit.note_problem(f"The definition of {what} is broken: {problem}")
+        if member:
+            context.resources.pipekit.note_problem(f"The definition of {what} is broken: {problem}")
         yield dg.Output(None, "done")
         raise dg.Failure(f"The definition of {what} is broken: {problem}", allow_retries=False)
 
@@ -69,7 +73,7 @@ def build_broken_op(name: str, what: str, problem: str) -> dg.OpDefinition:
         description=f"**The definition of {what} is broken.** {problem}",
         ins={"after": dg.In(dg.Nothing)},
         out={"done": dg.Out(dg.Nothing)},
-        required_resource_keys={"pipekit"},
+        required_resource_keys={"pipekit"} if member else None,
         tags={"pipekit/broken": "true"},
     )(fail)
 
