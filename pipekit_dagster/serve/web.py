@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -32,6 +33,8 @@ from pipekit_dagster.serve.new_schedules import start_new_schedules
 from pipekit_dagster.serve.rest import RestApi
 from pipekit_dagster.serve.supervisor import is_loopback
 from pipekit_engine.config import Config, load_config
+
+_log = logging.getLogger("pipekit.serve")
 
 #: Milliseconds between two looks of the UI for changed data.
 _LIVE_POLL_MS = 2000
@@ -60,8 +63,13 @@ class ProcessContext(WorkspaceProcessContext):
         """Show what changed, and let new schedules begin."""
         super().refresh_code_location(name)
         entry = self.get_current_workspace().code_location_entries.get(name)
-        if entry is not None and entry.code_location is not None:
+        if entry is None or entry.code_location is None:
+            return
+        try:
             start_new_schedules(self.instance, entry.code_location)
+        except Exception as error:
+            # Dagster's storage may be away for a moment. Others wait to hear that the location has changed.
+            _log.warning("new schedules begin when the daemon sees them: %s", error)
 
 
 class PipekitWebserver(DagsterWebserver[Any, Any]):
