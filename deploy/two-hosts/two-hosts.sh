@@ -46,13 +46,8 @@ boot() { # HOST
 # Every process that was started for a host says so in its environment, whatever became of its parent. jrunner, which inherits
 # little, ends with the process that started it.
 processes_of() { # HOST
-    local environ
-    for environ in /proc/[0-9]*/environ; do
-        if tr '\0' '\n' <"$environ" 2>/dev/null | grep -qxF "PIPEKIT_TWO_HOSTS=$folder/$1"; then
-            environ=${environ#/proc/}
-            printf '%s\n' "${environ%/environ}"
-        fi
-    done
+    # A process that ends while it is looked at is an error to grep.
+    { grep -slzxF -- "PIPEKIT_TWO_HOSTS=$folder/$1" /proc/[0-9]*/environ || true; } | tr -dc '0-9\n'
 }
 
 signal() { # SIGNAL HOST
@@ -109,8 +104,12 @@ END
         if [ "$action" = boot ]; then
             boot "$1"
         else
-            signal KILL "$1"
-            gone "$1" 10
+            tries=50
+            # Again and again: what is being started while the list is made does not stand in it.
+            until signal KILL "$1" && gone "$1" 1; do
+                tries=$((tries - 1))
+                [ $tries -gt 0 ] || exit 1
+            done
         fi
         ;;
     status)

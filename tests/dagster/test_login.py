@@ -48,20 +48,20 @@ def ask_at_once(app: Login, logins: list[str], client: str = "10.0.0.9") -> list
 
 
 def test_tries_at_once_are_counted_one_by_one(config: Config) -> None:
-    app = Login(Reached(), Users(users_file(config)), Throttle(free=3))
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=3, first_wait_s=60))
     found = ask_at_once(app, [basic("anna", f"wrong {number}") for number in range(40)])
     assert (found.count(401), found.count(429)) == (3, 37)
 
 
 def test_right_logins_at_once_all_get_in(config: Config) -> None:
     """A script that starts with many requests side by side is not slowed down, nor checked each time."""
-    app = Login(Reached(), Users(users_file(config)), Throttle(free=3))
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=3, first_wait_s=60))
     assert ask_at_once(app, [ANNA] * 40) == [200] * 40
 
 
 def test_neighbours_in_one_ipv6_network_are_one_client(config: Config) -> None:
     """Whoever has an IPv6 address has 2**64 of them."""
-    app = Login(Reached(), Users(users_file(config)), Throttle(free=2))
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=2, first_wait_s=60))
     wrong = basic("anna", "wrong wrong")
     assert [ask_at_once(app, [wrong], f"2001:db8::{number}")[0] for number in range(1, 5)] == [401, 401, 429, 429]
     assert ask_at_once(app, [wrong], "2001:db8:0:1::1") == [401]
@@ -83,9 +83,9 @@ def test_a_login_outranks_the_cookie_of_another_user(config: Config) -> None:
 
 
 def test_who_has_a_session_is_not_slowed_down_by_the_wrong_tries_of_others(config: Config) -> None:
-    app = Login(Reached(), Users(users_file(config)), Throttle(free=1))
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=1, first_wait_s=60))
     cookie = ask(app, "/", authorization=ANNA)[1]["set-cookie"].partition(";")[0]
-    fresh = Login(Reached(), Users(users_file(config)), Throttle(free=1))  # the server was started anew
+    fresh = Login(Reached(), Users(users_file(config)), Throttle(free=1, first_wait_s=60))  # the server was started anew
     assert ask(fresh, "/", authorization=basic("anna", "wrong wrong"))[0] == 401
     assert ask(fresh, "/", authorization=ANNA)[0] == 429
     assert ask(fresh, "/", authorization=ANNA, cookie=cookie)[0] == 200

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from pipekit_dagster.serve.services import Service
 from tests.dagster.project import Project
 from tests.dagster.served import Served, descendants
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
 
 ANNA = ("anna", "correct horse")
 
@@ -29,10 +30,12 @@ def served(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Serv
     project.add_module("one")
     project.add_group("nightly", ("one",))
     server = Served(project, ANNA)
-    server.start()
-    yield server
-    if server.process is not None:
-        assert server.stop() == 0
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.process is not None:
+            assert server.stop() == 0
 
 
 def answers(served: Served, path: str) -> bool:
@@ -44,7 +47,7 @@ def answers(served: Served, path: str) -> bool:
 
 def move_store(folder: Path, before: str, after: str) -> None:
     for suffix in ("", "-wal", "-shm"):
-        if (folder / f"{before}{suffix}").exists():
+        with suppress(FileNotFoundError):  # whoever closes the store last takes the other two away
             (folder / f"{before}{suffix}").rename(folder / f"{after}{suffix}")
 
 

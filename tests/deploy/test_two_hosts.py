@@ -41,9 +41,9 @@ SCRIPT = ROOT / "deploy/two-hosts/two-hosts.sh"
 ALONE = os.geteuid() == 0
 
 #: Seconds that anything may take. An idle machine needs some ten for the slowest: only what never comes is too late.
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.daemon, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.postgresql, pytest.mark.daemon, pytest.mark.timeout(900)]
 
 DEFINITIONS = """\
 connections:
