@@ -85,7 +85,9 @@ def test_a_login_outranks_the_cookie_of_another_user(config: Config) -> None:
 def test_who_has_a_session_is_not_slowed_down_by_the_wrong_tries_of_others(config: Config) -> None:
     app = Login(Reached(), Users(users_file(config)), Throttle(free=1, first_wait_s=60))
     cookie = ask(app, "/", authorization=ANNA)[1]["set-cookie"].partition(";")[0]
-    fresh = Login(Reached(), Users(users_file(config)), Throttle(free=1, first_wait_s=60))  # the server was started anew
+    fresh = Login(
+        Reached(), Users(users_file(config)), Throttle(free=1, first_wait_s=60)
+    )  # the server was started anew
     assert ask(fresh, "/", authorization=basic("anna", "wrong wrong"))[0] == 401
     assert ask(fresh, "/", authorization=ANNA)[0] == 429
     assert ask(fresh, "/", authorization=ANNA, cookie=cookie)[0] == 200
