@@ -31,7 +31,7 @@ from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.moments import is_to_come
 from pipekit_engine.origin import find_remarks
 from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
-from pipekit_engine.sqltext import as_subquery, materialize
+from pipekit_engine.sqltext import as_subquery, materialize, spans
 from pipekit_engine.store.patience import patiently
 from pipekit_engine.text import first_line
 
@@ -49,6 +49,10 @@ if TYPE_CHECKING:
 
 #: Keys shown when staged keys are not unique.
 SAMPLE_KEYS = 5
+#: First words of hooks after which a connection is as it was before. All others may set something, or make a temporary table.
+_LEAVE_NO_TRACE = frozenset(
+    ["insert", "update", "delete", "merge", "replace", "truncate", "analyze", "vacuum", "refresh", "reindex", "comment"]
+)
 
 
 @dataclass
@@ -89,6 +93,8 @@ class Phases:
         self._links = links
         self._overrides = overrides
         self._default_staging_schema = staging_schema
+        #: Handles of connections whose session a hook may have changed.
+        self._changed: set[str] = set()
 
     def _open(self, name: str, role: Role) -> Link:
         application = f"pipekit {self._module.name} {self._state.run_id}"
@@ -468,6 +474,8 @@ class Phases:
             return
         try:
             link = self._open(hook.connection, "write")
+            if any(map(_may_change_session, hook.statements)):
+                self._changed.add(link.handle)
             # One statement commits by itself: some (VACUUM) refuse a transaction.
             transaction = len(hook.statements) > 1
             self._session.execute(
@@ -477,6 +485,12 @@ class Phases:
             state = "The merge was committed; a" if self._state.committed else "A"
             raise HookError(f"{state} hook (run_on {hook.run_on}) failed on {hook.connection}: {error}") from error
         self._state.keeper.say(f"hook on {hook.run_on}: {first_line(hook.statements[0])}")
+
+    def forget_settings(self) -> None:
+        """Close connections whose session a hook may have changed (SET search_path, USE): the next module's would inherit it."""
+        while self._changed:
+            with suppress(PipekitError):
+                self._session.close(self._changed.pop())
 
     def _ensure_schema(self, schema: str) -> None:
         """Make a schema that does not exist yet."""
@@ -525,6 +539,11 @@ class Phases:
 
     def _on_progress(self, progress: Progress) -> None:
         self._state.keeper.progress(progress.rows, progress.bytes, progress.elapsed_ms / 1000)
+
+
+def _may_change_session(sql: str) -> bool:
+    code = "".join(span.text for span in spans(sql) if span.kind != "comment").split(None, 1)
+    return not code or code[0].lower() not in _LEAVE_NO_TRACE
 
 
 def remove_staging_file(state: RunState) -> None:

@@ -164,13 +164,14 @@ class ModuleRun:
     def _work_once(self) -> None:
         try:
             with self._sessions.session(cancel=self._cancel) as session:
-                phases = self._phases(session)
+                phases, heard = self._phases(session), session.stderr_count
                 try:
                     self._work_in(session, phases)
                 finally:
-                    self._stderr += session.stderr_lines
+                    self._stderr += session.stderr_since(heard)
                     if session.alive:
                         phases.clean_up()
+                        phases.forget_settings()
         finally:
             if self._state.staged:
                 # That session is gone; the pool gives another, now that this one was handed back.
@@ -216,7 +217,12 @@ class ModuleRun:
             return
         try:
             with self._sessions.session(cancel=self._cancel) as session:
-                self._phases(session).run_hooks(failed=True)
+                phases = self._phases(session)
+                try:
+                    phases.run_hooks(failed=True)
+                finally:
+                    if session.alive:
+                        phases.forget_settings()
         except PipekitError as failed:
             self._keeper.say(f"after {type(error).__name__}: {failed}")
 

@@ -95,6 +95,7 @@ class Session:
         self._next_id = 0
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
@@ -136,6 +137,16 @@ class Session:
     def stderr_lines(self) -> tuple[str, ...]:
         """The last lines that the process wrote to stderr."""
         return tuple(self._stderr)
+
+    @property
+    def stderr_count(self) -> int:
+        """How many lines the process has written to stderr."""
+        return self._stderr_count
+
+    def stderr_since(self, count: int) -> tuple[str, ...]:
+        """The lines that came after so many, as far as they are kept: those of one of the session's users."""
+        new = self._stderr_count - count
+        return self.stderr_lines[-new:] if new > 0 else ()
 
     def __enter__(self) -> Session:
         return self
@@ -448,6 +459,7 @@ class Session:
             for raw in stderr:
                 line = raw.decode(errors="replace").rstrip()
                 self._stderr.append(line)
+                self._stderr_count += 1
                 if self._on_stderr is not None:
                     with contextlib.suppress(Exception):
                         self._on_stderr(line)

@@ -101,6 +101,11 @@ class JRunnerDied(PipekitError):
         text = message if status is None else f"{message} (exit status {status})"
         if stderr:
             text += "\nIts last words:\n" + "\n".join(f"  {line}" for line in stderr[-20:])
+        if any("OutOfMemoryError" in line for line in stderr):
+            text += (
+                "\nRows stream, so this is one huge value, or several: give it more memory by `heap` under `jrunner` "
+                "in the configuration."
+            )
         super().__init__(text)
 
 

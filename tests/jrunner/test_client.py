@@ -346,6 +346,29 @@ def test_memory_that_runs_out_ends_the_process_with_a_word() -> None:
             session.query("a", "SELECT hex(zeroblob(20000000))")
 
 
+def test_memory_that_runs_out_says_where_there_is_more() -> None:
+    told = str(
+        JRunnerDied("ended", status=3, stderr=["Terminating due to java.lang.OutOfMemoryError: Java heap space"])
+    )
+    assert "`heap` under `jrunner`" in told
+    assert "heap" not in str(JRunnerDied("ended", status=3, stderr=["something else"]))
+
+
+def test_stderr_of_one_of_its_users(session: Session, odd_drivers: OddDrivers) -> None:
+    """A session that is lent on keeps the lines of its earlier users: they are not the next run's."""
+
+    def logins(count: int) -> int:
+        return sum("logging in" in line for line in session.stderr_since(count))
+
+    for _ in range(2):
+        before = session.stderr_count
+        assert session.stderr_since(before) == ()
+        with pytest.raises(JRunnerError):
+            session.open(odd_drivers.request("odd", "chat", password="s3ntinel-pw"))
+        wait_until(lambda count=before: logins(count) > 0, "the driver's line on stderr")  # type: ignore[misc]
+        assert logins(before) == 1
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeMissing, match=r"jrunner cannot be started: .*nowhere"):
         Session(cwd=tmp_path / "nowhere")

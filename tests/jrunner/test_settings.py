@@ -33,6 +33,15 @@ def test_mariadb(session: Session, mariadb: MariaDBServer) -> None:
 
 
 @pytest.mark.mariadb
+def test_mariadb_locks_gaps_whatever_the_servers_default(session: Session, mariadb: MariaDBServer) -> None:
+    """Under READ COMMITTED two merges into one table could both insert the same rows."""
+    with mariadb.fresh_database() as name:
+        properties = {"sessionVariables": "tx_isolation='READ-COMMITTED'"}
+        session.open(mariadb_request("db", mariadb, name, properties=properties))
+        assert session.query("db", "SELECT @@tx_isolation").first == "REPEATABLE-READ"
+        session.close("db")
+
+
 def test_own_properties_win(session: Session, mariadb: MariaDBServer) -> None:
     with mariadb.fresh_database() as name:
         session.open(mariadb_request("db", mariadb, name, properties={"tinyInt1isBit": "true"}))

@@ -179,6 +179,9 @@ enum Kind {
             // Nothing is cut or rounded to fit without an error, and a 0 in an AUTO_INCREMENT column stays a 0: numbered
             // anew it would come again with each run. TIMESTAMP columns are read and written in UTC; the server waits
             // for us while the other side of a migration is slow (its defaults are 30 and 60 seconds).
+            // Under READ COMMITTED two merges into one table could both delete the old rows and both insert: neither sees the
+            // other's. REPEATABLE READ, the default, locks the gaps as well.
+            sql.add("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
             sql.add("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES',"
                     + " 'NO_AUTO_VALUE_ON_ZERO'), time_zone = '+00:00', net_write_timeout = 3600, net_read_timeout = 3600");
         }
