@@ -14,7 +14,7 @@ from pipekit_engine.errors import ConfigurationError, NotFoundError, SourceError
 from pipekit_engine.sqltext import as_subquery, materialize, placeholders
 from pipekit_engine.wizard.draft import Draft, DraftColumn, dest_table_name, module_name, usual_name
 from pipekit_engine.wizard.proposals import candidate, find_column, identifying_key, propose
-from pipekit_engine.wizard.windows import FIRST_TIMESTAMP, Lag
+from pipekit_engine.wizard.windows import FIRST_DATE, FIRST_TIMESTAMP, Lag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -176,6 +176,11 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
     table = draft.table.name if draft.table else draft.name
     kind = draft.source_dialect.kind
     infos = [column.info for column in draft.columns if column.included]
+    if kind in ("mariadb", "mysql") and draft.table is not None:
+        draft.zero_times = _zero_times(draft, browser, infos)
+        if draft.zero_times:
+            names = ", ".join(info.column.name for info in infos if info.column.name in draft.zero_times)
+            draft.notes.append(f"zero dates in {names} become NULL")
     watermark, odd = wishes.watermark, ""
     if kind == "sqlite" and draft.table is not None:
         infos, odd = _without_numeric_times(draft, browser, infos)
@@ -209,6 +214,24 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
     draft.bounded = wishes.bounded and draft.mark is not None
     if odd:
         draft.notes.append(f"{odd} keeps times as numbers, so it cannot be the watermark")
+
+
+def _zero_times(draft: Draft, browser: Browser, infos: Sequence[ColumnInfo]) -> frozenset[str]:
+    """Columns that hold MariaDB's zero dates, or get one by default."""
+    times = [info for info in infos if info.column.family in ("timestamp", "timestamptz", "date")]
+    if not times:
+        return frozenset()
+    identifier = draft.source_dialect.identifier
+    names = [identifier(info.column.name) for info in times]
+    tests = ", ".join(f"max({name} < '{FIRST_DATE}')" for name in names)
+    row = browser.preview(
+        f"SELECT {tests} FROM (SELECT {', '.join(names)} FROM {draft.title} LIMIT {_SAMPLE_ROWS}) t", 1
+    )
+    return frozenset(
+        info.column.name
+        for info, found in zip(times, row.rows[0], strict=True)
+        if found == "1" or (info.default or "").strip("'").startswith("0000-00-00")
+    )
 
 
 def _without_numeric_times(draft: Draft, browser: Browser, infos: list[ColumnInfo]) -> tuple[list[ColumnInfo], str]:

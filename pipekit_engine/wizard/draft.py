@@ -49,8 +49,8 @@ class DraftColumn:
 class Draft:
     """The answers for one module. Either `table` or `query` is given.
 
-    `there` holds the destination's columns when its table exists already. `notes` are things found on the way that the
-    person should know.
+    `there` holds the destination's columns when its table exists already. `zero_times` are columns with MariaDB's zero dates,
+    which no other database holds: they are read as NULL. `notes` are things found on the way that the person should know.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Draft:
     default: str | None = None
     bounded: bool = False
     hooks: tuple[Hook, ...] = ()
+    zero_times: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -155,13 +156,18 @@ class Draft:
         if self.query is not None:
             return self._given_query()
         assert self.table is not None
-        names = [source.identifier(column.name) for column in self.columns if column.included]
+        names = [self._selected(column.name) for column in self.columns if column.included]
         from_table = source.source_name(self.table)
         query = f"SELECT {_wrapped(names)}\nFROM {from_table}"
         if self.mark is None:
             return query, ()
         found = self._window(source.identifier(self.mark.column), from_table)
         return f"{query}\nWHERE {found.condition}", self._watermarks("since", found)
+
+    def _selected(self, name: str) -> str:
+        """A column in the select list. One of the key stays as it is: a NULL there would be refused as well."""
+        identifier = self.source_dialect.identifier(name)
+        return f"NULLIF({identifier}, 0) AS {identifier}" if name in self.zero_times - {*self.key} else identifier
 
     def _given_query(self) -> tuple[str, tuple[Watermark, ...]]:
         """The person's query; a watermark's condition goes around it unless it has a placeholder of its own."""
@@ -210,6 +216,7 @@ class Draft:
             lag=self.lag,
             source_table=table,
             bounded=self.bounded,
+            zeros=self.mark.column in self.zero_times,
         )
 
     def _watermarks(self, name: str, found: Window) -> tuple[Watermark, ...]:

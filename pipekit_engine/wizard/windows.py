@@ -118,12 +118,14 @@ def window(
     lag: Lag,
     source_table: str | None = None,
     bounded: bool = False,
+    zeros: bool = False,
 ) -> Window:
     """The watermark's SQL. `*_column` and `*_table` are SQL texts in their own database.
 
     `dest_family` is the family of the destination's column. With `bounded` the window is half-open: it ends at the source's
-    clock (or beyond its greatest number), so that a run reads the same rows however long it takes. Raises
-    ConfigurationError when the destination cannot take the lag, or the bound cannot be had.
+    clock (or beyond its greatest number), so that a run reads the same rows however long it takes. `zeros`: the column
+    holds zero dates of MariaDB, which stand for no time and come before all others. Raises ConfigurationError when the
+    destination cannot take the lag, or the bound cannot be had.
     """
     lag.check(mark)
     greatest = f"max({dest_column})"
@@ -143,6 +145,9 @@ def window(
         # A row without a time would never be found.
         condition = f"({condition})" if bounded else condition
         condition += f" OR {source_column} IS NULL"
+    if zeros and strategy != "append":
+        condition = f"({condition})" if bounded and not mark.nullable else condition
+        condition += f" OR {source_column} < '{FIRST_DATE}'"
     return Window(condition, f"SELECT {value} FROM {dest_table}", until)
 
 

@@ -328,3 +328,29 @@ def test_a_table_is_never_copied_onto_itself(shop: Project) -> None:
         wizard(shop, "--source", "shop", "--table", "orders", "--dest", "shop", "--dest-table", "o2", "--yes").status
         == 0
     )
+
+
+def test_zero_dates_of_mariadb_become_null_and_are_never_missed(
+    project: Project, mariadb_shop: tuple[MariaDBServer, str], warehouse: tuple[PostgreSQLServer, str]
+) -> None:
+    """`updated_at >= '0001-01-01'` would leave out every row that was never updated, in silence."""
+    server, database = mariadb_shop
+    pg, target = warehouse
+    server.sql(
+        database,
+        "SET sql_mode = ''; CREATE TABLE old (id INTEGER PRIMARY KEY, born DATE, made DATETIME DEFAULT '0000-00-00 00:00:00', "
+        "updated_at DATETIME NOT NULL); INSERT INTO old VALUES (1, '0000-00-00', '2024-01-01 00:00:00', 0), "
+        "(2, '2024-01-01', '2024-01-01 00:00:00', '2024-01-02 10:00:00')",
+    )
+    flags = connections(project, server, database, pg, target)
+    done = wizard(project, *flags, "--table", "old", "--dest-schema", "public", "--yes", "--run")
+    assert done.status == 0, done.err
+    assert "zero dates in born, made, updated_at become NULL" in done.err
+    server.sql(database, "SET sql_mode = ''; INSERT INTO old VALUES (3, NULL, 0, 0)")
+    assert runs(project, "old") == (3, 3)
+    rows = pg.sql(target, "SELECT id, born::text, made::text, updated_at::text FROM old ORDER BY id")
+    assert rows == [
+        (1, None, "2024-01-01 00:00:00", None),
+        (2, "2024-01-01", "2024-01-01 00:00:00", "2024-01-02 10:00:00"),
+        (3, None, None, None),
+    ]
