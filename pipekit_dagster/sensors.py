@@ -9,6 +9,7 @@ neither loses nor doubles a change. While the group is at work a trigger does no
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ RECONCILE_EVERY_S = 10
 
 @dataclass(frozen=True)
 class Cursor:
-    """What a trigger saw last. `number` counts its requests, so that a value that returns gets a run key of its own."""
+    """What a trigger saw last. `number` grows with each request, so that a value that returns gets a run key of its own."""
 
     seen: str | None = None
     number: int = 0
@@ -121,7 +122,9 @@ def evaluate_trigger(
         return dg.SkipReason(f"First look: waits for the next success of group {trigger.after}.")
     if seen is None or (cursor is not None and seen == cursor.seen):
         return dg.SkipReason(f"Nothing new: {_saw(trigger, seen)}.")
-    number = (cursor.number if cursor else 0) + 1
+    # Dagster launches nothing for a run key that it knows. A trigger that is deleted and made again, for another group perhaps,
+    # begins with the time, so that it does not meet the keys of the one before.
+    number = (cursor.number if cursor and cursor.number else time.time_ns() // 1000) + 1
     run_key = f"{name}:{number}:{seen[:60]}"
     if not is_test:
         store.ticks.set_trigger_cursor(name, Cursor(seen, number, run_key).dump())
