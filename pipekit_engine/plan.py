@@ -337,20 +337,27 @@ def _checks(
 
 
 def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str], blurred: Sequence[str]) -> str:
-    """Keys of the destination that equal a staged one by its collation, and none of the staged ones exactly."""
+    """Keys of the destination that equal a staged one by its collation, and none of the staged ones exactly.
+
+    Grouped rather than joined by the exact keys: MySQL joins long texts that no index holds row by row with row.
+    """
     quoted = {name: dest.quote_identifier(name) for name in key}
     listed = ", ".join(quoted.values())
-    exact, same = [], []
+    theirs, staged, shown = [], [], []
     for number, (name, sql) in enumerate(quoted.items()):
-        value = dest.exact_sql(sql) if name in blurred else sql
-        theirs = dest.exact_sql(f"d.{sql}") if name in blurred else f"d.{sql}"
-        exact.append(f"{value} AS e{number}")
-        same.append(f"e.e{number} = {theirs}")
-    shown = ", ".join(f"d.{sql}" for sql in quoted.values())
+        theirs.append(f"d.{sql}")
+        staged.append(sql)
+        shown.append(f"MIN(k.{sql})" if name in blurred else f"k.{sql}")
+        if name in blurred:
+            theirs.append(f"{dest.exact_sql(f'd.{sql}')} AS e{number}")
+            staged.append(dest.exact_sql(sql))
+    exact = ", ".join(
+        f"k.e{number}" if name in blurred else f"k.{sql}" for number, (name, sql) in enumerate(quoted.items())
+    )
     return (
-        f"SELECT DISTINCT {shown} FROM {dest_table} d "
+        f"SELECT {', '.join(shown)} FROM (SELECT {', '.join(theirs)}, 1 AS of_dest FROM {dest_table} d "
         f"JOIN (SELECT DISTINCT {listed} FROM {staging}) s ON {dest.key_match('d', 's', key)} "
-        f"LEFT JOIN (SELECT DISTINCT {', '.join(exact)} FROM {staging}) e ON {' AND '.join(same)} WHERE e.e0 IS NULL"
+        f"UNION ALL SELECT {', '.join(staged)}, 0 FROM {staging}) k GROUP BY {exact} HAVING MIN(k.of_dest) = 1"
     )
 
 
