@@ -9,6 +9,7 @@ A pure ASGI middleware, so that websockets pass through the same door. In this o
    handshake (Safari) and send both on their own with requests that other sites make, hence the cookie and the next step.
 4. A request that another site's page made is refused, unless it only opens a page.
 5. A viewer changes nothing: Dagster refuses their mutations, this middleware every other method but GET and HEAD.
+6. A body that is too long is refused before it fills the memory.
 
 Failed logins are slowed down: after five within some minutes, a client waits, twice as long each time. A client's tries are
 checked one after another, so that many at once gain nothing. Pages of other sites may not show this one in a frame.
@@ -44,6 +45,8 @@ _log = logging.getLogger("pipekit.serve")
 USER_KEY = "pipekit_user"
 COOKIE = "pipekit_session"
 COOKIE_LIFETIME_S = 12 * 3600
+#: Longest body of a request. Dagster reads a body as a whole, also that of a viewer.
+MAX_BODY_BYTES = 16 * 2**20
 OPEN_PATHS = frozenset({"/health"})
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -141,9 +144,12 @@ class Login:
             await _refuse(scope, receive, send, 403, f"{user.name} may look, not change.")
         else:
             scope[USER_KEY] = user
+            if _body_length(headers) > MAX_BODY_BYTES:
+                await _refuse(scope, receive, send, 413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
+                return
             fresh = session is not None and session[1] > COOKIE_LIFETIME_S / 2
             send = _unframed(send)
-            await self._app(scope, receive, send if fresh else self._setting_cookie(scope, user, send))
+            await self._app(scope, _bounded(receive), send if fresh else self._setting_cookie(scope, user, send))
 
     async def _log_in(self, client: str, name: str, password: str) -> tuple[User | None, float]:
         """The user if the password is right, and the seconds after which this client may try again."""
@@ -184,6 +190,27 @@ def _unframed(send: Send) -> Send:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", []), (b"x-frame-options", b"SAMEORIGIN")]
         await send(message)
+
+    return wrapped
+
+
+def _body_length(headers: dict[str, str]) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body that did not say its length ends, as if the client had gone, once it is too long."""
+    length = 0
+
+    async def wrapped() -> Message:
+        nonlocal length
+        message = await receive()
+        if message["type"] == "http.request":
+            length += len(message.get("body", b""))
+            if length > MAX_BODY_BYTES:
+                return {"type": "http.disconnect"}
+        return message
 
     return wrapped
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipekit_engine.errors import PipekitError
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -85,8 +86,6 @@ class Reloader:
     def _look(self) -> None:
         found = self.fingerprint()
         if not self._ready:
-            # The code server reads the definitions when it starts: what it shows is at least as new as this look.
-            self._shown = found
             self._ready = self._ping() is not None
             return
         if found != self._shown:
@@ -116,6 +115,19 @@ class Reloader:
             self._next_retry = 0.0
             self._retry_pause = min(2 * self._retry_pause, _LONGEST_RETRY_S)
             self._reload()
+
+    def remember(self) -> None:
+        """Take what is there now as shown; to be called before the code server starts.
+
+        It reads the definitions later than this, but answers only some time after it has read them: what changes in between is
+        to show, too.
+        """
+        try:
+            self._shown = self.fingerprint()
+        except PipekitError as error:
+            _log.warning("cannot look for changed definitions: %s", error)
+        finally:
+            self._close()
 
     def fingerprint(self) -> str:
         """Changes whenever what the code location should show has changed."""

@@ -125,6 +125,7 @@ class Supervisor:
         thread = threading.Thread(target=self._reloader.run, args=(stop,), name="reloader", daemon=True)
         try:
             self._leader.start()
+            self._reloader.remember()
             self._tend()
             thread.start()
             announced = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -124,3 +126,18 @@ def test_a_service_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None
     assert service.pid is not None
     service.ask_to_stop()
     service.wait_stopped(60)
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/api/groups/nightly/run"])
+def test_a_body_that_would_fill_the_memory_is_not_read(served: Served, path: str) -> None:
+    login = base64.b64encode(":".join(ANNA).encode()).decode()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as client:
+        client.sendall(f"{head}Content-Length: {2**40}\r\n\r\n".encode())
+        assert b" 413 " in client.recv(1000)
+    chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as client:
+        client.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        with pytest.raises(OSError):  # the server hangs up
+            client.sendall(chunk * 400)
+    assert served.request("/server_info")[0] == 200
