@@ -11,9 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from pipekit_dagster.auth import set_password
 from pipekit_dagster.launcher import WORKER_TAG
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.services import Service
+from pipekit_dagster.serve.supervisor import Supervisor
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, Schedule, Trigger
 from pipekit_engine.process import ProcessName
@@ -521,6 +523,44 @@ def test_reload_follows_pipekits_own_code(served: Served) -> None:
     served.wait_for(lambda: served.health()[0] == 200, "health after the reload")
     assert served.service("code server") == before  # a new process behind the same proxy
     assert served.ended(served.run_group("quick"))["status"] == "success"
+
+
+def test_what_changes_while_the_code_server_starts_is_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has read the definitions already, and does not answer yet."""
+    for name, value in (
+        ("DAGSTER_HOME", project.home),
+        ("PIPEKIT_CONFIG", project.config_file),
+        ("PYTHONUNBUFFERED", 1),
+    ):
+        monkeypatch.setenv(name, str(value))
+    caplog.set_level("INFO", "pipekit.serve")
+    home, stop = Home.of(project.config), threading.Event()
+
+    def wait_for(done: Callable[[], bool]) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < until, caplog.text
+            time.sleep(0.05)
+
+    with home.hold():
+        supervisor = Supervisor(project.config, home, "127.0.0.1", 0)
+        reloader, code_server = supervisor._reloader, supervisor._code
+        reloader.remember()
+        watching = threading.Thread(target=reloader.run, args=(stop,))
+        code_server.tend()
+        try:
+            wait_for(home.socket.exists)
+            project.add_module("late")
+            watching.start()
+            wait_for(lambda: "definitions changed" in caplog.text)
+        finally:
+            stop.set()
+            code_server.ask_to_stop()
+            code_server.wait_stopped(PATIENCE_S)
+            if watching.ident:
+                watching.join()
 
 
 def test_services_of_a_script_s_background_job_take_signals(tmp_path: Path) -> None:
