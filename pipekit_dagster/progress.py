@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,16 +13,23 @@ if TYPE_CHECKING:
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+#: How long a run may take from when Dagster makes it to when it is queued. One that takes longer lost its maker in between: it
+#: never starts, and would keep its group from running for ever.
+_MAKING = timedelta(minutes=1)
 
 
-def group_in_progress(instance: dg.DagsterInstance, store: Store, group: str, job_name: str) -> str | None:
+def group_in_progress(
+    instance: dg.DagsterInstance, store: Store, group: str, job_name: str, now: datetime | None = None
+) -> str | None:
     """Why the group must not start now; None when it may. A lock whose owner is dead does not count."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), limit=1)
+    since = (now or datetime.now(timezone.utc)) - _MAKING
+    made = dg.RunsFilter(job_name=job_name, statuses=[dg.DagsterRunStatus.NOT_STARTED], created_after=since)
+    unfinished = dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)
+    runs = instance.get_runs(unfinished, limit=1) or instance.get_runs(made, limit=1)
     if runs:
         return f"group {group} is still at it: Dagster run {runs[0].run_id[:8]} is {runs[0].status.value}"
     lease = store.leases.find("group", group)

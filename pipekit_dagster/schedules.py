@@ -79,7 +79,7 @@ def evaluate_tick(
     late = ((now or datetime.now(timezone.utc)) - tick).total_seconds()
     if schedule.misfire_grace is not None and late > schedule.misfire_grace:
         return dg.SkipReason(f"{late:.0f} s late; misfire_grace of {name} is {schedule.misfire_grace} s.")
-    busy = group_in_progress(instance, store, schedule.group, job_name)
+    busy = group_in_progress(instance, store, schedule.group, job_name, now)
     if busy:
         return dg.SkipReason(f"Skipped: {busy}.")
     if is_test:
