@@ -96,8 +96,8 @@ def test_a_merge_ends_before_another_machine_may_take_the_lock(
 ) -> None:
     """An owner that the store does not hear from any more would be taken for dead, and its rows would be merged twice."""
     assert HEARTBEAT_FENCE < HEARTBEAT_TIMEOUT
-    monkeypatch.setattr(pipekit_engine.keeper, "HEARTBEAT_FENCE", HEARTBEAT_FENCE / 45)
-    monkeypatch.setattr(pipekit_engine.keeper, "HEARTBEAT_INTERVAL", HEARTBEAT_FENCE / 450)
+    monkeypatch.setattr(pipekit_engine.keeper, "HEARTBEAT_FENCE", HEARTBEAT_FENCE / 15)
+    monkeypatch.setattr(pipekit_engine.keeper, "HEARTBEAT_INTERVAL", HEARTBEAT_FENCE / 150)
     shared.execute(
         "CREATE TABLE t (id INTEGER, v TEXT)",
         "INSERT INTO t VALUES (-1, '')",

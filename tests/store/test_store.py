@@ -18,7 +18,7 @@ from pipekit_engine.store import Change, Store, leases, schema
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.upgrade import HEAD, known_revisions
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
+LONG_AGO = datetime(2020, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 
 
 class TestInit:
@@ -253,7 +253,7 @@ class TestLeases:
         assert lease is not None
         assert not lease.abandoned()
         with database.write() as connection:
-            connection.execute(schema.module.update().values(heartbeat_at=NOW))
+            connection.execute(schema.module.update().values(heartbeat_at=LONG_AGO))
         database.close()
         lease = store.leases.find("module", "m")
         assert lease is not None
