@@ -95,6 +95,10 @@ def _run(caller: socket.socket) -> NoReturn:
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
+        # What the old streams know of their files is of the warm process's.
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
