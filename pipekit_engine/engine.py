@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipekit_engine.alerts import send_failure
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.errors import ConnectError, ModuleLocked, RunCancelled, SourceError
+from pipekit_engine.errors import ConnectError, ModuleLocked, PipekitError, RunCancelled, SourceError
 from pipekit_engine.group import ActiveGroupRun, GroupResult, GroupRun, active_group_run
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Module, RunRecord
     from pipekit_engine.plan import RunPlan
     from pipekit_engine.store import Lease
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Engine", "GroupResult", "RunEvent", "RunResult"]
 
@@ -232,10 +235,14 @@ class Engine:
                 self._after_group_run(group_run_id)
 
     def _after_group_run(self, group_run_id: int) -> None:
-        self._tell_of_failure(group_run_id)
-        age = self.config.retention.age
-        if age is not None:
-            self.store.runs.prune(age)
+        """Alerts and retention. The run has ended: what goes wrong here is logged, and takes nothing from its result."""
+        try:
+            self._tell_of_failure(group_run_id)
+            age = self.config.retention.age
+            if age is not None:
+                self.store.runs.prune(age)
+        except PipekitError as error:
+            _log.error("After group run %s: %s", group_run_id, self._redactor.clean(str(error)))
 
     def _tell_of_failure(self, group_run_id: int) -> None:
         record = self.store.group_runs.get(group_run_id)

@@ -95,6 +95,8 @@ class Phases:
         self._default_staging_schema = staging_schema
         #: Handles of connections whose session a hook may have changed.
         self._changed: set[str] = set()
+        #: Watermarks that took their default because their resolver's table is missing, and what the database said.
+        self._not_there: dict[str, JRunnerError] = {}
 
     def _open(self, name: str, role: Role) -> Link:
         application = f"pipekit {self._module.name} {self._state.run_id}"
@@ -143,6 +145,7 @@ class Phases:
                     f"The resolver of watermark {name} failed on connection {watermark.connection}: {error}"
                 ) from error
             # The first run: the destination that the resolver asks is not there yet.
+            self._not_there[name] = error
             self._state.keeper.say(f"watermark {name}: {first_line(error)}; taking the default")
         if value is not None:
             return ResolvedWatermark(value=value, origin="resolver")
@@ -167,6 +170,8 @@ class Phases:
                 f"{self._links.empty_file_hint(self._source)}"
             ) from error
         dest_columns = self._describe_destination()
+        if dest_columns is not None:
+            self._refuse_defaults_of_later_runs()
         return plan_run(
             module,
             source=self._source.dialect,
@@ -181,6 +186,15 @@ class Phases:
                 hook.connection: self._links.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
         )
+
+    def _refuse_defaults_of_later_runs(self) -> None:
+        """A resolver's table may be missing before the first run. Later it is a mistake that would move all rows once more."""
+        for name, error in self._not_there.items():
+            raise SourceError(
+                f"The resolver of watermark {name} asks a table that is not there, though the destination "
+                f"{self._module.dest_table} is: {error}\nIts default would move rows again that came before. Mend the resolver, "
+                f"or set the value for this run with --set {name}=VALUE."
+            )
 
     def _remarks(self, sql: str, columns: Sequence[Column], there: Sequence[Column] | None) -> TableRemarks | None:
         """What the source says about the tables that the query reads, for the comments of a new destination or new columns.

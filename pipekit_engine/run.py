@@ -332,6 +332,12 @@ class ModuleRun:
             return RunCancelled(
                 f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}."
             )
+        if isinstance(error, JRunnerDied) and self._cancel.is_set() and not self._state.committed:
+            # It did not obey, behind a network that swallows everything, say. In a merge this is an OutcomeUnknown.
+            first = first_line(error)
+            return RunCancelled(
+                f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}. {first}"
+            )
         if isinstance(error, (JRunnerError, JRunnerDied)):
             error = RunError(str(error))
         if self._state.committed and isinstance(error, Exception) and not isinstance(error, HookError):

@@ -84,6 +84,19 @@ def test_no_value_takes_the_default(bench: Workbench, resolver: str) -> None:
     assert (record.rows_read, record.watermarks["since"].origin) == (1, "default")
 
 
+def test_a_missing_table_is_a_first_run_only_while_there_is_no_destination(main_bench: Workbench) -> None:
+    """A resolver with a typo took the default on each run: `append` moved all rows again and again."""
+    bench = main_bench
+    events(bench, watermarks={"since": ("dst", "SELECT max(at) FROM not_there", "1970-01-01")}, strategy="append")
+    bench.fill("t", [(1, "2024-01-01 00:00:00")])
+    bench.run()
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"(?s)watermark since asks a table that is not there.*--set since=VALUE"):
+            bench.run()
+    assert bench.rows("SELECT id FROM t") == [("1",)]
+    assert bench.run(watermarks={"since": "2024-01-02"}).rows_read == 0
+
+
 @pytest.mark.parametrize("resolver", ["SELECT NULL", "SELECT 1 WHERE 1 = 0"])
 def test_neither_value_nor_default_is_a_clear_error(bench: Workbench, resolver: str) -> None:
     events(bench, watermarks={"since": ("dst", resolver, None)})

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.jrunner.conftest import (
     sqlite_request,
 )
 from tests.jrunner.test_protocol import FOREVER
+from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.proxy import CuttableProxy
 from tests.waiting import wait_until
@@ -303,6 +305,25 @@ def test_a_cut_connection_is_told_and_can_be_opened_anew(
         assert not session.open(request).reused
         assert session.query("cut", "SELECT 1").first == "1"
         session.close("cut")
+
+
+@pytest.mark.mariadb
+def test_a_server_that_falls_silent_does_not_keep_the_session(
+    session: Session, mariadb: MariaDBServer, cuttable_proxy: Callable[[int], CuttableProxy]
+) -> None:
+    """Its driver says goodbye before it closes, and waits for an answer that never comes."""
+    proxy = cuttable_proxy(mariadb.port)
+    with mariadb.fresh_database() as name:
+        request = mariadb_request("db", mariadb, name, connect_timeout_s=2)
+        through = replace(request, url=request.url.replace(f":{mariadb.port}/", f":{proxy.port}/"))
+        session.open(through)
+        proxy.stall()
+        with pytest.raises(JRunnerError) as raised:
+            session.open(through)
+        assert raised.value.code == "connect"
+        proxy.mend()
+        assert not session.open(through).reused
+        session.close("db")
 
 
 @pytest.mark.postgresql

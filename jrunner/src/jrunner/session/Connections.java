@@ -20,6 +20,9 @@ import jrunner.db.Database;
  * <p>The scheduler sees to it that only one request at a time uses a name; this class may be read from any thread.
  */
 final class Connections {
+    /** How long a close may take; an embedded database may have to write out what it holds. */
+    private static final long CLOSE_MS = 10_000;
+
     private final Map<String, Database> open = new ConcurrentHashMap<>();
     private final Set<String> lost = ConcurrentHashMap.newKeySet();
 
@@ -38,12 +41,18 @@ final class Connections {
     Opened open(String name, ConnectSpec spec, Cancel cancel) throws Failure {
         Database present = open.get(name);
         if (present != null) {
-            if (present.spec().sameConnection(spec) && Connector.isAlive(present, cancel)) {
+            boolean same = present.spec().sameConnection(spec);
+            if (same && Connector.isAlive(present, cancel)) {
                 Connector.setApplicationName(present, spec.applicationName);
                 return new Opened(present, true);
             }
             open.remove(name);
-            present.close();
+            if (same) {
+                // It does not answer: a driver that says goodbye first would wait for ever.
+                abort(present);
+            } else {
+                closeSoon(present);
+            }
         }
         Database database = Connector.open(name, spec, cancel);
         open.put(name, database);
@@ -73,8 +82,23 @@ final class Connections {
         if (database == null) {
             return false;
         }
-        database.close();
+        closeSoon(database);
         return true;
+    }
+
+    /** Closes it, or cuts it when the driver does not come back: its server may be gone without a word. */
+    private static void closeSoon(Database database) {
+        Thread thread = new Thread(database::close, "close " + database.name());
+        thread.setDaemon(true);
+        thread.start();
+        try {
+            thread.join(CLOSE_MS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        if (thread.isAlive()) {
+            abort(database);
+        }
     }
 
     /**
