@@ -2,7 +2,7 @@
 
 200 when all three do their work, else 503. A process that lives but does no work counts as down: the code server must answer with
 definitions, the daemon must have written heartbeats since it started. A server that stands by for another one has no daemon
-of its own, and is as it should be.
+of its own, and is as it should be; one whose state store does not say who leads is not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterInstance
 from dagster._daemon.controller import get_daemon_statuses
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipekit_dagster.serve.home import LOCATION, Home
 from pipekit_engine.process import ProcessName
@@ -62,13 +63,16 @@ def _daemon(service: dict[str, Any] | None, instance: DagsterInstance) -> str:
         return "standby"
     if service is None or not _lives(service):
         return "down"
-    statuses = get_daemon_statuses(
-        instance,
-        instance.get_required_daemon_types(),
-        ignore_errors=True,
-        heartbeat_interval_seconds=0,
-        heartbeat_tolerance_seconds=_HEARTBEAT_S,
-    )
+    try:
+        statuses = get_daemon_statuses(
+            instance,
+            instance.get_required_daemon_types(),
+            ignore_errors=True,
+            heartbeat_interval_seconds=0,
+            heartbeat_tolerance_seconds=_HEARTBEAT_S,
+        )
+    except SQLAlchemyError:
+        return "its storage does not answer"
     since = float(service["since"])
     fresh = [
         bool(status.healthy) and status.last_heartbeat is not None and status.last_heartbeat.timestamp >= since - 1

@@ -26,6 +26,7 @@ class Leader:
     def __init__(self, config: Config) -> None:
         self._leadership = Leadership(config.database_url)
         self._held = threading.Event()
+        self._elsewhere = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, name="leader", daemon=True)
 
@@ -33,6 +34,11 @@ class Leader:
     def leads(self) -> bool:
         """Whether this server's daemon may work."""
         return self._held.is_set()
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether another server leads. False, too, while the state store does not say who does."""
+        return self._elsewhere
 
     def start(self) -> None:
         """Begin to ask."""
@@ -48,15 +54,17 @@ class Leader:
         said = ""
         try:
             while not self._stop.is_set():
-                problem = ""
+                problem, led = "", self.leads
                 try:
-                    leads = self._leadership.keeps() if self.leads else self._leadership.take()
+                    leads = self._leadership.keeps() if led else self._leadership.take()
                 except StoreError as error:
                     leads, problem = False, str(error)
-                if leads and not self.leads:
+                if leads and not led:
                     self._held.set()
                 elif not leads:
                     self._held.clear()
+                    problem = problem or ("the state store no longer says that this server leads" if led else "")
+                self._elsewhere = not leads and not problem
                 now = problem or ("" if leads else "standing by: another server on this state store leads")
                 if now != said:
                     _log.info("%s", now or "leading")

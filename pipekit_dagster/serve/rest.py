@@ -7,11 +7,13 @@ POST answers at once with the Dagster run's id; GET shows what pipekit and Dagst
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterInstance, RunsFilter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pipekit_dagster.serve.web import PipekitWebserver
     from pipekit_engine.config import Config
     from pipekit_engine.models import RunRecord
+
+_log = logging.getLogger("pipekit.serve")
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _STATUSES = ("running", "success", "dry_run", "error", "cancelled")
@@ -172,7 +176,11 @@ class RestApi:
     def _dagster_run(self, request: Request, store: Store, run_id: str) -> dict[str, Any]:
         with self._server.request_context(request) as context:
             instance: DagsterInstance = context.instance
-            runs = instance.get_runs(RunsFilter(run_ids=[run_id]), limit=1)
+            found = RunsFilter(run_ids=[run_id])
+            try:
+                runs = instance.get_runs(found, limit=1)
+            except DBAPIError:  # a connection from before an outage; the next one is new
+                runs = instance.get_runs(found, limit=1)
         if not runs:
             raise ApiError(404, f"There is no run {run_id!r}.")
         return {
@@ -234,6 +242,9 @@ def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[
             return JSONResponse({"error": str(error)}, status_code=404)
         except PipekitError as error:
             return JSONResponse({"error": str(error)}, status_code=503)
+        except SQLAlchemyError as error:
+            _log.warning("%s: Dagster's storage does not answer: %s", request.url.path, error)
+            return JSONResponse({"error": "Dagster's storage does not answer. Try again."}, status_code=503)
 
     return answer
 

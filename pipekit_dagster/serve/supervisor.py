@@ -107,7 +107,7 @@ class Supervisor:
             ready=lambda: self._leader.leads and _listens(home.socket),
         )
         self._leader = Leader(config)
-        self._standby = True
+        self._standby = False
         #: Whether `services.json` is out of date, and why it could not be written.
         self._untold = True
         self._trouble = ""
@@ -149,12 +149,12 @@ class Supervisor:
                 self._home.socket.unlink(missing_ok=True)
 
     def _tend(self) -> None:
-        standby = not self._leader.leads
-        if standby and self._daemon.pid is not None:
+        if not self._leader.leads and self._daemon.pid is not None:
             _log.warning("the lead is lost: stopping the daemon")
             self._daemon.ask_to_stop()
             self._daemon.wait_stopped(_STOP_TIMEOUT_S)
         changed = [service.tend() for service in self._services]  # all of them, whatever the first says
+        standby = self._leader.stands_by
         if any(changed) or standby != self._standby:
             self._standby = standby
             self._untold = True
