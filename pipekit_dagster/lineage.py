@@ -21,6 +21,10 @@ _TOKEN = re.compile(
 )
 _PART = re.compile(r'"((?:[^"]|"")+)"|`([^`]+)`|\[([^\]]+)\]|([^\s."`\[\]]+)')
 
+_PARENTHESIS = re.compile(r"\s*\(")
+#: What follows AS where a WITH clause defines a name.
+_OPENS = re.compile(r"\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\(", re.IGNORECASE)
+
 #: Words that end the list of tables after FROM.
 _CLAUSE = frozenset(
     [
@@ -101,7 +105,7 @@ def source_tables(sql: str) -> list[tuple[str, ...]]:
             if word in ("from", "join"):
                 if not calls[-1]:
                     expecting[-1] = in_list[-1] = True
-            elif word == "as" and sql[match.end() :].lstrip()[:1] == "(":
+            elif word == "as" and _OPENS.match(sql, match.end()):
                 defined.add(_previous_name(sql[: match.start()]))
             elif word == "select":
                 calls[-1] = False
@@ -112,7 +116,7 @@ def source_tables(sql: str) -> list[tuple[str, ...]]:
                 pass
             elif expecting[-1]:
                 expecting[-1] = False
-                is_function = sql[match.end() :].lstrip()[:1] == "("
+                is_function = _PARENTHESIS.match(sql, match.end()) is not None
                 parts = split_name(name)
                 if not is_function and parts not in found:
                     found.append(parts)
@@ -163,6 +167,9 @@ _NOT_FUNCTIONS = frozenset(
 
 def _previous_name(text: str) -> str:
     """The name that ends `text`: what a WITH clause defines, its column list left out."""
-    stripped = re.sub(r"\([^()]*\)\s*$", "", text.rstrip())
-    match = re.search(r'("(?:[^"]|"")+"|[\w$#@]+)\s*$', stripped)
+    stripped = text.rstrip()
+    if stripped.endswith(")"):
+        stripped = stripped[: stripped.rfind("(")].rstrip()
+    # A name is not longer than this, and a search from the very beginning would take a second for some dozens of WITH clauses.
+    match = re.search(r'("(?:[^"]|"")+"|[\w$#@]+)$', stripped[-300:])
     return split_name(match.group(1))[0].lower() if match else ""
