@@ -198,7 +198,11 @@ class Engine:
 
             runner = GroupRun(definition, modules, self.connection_limits(), run_member, cancel=token, say=say)
             with self.group_run(
-                group, triggered_by=triggered_by, dagster_run_id=dagster_run_id, dry_run=dry_run
+                group,
+                triggered_by=triggered_by,
+                dagster_run_id=dagster_run_id,
+                dry_run=dry_run,
+                on_lost=token.set,
             ) as active:
                 try:
                     runner.execute()
@@ -213,10 +217,17 @@ class Engine:
 
     @contextmanager
     def group_run(
-        self, group: str, *, triggered_by: str, dagster_run_id: str | None = None, dry_run: bool = False
+        self,
+        group: str,
+        *,
+        triggered_by: str,
+        dagster_run_id: str | None = None,
+        dry_run: bool = False,
+        on_lost: Callable[[], None] | None = None,
     ) -> Iterator[ActiveGroupRun]:
         """Hold a group's lock and its group_run row while a block runs the members.
 
+        `on_lost` is called, on another thread, when the lock was taken away.
         After a group run that failed, the alerts of the configuration are sent; none of them can fail the run. Runs older
         than `retention: runs` are pruned. Raises GroupLocked.
         """
@@ -226,7 +237,12 @@ class Engine:
         group_run_id = 0
         try:
             with active_group_run(
-                self.store, group, triggered_by=triggered_by, dagster_run_id=dagster_run_id, dry_run=dry_run
+                self.store,
+                group,
+                triggered_by=triggered_by,
+                dagster_run_id=dagster_run_id,
+                dry_run=dry_run,
+                on_lost=on_lost,
             ) as active:
                 group_run_id = active.id
                 yield active

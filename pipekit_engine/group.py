@@ -72,10 +72,17 @@ def derive_status(runs: list[RunRecord], problems: list[str], *, dry_run: bool) 
 
 @contextmanager
 def active_group_run(
-    store: Store, group: str, *, triggered_by: str, dagster_run_id: str | None = None, dry_run: bool = False
+    store: Store,
+    group: str,
+    *,
+    triggered_by: str,
+    dagster_run_id: str | None = None,
+    dry_run: bool = False,
+    on_lost: Callable[[], None] | None = None,
 ) -> Iterator[ActiveGroupRun]:
     """Hold the group's lock and its group_run row for the length of the block.
 
+    `on_lost` is called, on another thread, when the lock was taken away: somebody else may run the group then.
     A block that raises ends it as `cancelled` (RunCancelled and interrupts) or `error`. Raises GroupLocked.
     """
     started = store.group_runs.start(group, triggered_by=triggered_by, dagster_run_id=dagster_run_id)
@@ -84,7 +91,8 @@ def active_group_run(
     group_run_id, token = started
     active = ActiveGroupRun(group_run_id, group, dry_run, store, token)
     stop = threading.Event()
-    heart = threading.Thread(target=_beat, args=(store, group, token, stop), name=f"keeper-group-{group}", daemon=True)
+    arguments = (store, group, token, stop, on_lost)
+    heart = threading.Thread(target=_beat, args=arguments, name=f"keeper-group-{group}", daemon=True)
     heart.start()
     status: str | None = None
     try:
@@ -104,10 +112,13 @@ def active_group_run(
         active.finish(status)
 
 
-def _beat(store: Store, group: str, token: str, stop: threading.Event) -> None:
+def _beat(store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None) -> None:
     while not stop.wait(HEARTBEAT_INTERVAL.total_seconds()):
         with suppress(StoreError):
-            store.leases.renew("group", group, token)
+            if not store.leases.renew("group", group, token):
+                if on_lost is not None:
+                    on_lost()
+                return
 
 
 def _locked(store: Store, group: str) -> PipekitError:

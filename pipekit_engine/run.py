@@ -301,7 +301,7 @@ class ModuleRun:
         try:
             patiently(lambda: self._write_end(status, values), every_error=True)
         except StoreError as unwritten:
-            end = self._text(error) if error is not None else "its rows are in the destination"
+            end = "its rows are in the destination" if error is None else self._redactor.clean(self._text(error))
             raise type(unwritten)(
                 f"{unwritten}\nThe end of the run, {status}, could not be written down: {end}"
             ) from error

@@ -8,18 +8,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pipekit_engine.errors import Interrupted, MergeError, OutcomeUnknown
+import pipekit_engine.group
+from pipekit_engine.errors import Interrupted, MergeError, OutcomeUnknown, RunCancelled
 from pipekit_engine.keeper import RunEvent
-from pipekit_engine.models import Column
+from pipekit_engine.models import Column, Hook
 from tests.engine.conftest import bench_to
 from tests.engine.workbench import Workbench
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
+FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
@@ -152,3 +155,24 @@ def test_a_failed_merge_does_not_take_another_modules_rows_away(
             bench.run(on_event=hold_the_merge)
         other.join()
     assert bench.rows("SELECT id FROM t") == [("1",)]
+
+
+def test_a_group_that_lost_its_lock_stops(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else may be running it by now; the members that are left are theirs."""
+    monkeypatch.setattr(pipekit_engine.group, "HEARTBEAT_INTERVAL", timedelta(milliseconds=50))
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module("first", hooks=[Hook(run_on="success", connection="src", sql=FOREVER)])
+    bench.module("second", dest_table="u")
+    bench.group(("first",), ("second",))
+
+    def rob(event: RunEvent) -> None:
+        if is_phase(event, "hooks"):
+            lease = bench.store.leases.find("group", "g")
+            assert lease is not None
+            assert bench.store.leases.release("group", "g", lease.token)
+            assert bench.store.leases.acquire("group", "g") is not None
+
+    with pytest.raises(RunCancelled):
+        bench.engine.run_group("g", on_event=rob)
+    assert [run.module for run in bench.store.runs.list()] == ["first"]
+    assert bench.store.leases.find("group", "g") is not None, "the lock is another's"

@@ -52,6 +52,16 @@ def test_own_properties_win(session: Session, mariadb: MariaDBServer) -> None:
 
 
 @pytest.mark.postgresql
+def test_postgresql_finds_a_client_whose_machine_vanished(session: Session, postgresql: PostgreSQLServer) -> None:
+    """Its open transaction would keep the destination locked for hours."""
+    with postgresql.fresh_database() as name:
+        session.open(postgresql_request("db", postgresql, name))
+        shown = [session.query("db", f"SHOW tcp_keepalives_{what}").first for what in ("idle", "interval", "count")]
+        assert shown == ["30", "10", "3"]
+        session.close("db")
+
+
+@pytest.mark.postgresql
 def test_postgresql(session: Session, postgresql: PostgreSQLServer) -> None:
     with postgresql.fresh_database() as name:
         session.open(postgresql_request("db", postgresql, name, read_only=True))
