@@ -321,7 +321,7 @@ def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(project: P
     backup(config, project.folder / "few")
     few = content(config.database_url)
     with Store.open(config.database_url) as store:
-        for _ in range(200):
+        for _ in range(100):
             begun = store.runs.start("items", triggered_by="manual")
             assert begun is not None
             store.runs.finish(begun[0], "success", stdout="x" * 50_000)
@@ -356,13 +356,13 @@ def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(project: P
     # Between two calls into C, of which SQLite's are some: at the first one nothing is done.
     killed("few", at_call=1)
     assert now() == "many"
-    for part in range(1, 8):
+    for part in range(1, 6):
         wanted = "few" if now() == "many" else "many"
-        killed(wanted, at_call=whole[wanted][0] * part // 8)
+        killed(wanted, at_call=whole[wanted][0] * part // 6)
     # In the midst of such a call.
-    for part in range(1, 5):
+    for part in range(1, 4):
         wanted = "few" if now() == "many" else "many"
-        killed(wanted, after_s=whole[wanted][1] * part / 5)
+        killed(wanted, after_s=whole[wanted][1] * part / 4)
     now()
     killed("few")
     assert now() == "few"
