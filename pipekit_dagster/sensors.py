@@ -9,6 +9,8 @@ neither loses nor doubles a change. While the group is at work a trigger does no
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,7 +21,7 @@ import dagster as dg
 from pipekit_dagster.pools import sync_pools
 from pipekit_dagster.progress import group_in_progress, is_test_evaluation
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
-from pipekit_engine.errors import NotFoundError
+from pipekit_engine.errors import NotFoundError, RunCancelled, SourceError
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -83,8 +85,26 @@ def _look(config: Config, store: Store, trigger: Trigger) -> str | None:
         return str(max(succeeded)) if succeeded else None
     from pipekit_engine.engine import Engine
 
-    with Engine(config) as engine:
-        return engine.query(str(trigger.connection), str(trigger.sql))
+    # Dagster gives a sensor up after a while, but cannot end it: with each further look one more query would run.
+    limit_s = look_limit_s()
+    cancel = threading.Event()
+    timer = threading.Timer(limit_s, cancel.set)
+    timer.start()
+    try:
+        with Engine(config) as engine:
+            return engine.query(str(trigger.connection), str(trigger.sql), cancel=cancel)
+    except RunCancelled:
+        raise SourceError(
+            f"The query of trigger {trigger.name} took longer than {limit_s:.0f} s and was cancelled. Make it cheaper, by an index"
+            " say, or set DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS higher for `pipekit serve`."
+        ) from None
+    finally:
+        timer.cancel()
+
+
+def look_limit_s() -> float:
+    """Seconds that a trigger's query may take: five sixths of what Dagster gives a sensor, which is a minute unless set."""
+    return float(os.environ.get("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS") or 60) * 5 / 6
 
 
 def evaluate_trigger(

@@ -303,12 +303,15 @@ class Engine:
                 self._tell_of_failure(group_run.id)
         return ended
 
-    def query(self, connection: str, sql: str) -> str | None:
-        """First cell of a query's first row, as text; None for NULL or no row. Raises ConnectError and SourceError."""
+    def query(self, connection: str, sql: str, *, cancel: threading.Event | None = None) -> str | None:
+        """First cell of a query's first row, as text; None for NULL or no row.
+
+        `cancel`, once set, ends it in the database. Raises ConnectError, SourceError and RunCancelled.
+        """
         with self.session_pool() as sessions, sessions.session() as session:
-            link = self._links().open(session, connection, "read")
+            link = self._links().open(session, connection, "read", cancel=cancel)
             try:
-                return session.query(link.handle, sql).first
+                return session.query(link.handle, sql, cancel=cancel).first
             except JRunnerError as error:
                 raise SourceError(
                     f"The query failed on connection {connection}: {self._redactor.clean(str(error))}"

@@ -20,6 +20,8 @@ from dagster._grpc import server_watcher
 from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -115,6 +117,22 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
 
 
+def check_before_use(engine: Engine) -> None:
+    """Have the engine try a kept connection before it uses it.
+
+    Dagster keeps connections open in its web server. After an outage of the database each is dead, and the first click on
+    Terminate or Launch would fail with it.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, _record: object, _proxy: object) -> None:
+        try:
+            with contextlib.closing(connection.cursor()) as cursor:
+                cursor.execute("SELECT 1")
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool takes a new one
+
+
 def _names_graphql(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() in ("application/json", "application/graphql")
 
@@ -143,6 +161,10 @@ def main() -> None:
         server_watcher.WATCH_INTERVAL = _WATCH_S  # type: ignore[assignment]
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
+        for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+            engine = getattr(storage, "_engine", None)
+            if engine is not None and engine.dialect.name == "postgresql":
+                check_before_use(engine)
         target = workspace_opts_to_load_target(WorkspaceOpts(workspace=[str(home.workspace)]))
         with ProcessContext(instance, workspace_load_target=target, version=__version__) as context:
             app = PipekitWebserver(context, config, home, local_only=is_loopback(options.host)).create_asgi_app(

@@ -1,4 +1,4 @@
-"""Who leads, and what `/health` says of it when nobody can tell."""
+"""A database that is away: who leads then, what `/health` says of it, and what is kept of connections to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import create_engine, text
 
 from pipekit_dagster.serve.health import _daemon
 from pipekit_dagster.serve.leader import Leader
+from pipekit_dagster.serve.web import check_before_use
 from pipekit_engine.config import Config
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.proxy import CuttableProxy
@@ -64,3 +66,22 @@ def test_a_daemon_that_neither_runs_nor_stands_by_is_down() -> None:
         service = {"process": "", "restarts": 0, "since": 0.0}
         assert _daemon({**service, "standby": True}, instance) == "standby"
         assert _daemon({**service, "standby": False}, instance) == "down"
+
+
+def test_kept_connections_outlive_an_outage(
+    postgresql: PostgreSQLServer, cuttable_proxy: Callable[[int], CuttableProxy]
+) -> None:
+    proxy = cuttable_proxy(postgresql.port)
+    login = f"{postgresql.user}:{postgresql.password}"
+    url = f"postgresql+psycopg2://{login}@127.0.0.1:{proxy.port}/postgres"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=20)
+    check_before_use(engine)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        proxy.cut()
+        proxy.mend()
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT 2")).scalar() == 2
+    finally:
+        engine.dispose()
