@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipekit_engine.store import Store
 
 TICK_S = 0.5
+#: Most seconds between two lines of progress in the live log. In the first minutes there is one a second.
+PROGRESS_SPACING_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class RunKeeper:
         self._redactor = redactor
         self._on_event = on_event
         self._lines: list[str] = []
+        self._progress_logged_s = 0.0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._renewed = time.monotonic()
@@ -139,12 +142,14 @@ class RunKeeper:
         self._emit(RunEvent("log", self._module, self._run_id, self.phase, message))
 
     def progress(self, rows: int, size: int, elapsed_s: float) -> None:
-        """Tell how far the phase is."""
+        """Tell how far the phase is. The longer it lasts, the fewer lines go to the live log, which is rewritten for each."""
         rate = rows / elapsed_s if elapsed_s > 0 else 0
         message = f"{rows:,} rows, {rate:,.0f} rows/s"
-        stamp = datetime.now(timezone.utc).strftime("%H:%M:%S")
-        with self._lock:
-            self._lines.append(f"{stamp} {self.phase:<9} {message}\n")
+        if not 0 <= elapsed_s - self._progress_logged_s < min(elapsed_s / 100, PROGRESS_SPACING_S):
+            self._progress_logged_s = elapsed_s
+            stamp = datetime.now(timezone.utc).strftime("%H:%M:%S")
+            with self._lock:
+                self._lines.append(f"{stamp} {self.phase:<9} {message}\n")
         event = RunEvent("progress", self._module, self._run_id, self.phase, message, rows, size, elapsed_s)
         self._emit(event)
 

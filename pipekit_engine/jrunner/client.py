@@ -47,6 +47,8 @@ CANCEL_TIMEOUT_S = 10.0
 TERM_TIMEOUT_S = 2.0
 QUIT_TIMEOUT_S = 5.0
 STDERR_LINES = 200
+#: Longer lines are skipped by jrunner, and could not be answered.
+MAX_LINE_BYTES = 32 << 20
 
 ProgressHandler = Callable[[Progress], None]
 #: How a request ended whose caller was interrupted: its work was done, nothing of it stays, or nobody can tell.
@@ -315,8 +317,8 @@ class Session:
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         number = self._new_id(events)
         try:
-            self._send({"id": number, **request})
             try:
+                self._send({"id": number, **request})
                 return self._await(number, events, on_progress, cancel)
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
@@ -397,6 +399,12 @@ class Session:
 
     def _send(self, request: dict[str, Any]) -> None:
         line = (json.dumps(request, ensure_ascii=True, separators=(",", ":")) + "\n").encode()
+        if len(line) > MAX_LINE_BYTES:
+            raise JRunnerError(
+                f"A request of {len(line):,} bytes is too long: statements may have {MAX_LINE_BYTES >> 20} MiB in all.",
+                phase="protocol",
+                code="protocol",
+            )
         stdin = self._process.stdin
         try:
             if stdin is None:

@@ -19,7 +19,9 @@ from pipekit_engine.errors import (
     SecretError,
     SourceError,
 )
+from pipekit_engine.keeper import CancelToken, RunEvent, RunKeeper
 from pipekit_engine.models import Column, Hook
+from pipekit_engine.redact import Redactor
 from tests.engine.workbench import Workbench
 
 
@@ -265,3 +267,28 @@ class TestRecord:
         record = bench.run()
         with pytest.raises(PipekitError, match="a finished run is never changed"):
             bench.store.runs.update(record.id, phase="stage")
+
+    def test_a_long_run_does_not_fill_its_log_with_progress(self, bench: Workbench) -> None:
+        """Each line rewrites the whole log in the store: one a second would be gigabytes for a run of some hours."""
+        small(bench)
+        started = bench.store.runs.start("m", triggered_by="manual")
+        assert started is not None
+        events: list[RunEvent] = []
+        keeper = RunKeeper(
+            bench.store,
+            module="m",
+            run_id=started[0],
+            token=started[1],
+            cancel=CancelToken(),
+            redactor=Redactor(),
+            on_event=events.append,
+        )
+        hours = 12 * 3600
+        for second in range(1, hours + 1):
+            keeper.progress(second * 1000, second, float(second))
+        keeper.flush()
+        bench.store.runs.finish(started[0], "success")
+        lines = bench.store.runs.get(started[0]).live_log.splitlines()
+        assert len(events) == hours
+        assert 100 <= len(lines) < 2000
+        assert "1,000 rows" in lines[0]

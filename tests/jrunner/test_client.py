@@ -390,6 +390,13 @@ def test_stderr_of_one_of_its_users(session: Session, odd_drivers: OddDrivers) -
         assert logins(before) == 1
 
 
+def test_a_request_that_jrunner_would_skip_is_refused(session: Session, sqlite: OpenRequest) -> None:
+    """It could not be answered, and its caller would wait for ever."""
+    with pytest.raises(JRunnerError, match="too long: statements may have 32 MiB"):
+        session.query("sqlite", "SELECT 1 -- " + "x" * client_module.MAX_LINE_BYTES)
+    assert session.query("sqlite", "SELECT 1").first == "1"
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeMissing, match=r"jrunner cannot be started: .*nowhere"):
         Session(cwd=tmp_path / "nowhere")
