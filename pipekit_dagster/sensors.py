@@ -95,8 +95,8 @@ def _look(config: Config, store: Store, trigger: Trigger) -> str | None:
             return engine.query(str(trigger.connection), str(trigger.sql), cancel=cancel)
     except RunCancelled:
         raise SourceError(
-            f"The query of trigger {trigger.name} took longer than {limit_s:.0f} s and was cancelled. Make it cheaper, by an index"
-            " say, or set DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS higher for `pipekit serve`."
+            f"The query of trigger {trigger.name} took longer than {limit_s:.0f} s and was cancelled. Make it cheaper, by an"
+            " index say, or set DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS higher for `pipekit serve`."
         ) from None
     finally:
         timer.cancel()
