@@ -68,7 +68,7 @@ def merge_statements(
     if others:
         update = dest.update_matching_sql(dest_sql, rows, key, others)
         statements.append(Statement(update, "updated", "matched"))
-    absent = dest.in_table("s", dest_sql, key, negated=True)
+    absent = dest.absent_sql("s", dest_sql, staging_sql, key)
     select = ", ".join(f"s.{name}" for name in quoted)
     statements.append(
         Statement(

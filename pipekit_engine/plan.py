@@ -145,12 +145,16 @@ def plan_run(
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
     creates = dest_columns is None
-    if creates and source.capabilities.exact_text:
-        layout = replace(layout, columns=_exact_keys(module, dest, layout.columns, key))
+    if creates:
+        keyed = _key_types(module, dest, layout.columns, key, exact=source.capabilities.exact_text)
+        layout = replace(layout, columns=keyed)
     staging_table = staging_name(module.name, dest, staging_schema, table)
-    index = (
-        dest.index_staging_sql(staging_table, key) if module.strategy == "upsert" and dest_columns is not None else []
-    )
+    index: list[str] = []
+    blurred = _blurred_keys(source, dest, key, dest_columns)
+    if dest_columns is not None and (module.strategy == "upsert" or (blurred and module.strategy == "incremental")):
+        keyed_columns = [column for name in key for column in dest_columns if column.name == name]
+        # A key that is new to the table has nothing to be matched with.
+        index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(key) else []
     staging = _staging(dest, staging_table, table, layout.columns, dest_columns, index, staging_file)
     ddl: list[str] = []
     if creates:
@@ -188,7 +192,7 @@ def plan_run(
             dest.table_sql(table),
             key,
             creates=creates,
-            blurred=_blurred_keys(source, dest, key, dest_columns),
+            blurred=blurred,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),
@@ -212,13 +216,13 @@ def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook
     return tuple(planned)
 
 
-def _exact_keys(
-    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str]
+def _key_types(
+    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str], *, exact: bool
 ) -> tuple[PlannedColumn, ...]:
-    """The columns of a new table, its key compared exactly; a type that the module gives stands."""
+    """The columns of a new table, those of its key in types fit for it; a type that the module gives stands."""
     given = {item.dest_name for item in module.columns if item.dest_type}
     return tuple(
-        replace(column, dest_type=dest.exact_key_type(column.dest_type))
+        replace(column, dest_type=dest.key_type(column.dest_type, exact=exact))
         if column.dest in key and column.dest not in given
         else column
         for column in columns
@@ -342,7 +346,6 @@ def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str
     Grouped rather than joined by the exact keys: MySQL joins long texts that no index holds row by row with row.
     """
     quoted = {name: dest.quote_identifier(name) for name in key}
-    listed = ", ".join(quoted.values())
     theirs, staged, shown = [], [], []
     for number, (name, sql) in enumerate(quoted.items()):
         theirs.append(f"d.{sql}")
@@ -356,7 +359,7 @@ def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str
     )
     return (
         f"SELECT {', '.join(shown)} FROM (SELECT {', '.join(theirs)}, 1 AS of_dest FROM {dest_table} d "
-        f"JOIN (SELECT DISTINCT {listed} FROM {staging}) s ON {dest.key_match('d', 's', key)} "
+        f"WHERE EXISTS (SELECT 1 FROM {staging} s WHERE {dest.key_match('d', 's', key)}) "
         f"UNION ALL SELECT {', '.join(staged)}, 0 FROM {staging}) k GROUP BY {exact} HAVING MIN(k.of_dest) = 1"
     )
 

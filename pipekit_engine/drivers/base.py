@@ -348,12 +348,16 @@ class Dialect:
         left = f"({left})" if len(names) > 1 else left
         return f"{left} {word}IN (SELECT {', '.join(names)} FROM {table} WHERE {present})"
 
-    def index_staging_sql(self, staging: TableName, key: Sequence[str]) -> list[str]:
+    def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str:
+        """Condition, in an INSERT into `dest`, that the key of `row`, which is one of those in `staging`, is not there yet."""
+        return self.in_table(row, dest, key, negated=True)
+
+    def index_staging_sql(self, staging: TableName, key: Sequence[Column]) -> list[str]:
         """Statements that index the staged keys, where the update by key would crawl without."""
         return []
 
-    def exact_key_type(self, sql_type: str) -> str:
-        """The type of a key column in a new table such that texts that differ are different keys."""
+    def key_type(self, sql_type: str, *, exact: bool) -> str:
+        """The type of a key column in a new table: fit for an index, and if `exact`, texts that differ are different keys."""
         return sql_type
 
     def exact_sql(self, text: str) -> str:

@@ -26,6 +26,12 @@ _MAX_TABLE_COMMENT = 2048
 _COLLATED = re.compile(
     r"(?!.*\b(?:collate|character set|charset|binary)\b)(?:var)?char\b|(?:tiny|medium|long)?text\b", re.IGNORECASE
 )
+#: What a key of text without a length gets: as much as the index of a temporary table holds.
+_KEY_TEXT = "varchar(190)"
+#: An index on staged keys: how many columns, how much of each text; all of it stays below InnoDB's 3,072 bytes.
+_MAX_INDEXED = 8
+_INDEXED_LENGTH = 64
+_SIZED = ("text", "binary", "json", "xml")
 #: Part of a dest_type that a column cannot be given twice.
 _KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
 
@@ -170,9 +176,29 @@ class MariaDB(Dialect):
             f"DELETE d FROM {dest} d JOIN (SELECT DISTINCT {names} FROM {staging}) s ON {self.key_match('d', 's', key)}"
         )
 
-    def exact_key_type(self, sql_type: str) -> str:
-        """A binary collation: it still ignores blanks at the end, which the check before the merge does not."""
-        return f"{sql_type} COLLATE utf8mb4_bin" if _COLLATED.match(sql_type) else sql_type
+    def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str:
+        """From a join that can use an index of either side: a subquery on an INSERT's own table runs for each row."""
+        names = ", ".join(f"d.{self.quote_identifier(name)}" for name in key)
+        matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
+        return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
+
+    def key_type(self, sql_type: str, *, exact: bool) -> str:
+        """No index holds a long text whole, and joins without one compare each row with each; a longer key is refused.
+
+        Exact is a binary collation: it still ignores blanks at the end, which the check before the merge does not.
+        """
+        if not _COLLATED.match(sql_type):
+            return sql_type
+        sized = _KEY_TEXT if "text" in sql_type.lower() else sql_type
+        return f"{sized} COLLATE utf8mb4_bin" if exact else sized
+
+    def index_staging_sql(self, staging: TableName, key: Sequence[Column]) -> list[str]:
+        """A join of tables without an index compares each row with each: of the texts, their beginnings are enough."""
+        parts = []
+        for column in key[:_MAX_INDEXED]:
+            long = column.family in _SIZED and not 0 < column.precision <= _INDEXED_LENGTH
+            parts.append(self.quote_identifier(column.name) + (f"({_INDEXED_LENGTH})" if long else ""))
+        return [f"CREATE INDEX pipekit_key ON {self.table_sql(staging)} ({', '.join(parts)})"]
 
     def exact_sql(self, text: str) -> str:
         """The bytes, in one character set."""

@@ -118,10 +118,10 @@ class SQLite(Dialect):
         ]
         return attach, [f"DETACH DATABASE {name}"]
 
-    def index_staging_sql(self, staging: TableName, key: Sequence[str]) -> list[str]:
+    def index_staging_sql(self, staging: TableName, key: Sequence[Column]) -> list[str]:
         """SQLite joins by nested loops: the inner one needs an index."""
         index = replace(staging, name=f"{staging.name} key")
-        names = ", ".join(self.quote_identifier(name) for name in key)
+        names = self.column_list(key)
         return [f"CREATE INDEX {self.table_sql(index)} ON {self.quote_identifier(staging.name)} ({names})"]
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:

@@ -174,9 +174,9 @@ class SQLServer(Dialect):
         """A shared-intent-exclusive lock by a statement that changes no row."""
         return [f"DELETE FROM {dest} WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0"]
 
-    def exact_key_type(self, sql_type: str) -> str:
+    def key_type(self, sql_type: str, *, exact: bool) -> str:
         """A binary collation. Blanks at the end are ignored by every collation."""
-        return f"{sql_type} COLLATE {_EXACT}" if _COLLATED.fullmatch(sql_type) else sql_type
+        return f"{sql_type} COLLATE {_EXACT}" if exact and _COLLATED.fullmatch(sql_type) else sql_type
 
     def exact_sql(self, text: str) -> str:
         """The text, compared by its code points."""

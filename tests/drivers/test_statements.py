@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,10 +99,11 @@ def test_staging_is_made_added_to_and_dropped(bed: Bed) -> None:
     dialect, table = bed.dialect, TableName("staged rows", bed.schema)
     bed.run(dialect.create_table_sql(table, [("a", str(dialect.types["int32"]))], staging=True))
     bed.run(dialect.add_column_sql(table, "new column", dialect.types["date"]))  # type: ignore[arg-type]
-    if bed.kind == "sqlite":
-        bed.run(*dialect.index_staging_sql(table, ["a"]))
+    described = bed.catalog.describe_table(dialect.table_sql(table))
+    if bed.kind in ("sqlite", "mariadb"):
+        bed.run(*dialect.index_staging_sql(table, described))
     else:
-        assert dialect.index_staging_sql(table, ["a"]) == []
+        assert dialect.index_staging_sql(table, described) == []
     assert [item.name for item in bed.catalog.describe_table(dialect.table_sql(table))] == ["a", "new column"]
     bed.run(dialect.drop_table_sql(table))
     if dialect.capabilities.drop_if_exists:
@@ -250,6 +252,51 @@ def test_every_kind_of_relation_in_postgresql(open_bed: Any) -> None:
         assert bed.dialect.get_remarks(bed.catalog, TableName("kept", "rel")).table == "refreshed at night"
     finally:
         bed.run("DROP SCHEMA rel CASCADE")
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("sql_type", ["int", "varchar(190) COLLATE utf8mb4_bin"])
+def test_mariadb_merges_without_comparing_each_row_with_each(open_bed: Any, sql_type: str) -> None:
+    """Neither table has an index of its own: with 10,000 staged rows and 200,000 there, a merge took four minutes."""
+    bed: Bed = open_bed("mariadb")
+    dialect = bed.dialect
+    into, staged = TableName("into_it", bed.schema), TableName("staged", bed.schema)
+    a, b = dialect.table_sql(into), dialect.table_sql(staged)
+    numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i, i FROM n"
+    bed.run(f"CREATE TABLE {a} (k {sql_type}, v int)", f"CREATE TABLE {b} (k {sql_type}, v int)")
+    try:
+        bed.run(f"INSERT INTO {a} {numbers}", f"INSERT INTO {b} {numbers}")
+        bed.run(*dialect.index_staging_sql(staged, bed.catalog.describe_table(b)[:1]), f"ANALYZE TABLE {a}, {b}")
+        absent = dialect.absent_sql("s", a, b, ["k"])
+        for sql in (
+            dialect.update_matching_sql(a, b, ["k"], ["v"]),
+            f"INSERT INTO {a} SELECT s.* FROM {b} s WHERE {absent}",
+            dialect.delete_matching_sql(a, b, ["k"]),
+        ):
+            plan = bed.rows(f"EXPLAIN {sql}")
+            assert not any("join buffer" in (row[-1] or "") for row in plan), plan
+            assert not any(row[1] == "DEPENDENT SUBQUERY" and row[3] == "ALL" for row in plan), plan
+    finally:
+        bed.run(dialect.drop_table_sql(into), dialect.drop_table_sql(staged))
+
+
+@pytest.mark.mariadb
+def test_mariadb_indexes_staged_keys_of_every_type(open_bed: Any) -> None:
+    bed: Bed = open_bed("mariadb")
+    types = """
+        int, varchar(20), varchar(300) CHARACTER SET latin1, longtext, char(10), decimal(20,3), datetime(6), varbinary(300),
+        blob, uuid, enum('a','b'), set('x','y'), json, year, bit(8), time(3), inet6, double, char(64), varchar(65)
+    """
+    columns = ", ".join(f"`c {i}` {t.strip()}" for i, t in enumerate(re.split(r",(?![\d'])", types)))
+    table = TableName("keys of all types", bed.schema)
+    name = bed.dialect.table_sql(table)
+    bed.run(f"CREATE TABLE {name} ({columns})")
+    try:
+        described = bed.catalog.describe_table(name)
+        for key in [[column] for column in described] + [described]:
+            bed.run(*bed.dialect.index_staging_sql(table, key), f"DROP INDEX pipekit_key ON {name}")
+    finally:
+        bed.run(bed.dialect.drop_table_sql(table))
 
 
 @pytest.mark.mariadb

@@ -118,10 +118,11 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
 
 -- merge, on warehouse, in one transaction
 UPDATE `sales`.`orders` d JOIN `pipekit_staging`.`orders` s ON d.`order_id` = s.`order_id` SET d.`Customer Name` = s.`Customer Name`, d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
-INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id`);
+INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id`) m WHERE m.`order_id` = s.`order_id`);
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -149,10 +150,11 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
 
 -- merge, on warehouse, in one transaction
 UPDATE `sales`.`orders` d JOIN (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw`, ROW_NUMBER() OVER (PARTITION BY `order_id` ORDER BY CASE WHEN `updated_at` IS NULL THEN 1 ELSE 0 END, `updated_at` DESC) AS pipekit_rank FROM `pipekit_staging`.`orders`) r WHERE pipekit_rank = 1) s ON d.`order_id` = s.`order_id` SET d.`Customer Name` = s.`Customer Name`, d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
-INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw`, ROW_NUMBER() OVER (PARTITION BY `order_id` ORDER BY CASE WHEN `updated_at` IS NULL THEN 1 ELSE 0 END, `updated_at` DESC) AS pipekit_rank FROM `pipekit_staging`.`orders`) r WHERE pipekit_rank = 1) s WHERE NOT EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id`);
+INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw`, ROW_NUMBER() OVER (PARTITION BY `order_id` ORDER BY CASE WHEN `updated_at` IS NULL THEN 1 ELSE 0 END, `updated_at` DESC) AS pipekit_rank FROM `pipekit_staging`.`orders`) r WHERE pipekit_rank = 1) s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id`) m WHERE m.`order_id` = s.`order_id`);
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -180,10 +182,11 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`, `Customer Name`);
 
 -- merge, on warehouse, in one transaction
 UPDATE `sales`.`orders` d JOIN `pipekit_staging`.`orders` s ON d.`order_id` = s.`order_id` AND d.`Customer Name` = s.`Customer Name` SET d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
-INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id` AND m.`Customer Name` = s.`Customer Name`);
+INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id`, d.`Customer Name` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id` AND d.`Customer Name` = t.`Customer Name`) m WHERE m.`order_id` = s.`order_id` AND m.`Customer Name` = s.`Customer Name`);
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -201,7 +204,7 @@ DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 -- check: duplicate_sample: SELECT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders` GROUP BY `order_id`, `Customer Name` HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders`) s WHERE EXISTS (SELECT 1 FROM `sales`.`orders` m WHERE m.`order_id` = s.`order_id` AND m.`Customer Name` = s.`Customer Name`)
 -- check: folded: SELECT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders` GROUP BY `order_id`, `Customer Name` HAVING MIN(CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY)) <> MAX(CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY))
--- check: blurred: SELECT k.`order_id`, MIN(k.`Customer Name`) FROM (SELECT d.`order_id`, d.`Customer Name`, CAST(CONVERT(d.`Customer Name` USING utf8mb4) AS BINARY) AS e1, 1 AS of_dest FROM `sales`.`orders` d JOIN (SELECT DISTINCT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders`) s ON d.`order_id` = s.`order_id` AND d.`Customer Name` = s.`Customer Name` UNION ALL SELECT `order_id`, `Customer Name`, CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY), 0 FROM `pipekit_staging`.`orders`) k GROUP BY k.`order_id`, k.e1 HAVING MIN(k.of_dest) = 1
+-- check: blurred: SELECT k.`order_id`, MIN(k.`Customer Name`) FROM (SELECT d.`order_id`, d.`Customer Name`, CAST(CONVERT(d.`Customer Name` USING utf8mb4) AS BINARY) AS e1, 1 AS of_dest FROM `sales`.`orders` d WHERE EXISTS (SELECT 1 FROM `pipekit_staging`.`orders` s WHERE d.`order_id` = s.`order_id` AND d.`Customer Name` = s.`Customer Name`) UNION ALL SELECT `order_id`, `Customer Name`, CAST(CONVERT(`Customer Name` USING utf8mb4) AS BINARY), 0 FROM `pipekit_staging`.`orders`) k GROUP BY k.`order_id`, k.e1 HAVING MIN(k.of_dest) = 1
 
 -- ======== a key of text
 -- pipekit plan of module orders: erp -> warehouse, strategy incremental
