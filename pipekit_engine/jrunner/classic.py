@@ -60,6 +60,7 @@ ERROR_TEXT = re.compile(
 TOLD_ROWS = re.compile(r"(\d[\d,_]*)\s+rows?\b|\brows?\b[^\d\n]{0,20}?(\d[\d,_]*)", re.IGNORECASE)
 
 OUTPUT_LINES = 200
+HELP_LINES = 2000
 PROBE_TIMEOUT_S = 20.0
 QUOTES = {"mysql": ("`", "`"), "mariadb": ("`", "`"), "sqlserver": ("[", "]")}
 
@@ -80,22 +81,19 @@ class ClassicProgram:
         words = tuple(shlex.split(command))
         if not words:
             raise RuntimeMissing("The configured jrunner command is empty.")
+        lines: deque[str] = deque(maxlen=HELP_LINES)
         try:
-            answer = subprocess.run(
-                [*words, "--help"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=PROBE_TIMEOUT_S,
-                check=False,
-                start_new_session=True,
-            )
+            # As a load is run: in a small environment, and ended with all its children.
+            with _started([*words, "--help"], _environment(), None) as process:
+                reader = threading.Thread(target=_read, args=(process.stdout, lines, ()), daemon=True)
+                reader.start()
+                process.wait(PROBE_TIMEOUT_S)
+                reader.join(1)
         except OSError as error:
             raise RuntimeMissing(f"The configured jrunner command {words[0]!r} cannot be started: {error}") from None
         except subprocess.TimeoutExpired:
             return cls(words, password_files=False)
-        return cls(words, password_files=bool(re.search(r"@file", answer.stdout + answer.stderr, re.IGNORECASE)))
+        return cls(words, password_files=any(re.search(r"@file", line, re.IGNORECASE) for line in list(lines)))
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -295,11 +293,8 @@ class ClassicSession(Session):
         on_progress: ProgressHandler | None,
         cancel: threading.Event | None,
     ) -> int:
-        environment = jvm.environment()
-        # The program's own settings go along.
-        environment.update({name: os.environ[name] for name in ("JRUNNER_HEAP", "JRUNNER_JARS") if name in os.environ})
         began = told = time.monotonic()
-        with _started(command, environment, self._cwd) as process:
+        with _started(command, _environment(), self._cwd) as process:
             reader = threading.Thread(target=_read, args=(process.stdout, lines, secrets), daemon=True)
             reader.start()
             while True:
@@ -322,6 +317,12 @@ class ClassicSession(Session):
                 if on_progress is not None and now - told >= 1:
                     told = now
                     on_progress(Progress("migrate", _told_rows(list(lines)) or 0, 0, _milliseconds(began)))
+
+
+def _environment() -> dict[str, str]:
+    """A jrunner's small environment, with the program's own settings."""
+    own = {name: os.environ[name] for name in ("JRUNNER_HEAP", "JRUNNER_JARS") if name in os.environ}
+    return {**jvm.environment(), **own}
 
 
 @contextlib.contextmanager

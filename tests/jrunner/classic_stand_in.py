@@ -14,6 +14,14 @@ import sys
 import time
 
 behaviour, *arguments = sys.argv[1:]
+if "--help" in arguments and behaviour.startswith("asks-long "):
+    # A wrapper that leaves its child behind.
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    note = behaviour.removeprefix("asks-long ")
+    with open(note + ".new", "w") as file:
+        print(child.pid, "SECRET_OF_ANOTHER" in os.environ, file=file)
+    os.replace(note + ".new", note)
+    time.sleep(600)
 if "--help" in arguments:
     print("usage: jrunner -scu url ... -scp password|@file" if behaviour == "files" else "usage: jrunner -scu url")
     sys.exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from pipekit_engine.jrunner import (
     Progress,
     jvm,
 )
-from pipekit_engine.jrunner.classic import ClassicProgram, ClassicSession
+from pipekit_engine.jrunner.classic import PROBE_TIMEOUT_S, ClassicProgram, ClassicSession
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from tests.jrunner.conftest import jar, postgresql_request, process_lives, sqlite_request
 from tests.servers.postgresql import PostgreSQLServer
@@ -135,6 +136,27 @@ def test_a_timeout_ends_it_too(files: tuple[Path, Path]) -> None:
     assert seen
     child = Path(f"{files[1]}.pids")
     wait_until(lambda: not process_lives(int(child.read_text())), "the end of the program's child")
+
+
+def test_a_program_that_hangs_when_asked_for_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended with its children, and sees no more of the environment than a load does."""
+    note = tmp_path / "note"
+    monkeypatch.setenv("SECRET_OF_ANOTHER", "s3ntinel")
+
+    def wait(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if timeout == PROBE_TIMEOUT_S:
+            # It has hung for long enough as soon as its child is there.
+            wait_until(note.exists, "the program's note")
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        return real(process, timeout)
+
+    real = subprocess.Popen.wait
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    program = ClassicProgram.find(stand_in(f"asks-long {note}"))
+    assert not program.password_files
+    child, saw_secret = note.read_text().split()
+    assert saw_secret == "False"
+    wait_until(lambda: not process_lives(int(child)), "the end of the program's child")
 
 
 def test_passwords_go_by_file_where_the_program_can(files: tuple[Path, Path]) -> None:
