@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterInstance
 from dagster._daemon.controller import get_daemon_statuses
-from sqlalchemy.exc import SQLAlchemyError
 
 from pipekit_dagster.serve.home import LOCATION, Home
 from pipekit_engine.process import ProcessName
@@ -71,7 +70,7 @@ def _daemon(service: dict[str, Any] | None, instance: DagsterInstance) -> str:
             heartbeat_interval_seconds=0,
             heartbeat_tolerance_seconds=_HEARTBEAT_S,
         )
-    except SQLAlchemyError:
+    except Exception:  # whatever its driver raises
         return "its storage does not answer"
     since = float(service["since"])
     fresh = [

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterInstance, RunsFilter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Match, Route
 
@@ -176,11 +175,7 @@ class RestApi:
     def _dagster_run(self, request: Request, store: Store, run_id: str) -> dict[str, Any]:
         with self._server.request_context(request) as context:
             instance: DagsterInstance = context.instance
-            found = RunsFilter(run_ids=[run_id])
-            try:
-                runs = instance.get_runs(found, limit=1)
-            except DBAPIError:  # a connection from before an outage; the next one is new
-                runs = instance.get_runs(found, limit=1)
+            runs = instance.get_runs(RunsFilter(run_ids=[run_id]), limit=1)
         if not runs:
             raise ApiError(404, f"There is no run {run_id!r}.")
         return {
@@ -242,9 +237,13 @@ def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[
             return JSONResponse({"error": str(error)}, status_code=404)
         except PipekitError as error:
             return JSONResponse({"error": str(error)}, status_code=503)
-        except SQLAlchemyError as error:
-            _log.warning("%s: Dagster's storage does not answer: %s", request.url.path, error)
-            return JSONResponse({"error": "Dagster's storage does not answer. Try again."}, status_code=503)
+        except ClientDisconnect:
+            raise
+        except Exception:  # whatever the driver of Dagster's storage raises
+            _log.exception("%s could not be answered", request.url.path)
+            return JSONResponse(
+                {"error": "This could not be answered now; the server's log says why."}, status_code=503
+            )
 
     return answer
 

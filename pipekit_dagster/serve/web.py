@@ -20,8 +20,6 @@ from dagster._grpc import server_watcher
 from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
-from sqlalchemy import Engine, event
-from sqlalchemy.exc import DisconnectionError
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -117,20 +115,13 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
 
 
-def check_before_use(engine: Engine) -> None:
-    """Have the engine try a kept connection before it uses it.
+def check_before_use(engine: Any) -> None:
+    """Have the pool of an SQLAlchemy engine try a kept connection before it hands it out: `pool_pre_ping`, which Dagster lacks.
 
     Dagster keeps connections open in its web server. After an outage of the database each is dead, and the first click on
     Terminate or Launch would fail with it.
     """
-
-    @event.listens_for(engine, "checkout")
-    def check(connection: Any, _record: object, _proxy: object) -> None:
-        try:
-            with contextlib.closing(connection.cursor()) as cursor:
-                cursor.execute("SELECT 1")
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError from error  # the pool takes a new one
+    engine.pool._pre_ping = True
 
 
 def _names_graphql(content_type: str) -> bool:
