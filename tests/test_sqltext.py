@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from pipekit_engine.sqltext import Lexis, as_subquery, materialize, placeholders, spans, split_statements
 
-
 LEXES: list[Lexis] = ["standard", "mysql"]
 
 

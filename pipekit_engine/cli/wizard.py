@@ -161,8 +161,7 @@ def wizard(
 
     On a terminal it asks for what no flag says. It adds and changes only what it names, and never deletes anything.
 
-    Exit status: 0 success, 1 a table could not be proposed, a database refused, or the first run failed, 2 usage or
-    configuration, 3 locked, 130 cancelled; then nothing was changed.
+    Exit status: 0 success, 1 a table or the first run failed, 2 configuration, 3 locked, 130 cancelled (nothing was changed).
     """
     if sum(item is not None for item in (table, tables or None, query, query_file)) > 1:
         raise typer.BadParameter("give one of --table, --tables, --query and --query-file")
