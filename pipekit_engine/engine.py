@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.alerts import send_failure
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.errors import ConnectError, ModuleLocked, PipekitError, RunCancelled, SourceError
+from pipekit_engine.errors import (
+    ConfigurationError,
+    ConnectError,
+    ModuleLocked,
+    NotFoundError,
+    PipekitError,
+    RunCancelled,
+    SourceError,
+)
 from pipekit_engine.group import ActiveGroupRun, GroupResult, GroupRun, active_group_run
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
@@ -168,10 +176,15 @@ class Engine:
         """Run a group's members in their order.
 
         A failed member does not raise: the record's status is `error` and its error text says which and why. `watermarks`
-        overrides are given to each member that declares the name. Raises GroupLocked, and RunCancelled with `.record`.
+        overrides are given to each member that declares the name. Raises ConfigurationError when none does, GroupLocked, and
+        RunCancelled with `.record`.
         """
         definition = self.store.definitions.group(group)
         modules = {name: self.store.definitions.module(name) for name in definition.members}
+        known = {watermark.name for module in modules.values() for watermark in module.watermarks}
+        for name in watermarks or ():
+            if name not in known:
+                raise ConfigurationError(f"group {group}: {NotFoundError('watermark', name, known)}")
         token = CancelToken(cancel)
         with self.session_pool(definition.max_parallel) as sessions:
 

@@ -33,6 +33,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+#: What to do when nobody can tell whether a merge was committed.
+RUN_AGAIN = (
+    "run it again: it gives the right rows in both cases (with strategy append, if its watermark is read from the "
+    "destination)"
+)
+
 
 class PipekitError(Exception):
     """Base of all errors that pipekit raises on purpose. `str()` is a message fit for a person."""

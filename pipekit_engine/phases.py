@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.commit import apply_comments, commit
 from pipekit_engine.drivers.introspection import Catalog
 from pipekit_engine.errors import (
+    RUN_AGAIN,
     ConnectError,
     DestinationError,
     HookError,
@@ -445,7 +446,7 @@ class Phases:
         self._state.in_doubt = True
         return OutcomeUnknown(
             f"outcome unknown: the connection broke while the merge into {self._module.dest_table} was being committed: {error}\n"
-            "Either all of it happened or nothing. Run the module again: it gives the right rows in both cases."
+            f"Either all of it happened or nothing; {RUN_AGAIN}."
         )
 
     def _undo_prepare(self) -> None:

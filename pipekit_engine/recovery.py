@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipekit_engine.errors import NotFoundError
+from pipekit_engine.errors import RUN_AGAIN, NotFoundError
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 #: What it means that a run died in a phase.
 _BEFORE_MERGE = "interrupted: {who} died in phase {phase}. The destination was not touched; run it again."
 _IN_MERGE = (
-    "interrupted, outcome unknown: {who} died while the merge was running. Either all of it happened or nothing. "
-    "Run it again: it gives the right rows in both cases."
+    "interrupted, outcome unknown: {who} died while the merge was running. Either all of it happened or nothing; "
+    f"{RUN_AGAIN}."
 )
 _AFTER_MERGE = "interrupted: {who} died in phase {phase}, after the merge was committed. Hooks may not have run."
 _UNLOCKED = "unlocked by hand while {who} held the lock, in phase {phase}."
 _UNLOCKED_IN_MERGE = (
-    "unlocked by hand, outcome unknown: {who} held the lock, and was merging. Either all of it happened or nothing. "
-    "Run it again: it gives the right rows in both cases."
+    "unlocked by hand, outcome unknown: {who} held the lock, and was merging. Either all of it happened or nothing; "
+    f"{RUN_AGAIN}."
 )
 
 

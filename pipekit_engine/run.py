@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.errors import (
+    RUN_AGAIN,
     ConfigurationError,
     ConnectError,
     HookError,
@@ -352,7 +353,7 @@ class ModuleRun:
     def _done(self) -> str:
         """What became of the destination."""
         if self._state.in_doubt:
-            return "it is unknown whether the merge was committed: run it again, it gives the right rows in both cases"
+            return f"it is unknown whether the merge was committed; {RUN_AGAIN}"
         return "the merge was committed before" if self._state.committed else "the destination is as it was"
 
     def _holds_lock(self) -> bool:

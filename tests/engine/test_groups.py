@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from pipekit_engine.config import AlertsConfig, RetentionConfig
-from pipekit_engine.errors import GroupLocked, NotFoundError, RunCancelled
+from pipekit_engine.errors import ConfigurationError, GroupLocked, NotFoundError, RunCancelled
 from pipekit_engine.keeper import RunEvent
 from pipekit_engine.process import ProcessName
 from pipekit_engine.store import schema
@@ -162,6 +162,9 @@ def test_overrides_reach_the_members_that_declare_them(bench: Workbench) -> None
     bench.group(("a",), ("w",))
     result = bench.engine.run_group("g", watermarks={"since": "2"})
     assert [run.rows_read for run in result.runs] == [2, 1]
+    with pytest.raises(ConfigurationError, match="There is no watermark 'sinse'. Did you mean 'since'"):
+        bench.engine.run_group("g", watermarks={"sinse": "2"})
+    assert len(bench.store.group_runs.list()) == 1
 
 
 class Listener:
