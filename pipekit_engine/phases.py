@@ -16,9 +16,7 @@ from pipekit_engine.commit import apply_comments, commit
 from pipekit_engine.drivers.introspection import Catalog
 from pipekit_engine.errors import (
     RUN_AGAIN,
-    ConnectError,
     DestinationError,
-    HookError,
     Interrupted,
     MergeError,
     OutcomeUnknown,
@@ -26,13 +24,15 @@ from pipekit_engine.errors import (
     SourceError,
     StagingError,
 )
+from pipekit_engine.hooks import HookRunner
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress
 from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.moments import is_to_come
 from pipekit_engine.origin import find_remarks
-from pipekit_engine.plan import PlannedHook, RunPlan, plan_run
-from pipekit_engine.sqltext import as_subquery, materialize, spans
+from pipekit_engine.plan import RunPlan, plan_run
+from pipekit_engine.sqltext import as_subquery, materialize
+from pipekit_engine.staged import StagedRows
 from pipekit_engine.store.patience import patiently
 from pipekit_engine.text import first_line
 
@@ -47,13 +47,6 @@ if TYPE_CHECKING:
     from pipekit_engine.merge import Statement as MergeStatement
     from pipekit_engine.models import Module, Watermark
     from pipekit_engine.store import Store
-
-#: Keys shown when staged keys are not unique.
-SAMPLE_KEYS = 5
-#: First words of hooks after which a connection is as it was before. All others may set something, or make a temporary table.
-_LEAVE_NO_TRACE = frozenset(
-    ["insert", "update", "delete", "merge", "replace", "truncate", "analyze", "vacuum", "refresh", "reindex", "comment"]
-)
 
 
 @dataclass
@@ -94,8 +87,9 @@ class Phases:
         self._links = links
         self._overrides = overrides
         self._default_staging_schema = staging_schema
-        #: Handles of connections whose session a hook may have changed.
-        self._changed: set[str] = set()
+        self._hooks = HookRunner(
+            session, lambda name: self._open(name, "write"), say=state.keeper.say, cancel=state.cancel
+        )
         #: Watermarks that took their default because their resolver's table is missing, and what the database said.
         self._not_there: dict[str, JRunnerError] = {}
 
@@ -322,73 +316,11 @@ class Phases:
                 raise
 
     def verify(self, rows_read: int) -> dict[str, int]:
-        """Count what was staged, by the database's own word. What each merge statement must count is derived from it."""
-
-        def ask(sql: str) -> int:
-            try:
-                return int(self._session.query(self._dest.handle, sql, cancel=self._state.cancel).first or 0)
-            except JRunnerError as error:
-                raise StagingError(f"The staged rows could not be checked: {error}") from error
-
-        checks, module = self._plan.checks, self._module
-        staged = ask(checks.count)
+        """Check what was staged; what each merge statement must count is derived from it."""
+        rows = StagedRows(self._session, self._dest.handle, self._plan, self._state.cancel)
+        staged = rows.count()
         self._state.counts.update(rows_staged=staged)
-        if staged != rows_read:
-            raise StagingError(
-                f"The source gave {rows_read:,} rows but {staged:,} are in staging {self._plan.staging.table}. "
-                "The destination was not touched."
-            )
-        if checks.null_keys is not None:
-            nulls = ask(checks.null_keys)
-            if nulls:
-                raise StagingError(
-                    f"{nulls:,} of {staged:,} staged rows have NULL in the merge key ({', '.join(self._plan.key)}): they could "
-                    "never be matched again and would double. Leave them out in the query, or give them a value."
-                )
-        for check in (checks.folded, checks.blurred):
-            if check is not None:
-                self._refuse_blurred_keys(check)
-        expected = {"staged": staged, "distinct": staged}
-        if checks.distinct_keys is not None:
-            expected["distinct"] = ask(checks.distinct_keys)
-            if expected["distinct"] != staged and module.dedupe_column is None:
-                raise self._not_unique(staged - expected["distinct"])
-        if checks.matched is not None:
-            expected["matched"] = ask(checks.matched)
-            expected["unmatched"] = expected["distinct"] - expected["matched"]
-        if checks.dest_count is not None and module.max_shrink_percent is not None:
-            before, after = ask(checks.dest_count), expected["distinct"]
-            if before and (before - after) * 100 > module.max_shrink_percent * before:
-                raise DestinationError(
-                    f"Replacing {before:,} rows of {self._plan.dest_table} by {after:,} would shrink it by "
-                    f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
-                )
-        return expected
-
-    def _refuse_blurred_keys(self, check: str) -> None:
-        try:
-            sample = self._sample_keys(check)
-        except JRunnerError as error:
-            raise StagingError(f"The staged keys could not be checked: {error}") from error
-        if sample:
-            raise DestinationError(
-                f"{self._plan.dest_table} takes keys for equal that the source tells apart (by case, accents or blanks at the "
-                f"end), such as {sample}: rows of one would replace those of the other. Give the key there "
-                f"({', '.join(self._plan.key)}) a collation that compares exactly, such as a binary one."
-            )
-
-    def _sample_keys(self, sql: str) -> str:
-        found = self._session.query(self._dest.handle, sql, max_rows=SAMPLE_KEYS, cancel=self._state.cancel)
-        return "; ".join("(" + ", ".join("NULL" if v is None else v for v in row) + ")" for row in found.rows)
-
-    def _not_unique(self, surplus: int) -> StagingError:
-        sample = ""
-        if self._plan.checks.duplicate_sample:
-            sample = self._sample_keys(self._plan.checks.duplicate_sample)
-        return StagingError(
-            f"{surplus:,} staged rows repeat the merge key ({', '.join(self._plan.key)}) of another, such as {sample}. "
-            "Make the query's keys unique, or set dedupe to 'latest by COLUMN'."
-        )
+        return rows.verify(self._module, staged, rows_read)
 
     def merge(self, expected: Mapping[str, int]) -> None:
         """Change the destination in one transaction; `expected` holds what its statements must count."""
@@ -469,43 +401,12 @@ class Phases:
             self._session.execute(self._dest.handle, unlock, transaction=False)
 
     def run_hooks(self, *, failed: bool) -> None:
-        """Run the hooks in order. After one fails, only those for failures go on; the first failure is the one raised."""
-        first: HookError | None = None
-        for hook in self._plan.hooks:
-            if hook.run_on == ("success" if failed or first else "failure"):
-                continue
-            try:
-                self._run_hook(hook)
-            except HookError as error:
-                if first is None:
-                    first = error
-                else:
-                    self._state.keeper.say(f"another hook failed: {error}")
-        if first is not None:
-            raise first
-
-    def _run_hook(self, hook: PlannedHook) -> None:
-        if not hook.statements:
-            return
-        try:
-            link = self._open(hook.connection, "write")
-            if any(map(_may_change_session, hook.statements)):
-                self._changed.add(link.handle)
-            # One statement commits by itself: some (VACUUM) refuse a transaction.
-            transaction = len(hook.statements) > 1
-            self._session.execute(
-                link.handle, list(hook.statements), transaction=transaction, cancel=self._state.cancel
-            )
-        except (JRunnerError, JRunnerDied, ConnectError) as error:
-            state = "The merge was committed; a" if self._state.committed else "A"
-            raise HookError(f"{state} hook (run_on {hook.run_on}) failed on {hook.connection}: {error}") from error
-        self._state.keeper.say(f"hook on {hook.run_on}: {first_line(hook.statements[0])}")
+        """Run the hooks of a run that failed, or of one that did not. Raises the first HookError."""
+        self._hooks.run(self._plan.hooks, failed=failed, committed=self._state.committed)
 
     def forget_settings(self) -> None:
-        """Close connections whose session a hook may have changed (SET search_path, USE): the next module's would inherit it."""
-        while self._changed:
-            with suppress(PipekitError):
-                self._session.close(self._changed.pop())
+        """Close connections whose session a hook may have changed."""
+        self._hooks.forget_settings()
 
     def _ensure_schema(self, schema: str) -> None:
         """Make a schema that does not exist yet."""
@@ -554,11 +455,6 @@ class Phases:
 
     def _on_progress(self, progress: Progress) -> None:
         self._state.keeper.progress(progress.rows, progress.bytes, progress.elapsed_ms / 1000)
-
-
-def _may_change_session(sql: str) -> bool:
-    code = "".join(span.text for span in spans(sql) if span.kind != "comment").split(None, 1)
-    return not code or code[0].lower() not in _LEAVE_NO_TRACE
 
 
 def remove_staging_file(state: RunState) -> None:

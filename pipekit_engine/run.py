@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 #: Seconds before the second, third, ... try of a module with `retry`.
 RETRY_DELAYS_S = (1, 2, 5, 10, 30)
-#: Keys shown when staged keys are not unique.
-SAMPLE_KEYS = 5
 
 
 @dataclass(frozen=True)

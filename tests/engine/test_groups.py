@@ -162,7 +162,7 @@ def test_overrides_reach_the_members_that_declare_them(bench: Workbench) -> None
     bench.group(("a",), ("w",))
     result = bench.engine.run_group("g", watermarks={"since": "2"})
     assert [run.rows_read for run in result.runs] == [2, 1]
-    with pytest.raises(ConfigurationError, match="There is no watermark 'sinse'. Did you mean 'since'"):
+    with pytest.raises(ConfigurationError, match=r"no watermark 'sinse'\. Did you mean 'since'"):
         bench.engine.run_group("g", watermarks={"sinse": "2"})
     assert len(bench.store.group_runs.list()) == 1
 
