@@ -65,7 +65,9 @@ class Links:
         try:
             opened = session.open(request, cancel=cancel)
         except JRunnerError as error:
-            raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}") from error
+            raise ConnectError(
+                f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
+            ) from error
         return Link(connection, dialect, request.connection, opened)
 
     def empty_file_hint(self, link: Link) -> str:
@@ -105,3 +107,12 @@ class Links:
     def _option(self, value: str) -> str:
         """A JDBC property; one that is a `$VAR` reference (a trust store's password, say) is a secret."""
         return self._secrets.resolve(value) if reference_key(value) else value
+
+
+def _login_hint(error: JRunnerError, connection: Connection) -> str:
+    """Where the login came from, when the server refused it: SQLStates of class 28 say so."""
+    if not (error.sqlstate or "").startswith("28"):
+        return ""
+    key = reference_key(connection.password or "")
+    of = f" The password is ${key}: `pipekit secrets set {key}` sets it." if key else " It has no password."
+    return f"\nThe login was {connection.username or 'without a user name'}.{of}"

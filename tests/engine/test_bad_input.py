@@ -62,6 +62,7 @@ def test_a_wrong_password(bench: Workbench, kind: str, request: pytest.FixtureRe
     with pytest.raises(ConnectError, match="Connection 'shut'") as caught:
         bench.run()
     assert "not-the-password" not in str(caught.value)
+    assert f"The login was {server.user}. The password is $" in str(caught.value)
     login = next(check for check in run_checks(bench.config) if check.name == "connection shut")
     assert login.ok is False
     assert login.fix
