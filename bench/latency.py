@@ -1,17 +1,34 @@
-"""What a small module pays: the start of a session, its first answer, and a migration of ten rows on a warm one."""
+"""What a small module pays: the start of a session, its first answer, and a migration of ten rows on a warm one.
+
+And how long anything outlives an engine that was killed while a statement ran.
+"""
 
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from bench import jrun
 from pipekit_engine.jrunner import MigrateRequest, Session
+from pipekit_engine.process import ProcessName
 from tests.servers.postgresql import PostgreSQLServer
 
 STARTS = 15
 MIGRATIONS = 100
+KILLS = 7
+
+#: Reads its request from stdin: passwords stand in no argument.
+ENGINE = """
+import sys
+from pipekit_engine.jrunner import OpenRequest, Session
+session = Session()
+session.open(OpenRequest(**eval(sys.stdin.readline())))
+print(session.pid, flush=True)
+session.execute("pg", ["SELECT pg_sleep(600)"])
+"""
 
 
 def page(pg: PostgreSQLServer, folder: Path) -> str:
@@ -45,7 +62,32 @@ def page(pg: PostgreSQLServer, folder: Path) -> str:
                 )
                 times.append(time.perf_counter() - began)
             text += _line(f"migrate of ten rows on a warm session, {what}", times[MIGRATIONS // 4 :])
-    return text
+    outlived = [_outlived(pg) for _ in range(KILLS)]
+    return text + _line("`kill -9` of the engine until its JVM and its PostgreSQL session are gone", outlived)
+
+
+def _outlived(pg: PostgreSQLServer) -> float:
+    """Seconds that a JVM or its database session lives on after its engine was killed."""
+    with pg.fresh_database() as database:
+        request = jrun.server("pg", pg, database)
+        fields = {**vars(request), "application_name": "pipekit orphan"}
+        asleep = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pipekit orphan'"
+        with subprocess.Popen(
+            [sys.executable, "-c", ENGINE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as engine:
+            assert engine.stdin is not None
+            assert engine.stdout is not None
+            engine.stdin.write(f"{fields!r}\n")
+            engine.stdin.flush()
+            jvm = ProcessName.of(int(engine.stdout.readline()))
+            while pg.sql(database, f"{asleep} AND wait_event = 'PgSleep'")[0][0] == 0:
+                time.sleep(0.01)
+            began = time.perf_counter()
+            engine.kill()
+            engine.wait()
+            while jvm.alive() or pg.sql(database, asleep)[0][0]:
+                time.sleep(0.01)
+            return time.perf_counter() - began
 
 
 def _line(what: str, seconds: list[float]) -> str:
