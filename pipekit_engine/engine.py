@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 from pipekit_engine.alerts import send_failure
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import (
-    ConfigurationError,
     ConnectError,
     ModuleLocked,
-    NotFoundError,
     PipekitError,
     RunCancelled,
     SourceError,
@@ -25,7 +23,7 @@ from pipekit_engine.keeper import CancelToken, RunEvent
 from pipekit_engine.links import Links
 from pipekit_engine.recovery import recover, unlock
 from pipekit_engine.redact import Redactor
-from pipekit_engine.run import ModuleRun, RunRequest, RunResult
+from pipekit_engine.run import ModuleRun, RunRequest, RunResult, check_overrides
 from pipekit_engine.secrets import Secrets
 from pipekit_engine.store import Store
 
@@ -182,9 +180,7 @@ class Engine:
         definition = self.store.definitions.group(group)
         modules = {name: self.store.definitions.module(name) for name in definition.members}
         known = {watermark.name for module in modules.values() for watermark in module.watermarks}
-        for name in watermarks or ():
-            if name not in known:
-                raise ConfigurationError(f"group {group}: {NotFoundError('watermark', name, known)}")
+        check_overrides(f"group {group}", watermarks or (), known)
         token = CancelToken(cancel)
         with self.session_pool(definition.max_parallel) as sessions:
 

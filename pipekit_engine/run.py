@@ -38,7 +38,7 @@ from pipekit_engine.text import first_line
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.pool import SessionPool
@@ -109,7 +109,8 @@ class ModuleRun:
         Any BaseException (KeyboardInterrupt, Dagster's interrupt) cancels the run and goes on to the caller.
         """
         module = self._module
-        self._check_overrides()
+        declared = {watermark.name for watermark in module.watermarks}
+        check_overrides(f"module {module.name}", self._request.watermarks, declared)
         started = self._store.runs.start(
             module.name,
             triggered_by=self._request.triggered_by,
@@ -379,11 +380,12 @@ class ModuleRun:
             f"Module {self._module.name!r} is being run by {lease.describe()}. Wait for it, or end it with `pipekit cancel`."
         )
 
-    def _check_overrides(self) -> None:
-        declared = {watermark.name for watermark in self._module.watermarks}
-        for name in self._request.watermarks:
-            if name not in declared:
-                raise ConfigurationError(f"module {self._module.name}: {NotFoundError('watermark', name, declared)}")
+
+def check_overrides(whose: str, overrides: Iterable[str], declared: Collection[str]) -> None:
+    """Refuse a watermark's name that is not declared: the value would silently change nothing. Raises ConfigurationError."""
+    for name in overrides:
+        if name not in declared:
+            raise ConfigurationError(f"{whose}: {NotFoundError('watermark', name, declared)}")
 
 
 def _status(error: BaseException | None, *, dry_run: bool) -> str:

@@ -12,8 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,18 @@ class Served:
                 raise AssertionError(f"{what} did not come within {PATIENCE_S:.0f} s\n{tail}")
             time.sleep(0.1)
         return time.monotonic() - began
+
+
+@contextmanager
+def serving(project: Project, login: tuple[str, str]) -> Iterator[Served]:
+    """A served project that is started, and stopped cleanly unless a test has done so."""
+    server = Served(project, login)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.process is not None:
+            assert server.stop() == 0
 
 
 def descendants(pid: int) -> list[int]:

@@ -33,7 +33,7 @@ from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, GroupRunRecord, Schedule, Trigger
 from pipekit_engine.process import ProcessName
 from tests.dagster.project import SLOW_QUERY, Project
-from tests.dagster.served import LOCATION, PATIENCE_S, Served, jrunners_of
+from tests.dagster.served import LOCATION, PATIENCE_S, Served, jrunners_of, serving
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
 
@@ -63,13 +63,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Serv
     project.add_module("ticking", dest="ticks")
     project.add_group("minutely", ("ticking",))
     project.save(Schedule(name="each-minute", group="minutely", cron="* * * * *"))
-    server = Served(project, ANNA)
-    try:
-        server.start()
+    with serving(project, ANNA) as server:
         yield server
-    finally:
-        if server.process is not None:
-            assert server.stop() == 0
 
 
 def runs_of(served: Served, run_id: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ import pytest
 from pipekit_dagster.auth import set_password, users_file
 from pipekit_dagster.serve.services import Service
 from tests.dagster.project import Project
-from tests.dagster.served import Served, descendants
+from tests.dagster.served import Served, descendants, serving
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
 
@@ -31,13 +31,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Serv
     set_password(project.config, *ANNA)
     project.add_module("one")
     project.add_group("nightly", ("one",))
-    server = Served(project, ANNA)
-    try:
-        server.start()
+    with serving(project, ANNA) as server:
         yield server
-    finally:
-        if server.process is not None:
-            assert server.stop() == 0
 
 
 def answers(served: Served, path: str) -> bool:
