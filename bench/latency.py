@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from bench import jrun
+from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.jrunner import MigrateRequest, Session
-from pipekit_engine.process import ProcessName
 from tests.servers.postgresql import PostgreSQLServer
 
 STARTS = 15

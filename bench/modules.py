@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipekit_engine.config import Config
-from pipekit_engine.drivers import builtin_drivers
+from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.engine import Engine
 from pipekit_engine.models import Connection, Group, Module
-from pipekit_engine.secrets import Secrets
+from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Change, Kind, Store
 from tests.servers.postgresql import PostgreSQLServer
 

@@ -305,11 +305,11 @@ def store_page(notes: Notes) -> str:
 
 def phases(notes: Notes) -> list[str]:
     """The phases in their order, from the docstring of the module that runs them."""
-    from pipekit_engine import run
+    from pipekit_engine.running import module_run as run
 
     match = re.search(r"^    (lock, .+)$", run.__doc__ or "", re.MULTILINE)
     if match is None:
-        notes.problems.append("phases: pipekit_engine.run no longer lists them")
+        notes.problems.append("phases: pipekit_engine.running.module_run no longer lists them")
         return []
     return match[1].split(", ")
 
@@ -324,9 +324,9 @@ def _column(column: Any) -> tuple[str, str, str]:
 
 def events_page(notes: Notes) -> str:
     """docs/reference/events.md"""
-    from pipekit_engine.alerts import failure_payload
-    from pipekit_engine.keeper import RunEvent
     from pipekit_engine.models import GroupRunRecord, RunRecord
+    from pipekit_engine.running.alerts import failure_payload
+    from pipekit_engine.running.monitor import RunEvent
 
     page = HEAD + notes.text("events") + "\n"
     page += table(
@@ -367,7 +367,7 @@ def rest_page(notes: Notes) -> str:
 
 def databases_page(notes: Notes) -> str:
     """docs/reference/databases.md"""
-    from pipekit_engine.drivers import get_dialect, kinds
+    from pipekit_engine.databases.dialects import get_dialect, kinds
 
     page = HEAD + notes.text("databases") + "\n"
     drivers, promises = [], []

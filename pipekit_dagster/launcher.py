@@ -31,7 +31,7 @@ from dagster import DagsterRunStatus
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
     from dagster import DagsterRun

@@ -20,7 +20,7 @@ from dagster._serdes import serialize_value
 from dagster._utils.interrupts import capture_interrupts
 
 from pipekit_dagster.launcher import SEEN_TAG, WORKER_TAG
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 
 #: Seconds between two looks whether the run is to be cancelled: for requests from machines that cannot signal this one.
 _CANCEL_POLL_S = 2.0

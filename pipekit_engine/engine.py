@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pipekit_engine.alerts import send_failure
 from pipekit_engine.config import Config, load_config
+from pipekit_engine.databases.connections import Connections
 from pipekit_engine.errors import (
     ConnectError,
     ModuleLocked,
@@ -16,15 +16,15 @@ from pipekit_engine.errors import (
     RunCancelled,
     SourceError,
 )
-from pipekit_engine.group import ActiveGroupRun, GroupResult, GroupRun, active_group_run
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
-from pipekit_engine.keeper import CancelToken, RunEvent
-from pipekit_engine.links import Links
-from pipekit_engine.recovery import recover, unlock
-from pipekit_engine.redact import Redactor
-from pipekit_engine.run import ModuleRun, RunRequest, RunResult, check_overrides
-from pipekit_engine.secrets import Secrets
+from pipekit_engine.running.alerts import send_failure
+from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, active_group_run
+from pipekit_engine.running.module_run import ModuleRun, RunRequest, RunResult, check_overrides
+from pipekit_engine.running.monitor import CancelToken, RunEvent
+from pipekit_engine.running.recovery import recover, unlock
+from pipekit_engine.security.redact import Redactor
+from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
-    from pipekit_engine.browse import Browser
+    from pipekit_engine.databases.browser import Browser
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.protocol import OpenResult
     from pipekit_engine.models import Module, RunRecord
-    from pipekit_engine.plan import RunPlan
+    from pipekit_engine.planning.planner import RunPlan
     from pipekit_engine.store import Lease
 
 _log = logging.getLogger(__name__)
@@ -75,21 +75,21 @@ class Engine:
     def _redactor(self) -> Redactor:
         return Redactor(Secrets.load(self.config.secrets_file).values())
 
-    def _links(self) -> Links:
+    def _connections(self) -> Connections:
         # Secrets are read for each run: a changed password needs no restart.
-        return Links(self.config, self.store, Secrets.load(self.config.secrets_file))
+        return Connections(self.config, self.store, Secrets.load(self.config.secrets_file))
 
     def session_pool(self, max_sessions: int = 1) -> SessionPool:
         """A pool of warm jrunner processes, to be shared by runs; end it with `close()` or `with`."""
         return SessionPool(max_sessions, self._start_session)
 
     def _start_session(self) -> Session:
-        from pipekit_engine.jrunner.classic import ClassicSession
         from pipekit_engine.jrunner.client import Session
+        from pipekit_engine.jrunner.external import ExternalSession
 
         settings = self.config.jrunner
         if settings.command:
-            return ClassicSession(settings.command, java=settings.java, heap=settings.heap, cwd=self.config.folder)
+            return ExternalSession(settings.command, java=settings.java, heap=settings.heap, cwd=self.config.folder)
         return Session(java=settings.java, heap=settings.heap, cwd=self.config.folder)
 
     def run(
@@ -144,7 +144,7 @@ class Engine:
             return ModuleRun(
                 request,
                 store=self.store,
-                links=Links(self.config, self.store, secrets),
+                connections=Connections(self.config, self.store, secrets),
                 sessions=sessions,
                 redactor=Redactor(secrets.values()),
                 cancel=cancel,
@@ -297,7 +297,7 @@ class Engine:
         return True
 
     def unlock(self, module: str, *, force: bool = False) -> Lease | None:
-        """Free a module's lock that a dead process left; see `pipekit_engine.recovery.unlock`."""
+        """Free a module's lock that a dead process left; see `pipekit_engine.running.recovery.unlock`."""
         return unlock(self.store, module, force=force)
 
     def recover(self) -> list[RunRecord]:
@@ -318,7 +318,7 @@ class Engine:
         `cancel`, once set, ends it in the database. Raises ConnectError, SourceError and RunCancelled.
         """
         with self.session_pool() as sessions, sessions.session() as session:
-            link = self._links().open(session, connection, "read", cancel=cancel)
+            link = self._connections().open(session, connection, "read", cancel=cancel)
             try:
                 return session.query(link.handle, sql, cancel=cancel).first
             except JRunnerError as error:
@@ -328,18 +328,18 @@ class Engine:
 
     @contextmanager
     def browse(self, connection: str) -> Iterator[Browser]:
-        """Look around in a connection's database while a block runs; see `pipekit_engine.browse`.
+        """Look around in a connection's database while a block runs; see `pipekit_engine.databases.browser`.
 
         Always by pipekit's own jrunner: an external one knows no metadata. Raises ConnectError and ConfigurationError
         families.
         """
-        from pipekit_engine.browse import Browser
+        from pipekit_engine.databases.browser import Browser
         from pipekit_engine.jrunner.client import Session
 
         settings = self.config.jrunner
         with Session(java=settings.java, heap=settings.heap, cwd=self.config.folder) as session:
             try:
-                link = self._links().open(session, connection, "read")
+                link = self._connections().open(session, connection, "read")
             except ConnectError as error:
                 raise ConnectError(self._redactor.clean(str(error))) from error
             yield Browser(session, link, self._redactor, staging_schema=self.config.staging_schema)
@@ -348,6 +348,6 @@ class Engine:
         """Log in for real and say what answered. Raises ConnectError and ConfigurationError families."""
         with self.session_pool() as sessions, sessions.session() as session:
             try:
-                return self._links().open(session, name, "read").opened
+                return self._connections().open(session, name, "read").opened
             except ConnectError as error:
                 raise ConnectError(self._redactor.clean(str(error))) from error

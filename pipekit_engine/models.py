@@ -1,7 +1,7 @@
 """The records of pipekit: what the YAML definitions say and the state store holds.
 
 A bad value is refused with the name of the field. A record never holds a secret: a password is a `$VAR` reference
-that `pipekit_engine.secrets` resolves at run time.
+that `pipekit_engine.security.secrets` resolves at run time.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ def _section(page: str, command: str) -> str:
 def test_every_key_column_and_status_is_in_the_reference(builder: ModuleType) -> None:
     from pipekit_engine.definitions.forms import KINDS as RECORDS
     from pipekit_engine.definitions.forms import MODELS, keys_of
-    from pipekit_engine.keeper import RunEvent
     from pipekit_engine.models import Column, Hook, RunStatus, Watermark
+    from pipekit_engine.running.monitor import RunEvent
     from pipekit_engine.store.schema import metadata
 
     definitions, config = read("docs/reference/definitions.md"), read("docs/reference/config.md")
@@ -135,7 +135,7 @@ def _inside(file: Path) -> str:
     return file.resolve().relative_to(ROOT).as_posix()
 
 
-# Links and names
+# Connections and names
 
 
 @pytest.mark.parametrize("page", [*PAGES, "jrunner/README.md", *map(_inside, ROOT.glob("deploy/**/*.md"))])

@@ -14,7 +14,7 @@ from dagster import DagsterInstance
 from dagster._daemon.controller import get_daemon_statuses
 
 from pipekit_dagster.serve.home import LOCATION, Home
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
     from dagster._core.workspace.context import BaseWorkspaceRequestContext

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+from pipekit_engine.common.files import new_file
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.files import new_file
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config

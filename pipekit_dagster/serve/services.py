@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 
 _log = logging.getLogger("pipekit.serve")
 

@@ -22,8 +22,8 @@ from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
+from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.interrupts import on_signals
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:

@@ -68,8 +68,8 @@ def export(
 ) -> None:
     """Write the store back as YAML files that apply as no change."""
     from pipekit_engine.cli.output import print_text, results
+    from pipekit_engine.databases.dialects import builtin_drivers
     from pipekit_engine.definitions.export import to_yaml, without_builtin_drivers, write_export
-    from pipekit_engine.drivers import builtin_drivers
 
     with settings(context).store() as store:
         definitions = without_builtin_drivers(_readable(store), builtin_drivers())

@@ -13,7 +13,7 @@ from pipekit_engine.errors import ConfigurationError, PipekitError
 if TYPE_CHECKING:
     from pipekit_engine.cli.base import Settings
     from pipekit_engine.config import Config
-    from pipekit_engine.jars.install import Installed, Request
+    from pipekit_engine.databases.jars.install import Installed, Request
     from pipekit_engine.models import Driver
 
 app = family("drivers", "JDBC drivers: which jar and class serve a kind of database.")
@@ -44,7 +44,7 @@ def list_drivers(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 
 def _jars(driver: Driver, folders: list[Path]) -> list[str]:
-    from pipekit_engine.drivers import find_jars
+    from pipekit_engine.databases.dialects import find_jars
 
     try:
         return [str(jar) for jar in find_jars(driver, folders)]
@@ -69,7 +69,7 @@ def register_driver(
     from pydantic import ValidationError
 
     from pipekit_engine.cli.output import results
-    from pipekit_engine.drivers import find_jars, get_dialect
+    from pipekit_engine.databases.dialects import find_jars, get_dialect
     from pipekit_engine.models import Driver
     from pipekit_engine.store import Change
 
@@ -119,7 +119,7 @@ def install_driver(
     import re
 
     from pipekit_engine.cli.output import print_json, results
-    from pipekit_engine.jars.install import WAYS, Request, install, jar_source
+    from pipekit_engine.databases.jars.install import WAYS, Request, install, jar_source
 
     config = settings(context).config()
     source = jar_source(kind)
@@ -154,7 +154,7 @@ def install_driver(
 
 def _install_plan(request: Request, config: Config, way: str | None) -> list[str]:
     """What each way would do, or why it is closed."""
-    from pipekit_engine.jars.install import WAYS, commands, obstacle, simulate_debian
+    from pipekit_engine.databases.jars.install import WAYS, commands, obstacle, simulate_debian
 
     lines = []
     for item in WAYS:
@@ -171,7 +171,7 @@ def _install_plan(request: Request, config: Config, way: str | None) -> list[str
 
 def _use(options: Settings, config: Config, kind: str, installed: Installed) -> str:
     """Make sure that the registered driver finds the jar; says what happens to it."""
-    from pipekit_engine.drivers import builtin_drivers, find_jars
+    from pipekit_engine.databases.dialects import builtin_drivers, find_jars
     from pipekit_engine.errors import NotFoundError, StoreError
     from pipekit_engine.store import Change
 

@@ -24,11 +24,11 @@ def import_scripts(
 
     Exit status: 0 every script was understood, 1 some need a person, 2 wrong usage or nothing to import.
     """
-    from pipekit_engine.classic_import import as_json as to_json
-    from pipekit_engine.classic_import import files_of, import_folder, write_files
-    from pipekit_engine.classic_import.report import REPORT
     from pipekit_engine.cli.output import print_json, print_text, results
     from pipekit_engine.errors import ConfigurationError
+    from pipekit_import import as_json as to_json
+    from pipekit_import import files_of, import_folder, write_files
+    from pipekit_import.report import REPORT
 
     result = import_folder(folder)
     if not result.proposals:

@@ -27,8 +27,8 @@ def backup(
     The file is an SQLite database, whatever database the state is in, and is checked before it appears.
     Configuration and secrets are not in it. Exit status: 0, or 2 when it cannot be made.
     """
-    from pipekit_engine.backup import backup as make
     from pipekit_engine.cli.output import results, size
+    from pipekit_engine.operations.backup import backup as make
 
     report = make(settings(context).config(), file, force=force)
     results().print(f"Wrote {report.file}: {_held(report.info)}, {size(report.size)}.", soft_wrap=True)
@@ -47,8 +47,8 @@ def restore(
     Stop `pipekit serve` first. Exit status: 0, 2 when FILE is no sound backup, 3 when a run is live or a server is at
     work; then nothing was changed.
     """
-    from pipekit_engine.backup import restore as put_back
     from pipekit_engine.cli.output import results
+    from pipekit_engine.operations.backup import restore as put_back
 
     config = settings(context).config()
     with _no_server(config):
@@ -82,7 +82,7 @@ def support_bundle(
     system journal's lines of the service `pipekit` are added where there are any. Exit status: 0, or 2 when it cannot be made.
     """
     from pipekit_engine.cli.output import results, size
-    from pipekit_engine.support_bundle import write_bundle
+    from pipekit_engine.operations.support_bundle import write_bundle
 
     config = settings(context).config()
     report = write_bundle(config, file, runs=runs, logs=log or [], dagster_home=_dagster_home(config), force=force)
@@ -112,7 +112,7 @@ def _held(info: SnapshotInfo) -> str:
 @contextmanager
 def _no_server(config: Config) -> Iterator[None]:
     """Keep `pipekit serve` from firing schedules, here and on other hosts. Raises StateInUse when one is at work."""
-    from pipekit_engine.backup import StateInUse
+    from pipekit_engine.operations.backup import StateInUse
     from pipekit_engine.store.leadership import Leadership
 
     lead = Leadership(config.database_url)

@@ -15,7 +15,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from pipekit_engine.text import first_line
+from pipekit_engine.common.text import first_line
 
 if TYPE_CHECKING:
     from pipekit_engine.models import GroupRunRecord, RunRecord

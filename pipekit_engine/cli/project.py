@@ -53,7 +53,7 @@ def init(context: typer.Context) -> None:
 
 def register_builtin_drivers(store: Store) -> list[Driver]:
     """Register the built-in drivers that the store lacks; those that somebody changed stay."""
-    from pipekit_engine.drivers import builtin_drivers
+    from pipekit_engine.databases.dialects import builtin_drivers
     from pipekit_engine.store import Change
 
     stored, broken = store.definitions.load_checked()
@@ -69,7 +69,7 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
     from rich.markup import escape
 
     from pipekit_engine.cli.output import print_json, results
-    from pipekit_engine.doctor import run_checks
+    from pipekit_engine.operations.doctor import run_checks
 
     checks = run_checks(settings(context).config())
     if as_json:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
+from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import ConfigurationError, LockedError, NotFoundError, PipekitError, RunCancelled, RunError
-from pipekit_engine.interrupts import on_signals
 
 if TYPE_CHECKING:
     from pipekit_engine.models import GroupRunRecord, RunRecord

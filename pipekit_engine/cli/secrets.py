@@ -22,7 +22,7 @@ def set_secret(
     ] = None,
 ) -> None:
     """Set a secret: asks without echo, or reads the value from a pipe."""
-    from pipekit_engine.secrets import Secrets
+    from pipekit_engine.security.secrets import Secrets
 
     if key.startswith("$"):
         key = key[1:]
@@ -52,7 +52,7 @@ def list_secrets(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the names of the secrets and who refers to them. Values are never shown."""
     from pipekit_engine.cli.output import print_json, print_table
     from pipekit_engine.errors import StoreError
-    from pipekit_engine.secrets import Secrets, reference_key
+    from pipekit_engine.security.secrets import Secrets, reference_key
 
     known = Secrets.load(settings(context).config().secrets_file).keys()
     users: dict[str, list[str]] = {key: [] for key in known}
@@ -79,7 +79,7 @@ def list_secrets(context: typer.Context, as_json: JsonFlag = False) -> None:
 def unset_secret(context: typer.Context, key: Annotated[str, typer.Argument(help="The secret's name.")]) -> None:
     """Remove a secret."""
     from pipekit_engine.errors import NotFoundError
-    from pipekit_engine.secrets import Secrets
+    from pipekit_engine.security.secrets import Secrets
 
     secrets = Secrets.load(settings(context).config().secrets_file)
     if not secrets.unset(key.removeprefix("$")):

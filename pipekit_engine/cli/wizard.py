@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine import Engine
-    from pipekit_engine.definitions.plan import ApplyPlan
+    from pipekit_engine.definitions.apply_plan import ApplyPlan
     from pipekit_engine.wizard.batch import Proposed
     from pipekit_engine.wizard.draft import Draft
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder, Outcome
 
 _FROM = "From where"
@@ -182,27 +182,27 @@ def wizard(
     joined = group_wish(group, schedule, timezone)
 
     from pipekit_engine import Engine
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder
 
-    with Engine(settings(context).config()) as engine, Workroom(engine) as room:
+    with Engine(settings(context).config()) as engine, Workspace(engine) as workspace:
         folder = Folder(output)
         if source is not None and source_url is not None:
-            connect(room, source, source_url, source_user, source_password, is_source=True)
+            connect(workspace, source, source_url, source_user, source_password, is_source=True)
         if dest is not None and dest_url is not None:
-            connect(room, dest, dest_url, dest_user, dest_password, is_source=False)
+            connect(workspace, dest, dest_url, dest_user, dest_password, is_source=False)
         if ask:
             from pipekit_engine.wizard.interview import Given
 
             given = Given(source, dest, table, tuple(tables or ()), text, asked_for, joined, force)
-            status = _converse(engine, room, folder, given, run=run)
+            status = _converse(engine, workspace, folder, given, run=run)
         else:
             from pipekit_engine.wizard.batch import Request
 
             assert source is not None
             assert dest is not None
             request = Request(source, dest, table, tuple(tables or ()), text, asked_for, joined, force)
-            status = _at_once(engine, room, folder, request, dry_run=dry_run, run=run, as_json=as_json)
+            status = _at_once(engine, workspace, folder, request, dry_run=dry_run, run=run, as_json=as_json)
     if status:
         raise typer.Exit(status)
 
@@ -211,7 +211,7 @@ def wizard(
 
 
 def _at_once(
-    engine: Engine, room: Workroom, folder: Folder, request: Any, *, dry_run: bool, run: bool, as_json: bool
+    engine: Engine, workspace: Workspace, folder: Folder, request: Any, *, dry_run: bool, run: bool, as_json: bool
 ) -> int:
     from pipekit_engine.cli.output import print_json, print_table, print_text
     from pipekit_engine.wizard.batch import outcome_of, propose_all
@@ -219,10 +219,10 @@ def _at_once(
     from pipekit_engine.wizard.tables import HEADINGS, proposal_row
     from pipekit_engine.wizard.writing import preview_yaml, save
 
-    proposed = propose_all(room, request, folder)
+    proposed = propose_all(workspace, request, folder)
     drafts = [item.draft for item in proposed if item.draft is not None]
     failed = [item for item in proposed if item.draft is None]
-    outcome = outcome_of(room, drafts, request.group, folder)
+    outcome = outcome_of(workspace, drafts, request.group, folder)
     status = 1 if failed else 0
     plan: ApplyPlan | None = None
     files: list[Path] = []
@@ -231,7 +231,7 @@ def _at_once(
     if as_json:
         found = _json(proposed, folder, outcome, applied=plan is not None)
         if run and plan is not None:
-            status = _run(engine, room, drafts, quiet=True) or status
+            status = _run(engine, workspace, drafts, quiet=True) or status
             found["runs"] = [_run_json(engine, draft) for draft in drafts]
         print_json(found)
         return status
@@ -251,7 +251,7 @@ def _at_once(
     else:
         for caution in (*drafts[0].cautions, *drafts[0].notes):
             note(f"note: {caution}")
-    return (_run(engine, room, drafts) if run else 0) or status
+    return (_run(engine, workspace, drafts) if run else 0) or status
 
 
 def _json(proposed: Sequence[Proposed], folder: Folder, outcome: Outcome, *, applied: bool) -> dict[str, Any]:
@@ -290,22 +290,22 @@ def _run_json(engine: Engine, draft: Draft) -> dict[str, Any]:
 # By questions
 
 
-def _converse(engine: Engine, room: Workroom, folder: Folder, given: Any, *, run: bool) -> int:
+def _converse(engine: Engine, workspace: Workspace, folder: Folder, given: Any, *, run: bool) -> int:
     from pipekit_engine.wizard.batch import outcome_of
     from pipekit_engine.wizard.interview import Interview
     from pipekit_engine.wizard.prompts import Terminal
     from pipekit_engine.wizard.writing import save
 
     with Terminal() as terminal:
-        answers = Interview(terminal, room, folder, given).hold()
+        answers = Interview(terminal, workspace, folder, given).hold()
     if answers is None:
         note("Nothing was written.")
         return 0
-    outcome = outcome_of(room, answers.drafts, answers.group, folder)
+    outcome = outcome_of(workspace, answers.drafts, answers.group, folder)
     plan, files = save(engine.store, folder, outcome, engine.config.secrets_file)
     _tell(plan, files)
     if answers.run or run:
-        return _run(engine, room, answers.drafts)
+        return _run(engine, workspace, answers.drafts)
     note(f"First run: pipekit run {answers.drafts[0].name}")
     return 0
 
@@ -320,7 +320,7 @@ def _tell(plan: ApplyPlan, files: Sequence[Path]) -> None:
         results().print(line, style=style, markup=False, soft_wrap=True)
 
 
-def _run(engine: Engine, room: Workroom, drafts: Sequence[Draft], *, quiet: bool = False) -> int:
+def _run(engine: Engine, workspace: Workspace, drafts: Sequence[Draft], *, quiet: bool = False) -> int:
     """Run the new modules one after another; the first failure's exit status."""
     from pipekit_engine.cli.base import report
     from pipekit_engine.cli.output import results
@@ -329,11 +329,11 @@ def _run(engine: Engine, room: Workroom, drafts: Sequence[Draft], *, quiet: bool
     from pipekit_engine.errors import RunCancelled
 
     status = 0
-    room.leave()
+    workspace.leave()
     with ExitStack() as stack:
         cancel = stack.enter_context(cancellable())
         # The wizard's own session is warm, and has embedded databases open already.
-        sessions = stack.enter_context(engine.session_pool()) if engine.config.jrunner.command else room.sessions
+        sessions = stack.enter_context(engine.session_pool()) if engine.config.jrunner.command else workspace.sessions
         for draft in drafts:
             try:
                 with Progress(engine.store, detailed=len(drafts) == 1 and not quiet) as progress:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.wizard.batch import GroupWish
     from pipekit_engine.wizard.builder import Wishes
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
 
 STRATEGIES = ("full", "incremental", "append", "upsert")
 
@@ -41,7 +41,7 @@ def read_wishes(**given: Any) -> Wishes:
     """What the flags decide about a module."""
     from pipekit_engine.models import Hook
     from pipekit_engine.wizard.builder import Wishes
-    from pipekit_engine.wizard.windows import Lag
+    from pipekit_engine.wizard.watermark_sql import Lag
 
     if given["strategy"] is not None and given["strategy"] not in STRATEGIES:
         raise typer.BadParameter(f"must be one of {', '.join(STRATEGIES)}", param_hint="--strategy")
@@ -103,12 +103,14 @@ def group_wish(name: str | None, cron: str | None, zone: str | None) -> GroupWis
     return GroupWish(name, cron, zone)
 
 
-def connect(room: Workroom, name: str, url: str, user: str | None, password: str | None, *, is_source: bool) -> None:
+def connect(
+    workspace: Workspace, name: str, url: str, user: str | None, password: str | None, *, is_source: bool
+) -> None:
     """Make a connection from flags; one of that name must say the same."""
     from pipekit_engine.wizard.connecting import driver_of, make_connection, missing_file, secret_name
 
-    stored = room.engine.store.definitions.load_checked()[0]
-    if password is None and user is not None and secret_name(name) in room.secret_keys:
+    stored = workspace.engine.store.definitions.load_checked()[0]
+    if password is None and user is not None and secret_name(name) in workspace.secret_keys:
         password = f"${secret_name(name)}"
     connection = make_connection(name, driver_of(url, stored.drivers.values()), url, user, password)
     known = stored.connections.get(name)
@@ -119,7 +121,7 @@ def connect(room: Workroom, name: str, url: str, user: str | None, password: str
                 f"There is a connection {name} already, with another URL or user: choose another name."
             )
         return
-    missing = missing_file(connection, room.engine.config.folder) if is_source else None
+    missing = missing_file(connection, workspace.engine.config.folder) if is_source else None
     if missing is not None:
         raise ConfigurationError(f"There is no file {missing}.")
-    room.add_connection(connection)
+    workspace.add_connection(connection)

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipekit_engine.definitions.apply_plan import ApplyPlan, make_plan
 from pipekit_engine.definitions.forms import KINDS, Kind
 from pipekit_engine.definitions.load import load_definitions
-from pipekit_engine.definitions.nodes import Problem
-from pipekit_engine.definitions.plan import ApplyPlan, make_plan
+from pipekit_engine.definitions.yaml_nodes import Problem
 from pipekit_engine.store import Change, Store
 
 

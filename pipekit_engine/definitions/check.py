@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
+from pipekit_engine.databases.names import split_name
 from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind
-from pipekit_engine.definitions.nodes import Loc, Problem
-from pipekit_engine.drivers.names import split_name
+from pipekit_engine.definitions.yaml_nodes import Loc, Problem
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
-from pipekit_engine.sqltext import placeholders, spans
+from pipekit_engine.sql.text import placeholders, spans
 
 
 def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
+from pipekit_engine.common.files import write_text
 from pipekit_engine.definitions.forms import KINDS, Kind
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.files import write_text
 from pipekit_engine.models import Column, Definitions, Driver, Group, Module, Record
 
 

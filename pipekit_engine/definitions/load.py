@@ -19,7 +19,7 @@ import yaml
 
 from pipekit_engine.definitions.check import check
 from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind, read_record
-from pipekit_engine.definitions.nodes import Problem, Source, line_of
+from pipekit_engine.definitions.yaml_nodes import Problem, Source, line_of
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
 from pipekit_engine.models import Definitions
 

@@ -120,7 +120,7 @@ class Project:
 
     def write(self, dest: str, warehouse: Warehouse) -> None:
         """Write configuration, secrets and definitions."""
-        from pipekit_engine.secrets import Secrets
+        from pipekit_engine.security.secrets import Secrets
 
         self.settings.write_text(json.dumps({"dest": dest}), "utf-8")
         jars = [*filter(None, os.environ.get("PIPEKIT_JARS", "").split(os.pathsep)), *_installed_jars()]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.definitions.check import check
 from pipekit_engine.definitions.forms import KINDS
 from pipekit_engine.definitions.load import read_definitions
-from pipekit_engine.drivers import builtin_drivers
 from pipekit_engine.errors import StoreError
 from pipekit_engine.lint import queries, relations, windows
 from pipekit_engine.lint.findings import LEVELS, RULES, Finding, Level, Rule

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.lint.tokens import tokens
-from pipekit_engine.sqltext import as_subquery, placeholders, split_statements
+from pipekit_engine.sql.text import as_subquery, placeholders, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.origin import trace_query
-from pipekit_engine.redact import is_secret_name, url_holds_secret
-from pipekit_engine.secrets import reference_key
-from pipekit_engine.sqltext import spans
+from pipekit_engine.planning.remarks import trace_query
+from pipekit_engine.security.redact import is_secret_name, url_holds_secret
+from pipekit_engine.security.secrets import reference_key
+from pipekit_engine.sql.text import spans
 
 if TYPE_CHECKING:
+    from pipekit_engine.databases.names import TableName
     from pipekit_engine.definitions.forms import Kind
-    from pipekit_engine.drivers.names import TableName
     from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Schedule, Trigger
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.definitions.forms import SINGULAR
-from pipekit_engine.drivers import get_dialect
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.lint.comparisons import Use, uses
 from pipekit_engine.lint.findings import RULES, Finding, Level
 from pipekit_engine.lint.selectlist import SelectList, select_list
 
 if TYPE_CHECKING:
+    from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.definitions.forms import Draft, Kind
-    from pipekit_engine.definitions.nodes import Loc
-    from pipekit_engine.drivers import Dialect
+    from pipekit_engine.definitions.yaml_nodes import Loc
     from pipekit_engine.models import Connection, Definitions, Driver, Module
 
 

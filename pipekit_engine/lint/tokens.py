@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from pipekit_engine.sqltext import spans
+from pipekit_engine.sql.text import spans
 
 TokenKind = Literal["word", "name", "string", "number", "mark", "operator", "punctuation"]
 

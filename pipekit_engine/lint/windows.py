@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipekit_engine.drivers.names import split_name
+from pipekit_engine.databases.names import split_name
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.sqltext import spans
+from pipekit_engine.sql.text import spans
 
 if TYPE_CHECKING:
     from pipekit_engine.lint.comparisons import Use

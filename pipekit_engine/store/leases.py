@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import func, select, type_coerce, update
 
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.store import schema
 
 if TYPE_CHECKING:

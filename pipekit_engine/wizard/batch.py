@@ -16,11 +16,11 @@ from pipekit_engine.wizard.writing import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipekit_engine.drivers.introspection import TableInfo
+    from pipekit_engine.databases.introspection import TableInfo
     from pipekit_engine.models import Definitions, Module
-    from pipekit_engine.plan import RunPlan
+    from pipekit_engine.planning.planner import RunPlan
     from pipekit_engine.wizard.draft import Draft
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder
 
 
@@ -58,20 +58,20 @@ class Proposed:
     problem: str | None = None
 
 
-def propose_all(room: Workroom, request: Request, folder: Folder) -> list[Proposed]:
+def propose_all(workspace: Workspace, request: Request, folder: Folder) -> list[Proposed]:
     """A proposal for each table, planned against the real databases. With one table or a query, its error is raised."""
-    stored = room.engine.store.definitions.load_checked()[0]
+    stored = workspace.engine.store.definitions.load_checked()[0]
     taken = {*stored.modules, *folder.names("modules")}
     if request.query is not None:
-        draft = draft_query(room, request.source, request.query, request.dest, request.wishes, taken)
-        return [_finished(room, draft, folder, request.force, stored)]
-    browser = room.browser(request.source)
+        draft = draft_query(workspace, request.source, request.query, request.dest, request.wishes, taken)
+        return [_finished(workspace, draft, folder, request.force, stored)]
+    browser = workspace.browser(request.source)
     if request.table is not None:
-        return [_one(room, request, browser.find(request.table), folder, stored, taken)]
+        return [_one(workspace, request, browser.find(request.table), folder, stored, taken)]
     proposed = []
-    for table in match_tables(room, request.source, request.patterns):
+    for table in match_tables(workspace, request.source, request.patterns):
         try:
-            one = _one(room, request, table, folder, stored, taken)
+            one = _one(workspace, request, table, folder, stored, taken)
         except PipekitError as error:
             proposed.append(Proposed(browser.dialect.source_name(table), problem=str(error)))
             continue
@@ -87,30 +87,30 @@ def propose_all(room: Workroom, request: Request, folder: Folder) -> list[Propos
 
 
 def _one(
-    room: Workroom, request: Request, table: TableInfo, folder: Folder, stored: Definitions, taken: set[str]
+    workspace: Workspace, request: Request, table: TableInfo, folder: Folder, stored: Definitions, taken: set[str]
 ) -> Proposed:
     wishes = request.wishes
-    known = already_synced(room, request, table, stored)
+    known = already_synced(workspace, request, table, stored)
     if known is not None and wishes.name is None:
         if not request.force:
             raise ConfigurationError(
-                f"{room.browser(request.source).dialect.source_name(table)} is already synced by module {known.name}: "
+                f"{workspace.browser(request.source).dialect.source_name(table)} is already synced by module {known.name}: "
                 "--force proposes it anew, --name makes another module."
             )
         wishes = Wishes(**{**wishes.__dict__, "name": known.name})
-    draft = draft_table(room, request.source, table, request.dest, wishes, taken)
-    if is_itself(room, draft):
+    draft = draft_table(workspace, request.source, table, request.dest, wishes, taken)
+    if is_itself(workspace, draft):
         raise ConfigurationError(
             f"{draft.title} would be copied onto itself, and what others write meanwhile would be lost: name another "
             "destination with --dest, --dest-schema or --dest-table."
         )
-    return _finished(room, draft, folder, request.force, stored)
+    return _finished(workspace, draft, folder, request.force, stored)
 
 
-def already_synced(room: Workroom, request: Request, table: TableInfo, stored: Definitions) -> Module | None:
+def already_synced(workspace: Workspace, request: Request, table: TableInfo, stored: Definitions) -> Module | None:
     """The module that moves this table to where this request would put it."""
-    dest = room.browser(request.dest).dialect
-    source = room.browser(request.source).dialect
+    dest = workspace.browser(request.dest).dialect
+    source = workspace.browser(request.source).dialect
     text = request.wishes.dest_table or dest_table_name(table, source, dest, request.wishes.dest_schema)
     wanted = dest.table_name(text)
     for module in stored.modules.values():
@@ -120,16 +120,16 @@ def already_synced(room: Workroom, request: Request, table: TableInfo, stored: D
     return None
 
 
-def is_itself(room: Workroom, draft: Draft) -> bool:
+def is_itself(workspace: Workspace, draft: Draft) -> bool:
     """Whether the destination is the very table that is read, as far as the connections tell."""
-    known = room.connections()
+    known = workspace.connections()
     ends = [known[name].jdbc_url.partition("?")[0] for name in (draft.source, draft.dest)]
     if draft.table is None or draft.source_dialect.kind != draft.dest_dialect.kind or ends[0] != ends[1]:
         return False
     name = draft.dest_dialect.table_name(draft.dest_table)
     if name.name != draft.table.name:
         return False
-    schema = name.schema or room.browser(draft.dest).home()
+    schema = name.schema or workspace.browser(draft.dest).home()
     return schema is None or draft.table.schema in (None, schema)
 
 
@@ -138,13 +138,13 @@ def _same_dest(one: Draft, other: Draft) -> bool:
     return name(one.dest_table) == name(other.dest_table)
 
 
-def _finished(room: Workroom, draft: Draft, folder: Folder, force: bool, stored: Definitions) -> Proposed:
+def _finished(workspace: Workspace, draft: Draft, folder: Folder, force: bool, stored: Definitions) -> Proposed:
     check_free(draft.name, folder, stored, force=force)
     module = draft.module()
-    return Proposed(draft.title, draft, module, room.rehearse(module))
+    return Proposed(draft.title, draft, module, workspace.rehearse(module))
 
 
-def check_name(name: str, room: Workroom, folder: Folder, *, force: bool) -> None:
+def check_name(name: str, workspace: Workspace, folder: Folder, *, force: bool) -> None:
     """Raise ConfigurationError or ValueError for a name that a module cannot have, or that is taken."""
     from pydantic import TypeAdapter, ValidationError
 
@@ -154,7 +154,7 @@ def check_name(name: str, room: Workroom, folder: Folder, *, force: bool) -> Non
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
         raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-    check_free(name, folder, room.engine.store.definitions.load_checked()[0], force=force)
+    check_free(name, folder, workspace.engine.store.definitions.load_checked()[0], force=force)
 
 
 def check_free(name: str, folder: Folder, stored: Definitions, *, force: bool) -> None:
@@ -175,18 +175,18 @@ def check_free(name: str, folder: Folder, stored: Definitions, *, force: bool) -
         raise ConfigurationError(f"{way}: remove it there first, or choose another --name.")
 
 
-def outcome_of(room: Workroom, drafts: Iterable[Draft], group: GroupWish | None, folder: Folder) -> Outcome:
+def outcome_of(workspace: Workspace, drafts: Iterable[Draft], group: GroupWish | None, folder: Folder) -> Outcome:
     """All that is to be written for these drafts. Raises ConfigurationError."""
-    outcome = Outcome(secrets=dict(room.new_secrets))
+    outcome = Outcome(secrets=dict(workspace.new_secrets))
     for draft in drafts:
         module = draft.module()
         outcome.modules[module.name] = module
         outcome.comments[module.name] = draft.comments()
         for connection in (module.source, module.dest):
-            if connection in room.new_connections:
-                outcome.connections[connection] = room.new_connections[connection]
+            if connection in workspace.new_connections:
+                outcome.connections[connection] = workspace.new_connections[connection]
     if group is not None and outcome.modules:
-        join_group(outcome, group, room.engine.store.definitions.load_checked()[0], folder)
+        join_group(outcome, group, workspace.engine.store.definitions.load_checked()[0], folder)
     return outcome
 
 

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from pipekit_engine.drivers.introspection import ColumnInfo
+from pipekit_engine.databases.introspection import ColumnInfo
 from pipekit_engine.errors import ConfigurationError, NotFoundError, SourceError
-from pipekit_engine.sqltext import as_subquery, materialize, placeholders
+from pipekit_engine.sql.text import as_subquery, materialize, placeholders
 from pipekit_engine.wizard.draft import Draft, DraftColumn, dest_table_name, module_name, usual_name
 from pipekit_engine.wizard.proposals import candidate, find_column, identifying_key, propose
-from pipekit_engine.wizard.windows import FIRST_DATE, FIRST_TIMESTAMP, Lag
+from pipekit_engine.wizard.watermark_sql import FIRST_DATE, FIRST_TIMESTAMP, Lag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from pipekit_engine.browse import Browser
-    from pipekit_engine.drivers.introspection import Key, TableInfo
+    from pipekit_engine.databases.browser import Browser
+    from pipekit_engine.databases.introspection import Key, TableInfo
     from pipekit_engine.models import Hook, Strategy
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
 
 #: Rows of an SQLite table that are looked at to see how it keeps its times.
 _SAMPLE_ROWS = 1000
@@ -49,25 +49,25 @@ class Wishes:
 
 
 def draft_table(
-    room: Workroom, source: str, table: TableInfo, dest: str, wishes: Wishes, taken: Collection[str] = ()
+    workspace: Workspace, source: str, table: TableInfo, dest: str, wishes: Wishes, taken: Collection[str] = ()
 ) -> Draft:
     """A draft for one table. Raises RunError (a database refuses) and ConfigurationError families."""
-    browser = room.browser(source)
+    browser = workspace.browser(source)
     infos = browser.columns(table)
     if not infos:
         raise SourceError(f"{browser.dialect.source_name(table)} on {source} has no columns that this login may read.")
-    draft = _draft(room, source, dest, infos, wishes, table=table, taken=taken)
+    draft = _draft(workspace, source, dest, infos, wishes, table=table, taken=taken)
     _propose(draft, browser, wishes, identifying_key(infos, _keys(browser, table)))
     return draft
 
 
 def draft_query(
-    room: Workroom, source: str, query: str, dest: str, wishes: Wishes, taken: Collection[str] = ()
+    workspace: Workspace, source: str, query: str, dest: str, wishes: Wishes, taken: Collection[str] = ()
 ) -> Draft:
     """A draft for a query of the person's own. Its columns are described by the database."""
-    browser = room.browser(source)
+    browser = workspace.browser(source)
     infos = [ColumnInfo(column) for column in browser.describe(sample_query(query))]
-    draft = _draft(room, source, dest, infos, wishes, query=query, taken=taken)
+    draft = _draft(workspace, source, dest, infos, wishes, query=query, taken=taken)
     if wishes.strategy is None and wishes.watermark is None and wishes.key is None and not placeholders(query):
         draft.take(propose(draft.name, infos, strategy="full"))
         draft.reason = "all rows of the query each time"
@@ -82,14 +82,14 @@ def sample_query(query: str) -> str:
     return materialize(as_subquery(query), values)
 
 
-def match_tables(room: Workroom, source: str, patterns: Iterable[str]) -> list[TableInfo]:
+def match_tables(workspace: Workspace, source: str, patterns: Iterable[str]) -> list[TableInfo]:
     """Tables whose `schema.table` (or name alone, for a pattern without a dot) fits one of the patterns, without case.
 
     A view or partition is taken only when it is named in full: what it shows mostly comes from tables that are taken, too.
     Where a schema is a database of its own, a pattern without a dot means the connection's own database.
     Raises NotFoundError for a pattern that fits nothing.
     """
-    browser, staging = room.browser(source), room.staging_schemas(source)
+    browser, staging = workspace.browser(source), workspace.staging_schemas(source)
     found: dict[TableInfo, None] = {}
     listed: dict[str | None, list[TableInfo]] = {}
     home = (
@@ -124,7 +124,7 @@ def _keys(browser: Browser, table: TableInfo) -> Sequence[Key]:
 
 
 def _draft(
-    room: Workroom,
+    workspace: Workspace,
     source: str,
     dest: str,
     infos: list[ColumnInfo],
@@ -134,7 +134,7 @@ def _draft(
     query: str | None = None,
     taken: Collection[str],
 ) -> Draft:
-    from_dialect, to_dialect = room.browser(source).dialect, room.browser(dest).dialect
+    from_dialect, to_dialect = workspace.browser(source).dialect, workspace.browser(dest).dialect
     name = wishes.name or module_name(table, taken)
     if wishes.dest_table is not None:
         dest_table = wishes.dest_table
@@ -142,7 +142,7 @@ def _draft(
         dest_table = dest_table_name(table, from_dialect, to_dialect, wishes.dest_schema)
     else:
         dest_table = to_dialect.dest_name(to_dialect.fold(name), schema=wishes.dest_schema)
-    there = room.table_columns(dest, dest_table)
+    there = workspace.table_columns(dest, dest_table)
     columns = [DraftColumn(info, usual_name(info.column.name, from_dialect, to_dialect, there)) for info in infos]
     draft = Draft(
         name, source, dest, from_dialect, to_dialect, columns, dest_table, table=table, query=query, there=there

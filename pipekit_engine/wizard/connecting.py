@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipekit_engine.drivers import get_dialect
+from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection
-from pipekit_engine.redact import url_holds_secret
+from pipekit_engine.security.redact import url_holds_secret
 from pipekit_engine.wizard.draft import refused
 
 if TYPE_CHECKING:

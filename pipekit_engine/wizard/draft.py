@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Column as ModuleColumn
 from pipekit_engine.models import Hook, Module, Strategy, Watermark
-from pipekit_engine.sqltext import as_subquery, placeholders
-from pipekit_engine.wizard.windows import Lag, Window, default_lag, default_value, window
+from pipekit_engine.sql.text import as_subquery, placeholders
+from pipekit_engine.wizard.watermark_sql import Lag, Window, default_lag, default_value, window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from pipekit_engine.drivers import Dialect
-    from pipekit_engine.drivers.introspection import ColumnInfo, TableInfo
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.databases.introspection import ColumnInfo, TableInfo
     from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.wizard.proposals import Candidate, Proposal
 

@@ -18,11 +18,11 @@ from pipekit_engine.wizard.review import Review
 from pipekit_engine.wizard.screens import ask_connection, ask_group, choose_connection
 
 if TYPE_CHECKING:
-    from pipekit_engine.browse import Browser
-    from pipekit_engine.drivers.introspection import TableInfo
+    from pipekit_engine.databases.browser import Browser
+    from pipekit_engine.databases.introspection import TableInfo
     from pipekit_engine.wizard.draft import Draft
     from pipekit_engine.wizard.prompts import Terminal
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder
 
 _QUERY = "‹ a query of my own ›"
@@ -56,9 +56,9 @@ class Answers:
 class Interview:
     """One conversation on a terminal."""
 
-    def __init__(self, terminal: Terminal, room: Workroom, folder: Folder, given: Given) -> None:
+    def __init__(self, terminal: Terminal, workspace: Workspace, folder: Folder, given: Given) -> None:
         self._terminal = terminal
-        self._room = room
+        self._room = workspace
         self._folder = folder
         self._given = given
         self._source = given.source or ""
@@ -204,23 +204,23 @@ class Interview:
         """Draft every chosen table; those that cannot be are told and left out."""
         if not self._forward:
             return False
-        room, wishes = self._room, self._given.wishes
-        stored = room.engine.store.definitions.load_checked()[0]
+        workspace, wishes = self._room, self._given.wishes
+        stored = workspace.engine.store.definitions.load_checked()[0]
         taken = {*stored.modules, *self._folder.names("modules")}
         self._drafts = []
         if self._query is not None:
-            self._drafts = [draft_query(room, self._source, self._query, self._dest, self._query_wishes(), taken)]
+            self._drafts = [draft_query(workspace, self._source, self._query, self._dest, self._query_wishes(), taken)]
             return False
         request = Request(self._source, self._dest, wishes=wishes)
         for table in self._tables:
             try:
-                known = already_synced(room, request, table, stored)
+                known = already_synced(workspace, request, table, stored)
                 own = wishes
                 if known is not None and wishes.name is None:
                     if not self._replace(known.name, table):
                         continue
                     own = replace(wishes, name=known.name)
-                draft = draft_table(room, self._source, table, self._dest, own, taken)
+                draft = draft_table(workspace, self._source, table, self._dest, own, taken)
             except PipekitError as error:
                 if len(self._tables) == 1:
                     raise
@@ -237,7 +237,7 @@ class Interview:
         if wishes.name is None:
             name = self._terminal.text("Module name", "query", check=self._check_name)
             wishes = replace(wishes, name=name)
-        from pipekit_engine.sqltext import placeholders
+        from pipekit_engine.sql.text import placeholders
 
         tokens = placeholders(self._query or "")
         if tokens and wishes.watermark is None:

@@ -16,7 +16,7 @@ from pipekit_engine.errors import ConfigurationError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipekit_engine.drivers.introspection import ColumnInfo, Key
+    from pipekit_engine.databases.introspection import ColumnInfo, Key
     from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Strategy
 

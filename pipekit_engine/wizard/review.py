@@ -14,14 +14,14 @@ from pipekit_engine.wizard.prompts import Back, Choice, Edit
 from pipekit_engine.wizard.proposals import candidate, candidates, propose
 from pipekit_engine.wizard.screens import ask_group
 from pipekit_engine.wizard.tables import preview_table, proposals_table
-from pipekit_engine.wizard.windows import Lag
+from pipekit_engine.wizard.watermark_sql import Lag
 from pipekit_engine.wizard.writing import preview_yaml
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Definitions, RunOn
-    from pipekit_engine.plan import RunPlan
+    from pipekit_engine.planning.planner import RunPlan
     from pipekit_engine.wizard.prompts import Terminal
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder
 
 Verdict = Literal["write", "run"]
@@ -41,7 +41,7 @@ class Review:
     def __init__(
         self,
         terminal: Terminal,
-        room: Workroom,
+        workspace: Workspace,
         folder: Folder,
         drafts: list[Draft],
         group: GroupWish | None,
@@ -51,7 +51,7 @@ class Review:
         self.drafts = drafts
         self.group = group
         self._terminal = terminal
-        self._room = room
+        self._room = workspace
         self._folder = folder
         self._force = force
 

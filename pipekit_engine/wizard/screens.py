@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.models import Schedule
-from pipekit_engine.redact import redact_url
+from pipekit_engine.security.redact import redact_url
 from pipekit_engine.wizard.batch import GroupWish
 from pipekit_engine.wizard.connecting import (
     address_hint,
@@ -23,7 +23,7 @@ from pipekit_engine.wizard.prompts import Back, Choice
 if TYPE_CHECKING:
     from pipekit_engine.models import Connection, Driver
     from pipekit_engine.wizard.prompts import Terminal
-    from pipekit_engine.wizard.workroom import Workroom
+    from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder
 
 _NEW = "‹ a new connection ›"
@@ -32,13 +32,13 @@ _USUAL_CRON = "0 2 * * *"
 
 
 def choose_connection(
-    terminal: Terminal, room: Workroom, question: str, *, start: str | None = None, without: str | None = None
+    terminal: Terminal, workspace: Workspace, question: str, *, start: str | None = None, without: str | None = None
 ) -> str | None:
     """A connection's name, None for a new one. `without` comes last: hardly anybody copies a database into itself."""
-    if not room.connections():
+    if not workspace.connections():
         terminal.say(f"  {question}: a new connection, as there is none yet", "class:dim")
         return None
-    connections = sorted(room.connections().values(), key=lambda item: item.name == without)
+    connections = sorted(workspace.connections().values(), key=lambda item: item.name == without)
     choices: list[Choice[str | None]] = [
         Choice(item.name, item.name, f"{item.driver}  {redact_url(item.jdbc_url)}") for item in connections
     ]
@@ -49,14 +49,14 @@ def choose_connection(
     return terminal.pick(question, choices, start=start)
 
 
-def ask_connection(terminal: Terminal, room: Workroom, *, is_source: bool) -> str:
+def ask_connection(terminal: Terminal, workspace: Workspace, *, is_source: bool) -> str:
     """Ask for a new connection until it answers; its name. Raises Back when the person gives it up."""
-    drivers = room.engine.store.definitions.load_checked()[0].drivers
+    drivers = workspace.engine.store.definitions.load_checked()[0].drivers
     choices = [
-        Choice(driver, driver.name, _jar(driver, room)) for driver in drivers.values() if driver.kind != "generic"
+        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind != "generic"
     ]
     choices += [
-        Choice(driver, driver.name, _jar(driver, room)) for driver in drivers.values() if driver.kind == "generic"
+        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind == "generic"
     ]
     choices.sort(key=lambda choice: choice.detail.startswith("no jar"))
     driver = terminal.pick("Kind of database", choices)
@@ -70,11 +70,13 @@ def ask_connection(terminal: Terminal, room: Workroom, *, is_source: bool) -> st
             user = terminal.text("User (empty: none)", user, optional=True)
             password = terminal.text("Password (kept in the secrets file; empty: none)", secret=True, optional=True)
         name = terminal.text(
-            "Name of this connection", _free_name(url, driver.kind, room), check=lambda text: _check(text, room)
+            "Name of this connection",
+            _free_name(url, driver.kind, workspace),
+            check=lambda text: _check(text, workspace),
         )
         try:
-            connection = _record(room, name, driver.name, url, user, password)
-            _try(terminal, room, connection, password or None, is_source=is_source)
+            connection = _record(workspace, name, driver.name, url, user, password)
+            _try(terminal, workspace, connection, password or None, is_source=is_source)
         except PipekitError as error:
             terminal.say(f"  {error}", "ansired")
             if not terminal.yes("Change it and try again"):
@@ -83,53 +85,55 @@ def ask_connection(terminal: Terminal, room: Workroom, *, is_source: bool) -> st
             return name
 
 
-def _jar(driver: Driver, room: Workroom) -> str:
-    from pipekit_engine.drivers import find_jars
+def _jar(driver: Driver, workspace: Workspace) -> str:
+    from pipekit_engine.databases.dialects import find_jars
 
     try:
-        return find_jars(driver, room.engine.config.jar_folders)[0].name
+        return find_jars(driver, workspace.engine.config.jar_folders)[0].name
     except PipekitError:
         return "no jar yet: see `pipekit drivers`"
 
 
-def _record(room: Workroom, name: str, driver: str, url: str, user: str, password: str) -> Connection:
+def _record(workspace: Workspace, name: str, driver: str, url: str, user: str, password: str) -> Connection:
     reference = None
     if password:
         key = base = secret_name(name)
         number = 2
-        while key in room.secret_keys and key not in room.new_secrets:
+        while key in workspace.secret_keys and key not in workspace.new_secrets:
             key, number = f"{base}_{number}", number + 1
         reference = f"${key}"
     return make_connection(name, driver, url, user, reference, taken=())
 
 
-def _try(terminal: Terminal, room: Workroom, connection: Connection, password: str | None, *, is_source: bool) -> None:
-    missing = missing_file(connection, room.engine.config.folder) if is_source else None
+def _try(
+    terminal: Terminal, workspace: Workspace, connection: Connection, password: str | None, *, is_source: bool
+) -> None:
+    missing = missing_file(connection, workspace.engine.config.folder) if is_source else None
     if missing is not None:
         raise ConfigurationError(f"There is no file {missing}.")
-    opened = room.add_connection(connection, password).opened
+    opened = workspace.add_connection(connection, password).opened
     terminal.say(f"  connected: {opened.product} {opened.product_version}", "class:tick")
 
 
-def _free_name(url: str, kind: str, room: Workroom) -> str:
+def _free_name(url: str, kind: str, workspace: Workspace) -> str:
     base = database_of(url) or Path(url.rpartition(":")[2]).stem or kind
     base = (
         "".join(char if (char.isalnum() and char.isascii()) or char in "_-" else "_" for char in base).strip("_-")
         or kind
     )
-    taken = room.connections()
+    taken = workspace.connections()
     return next(name for name in (base, *(f"{base}_{number}" for number in range(2, 1000))) if name not in taken)
 
 
-def _check(name: str, room: Workroom) -> None:
-    if name in room.connections():
+def _check(name: str, workspace: Workspace) -> None:
+    if name in workspace.connections():
         raise ConfigurationError(f"There is a connection {name} already.")
     make_connection(name, "sqlite", "jdbc:sqlite:x", None, None)
 
 
-def ask_group(terminal: Terminal, room: Workroom, folder: Folder, suggestion: str) -> GroupWish | None:
+def ask_group(terminal: Terminal, workspace: Workspace, folder: Folder, suggestion: str) -> GroupWish | None:
     """The group to join and its schedule, None for no group; `suggestion` names a new one. Raises Back."""
-    stored = room.engine.store.definitions.load_checked()[0]
+    stored = workspace.engine.store.definitions.load_checked()[0]
     cron = {schedule.group: f"{schedule.cron} {schedule.timezone}" for schedule in stored.schedules.values()}
     choices: list[Choice[str]] = [
         Choice(f"={name}", name, f"{len(group.members)} modules  {cron.get(name, 'no schedule')}")

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipekit_engine.common.files import write_text
+from pipekit_engine.definitions.apply_plan import ApplyPlan, make_plan
 from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.definitions.load import Loaded, read_definitions
-from pipekit_engine.definitions.plan import ApplyPlan, make_plan
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
-from pipekit_engine.files import write_text
 from pipekit_engine.models import Definitions
-from pipekit_engine.secrets import Secrets
+from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Change
-from pipekit_engine.wizard.places import add_member, add_record
+from pipekit_engine.wizard.yaml_editing import add_member, add_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

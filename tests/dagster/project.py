@@ -13,7 +13,7 @@ import dagster as dg
 
 from pipekit_dagster.serve.home import default_dagster_yaml
 from pipekit_engine.config import load_config
-from pipekit_engine.drivers import builtin_drivers
+from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
 from pipekit_engine.store import Change, Store
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 from tests.dagster.project import Project
 from tests.ports import lasting_port
 

@@ -31,7 +31,7 @@ def problems(folder: Path) -> list[str]:
     return [problem.removeprefix(f"{folder}/") for problem in error.value.problems]
 
 
-def test_the_example_of_the_specification(write: Write) -> None:
+def test_an_example_of_every_kind(write: Write) -> None:
     folder = write(
         "all.yaml",
         """

@@ -27,7 +27,7 @@ from pipekit_engine.models import (
     Trigger,
     Watermark,
 )
-from pipekit_engine.sqltext import spans
+from pipekit_engine.sql.text import spans
 from pipekit_engine.store import Change, Store
 
 # What people type, and what YAML, JSON and databases trip over.

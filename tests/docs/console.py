@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipekit_engine.process import ProcessName
+from pipekit_engine.common.processes import ProcessName
 from tests.docs.pages import Block
 
 #: Seconds that a command may take. An idle machine needs some fifteen for the slowest: only what never ends is too slow.

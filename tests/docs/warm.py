@@ -24,9 +24,9 @@ from typing import NoReturn
 _WARM = """
     alembic.command croniter dotenv.parser pydantic prompt_toolkit yaml
     rich.live rich.syntax rich.table sqlalchemy.dialects.sqlite
-    pipekit_engine.backup pipekit_engine.cli.main pipekit_engine.cli.output pipekit_engine.cli.progress
-    pipekit_engine.definitions.apply pipekit_engine.definitions.export pipekit_engine.doctor pipekit_engine.engine
-    pipekit_engine.jrunner.archive pipekit_engine.lint pipekit_engine.secrets pipekit_engine.support_bundle
+    pipekit_engine.operations.backup pipekit_engine.cli.main pipekit_engine.cli.output pipekit_engine.cli.progress
+    pipekit_engine.definitions.apply pipekit_engine.definitions.export pipekit_engine.operations.doctor pipekit_engine.engine
+    pipekit_engine.jrunner.archive pipekit_engine.lint pipekit_engine.security.secrets pipekit_engine.operations.support_bundle
 """
 #: Sends arguments, folder, environment and the three open files, and ends as the child does.
 _CLIENT = """\

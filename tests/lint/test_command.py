@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.config import Config
-from pipekit_engine.drivers import builtin_drivers
+from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.lint import RULES, lint_store
 from pipekit_engine.models import Connection
 from pipekit_engine.store import Change, Store

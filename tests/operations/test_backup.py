@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from pipekit_engine.backup import StateInUse, backup, restore
+from pipekit_engine.common.files import new_file
+from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
-from pipekit_engine.files import new_file
 from pipekit_engine.models import Group, Module
-from pipekit_engine.process import ProcessName
+from pipekit_engine.operations.backup import StateInUse, backup, restore
 from pipekit_engine.store import Change, Store, schema
 from pipekit_engine.store.database import Database
 from tests.cli.conftest import Project
@@ -297,7 +297,7 @@ def test_restore_in_place_of_state_that_cannot_be_used(project: Project, damage:
 RESTORE = """
 import os, signal, sys, time
 from pathlib import Path
-from pipekit_engine.backup import restore
+from pipekit_engine.operations.backup import restore
 from pipekit_engine.config import load_config
 
 def count(frame, event, function):

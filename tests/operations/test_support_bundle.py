@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from pipekit_engine import support_bundle
+from pipekit_engine.operations import support_bundle
 from pipekit_engine.models import Connection, Module
+from pipekit_engine.operations.support_bundle import LOG_TAIL, Scrubber, _tail_of
 from pipekit_engine.store import Change, Store
-from pipekit_engine.support_bundle import LOG_TAIL, Scrubber, _tail_of
 from tests.cli.conftest import Project
 
 #: One sentinel for each place where a password may stand. None of them may come out, whole or URL-encoded.

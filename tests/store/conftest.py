@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_engine.drivers import builtin_drivers
+from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.models import Connection, Group, Module, Schedule, Trigger
 from pipekit_engine.store import Change, Store
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
 from pipekit_engine.models import Column, Group, Hook, Module, Schedule, Watermark
-from pipekit_engine.process import ProcessName
 from pipekit_engine.store import Change, Store, leases, schema
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.upgrade import HEAD, known_revisions

@@ -10,10 +10,10 @@ import pytest
 
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.wizard.builder import Wishes, draft_table
-from pipekit_engine.wizard.windows import Lag
-from pipekit_engine.wizard.workroom import Workroom
-from tests.engine.conftest import EMBEDDED
-from tests.engine.workbench import Workbench
+from pipekit_engine.wizard.watermark_sql import Lag
+from pipekit_engine.wizard.workspace import Workspace
+from tests.running.conftest import EMBEDDED
+from tests.running.workbench import Workbench
 
 KINDS = ("sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb")
 PAIRS = [
@@ -66,11 +66,11 @@ class Pairs:
 
     def propose(self, source: str, table: str, dest: str, wishes: Wishes) -> None:
         self.connection(dest)
-        with Workroom(self.bench.engine, self.bench.pool) as room:
-            found = room.browser(self.connection(source)).find(table)
-            draft = draft_table(room, source, found, self.connection(dest), wishes)
+        with Workspace(self.bench.engine, self.bench.pool) as workspace:
+            found = workspace.browser(self.connection(source)).find(table)
+            draft = draft_table(workspace, source, found, self.connection(dest), wishes)
             module = draft.module()
-            assert room.rehearse(module).watermarks["since"].origin == "default"
+            assert workspace.rehearse(module).watermarks["since"].origin == "default"
         self.bench.save(module)
 
     def read(self, module: str) -> int:

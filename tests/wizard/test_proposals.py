@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipekit_engine.drivers import get_dialect
-from pipekit_engine.drivers.introspection import ColumnInfo, Key, TableInfo
+from pipekit_engine.databases.dialects import get_dialect
+from pipekit_engine.databases.introspection import ColumnInfo, Key, TableInfo
 from pipekit_engine.errors import ConfigurationError, NotFoundError
 from pipekit_engine.jrunner.protocol import Column
 from pipekit_engine.wizard.connecting import address_hint, driver_of, jdbc_url, make_connection, secret_name
@@ -162,7 +162,7 @@ def test_addresses_become_urls() -> None:
 
 
 def test_connections_never_hold_a_password() -> None:
-    from pipekit_engine.drivers import builtin_drivers
+    from pipekit_engine.databases.dialects import builtin_drivers
 
     drivers = builtin_drivers()
     assert driver_of("jdbc:mysql://h/d", drivers) == "mysql"

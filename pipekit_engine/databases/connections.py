@@ -1,0 +1,118 @@
+"""Open connections of a run: a definition becomes an open JDBC connection in a jrunner session.
+
+A run reads and writes on connections of their own, also when source and destination are one database: a connection does one
+thing at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pipekit_engine.databases.dialects import find_jars, get_dialect
+from pipekit_engine.errors import ConnectError
+from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.protocol import OpenRequest
+from pipekit_engine.security.secrets import reference_key
+from pipekit_engine.store.retrying import retrying
+
+if TYPE_CHECKING:
+    import threading
+
+    from pipekit_engine.config import Config
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.jrunner.protocol import OpenResult
+    from pipekit_engine.models import Connection
+    from pipekit_engine.security.secrets import Secrets
+    from pipekit_engine.store import Store
+
+Role = Literal["read", "write"]
+
+
+@dataclass(frozen=True)
+class OpenConnection:
+    """An open connection: its definition, its dialect, and its name in the session."""
+
+    connection: Connection
+    dialect: Dialect
+    handle: str
+    opened: OpenResult
+
+
+class Connections:
+    """Opens connections by their defined names, in any session."""
+
+    def __init__(self, config: Config, store: Store, secrets: Secrets) -> None:
+        self._config = config
+        self._store = store
+        self._secrets = secrets
+
+    def open(
+        self,
+        session: Session,
+        name: str,
+        role: Role,
+        *,
+        application_name: str = "pipekit",
+        cancel: threading.Event | None = None,
+    ) -> OpenConnection:
+        """Open the connection `name`, or keep it if the session has it open and it answers.
+
+        Raises NotFoundError, SecretError, RuntimeMissing (no jar) and ConnectError.
+        """
+        request, dialect, connection = self._request(name, role, application_name, cancel)
+        try:
+            opened = session.open(request, cancel=cancel)
+        except JRunnerError as error:
+            raise ConnectError(
+                f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
+            ) from error
+        return OpenConnection(connection, dialect, request.connection, opened)
+
+    def empty_file_hint(self, link: OpenConnection) -> str:
+        """What to say of a failure when the connection's database is an empty file: the driver makes one for a wrong path."""
+        file = link.dialect.database_file(link.connection.jdbc_url)
+        path = None if file is None else self._config.folder / file
+        if path is None or not path.exists() or path.stat().st_size:
+            return ""
+        return f"\nThe database {path} is an empty file: is its path right?"
+
+    def dialect(self, name: str) -> Dialect:
+        """Dialect of a connection. Raises NotFoundError."""
+        connection = self._store.definitions.connection(name)
+        return get_dialect(self._store.definitions.driver(connection.driver).kind)
+
+    def _request(
+        self, name: str, role: Role, application_name: str, cancel: threading.Event | None
+    ) -> tuple[OpenRequest, Dialect, Connection]:
+        connection = retrying(lambda: self._store.definitions.connection(name), cancel=cancel)
+        driver = retrying(lambda: self._store.definitions.driver(connection.driver), cancel=cancel)
+        dialect = get_dialect(driver.kind)
+        password = self._secrets.resolve(connection.password) if connection.password else None
+        request = OpenRequest(
+            connection=f"{role}:{name}",
+            url=connection.jdbc_url,
+            jars=[str(jar) for jar in find_jars(driver, self._config.jar_folders)],
+            kind=driver.kind,
+            driver_class=driver.class_name or "",
+            user=connection.username,
+            password=password,
+            properties={key: self._option(value) for key, value in connection.options.items()},
+            application_name=application_name,
+            connect_timeout_s=self._config.connect_timeout_s,
+        )
+        return request, dialect, connection
+
+    def _option(self, value: str) -> str:
+        """A JDBC property; one that is a `$VAR` reference (a trust store's password, say) is a secret."""
+        return self._secrets.resolve(value) if reference_key(value) else value
+
+
+def _login_hint(error: JRunnerError, connection: Connection) -> str:
+    """Where the login came from, when the server refused it: SQLStates of class 28 say so."""
+    if not (error.sqlstate or "").startswith("28"):
+        return ""
+    key = reference_key(connection.password or "")
+    of = f" The password is ${key}: `pipekit secrets set {key}` sets it." if key else " It has no password."
+    return f"\nThe login was {connection.username or 'without a user name'}.{of}"

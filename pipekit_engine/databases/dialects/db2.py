@@ -1,0 +1,137 @@
+"""DB2 for i."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.catalogues import view_in
+from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
+from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.introspection import BrowseField
+from pipekit_engine.databases.spelling import words
+from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.databases.names import TableName
+    from pipekit_engine.jrunner.protocol import Column
+
+
+class DB2(Dialect):
+    """DB2 for i 7.3 and newer, by IBM's Toolbox driver. A schema is a library."""
+
+    kind = "db2"
+    label = "DB2 for i"
+    jdbc = JdbcDefaults("com.ibm.as400.access.AS400JDBCDriver", ("jt400*.jar",), "jdbc:as400://HOST/LIBRARY")
+    capabilities = Capabilities(
+        unquoted_case="upper",
+        max_identifier_length=128,
+        drop_if_exists=False,  # only newer releases know it
+        missing_table_states=frozenset({"42704"}),
+        missing_table_codes=frozenset({-204}),
+        instants="none",
+        max_comment_length=2000,
+        bulk_path="array batches",
+        one_row_from=" FROM SYSIBM.SYSDUMMY1",
+    )
+    browse_fields = (BrowseField("schema", "library"),)
+    #: IBM's libraries begin with Q; QGPL and QS36F hold what people put there.
+    system_schemas = ("Q[!GS]*", "QG[!P]*", "QS[!3]*", "SYS*", "#*")
+    reserved = words(
+        """
+        absent according acctng action activate alias allocate allow append applname asensitive associate at atomic
+        attributes audit autonomous bind bit bufferpool cache called cardinality ccsid cl close cluster collect
+        collection comment compact comparisons compress concat concurrent connection constant contains content copy
+        count count_big ctype cycle data datapartitionname datapartitionnum date day days db2general db2genrl db2sql
+        dbinfo dbpartitionname dbpartitionnum dbstrip deactivate defaults defer definition dense_rank descriptor
+        diagnostics disable disallow disconnect document encoding encrypted encryption ending exception exclude
+        excluding extend fieldproc file final first_value free gbpcase genname geographic go goto handler hash
+        hashed_value hint hold hour hours id identity implicitly include including inclusive increment index indexbp
+        indicator inherit insensitive integrity isolation java key label lag language last_value lateral lead level
+        linktype listagg local localdate locale location locator locators lock locked locksize log logged lower
+        maintained mask maxvalue microsecond microseconds minpctused minute minutes minvalue mixed mode month months
+        mq namespace nested next no nocache nocycle nodename nodenumber nomaxvalue nominvalue noorder normalized
+        nth_value ntile nulls nvarchar obid ordinality organize overriding package padded page pagesize parallel
+        part partitioned partitioning partitions passing password path pctfree percent_rank permission piecesize
+        pipe plan policy position prepared prevval prior privileges program programid query range rank
+        ratio_to_report rcdfmt recovery referencing refresh regexp_like rename reset result resultset rid rollup
+        round_up routine rowid rownum rrn run savepoint scratchpad scroll search second seconds secqty security
+        sequence session simple skip snan source specific sqlid stacked stamp statement static statment stay
+        stogroup stores style subpage subset substring summary synonym system tablespace tablespaces textsize
+        threadsafe trans transaction transfer trim trim_array type undo unit upper url userid value variable vcat
+        version view volatile wait wrapped wrapper write wrkstnname xmlagg xmlattributes xmlcast xmlcomment
+        xmlconcat xmldocument xmlelement xmlforest xmlgroup xmlnamespaces xmlparse xmlpi xmlrow xmlserialize
+        xmltable xmltext xmlvalidate xslload xsltransform year years yes zone
+        """
+    )
+    boolean_literals = ("0", "1")
+    date_literal = "'{}'"
+    timestamp_literal = "'{}'"
+    types: ClassVar = {
+        "boolean": "SMALLINT",
+        "int16": "SMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "decimal": decimal("DECIMAL({precision},{scale})", max_precision=63, scale=20),
+        "float32": "REAL",
+        "float64": "DOUBLE",
+        "text": sized_text(
+            "VARCHAR({precision}) CCSID 1208",
+            max_length=8000,
+            unlimited="CLOB(2G) CCSID 1208",
+            own_length=32740,
+            bytes_per_character=4,
+        ),
+        "binary": "BLOB(2G)",
+        "date": "DATE",
+        "time": fractional("TIME", max_digits=0),
+        "timetz": "VARCHAR(32)",
+        "timestamp": fractional("TIMESTAMP({precision})", max_digits=12),
+        "timestamptz": fractional("TIMESTAMP({precision})", max_digits=12),
+        "uuid": "CHAR(36)",
+    }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """From the catalogue."""
+        return view_in("QSYS2.SYSVIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
+
+    def schema_exists_sql(self, schema: str) -> str:
+        """From the catalogue."""
+        return f"SELECT 1 FROM QSYS2.SYSSCHEMAS WHERE SCHEMA_NAME = {literal(schema)}"
+
+    def schemas_sql(self, database: str | None) -> str:
+        """Libraries that SQL knows."""
+        return "SELECT SCHEMA_NAME FROM QSYS2.SYSSCHEMAS"
+
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
+        """With comments, or else the object's text; logical files are views; source files hold programs, not rows."""
+        if schema is not None or table is not None:
+            where = f"TABLE_SCHEMA = {literal(schema) if schema else 'CURRENT SCHEMA'}"
+        else:
+            where = "TABLE_SCHEMA NOT LIKE 'Q%' AND TABLE_SCHEMA NOT LIKE 'SYS%'"
+        if table is not None:
+            where += f" AND TABLE_NAME = {literal(table)}"
+        return (
+            "SELECT TABLE_SCHEMA, TABLE_NAME, CASE WHEN TABLE_TYPE IN ('L', 'V') THEN 'view' ELSE 'table' END, "
+            "COALESCE(NULLIF(LONG_COMMENT, ''), TABLE_TEXT) FROM QSYS2.SYSTABLES "
+            f"WHERE TABLE_TYPE IN ('A', 'L', 'M', 'P', 'T', 'V') AND FILE_TYPE <> 'S' AND {where}"
+        )
+
+    def column_notes_sql(self, table: TableName) -> str:
+        """Comments, or else the label's text, or else the column heading; identity columns."""
+        library = literal(table.schema) if table.schema else "CURRENT SCHEMA"
+        return (
+            "SELECT COLUMN_NAME, COALESCE(NULLIF(LONG_COMMENT, ''), NULLIF(COLUMN_TEXT, ''), COLUMN_HEADING), "
+            "CASE WHEN IS_IDENTITY = 'YES' THEN '1' ELSE '0' END FROM QSYS2.SYSCOLUMNS "
+            f"WHERE TABLE_SCHEMA = {library} AND TABLE_NAME = {literal(table.name)}"
+        )
+
+    def tidy_remark(self, text: str) -> str:
+        """A column heading is up to three lines of twenty characters, padded with blanks."""
+        return " ".join(text.split()) if "   " in text else text
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """The query stands in parentheses."""
+        names = self.column_list(columns)
+        return f"CREATE TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"

@@ -1,0 +1,163 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
+from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.spelling import words
+from pipekit_engine.databases.type_mapping import decimal, fractional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.databases.names import TableName
+    from pipekit_engine.jrunner.protocol import Column
+
+#: Types whose name alone says all, in a description by the driver.
+_NATIVE = frozenset(
+    [
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "text",
+        "bytea",
+        "date",
+        "uuid",
+        "json",
+        "jsonb",
+        "xml",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "oid",
+        "tsvector",
+        "point",
+        "line",
+        "lseg",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+    ]
+)
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL 10 and newer. DDL is transactional: a new destination appears together with its rows."""
+
+    kind = "postgresql"
+    label = "PostgreSQL"
+    jdbc = JdbcDefaults(
+        "org.postgresql.Driver", ("postgresql.jar", "postgresql-[0-9]*.jar"), "jdbc:postgresql://HOST:5432/DATABASE"
+    )
+    capabilities = Capabilities(
+        unquoted_case="lower",
+        max_identifier_length=63,
+        identifier_unit="bytes",
+        transactional_ddl=True,
+        transactional_truncate=True,
+        missing_table_states=frozenset({"42P01", "3F000"}),
+        instants="utc",
+        max_comment_length=1_000_000,
+        bulk_path="COPY",
+    )
+    home_schema_sql = "SELECT current_schema()"
+    system_schemas = ("information_schema", "pg_*")
+    reserved = words("concurrently")
+    date_literal = "'{}'"
+    timestamp_literal = "'{}'"
+    types: ClassVar = {
+        "boolean": "boolean",
+        "int16": "smallint",
+        "int32": "integer",
+        "int64": "bigint",
+        "decimal": decimal("numeric({precision},{scale})", max_precision=1000, unconstrained="numeric"),
+        "float32": "real",
+        "float64": "double precision",
+        "text": "text",
+        "binary": "bytea",
+        "date": "date",
+        "time": fractional("time({precision})", max_digits=6),
+        "timetz": fractional("timetz({precision})", max_digits=6),
+        "timestamp": fractional("timestamp({precision})", max_digits=6),
+        "timestamptz": fractional("timestamptz({precision})", max_digits=6),
+        "uuid": "uuid",
+        "json": "json",  # jsonb would drop blanks, key order and repeated keys
+        "xml": "xml",
+        "interval": "interval",
+    }
+
+    def native_type(self, column: Column) -> str | None:
+        """A built-in type, or an array of one, by the name that the driver gives."""
+        name = column.type_name.lower()
+        element = name.removeprefix("_")
+        if element not in _NATIVE:
+            return None
+        return element + ("[]" if name != element else "")
+
+    def string_literal(self, text: str) -> str:
+        """With a backslash in it an E'' literal: it means the same whatever standard_conforming_strings says."""
+        plain = super().string_literal(text)
+        return "E" + plain.replace("\\", "\\\\") if "\\" in text else plain
+
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
+        """Tables, partitioned and foreign ones, and views; the driver takes a partitioned index for a table."""
+        where = "c.relkind IN ('r', 'p', 'f', 'v', 'm')"
+        if schema is not None:
+            where += f" AND n.nspname = {self.string_literal(schema)}"
+        elif table is not None:
+            where += " AND pg_catalog.pg_table_is_visible(c.oid)"
+        else:
+            where += " AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+        if table is not None:
+            where += f" AND c.relname = {self.string_literal(table)}"
+        return (
+            "SELECT n.nspname, c.relname, CASE WHEN c.relkind IN ('v', 'm') THEN 'view' "
+            "WHEN c.relispartition THEN 'partition' ELSE 'table' END, "
+            "pg_catalog.obj_description(c.oid, 'pg_class') FROM pg_catalog.pg_class c "
+            f"JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {where}"
+        )
+
+    def column_notes_sql(self, table: TableName) -> str:
+        """Comments, identity and serial columns; a name without schema is looked for as in any statement."""
+        name = self.string_literal(self.table_sql(table))
+        return (
+            "SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum), CASE WHEN a.attidentity <> '' "
+            "OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%' THEN '1' ELSE '0' END "
+            "FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+            f"WHERE a.attrelid = to_regclass({name}) AND a.attnum > 0 AND NOT a.attisdropped"
+        )
+
+    def schema_exists_sql(self, schema: str) -> str:
+        """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
+        return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
+
+    def is_view_sql(self, table: TableName) -> str:
+        """Materialized views are views here, too."""
+        name = literal(self.table_sql(table))
+        return f"SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass({name}) AND relkind IN ('v', 'm')"
+
+    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
+        """A staging table is UNLOGGED: it need not survive a crash, and skips the write-ahead log."""
+        sql = super().create_table_sql(table, columns)
+        return sql.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if staging else sql
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """Unlogged, as `create_table_sql`."""
+        return super().create_like_sql(table, like, columns).replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
+
+    def lock_table_sql(self, dest: str) -> list[str]:
+        """Without it two merges into one table could both delete the old rows and both insert: read committed sees neither's."""
+        return [f"LOCK TABLE {dest} IN SHARE ROW EXCLUSIVE MODE"]
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
+        """UPDATE ... FROM: MERGE came with version 15 only."""
+        sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
+        return f"UPDATE {dest} d SET {sets} FROM {staged} s WHERE {self.key_match('d', 's', key)}"

@@ -1,0 +1,188 @@
+"""SQL Server."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults
+from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.introspection import BrowseField
+from pipekit_engine.databases.remarks import TableRemarks
+from pipekit_engine.databases.spelling import words
+from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.databases.names import TableName
+    from pipekit_engine.jrunner.protocol import Column
+
+
+#: A collation that compares code points, and types that have a collation.
+_EXACT = "Latin1_General_100_BIN2"
+_COLLATED = re.compile(r"n?(?:var)?char\s*(?:\(\s*(?:\d+|max)\s*\))?", re.IGNORECASE)
+#: An extended property's value may take 7,500 bytes, two a character.
+_MAX_COMMENT = 3750
+
+
+class SQLServer(Dialect):
+    """SQL Server 2016 and newer, by Microsoft's driver or jTDS."""
+
+    kind = "sqlserver"
+    label = "SQL Server"
+    jdbc = JdbcDefaults(
+        "com.microsoft.sqlserver.jdbc.SQLServerDriver",
+        ("mssql-jdbc*.jar", "jtds*.jar"),
+        "jdbc:sqlserver://HOST:1433;databaseName=DATABASE",
+    )
+    capabilities = Capabilities(
+        quote=("[", "]"),
+        max_identifier_length=128,
+        transactional_ddl=True,
+        transactional_truncate=True,
+        row_values=False,
+        exact_text=False,
+        missing_table_codes=frozenset({208, 2760}),
+        missing_table_states=frozenset({"S0002", "42S02"}),
+        max_comment_length=_MAX_COMMENT,
+        bulk_path="the driver's bulk copy",
+    )
+    browse_fields = (BrowseField("database", "database"), BrowseField("schema", "schema"))
+    system_schemas = ("INFORMATION_SCHEMA", "sys", "guest", "db_*")
+    reserved = words(
+        """
+        backup break browse bulk checkpoint clustered compute contains containstable dbcc deny disk distributed dump errlvl file
+        fillfactor freetext freetexttable holdlock identity identity_insert identitycol key national nonclustered offsets
+        opendatasource openquery openrowset openxml percent pivot plan print proc public raiserror readtext reconfigure
+        replication restore revert rowcount rowguidcol rule securityaudit semantickeyphrasetable setuser shutdown statistics
+        textsize tran transaction tsequal unpivot updatetext waitfor writetext
+        """
+    )
+    boolean_literals = ("0", "1")
+    date_literal = "'{}'"
+    timestamp_literal = "'{}'"
+    today_sql = "CAST(CURRENT_TIMESTAMP AS date)"
+    types: ClassVar = {
+        "boolean": "bit",
+        "int16": "smallint",
+        "int32": "int",
+        "int64": "bigint",
+        "decimal": decimal("decimal({precision},{scale})", max_precision=38),
+        "float32": "real",
+        "float64": "float",
+        "text": sized_text("nvarchar({precision})", max_length=4000, unlimited="nvarchar(max)"),
+        "binary": "varbinary(max)",
+        "date": "date",
+        "time": fractional("time({precision})", max_digits=7),
+        "timetz": "varchar(32)",
+        "timestamp": fractional("datetime2({precision})", max_digits=7),
+        "timestamptz": fractional("datetimeoffset({precision})", max_digits=7),
+        "uuid": "uniqueidentifier",
+    }
+
+    def schema_exists_sql(self, schema: str) -> str:
+        """From the catalogue of the database in use."""
+        return f"SELECT 1 FROM sys.schemas WHERE name = {self.string_literal(schema)}"
+
+    def is_view_sql(self, table: TableName) -> str:
+        """By the object's number, which the name resolves to as in any statement."""
+        return f"SELECT 1 FROM sys.views WHERE object_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"
+
+    def string_literal(self, text: str) -> str:
+        """As nvarchar: without the N, what the database's code page lacks would become question marks."""
+        return "N" + super().string_literal(text)
+
+    def databases_sql(self) -> str:
+        """Those that the login may enter."""
+        return (
+            "SELECT name FROM sys.databases WHERE HAS_DBACCESS(name) = 1 "
+            "AND name NOT IN ('master', 'model', 'msdb', 'tempdb')"
+        )
+
+    def _in(self, database: str | None) -> str:
+        return f"{self.quote_identifier(database)}." if database else ""
+
+    def _schema(self, name: str | None) -> str:
+        return self.string_literal(name) if name else "SCHEMA_NAME()"
+
+    def schemas_sql(self, database: str | None) -> str:
+        """Of the given database, or the one in use."""
+        return f"SELECT name FROM {self._in(database)}sys.schemas"
+
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
+        """With the descriptions that are kept as extended properties, which no driver gives."""
+        at = self._in(database)
+        where = f" AND s.name = {self._schema(schema)}" if schema is not None or table is not None else ""
+        if table is not None:
+            where += f" AND o.name = {self.string_literal(table)}"
+        return (
+            "SELECT s.name, o.name, CASE WHEN o.type = 'V' THEN 'view' ELSE 'table' END, "
+            f"CAST(p.value AS nvarchar({_MAX_COMMENT})) FROM {at}sys.objects o "
+            f"JOIN {at}sys.schemas s ON s.schema_id = o.schema_id "
+            f"LEFT JOIN {at}sys.extended_properties p ON p.class = 1 AND p.major_id = o.object_id AND p.minor_id = 0 "
+            f"AND p.name = 'MS_Description' WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0{where}"
+        )
+
+    def column_notes_sql(self, table: TableName) -> str:
+        """Descriptions and identity columns."""
+        at = self._in(table.catalog)
+        return (
+            f"SELECT c.name, CAST(p.value AS nvarchar({_MAX_COMMENT})), CASE WHEN c.is_identity = 1 THEN '1' ELSE '0' END "
+            f"FROM {at}sys.columns c JOIN {at}sys.objects o ON o.object_id = c.object_id "
+            f"JOIN {at}sys.schemas s ON s.schema_id = o.schema_id "
+            f"LEFT JOIN {at}sys.extended_properties p ON p.class = 1 AND p.major_id = c.object_id "
+            "AND p.minor_id = c.column_id AND p.name = 'MS_Description' "
+            f"WHERE s.name = {self._schema(table.schema)} AND o.name = {self.string_literal(table.name)}"
+        )
+
+    def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
+        """Extended properties of the name that Microsoft's own tools show."""
+        # A procedure takes no function as an argument: the default schema goes by way of a variable.
+        declare = "" if table.schema else "DECLARE @pipekit_schema sysname = SCHEMA_NAME(); "
+        schema = self.string_literal(table.schema) if table.schema else "@pipekit_schema"
+        procedure = f"{self._in(table.catalog)}sys.sp_addextendedproperty"
+
+        def describe(text: str, column: str = "") -> str:
+            return (
+                f"{declare}EXEC {procedure} @name = N'MS_Description', @value = {self._comment(text)}, "
+                f"@level0type = N'SCHEMA', @level0name = {schema}, @level1type = N'TABLE', "
+                f"@level1name = {self.string_literal(table.name)}{column}"
+            )
+
+        statements = [describe(remarks.table)] if remarks.table else []
+        for name, _ in columns:
+            if remarks.columns.get(name):
+                level = f", @level2type = N'COLUMN', @level2name = {self.string_literal(name)}"
+                statements.append(describe(remarks.columns[name], level))
+        return statements
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """SELECT INTO. The union with nothing keeps an identity column from becoming one in staging."""
+        names = self.column_list(columns)
+        source = self.table_sql(like)
+        return (
+            f"SELECT {names} INTO {self.table_sql(table)} FROM {source} WHERE 1 = 0 "
+            f"UNION ALL SELECT {names} FROM {source} WHERE 1 = 0"
+        )
+
+    def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
+        """Without the word COLUMN."""
+        return f"ALTER TABLE {self.table_sql(table)} ADD {self.quote_identifier(name)} {sql_type} NULL"
+
+    def lock_table_sql(self, dest: str) -> list[str]:
+        """A shared-intent-exclusive lock by a statement that changes no row."""
+        return [f"DELETE FROM {dest} WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0"]
+
+    def key_type(self, sql_type: str, *, exact: bool) -> str:
+        """A binary collation. Blanks at the end are ignored by every collation."""
+        return f"{sql_type} COLLATE {_EXACT}" if exact and _COLLATED.fullmatch(sql_type) else sql_type
+
+    def exact_sql(self, text: str) -> str:
+        """The text, compared by its code points."""
+        return f"{text} COLLATE {_EXACT}"
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
+        """UPDATE ... FROM with a join."""
+        sets = ", ".join(f"d.{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
+        return f"UPDATE d SET {sets} FROM {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)}"

@@ -1,1 +1,0 @@
-"""JDBC jars: which ones there are, and how they get here. See `pipekit_engine.jars.install`."""

@@ -1,0 +1,54 @@
+"""Running a merge: all its statements in one transaction, comments never at the cost of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipekit_engine.common.text import first_line
+from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.protocol import Statement
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.planning.strategies import Statement as MergeStatement
+
+
+def commit(
+    session: Session,
+    handle: str,
+    items: Sequence[MergeStatement],
+    expected: Mapping[str, int],
+    say: Callable[[str], None],
+    cancel: threading.Event,
+) -> list[tuple[MergeStatement, int]]:
+    """Run the merge's statements in one transaction; each with its count.
+
+    An optional statement that the database refuses takes the transaction back with it: it is done again without the optional
+    ones. Raises what the session raises; nothing was changed then, but for a failure of the commit itself.
+    """
+    statements = [Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in items]
+    try:
+        counts = session.execute(handle, statements, cancel=cancel).counts
+    except JRunnerError as error:
+        at = error.statement_index
+        if error.code != "sql" or at is None or not items[at].optional:
+            raise
+        say(f"warning: the destination gets no comments: {first_line(error)}")
+        return commit(session, handle, [item for item in items if not item.optional], expected, say, cancel)
+    return list(zip(items, counts, strict=True))
+
+
+def apply_comments(
+    session: Session, handle: str, comments: Sequence[str], say: Callable[[str], None], cancel: threading.Event
+) -> None:
+    """Comment a destination that was just made, where that cannot be part of the merge's transaction."""
+    for sql in comments:
+        try:
+            session.execute(handle, [sql], transaction=False, cancel=cancel)
+        except JRunnerError as error:
+            if error.code == "connection_lost":
+                raise
+            say(f"warning: a comment on the destination was refused: {first_line(error)}")

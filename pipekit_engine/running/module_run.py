@@ -1,0 +1,396 @@
+"""One module run, from lock to finish: the phases of the specification's section 3.
+
+    lock, resolve, plan, stage, verify, merge, hooks, finish
+
+Whatever happens in between, `finish` ends the run in run_log and frees the lock in one transaction, and the staging table is
+dropped. The destination changes in one transaction, in `merge`, and only while the lock is still held.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipekit_engine.common.processes import ProcessName
+from pipekit_engine.common.text import first_line
+from pipekit_engine.errors import (
+    RUN_AGAIN,
+    ConfigurationError,
+    ConnectError,
+    HookError,
+    Interrupted,
+    ModuleLocked,
+    NotFoundError,
+    OutcomeUnknown,
+    PipekitError,
+    RunCancelled,
+    RunError,
+    SourceError,
+    StagingError,
+    StoreError,
+)
+from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
+from pipekit_engine.running.monitor import CancelToken, RunEvent, RunMonitor
+from pipekit_engine.running.phases import Phases, RunState, remove_staging_file
+from pipekit_engine.store.retrying import retrying
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from pipekit_engine.databases.connections import Connections
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.jrunner.pool import SessionPool
+    from pipekit_engine.models import Module, RunRecord
+    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.security.redact import Redactor
+    from pipekit_engine.store import Store
+
+#: Seconds before the second, third, ... try of a module with `retry`.
+RETRY_DELAYS_S = (1, 2, 5, 10, 30)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended, and its plan if it came that far."""
+
+    record: RunRecord
+    plan: RunPlan | None
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What is asked of a run."""
+
+    module: Module
+    dry_run: bool = False
+    watermarks: Mapping[str, str] = field(default_factory=dict)
+    triggered_by: str = "manual"
+    group_run_id: int | None = None
+    dagster_run_id: str | None = None
+    staging_schema: str | None = None
+
+
+class ModuleRun:
+    """Runs one module once. Use `execute()`; an object is good for one run."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        *,
+        store: Store,
+        connections: Connections,
+        sessions: SessionPool,
+        redactor: Redactor,
+        cancel: threading.Event | None = None,
+        on_event: Callable[[RunEvent], None] | None = None,
+    ) -> None:
+        self._request = request
+        self._module = request.module
+        self._store = store
+        self._connections = connections
+        self._sessions = sessions
+        self._redactor = redactor
+        self._cancel = CancelToken(cancel)
+        self._on_event = on_event
+        self._timings: dict[str, float] = {}
+        self._stderr: list[str] = []
+        self._state: RunState
+
+    @property
+    def _monitor(self) -> RunMonitor:
+        return self._state.monitor
+
+    def execute(self) -> RunResult:
+        """Run. Raises ModuleLocked before anything happened; RunError families and RunCancelled with `.record` set.
+
+        Any BaseException (KeyboardInterrupt, Dagster's interrupt) cancels the run and goes on to the caller.
+        """
+        module = self._module
+        declared = {watermark.name for watermark in module.watermarks}
+        check_overrides(f"module {module.name}", self._request.watermarks, declared)
+        started = self._store.runs.start(
+            module.name,
+            triggered_by=self._request.triggered_by,
+            group_run_id=self._request.group_run_id,
+            dagster_run_id=self._request.dagster_run_id,
+        )
+        if started is None:
+            raise self._locked()
+        run_id, token = started
+        monitor = RunMonitor(
+            self._store,
+            module=module.name,
+            run_id=run_id,
+            token=token,
+            cancel=self._cancel,
+            redactor=self._redactor,
+            on_event=self._on_event,
+        )
+        self._state = RunState(run_id, token, monitor, self._cancel)
+        error: BaseException | None = None
+        try:
+            with self._monitor:
+                self._monitor.say(f"run {self._state.run_id} of module {module.name}, {self._request.triggered_by}")
+                self._work()
+        except BaseException as caught:
+            error = caught
+        return self._finish(error)
+
+    # The phases
+
+    def _work(self) -> None:
+        """All phases between lock and finish."""
+        for attempt in range(self._module.retry + 1):
+            try:
+                self._work_once()
+                return
+            except (ConnectError, SourceError, StagingError, JRunnerDied) as error:
+                # Only what failed before the merge is tried again: nothing was written yet.
+                if attempt == self._module.retry or self._monitor.phase in ("merge", "hooks"):
+                    self._run_failure_hooks(error)
+                    raise
+                delay = RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]
+                self._monitor.say(f"{first_line(error)}; trying again in {delay} s")
+                if self._wait(delay):
+                    raise RunCancelled("cancelled while waiting for another try") from error
+            except RunError as error:
+                if not error.merge_committed:
+                    self._run_failure_hooks(error)
+                raise
+
+    def _work_once(self) -> None:
+        try:
+            with self._sessions.session(cancel=self._cancel) as session:
+                phases, heard = self._phases(session), session.stderr_count
+                try:
+                    self._work_in(session, phases)
+                finally:
+                    self._stderr += session.stderr_since(heard)
+                    if session.alive:
+                        phases.clean_up()
+                        phases.forget_settings()
+        finally:
+            if self._state.staged:
+                # That session is gone; the pool gives another, now that this one was handed back.
+                self._clean_up_elsewhere()
+
+    def _work_in(self, session: Session, phases: Phases) -> None:
+        child = ProcessName.of(session.pid)
+        self._patiently(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
+        with self._phase("resolve"):
+            watermarks = phases.resolve()
+        with self._phase("plan"):
+            plan = self._state.plan = phases.make_plan(watermarks)
+            self._write_down(plan)
+            for warning in plan.warnings:
+                self._monitor.say(f"warning: {warning}")
+        if self._request.dry_run:
+            self._monitor.say("dry run: nothing was moved; this is what a run would do\n" + plan.render())
+            return
+        with self._phase("stage"):
+            rows_read = phases.stage()
+        with self._phase("verify"):
+            expected = phases.verify(rows_read)
+        with self._phase("merge"):
+            phases.merge(expected)
+        with self._phase("hooks"):
+            phases.run_hooks(failed=False)
+
+    def _phases(self, session: Session) -> Phases:
+        return Phases(
+            self._module,
+            self._state,
+            session,
+            store=self._store,
+            connections=self._connections,
+            overrides=self._request.watermarks,
+            staging_schema=self._request.staging_schema,
+        )
+
+    def _run_failure_hooks(self, error: PipekitError) -> None:
+        """Hooks for a run that failed before its merge; their own failure is told, never raised."""
+        plan = self._state.plan
+        if plan is None or not any(hook.run_on in ("failure", "always") for hook in plan.hooks):
+            return
+        try:
+            with self._sessions.session(cancel=self._cancel) as session:
+                phases = self._phases(session)
+                try:
+                    phases.run_hooks(failed=True)
+                finally:
+                    if session.alive:
+                        phases.forget_settings()
+        except PipekitError as failed:
+            self._monitor.say(f"after {type(error).__name__}: {failed}")
+
+    def _write_down(self, plan: RunPlan) -> None:
+        """The SQL and values of this run, without the secrets that a query or a resolver may hold."""
+        clean = self._redactor.clean
+        watermarks = {
+            name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
+        }
+        self._note(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
+
+    def _note(self, **values: Any) -> None:
+        """Write down how far the run is."""
+        self._patiently(lambda: self._store.runs.update(self._state.run_id, **values))
+
+    def _patiently(self, action: Callable[[], None]) -> None:
+        try:
+            retrying(action, cancel=self._cancel)
+        except StoreError:
+            if self._cancel.is_set():
+                raise RunCancelled("cancelled while the state store did not answer") from None
+            raise
+
+    def _wait(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._cancel.is_set():
+                return True
+            time.sleep(0.05)
+        return self._cancel.is_set()
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        if self._cancel.is_set():
+            raise RunCancelled(f"cancelled before {name}")
+        # Written down before anything is done: whoever finds this run dead tells from it what may have happened.
+        self._note(phase=name, **self._state.counts)
+        self._monitor.enter(name)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._timings[name] = round(self._timings.get(name, 0) + time.monotonic() - started, 4)
+
+    # The end
+
+    def _clean_up_elsewhere(self) -> None:
+        """Take staging away when the session that filled it is gone. SQLite's goes with its file."""
+        self._state.staged = self._state.staging_file is None
+        if self._holds_lock():
+            remove_staging_file(self._state)
+        if self._state.staged:
+            try:
+                with self._sessions.session() as session:
+                    self._phases(session).clean_up()
+            except PipekitError as error:
+                self._monitor.say(f"staging is left for the next run: {first_line(error)}")
+
+    def _finish(self, error: BaseException | None) -> RunResult:
+        """End the run in run_log, free the lock, and raise what the caller has to know."""
+        error = self._final(error)
+        if isinstance(error, PipekitError):
+            error.args = (self._redactor.clean(str(error)),)
+        status = _status(error, dry_run=self._request.dry_run)
+        values: dict[str, Any] = {
+            "phase": self._monitor.phase,
+            "timings": self._timings,
+            "error": self._redactor.clean(self._text(error)) if error is not None else None,
+            "stdout": self._redactor.clean(self._state.plan.render())
+            if self._state.plan and self._request.dry_run
+            else "",
+            "stderr": self._redactor.clean("\n".join(self._stderr)),
+            **self._state.counts,
+        }
+        # A run that cannot be ended keeps its module locked.
+        try:
+            retrying(lambda: self._write_end(status, values), every_error=True)
+        except StoreError as unwritten:
+            end = "its rows are in the destination" if error is None else self._redactor.clean(self._text(error))
+            raise type(unwritten)(
+                f"{unwritten}\nThe end of the run, {status}, could not be written down: {end}"
+            ) from error
+        record = retrying(lambda: self._store.runs.get(self._state.run_id))
+        if error is not None:
+            error.record = record  # type: ignore[attr-defined]
+            raise error
+        return RunResult(record, self._state.plan)
+
+    def _write_end(self, status: str, values: dict[str, Any]) -> None:
+        with suppress(StoreError):
+            # A finished run takes no more lines.
+            self._monitor.flush()
+        self._store.runs.finish(self._state.run_id, status, **values)
+
+    def _final(self, error: BaseException | None) -> BaseException | None:
+        """What the run's end means: a lost lock and a cancelled request look alike to the phase that they ended."""
+        if error is None or isinstance(error, OutcomeUnknown):
+            return error
+        if not self._holds_lock():
+            return Interrupted(f"The lock of this run was taken away, so it must not write any more; {self._done()}.")
+        if isinstance(error, RunCancelled):
+            if self._monitor.out_of_touch and not self._cancel.is_set():
+                return Interrupted(
+                    "The state store did not answer for so long that another machine could have taken this run over, so its "
+                    f"merge was ended; {self._done()}. Run it again."
+                )
+            return RunCancelled(
+                f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}."
+            )
+        if isinstance(error, JRunnerDied) and self._cancel.is_set() and not self._state.committed:
+            # It did not obey, behind a network that swallows everything, say. In a merge this is an OutcomeUnknown.
+            first = first_line(error)
+            return RunCancelled(
+                f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}. {first}"
+            )
+        if isinstance(error, (JRunnerError, JRunnerDied)):
+            error = RunError(str(error))
+        if self._state.committed and isinstance(error, Exception) and not isinstance(error, HookError):
+            told = RunError(
+                f"{self._text(error)}\nIt came after the merge, which was committed; hooks may not have run."
+            )
+            told.merge_committed = True
+            told.__cause__ = error
+            return told
+        return error
+
+    def _done(self) -> str:
+        """What became of the destination."""
+        if self._state.in_doubt:
+            return f"it is unknown whether the merge was committed; {RUN_AGAIN}"
+        return "the merge was committed before" if self._state.committed else "the destination is as it was"
+
+    def _holds_lock(self) -> bool:
+        try:
+            return retrying(lambda: self._store.leases.held("module", self._module.name, self._state.token))
+        except StoreError:
+            # It cannot be told, and the run ends here either way.
+            return True
+
+    def _text(self, error: BaseException) -> str:
+        if isinstance(error, PipekitError):
+            return str(error)
+        if not isinstance(error, Exception):
+            return f"stopped by {type(error).__name__}; {self._done()}"
+        return f"{type(error).__name__}: {error}"
+
+    def _locked(self) -> PipekitError:
+        lease = self._store.leases.find("module", self._module.name)
+        if lease is None:
+            known = self._store.definitions.load().modules
+            if self._module.name not in known:
+                return NotFoundError("module", self._module.name, known)
+            return ModuleLocked(f"Module {self._module.name!r} was being run a moment ago. Try again.")
+        return ModuleLocked(
+            f"Module {self._module.name!r} is being run by {lease.describe()}. Wait for it, or end it with `pipekit cancel`."
+        )
+
+
+def check_overrides(whose: str, overrides: Iterable[str], declared: Collection[str]) -> None:
+    """Refuse a watermark's name that is not declared: the value would silently change nothing. Raises ConfigurationError."""
+    for name in overrides:
+        if name not in declared:
+            raise ConfigurationError(f"{whose}: {NotFoundError('watermark', name, declared)}")
+
+
+def _status(error: BaseException | None, *, dry_run: bool) -> str:
+    if error is None:
+        return "dry_run" if dry_run else "success"
+    if isinstance(error, RunCancelled) or not isinstance(error, Exception):
+        return "cancelled"
+    return "error"

@@ -1,0 +1,105 @@
+"""What is asked of the staged rows before the merge, by the destination's own word.
+
+The answers also say what each statement of the merge must count: `expected` of `pipekit_engine.planning.strategies.Statement`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipekit_engine.errors import DestinationError, StagingError
+from pipekit_engine.jrunner.errors import JRunnerError
+
+if TYPE_CHECKING:
+    import threading
+
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.models import Module
+    from pipekit_engine.planning.planner import RunPlan
+
+#: Keys shown when staged keys cannot be told apart.
+SAMPLE_KEYS = 5
+
+
+class StagedRows:
+    """The rows in the staging table of a run."""
+
+    def __init__(self, session: Session, handle: str, plan: RunPlan, cancel: threading.Event) -> None:
+        self._session = session
+        self._handle = handle
+        self._plan = plan
+        self._cancel = cancel
+
+    def count(self) -> int:
+        """How many there are. Raises StagingError."""
+        return self._ask(self._plan.checks.count)
+
+    def verify(self, module: Module, staged: int, rows_read: int) -> dict[str, int]:
+        """Refuse rows that must not be merged; what the merge's statements must count, by name.
+
+        Raises StagingError when rows are missing or keys are NULL or repeated, DestinationError when the destination could
+        not tell the keys apart or would shrink more than the module allows.
+        """
+        checks = self._plan.checks
+        if staged != rows_read:
+            raise StagingError(
+                f"The source gave {rows_read:,} rows but {staged:,} are in staging {self._plan.staging.table}. "
+                "The destination was not touched."
+            )
+        if checks.null_keys is not None:
+            nulls = self._ask(checks.null_keys)
+            if nulls:
+                raise StagingError(
+                    f"{nulls:,} of {staged:,} staged rows have NULL in the merge key ({', '.join(self._plan.key)}): they could "
+                    "never be matched again and would double. Leave them out in the query, or give them a value."
+                )
+        for check in (checks.folded, checks.blurred):
+            if check is not None:
+                self._refuse_blurred_keys(check)
+        expected = {"staged": staged, "distinct": staged}
+        if checks.distinct_keys is not None:
+            expected["distinct"] = self._ask(checks.distinct_keys)
+            if expected["distinct"] != staged and module.dedupe_column is None:
+                raise self._not_unique(staged - expected["distinct"])
+        if checks.matched is not None:
+            expected["matched"] = self._ask(checks.matched)
+            expected["unmatched"] = expected["distinct"] - expected["matched"]
+        if checks.dest_count is not None and module.max_shrink_percent is not None:
+            before, after = self._ask(checks.dest_count), expected["distinct"]
+            if before and (before - after) * 100 > module.max_shrink_percent * before:
+                raise DestinationError(
+                    f"Replacing {before:,} rows of {self._plan.dest_table} by {after:,} would shrink it by "
+                    f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
+                )
+        return expected
+
+    def _ask(self, sql: str) -> int:
+        try:
+            return int(self._session.query(self._handle, sql, cancel=self._cancel).first or 0)
+        except JRunnerError as error:
+            raise StagingError(f"The staged rows could not be checked: {error}") from error
+
+    def _sample_keys(self, sql: str) -> str:
+        try:
+            found = self._session.query(self._handle, sql, max_rows=SAMPLE_KEYS, cancel=self._cancel)
+        except JRunnerError as error:
+            raise StagingError(f"The staged keys could not be checked: {error}") from error
+        return "; ".join("(" + ", ".join("NULL" if v is None else v for v in row) + ")" for row in found.rows)
+
+    def _refuse_blurred_keys(self, check: str) -> None:
+        sample = self._sample_keys(check)
+        if sample:
+            raise DestinationError(
+                f"{self._plan.dest_table} takes keys for equal that the source tells apart (by case, accents or blanks at the "
+                f"end), such as {sample}: rows of one would replace those of the other. Give the key there "
+                f"({', '.join(self._plan.key)}) a collation that compares exactly, such as a binary one."
+            )
+
+    def _not_unique(self, surplus: int) -> StagingError:
+        sample = ""
+        if self._plan.checks.duplicate_sample:
+            sample = self._sample_keys(self._plan.checks.duplicate_sample)
+        return StagingError(
+            f"{surplus:,} staged rows repeat the merge key ({', '.join(self._plan.key)}) of another, such as {sample}. "
+            "Make the query's keys unique, or set dedupe to 'latest by COLUMN'."
+        )

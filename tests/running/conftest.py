@@ -1,0 +1,70 @@
+"""Workbenches on every kind of destination that this machine can have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipekit_engine.jrunner.pool import SessionPool
+from tests.running.workbench import Workbench
+
+EMBEDDED = {
+    "sqlite": ("jdbc:sqlite:{folder}/dest.db", None),
+    "h2": ("jdbc:h2:{folder}/dest", "sa"),
+    "derby": ("jdbc:derby:{folder}/dest;create=true", None),
+    "hsqldb": ("jdbc:hsqldb:file:{folder}/dest;hsqldb.write_delay=false;shutdown=true", "SA"),
+}
+
+
+@pytest.fixture(scope="session")
+def pool(java: str) -> Iterator[SessionPool]:
+    """One warm jrunner for all tests that do not kill theirs."""
+    with SessionPool(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def bench(tmp_path: Path, pool: SessionPool) -> Iterator[Workbench]:
+    """SQLite to SQLite: the quickest pair, for what does not depend on the database."""
+    bench = Workbench(tmp_path, pool)
+    bench.connect("dst", "sqlite", f"jdbc:sqlite:{tmp_path}/dest.db")
+    yield bench
+    bench.close()
+
+
+def bench_to(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """A workbench whose `dst` is of that kind; what follows the first `next` cleans up."""
+    bench = Workbench(folder, request.getfixturevalue("pool"))
+    if kind in EMBEDDED:
+        url, user = EMBEDDED[kind]
+        bench.connect("dst", kind, url.format(folder=folder), user, "" if user else None)
+        yield bench
+    else:
+        server = request.getfixturevalue(kind)
+        with server.fresh_database() as database:
+            fields = {"staging_schema": f"{database}_staging"} if kind == "mariadb" else {}
+            bench.connect("dst", kind, server.jdbc_url(database), server.user, server.password, **fields)
+            yield bench
+            if kind == "mariadb":
+                server.sql(database, f"DROP DATABASE IF EXISTS `{database}_staging`")
+    bench.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb"])
+def any_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """From SQLite into each kind of destination."""
+    yield from bench_to(request.param, tmp_path, request)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def main_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """From SQLite into the three destinations that most people have."""
+    yield from bench_to(request.param, tmp_path, request)
+
+
+@pytest.fixture
+def pg_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """From SQLite into PostgreSQL."""
+    yield from bench_to("postgresql", tmp_path, request)

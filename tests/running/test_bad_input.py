@@ -1,0 +1,215 @@
+"""Bad input of every sort: a clear error that names the thing and the fix, and nothing is changed."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from pipekit_engine.config import Config, load_config
+from pipekit_engine.errors import (
+    ConfigurationError,
+    ConnectError,
+    DestinationError,
+    NotFoundError,
+    SourceError,
+    StagingError,
+    StoreError,
+)
+from pipekit_engine.models import Driver
+from pipekit_engine.operations.doctor import run_checks
+from tests.running.workbench import Workbench
+
+
+@pytest.fixture
+def filled(main_bench: Workbench) -> Workbench:
+    main_bench.source("CREATE TABLE t (id INTEGER, name TEXT)")
+    main_bench.fill("t", [(1, "a"), (2, "b")])
+    return main_bench
+
+
+def test_a_destination_that_is_a_view(any_bench: Workbench) -> None:
+    any_bench.source("CREATE TABLE t (id INTEGER)")
+    any_bench.fill("t", [(1,)])
+    any_bench.execute(
+        "CREATE TABLE base (id INTEGER)", "INSERT INTO base VALUES (7)", "CREATE VIEW t AS SELECT id FROM base"
+    )
+    any_bench.module()
+    with pytest.raises(DestinationError, match=r"The destination .* is a view"):
+        any_bench.run()
+    assert any_bench.rows("SELECT id FROM base") == [("7",)]
+
+
+def test_a_query_with_a_syntax_error(filled: Workbench) -> None:
+    filled.module(query="SELEC * FROM t")
+    with pytest.raises(
+        SourceError, match=r'(?s)query of module m failed on connection src: .*near "SELEC".*in: SELEC \* FROM t'
+    ):
+        filled.run()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_wrong_password(bench: Workbench, kind: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(kind)
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.connect("shut", kind, server.jdbc_url("x"), server.user, "not-the-password")
+    bench.module(dest="shut")
+    with pytest.raises(ConnectError, match="Connection 'shut'") as caught:
+        bench.run()
+    assert "not-the-password" not in str(caught.value)
+    assert f"The login was {server.user}. The password is $" in str(caught.value)
+    login = next(check for check in run_checks(bench.config) if check.name == "connection shut")
+    assert login.ok is False
+    assert login.fix
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_host_that_does_not_answer_fails_within_the_connect_timeout(
+    bench: Workbench, kind: str, silent_port: int
+) -> None:
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.connect("deaf", kind, f"jdbc:{kind}://127.0.0.1:{silent_port}/x", "me", "pw")
+    bench.module(dest="deaf")
+    bench.engine.config = bench.config.model_copy(update={"connect_timeout_s": 2})
+    started = time.monotonic()
+    with pytest.raises(ConnectError, match="Connection 'deaf'"):
+        bench.run()
+    assert time.monotonic() - started < 25, "PostgreSQL's driver by itself waits for ever, MariaDB's for 30 s"
+
+
+def test_no_right_to_make_the_staging_schema(pg_bench: Workbench, postgresql: Any) -> None:
+    url = pg_bench.store.definitions.connection("dst").jdbc_url
+    database = url.rsplit("/", 1)[1].split("?")[0]
+    role = f"poor_{time.monotonic_ns()}"
+    postgresql.sql(
+        database, f"CREATE ROLE {role} LOGIN PASSWORD 'pw'; CREATE TABLE t (id int); GRANT ALL ON t TO {role}"
+    )
+    try:
+        pg_bench.source("CREATE TABLE t (id INTEGER)")
+        pg_bench.connect("poor", "postgresql", url, role, "pw")
+        pg_bench.module(dest="poor")
+        with pytest.raises(
+            StagingError, match=r"(?s)schema 'pipekit_staging'.*could not be made.*SQLState 42501.*Ask for the right"
+        ):
+            pg_bench.run()
+        postgresql.sql(database, f"CREATE SCHEMA stage AUTHORIZATION {role}")
+        pg_bench.connect("poor", "postgresql", url, role, "pw", staging_schema="stage")
+        assert pg_bench.run().status == "success"
+    finally:
+        postgresql.sql(database, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def test_a_query_without_columns(pg_bench: Workbench) -> None:
+    pg_bench.execute("CREATE TABLE nothing ()")
+    pg_bench.module(source="dst", query="SELECT * FROM nothing")
+    with pytest.raises(SourceError, match="gives no columns"):
+        pg_bench.run()
+
+
+def test_an_unknown_kind_of_driver(bench: Workbench) -> None:
+    bench.save(Driver(name="odd", kind="postgre"))
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.connect("other", "odd", "jdbc:odd:x")
+    bench.module(dest="other")
+    with pytest.raises(NotFoundError, match=r"no driver kind 'postgre'\. Did you mean 'postgresql'"):
+        bench.run()
+    assert bench.store.leases.all() == []
+
+
+def test_a_full_disk_under_the_state_store(bench: Workbench) -> None:
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module()
+    started = bench.store.runs.start("m", triggered_by="manual")
+    assert started is not None
+    engine = bench.store._database.engine
+
+    @event.listens_for(engine, "begin")
+    def fill_up(connection: Any) -> None:
+        # The file cannot grow any more: SQLite answers as it does on a full disk.
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+
+    with pytest.raises(StoreError, match=r"disk of the state store is full .*Free some space"):
+        bench.store.runs.append_log(started[0], "x" * 900_000)
+    event.remove(engine, "begin", fill_up)
+    assert bench.store.runs.get(started[0]).live_log == ""
+    assert bench.store.leases.held("module", "m", started[1])
+
+
+def test_a_read_only_state_store(bench: Workbench) -> None:
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module()
+    engine = bench.store._database.engine
+
+    @event.listens_for(engine, "checkout")
+    def forbid(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    with pytest.raises(StoreError, match=r"The state store is read-only .*Give this user write access"):
+        bench.run()
+    event.remove(engine, "checkout", forbid)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("databse: x.db\n", r"pipekit\.yaml: databse: unknown key; did you mean 'database'\?"),
+        ("alerts: {webhok: x}\n", r"pipekit\.yaml: alerts\.webhok: unknown key; did you mean 'webhook'\?"),
+        ("alerts: {mail: {hots: x, sender: a, to: [b]}}\n", r"alerts\.mail\.hots: unknown key; did you mean 'host'\?"),
+        ("port: many\n", r"pipekit\.yaml: port: Input should be a valid integer"),
+        ("retention: {runs: 3 months}\n", r"retention\.runs: String should match pattern"),
+        ("- a\n", r"pipekit\.yaml: must hold `key: value` pairs"),
+        ("a: [\n", r"pipekit\.yaml: cannot be read as YAML"),
+    ],
+)
+def test_a_configuration_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "pipekit.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        load_config(tmp_path / "pipekit.yaml")
+
+
+def test_a_configuration_that_is_named_but_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPEKIT_CONFIG", str(tmp_path / "no.yaml"))
+    with pytest.raises(ConfigurationError, match="PIPEKIT_CONFIG names"):
+        load_config()
+
+
+def test_doctor_without_a_store(tmp_path: Path) -> None:
+    checks = {check.name: check for check in run_checks(Config(database=str(tmp_path / "none.db")))}
+    assert checks["java"].ok is True
+    assert checks["state store"].ok is False
+    assert "pipekit init" in checks["state store"].detail
+
+
+def test_doctor_finds_stale_locks_and_open_secrets(bench: Workbench) -> None:
+    from pipekit_engine.common.processes import ProcessName
+    from pipekit_engine.store import schema
+
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module()
+    started = bench.store.runs.start("m", triggered_by="manual")
+    assert started is not None
+    me = ProcessName.current()
+    with bench.store._database.write() as connection:
+        dead = ProcessName(me.host, me.boot, me.pid, "1")
+        connection.execute(schema.module.update().values(running_owner=str(dead)))
+    bench.config.secrets_file.write_text("A=b\n")
+    bench.config.secrets_file.chmod(0o644)
+    checks = {check.name: check for check in run_checks(bench.config)}
+    assert checks["lock of m"].ok is None
+    assert checks["secrets"].ok is False
+    assert "chmod" in (checks["secrets"].fix or "")
+    assert checks["connection src"].ok is True
+    assert bench.store.leases.all() == []
+    assert bench.store.runs.get(started[0]).status == "error"
