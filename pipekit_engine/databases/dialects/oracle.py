@@ -40,6 +40,7 @@ class Oracle(Dialect):
         unquoted_case="upper",
         max_identifier_length=128,
         identifier_unit="bytes",
+        creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
         max_comment_length=4000,
