@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
@@ -93,13 +94,13 @@ class Session:
         self._lock = threading.Lock()
         # Of its own: a write that waits for a full pipe must not keep events from being passed on.
         self._write_lock = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
+        self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
         self._next_id = 0
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
-        self._ready: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
         command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
         try:
             self._process = subprocess.Popen(
@@ -296,7 +297,7 @@ class Session:
 
     # ------------------------------------------------------------------ requests
 
-    def _new_id(self, waiter: queue.SimpleQueue[dict[str, Any] | None] | None) -> int:
+    def _new_id(self, waiter: EventQueue[dict[str, Any] | None] | None) -> int:
         with self._lock:
             self._next_id += 1
             if waiter is not None:
@@ -314,7 +315,7 @@ class Session:
             raise JRunnerCancelled("cancelled before it began")
         if self._ended:
             raise self._died("the jrunner session has ended")
-        events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        events: EventQueue[dict[str, Any] | None] = EventQueue()
         number = self._new_id(events)
         try:
             try:
@@ -333,7 +334,7 @@ class Session:
     def _await(
         self,
         number: int,
-        events: queue.SimpleQueue[dict[str, Any] | None],
+        events: EventQueue[dict[str, Any] | None],
         on_progress: ProgressHandler | None,
         cancel: threading.Event | None,
     ) -> dict[str, Any]:
@@ -361,7 +362,7 @@ class Session:
                     raise JRunnerCancelled("cancelled")
                 raise JRunnerError.from_event(error)
 
-    def _next_event(self, events: queue.SimpleQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
+    def _next_event(self, events: EventQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
         """The next event; None after the poll interval.
 
         :raises JRunnerDied: at the end of the process's output.
@@ -376,7 +377,7 @@ class Session:
             raise self._died("jrunner ended while a request was under way")
         return event
 
-    def _abandon(self, number: int, events: queue.SimpleQueue[dict[str, Any] | None]) -> Fate:
+    def _abandon(self, number: int, events: EventQueue[dict[str, Any] | None]) -> Fate:
         """Cancels a request that nobody wants any more, sees it end, and tells how."""
         try:
             self._send_cancel(number)
