@@ -20,20 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from pipekit_engine.common.columns import Column
 from pipekit_engine.common.event_queue import EventQueue
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import (
     PROTOCOL_VERSION,
-    Column,
     ExecuteResult,
     MigrateRequest,
     MigrateResult,
     OpenRequest,
     OpenResult,
-    Progress,
     QueryResult,
     Statement,
 )
