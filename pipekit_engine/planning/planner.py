@@ -19,10 +19,10 @@ from pipekit_engine.planning.watermarks import WatermarkResolver
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.databases.remarks import TableRemarks
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.plan import RunPlan
 

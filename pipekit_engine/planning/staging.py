@@ -12,8 +12,8 @@ from pipekit_engine.planning.plan import Staging
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.planning.columns import PlannedColumn
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.common.text import first_line
 from pipekit_engine.errors import (
     RUN_AGAIN,
@@ -22,7 +23,7 @@ from pipekit_engine.errors import (
     StagingError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress
+from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest
 from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.verification import StagedRows

@@ -19,10 +19,10 @@ from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets, reference_key
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.engine import Engine
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Connection, Module
     from pipekit_engine.planning.plan import RunPlan
 
