@@ -15,6 +15,7 @@ from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.strategies import Statement, merge_statements
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def plan_run(
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     values = {name: mark.value for name, mark in watermarks.items()}
-    lexis = source.capabilities.lexis
-    source_sql = as_subquery(materialize(module.query, values, lexis), lexis)
+    syntax = source.capabilities.syntax
+    source_sql = as_subquery(materialize(module.query, values, syntax), syntax)
     table = dest.table_name(module.dest_table)
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
@@ -211,8 +212,8 @@ def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook
     planned = []
     for hook in module.ordered_hooks:
         connection = hook.connection or module.dest
-        lexis = dialects[connection].capabilities.lexis if connection in dialects else "standard"
-        planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, lexis))))
+        syntax = dialects[connection].capabilities.syntax if connection in dialects else UNKNOWN
+        planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, syntax))))
     return tuple(planned)
 
 
@@ -366,7 +367,7 @@ def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str
 
 def _placeholder_warnings(module: Module, source: Dialect) -> list[str]:
     declared = {watermark.name for watermark in module.watermarks}
-    used = placeholders(module.query, source.capabilities.lexis)
+    used = placeholders(module.query, source.capabilities.syntax)
     warnings = [
         f"{{{name}}} in the query is no declared watermark and stays as it is" for name in used if name not in declared
     ]

@@ -156,9 +156,9 @@ class Phases:
     def make_plan(self, watermarks: Mapping[str, ResolvedWatermark]) -> RunPlan:
         """Describe both sides and plan."""
         module = self._module
-        lexis = self._source.dialect.capabilities.lexis
+        syntax = self._source.dialect.capabilities.syntax
         values = {name: mark.value for name, mark in watermarks.items()}
-        sql = as_subquery(materialize(module.query, values, lexis), lexis)
+        sql = as_subquery(materialize(module.query, values, syntax), syntax)
         try:
             source_columns = self._session.describe(self._source.handle, sql=sql, cancel=self._state.cancel)
         except JRunnerError as error:
