@@ -1,4 +1,4 @@
-"""One module run, from lock to finish: the phases of the specification's section 3.
+"""One module run in its phases, from lock to finish:
 
     lock, resolve, plan, stage, verify, merge, hooks, finish
 
