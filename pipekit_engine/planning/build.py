@@ -11,6 +11,7 @@ from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.strategies import MergeStatement, merge_statements
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 def source_query(module: Module, source: Dialect, watermarks: Mapping[str, ResolvedWatermark]) -> str:
     """The module's query with its watermarks' values in it, fit to stand in a FROM clause."""
-    lexis = source.capabilities.lexis
+    syntax = source.capabilities.syntax
     values = {name: watermark.value for name, watermark in watermarks.items()}
-    return as_subquery(materialize(module.query, values, lexis), lexis)
+    return as_subquery(materialize(module.query, values, syntax), syntax)
 
 
 def plan_run(
@@ -129,8 +130,8 @@ def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook
     planned = []
     for hook in module.ordered_hooks:
         connection = hook.connection or module.dest
-        lexis = dialects[connection].capabilities.lexis if connection in dialects else "standard"
-        planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, lexis))))
+        syntax = dialects[connection].capabilities.syntax if connection in dialects else UNKNOWN
+        planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, syntax))))
     return tuple(planned)
 
 
@@ -168,7 +169,7 @@ def _in_dest_names(remarks: TableRemarks, columns: Sequence[PlannedColumn], *, n
 
 def _placeholder_warnings(module: Module, source: Dialect) -> list[str]:
     declared = {watermark.name for watermark in module.watermarks}
-    used = placeholders(module.query, source.capabilities.lexis)
+    used = placeholders(module.query, source.capabilities.syntax)
     warnings = [
         f"{{{name}}} in the query is no declared watermark and stays as it is" for name in used if name not in declared
     ]
