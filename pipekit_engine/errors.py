@@ -114,6 +114,10 @@ class DestinationError(RunError):
     """The destination table does not fit the module. It is untouched."""
 
 
+class EarlierMergeActive(RunError):
+    """The merge of an earlier run of the module is still under way at the destination. This run did nothing."""
+
+
 class MergeError(RunError):
     """The merge failed and was rolled back. The destination is as it was."""
 

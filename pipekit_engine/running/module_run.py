@@ -20,6 +20,7 @@ from pipekit_engine.errors import (
     RUN_AGAIN,
     ConfigurationError,
     ConnectError,
+    EarlierMergeActive,
     HookError,
     Interrupted,
     ModuleLocked,
@@ -149,7 +150,7 @@ class ModuleRun:
             try:
                 self._work_once()
                 return
-            except (ConnectError, SourceError, StagingError, JRunnerDied) as error:
+            except (ConnectError, EarlierMergeActive, SourceError, StagingError, JRunnerDied) as error:
                 # Only what failed before the merge is tried again: nothing was written yet.
                 if attempt == self._module.retry or self._monitor.phase in ("merge", "hooks"):
                     self._run_failure_hooks(error)
@@ -190,6 +191,9 @@ class ModuleRun:
             say=self._monitor.say,
         )
         with self._phase("resolve"):
+            if not self._request.dry_run:
+                connections.open_both()
+                phases.await_earlier_merge(planner.fence())
             watermarks = planner.resolve_watermarks()
         with self._phase("plan"):
             plan = self._state.plan = planner.plan(watermarks)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases import defaults, introspection, spelling, type_mapping
 from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
 from pipekit_engine.databases.names import TableName, split_name
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
@@ -312,6 +313,10 @@ class Dialect:
     def lock_table_sql(self, dest: str) -> list[str]:
         """Statements that keep other writers of the table away until the merge commits, and let readers read."""
         return []
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """How merges into `dest` (SQL text) of one module are kept apart, whatever became of the run that began them."""
+        return Fence()
 
     def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
         """Statements that lock a table against writers, outlasting DDL, and that end it. None where there is no such lock."""

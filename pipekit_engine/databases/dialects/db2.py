@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipekit_engine.databases.catalogues import view_in
 from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
@@ -131,6 +132,10 @@ class DB2(Dialect):
     def tidy_remark(self, text: str) -> str:
         """A column heading is up to three lines of twenty characters, padded with blanks."""
         return " ".join(text.split()) if "   " in text else text
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """Each merge has row locks in the table, at least, until it ends."""
+        return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """The query stands in parentheses."""

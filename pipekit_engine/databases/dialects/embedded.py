@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipekit_engine.databases.catalogues import view_in
 from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
 from pipekit_engine.sql.syntax import SqlSyntax
@@ -103,6 +104,10 @@ class Derby(Dialect):
         "timestamptz": fractional("TIMESTAMP", max_digits=9),
         "uuid": "CHAR(36)",
     }
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """Each merge has row locks in the table, at least, until it ends."""
+        return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
 
     def is_view_sql(self, table: TableName) -> str:
         """Tables and views share one catalogue."""

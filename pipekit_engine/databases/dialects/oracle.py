@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipekit_engine.databases.catalogues import view_in
 from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
 from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import MappedType, fractional, sized_text
@@ -123,6 +124,10 @@ class Oracle(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Readers are never blocked in Oracle."""
         return [f"LOCK TABLE {dest} IN EXCLUSIVE MODE"]
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """Each merge has a lock on the table until it ends, an insert at least a row-exclusive one."""
+        return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE WAIT 60",))
 
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
         """In parentheses, without the word COLUMN."""

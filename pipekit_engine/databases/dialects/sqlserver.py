@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults
 from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.databases.spelling import words
@@ -175,6 +176,16 @@ class SQLServer(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """A shared-intent-exclusive lock by a statement that changes no row."""
         return [f"DELETE FROM {dest} WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0"]
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """An application lock of the merge's transaction."""
+        take = (
+            "DECLARE @taken int; "
+            f"EXEC @taken = sp_getapplock @Resource = N'{name.text}', @LockMode = 'Exclusive', "
+            "@LockOwner = 'Transaction', @LockTimeout = 10000; "
+            "IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1)"
+        )
+        return Fence(enter=(take,), is_free=f"SELECT APPLOCK_TEST('public', N'{name.text}', 'Exclusive', 'Session')")
 
     def key_type(self, sql_type: str, *, exact: bool) -> str:
         """A binary collation. Blanks at the end are ignored by every collation."""
