@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -12,6 +13,9 @@ from pipekit_engine.databases.urls import redact_url, url_holds_secret
 from pipekit_engine.models import Connection
 from pipekit_import.events import Note, Secret
 from pipekit_import.values import Environment, Login, Spot, Text, Unknown, Value, plain, shown
+
+if TYPE_CHECKING:
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 _PASSWORD_PARAMETER = re.compile(r"(?P<before>[;?&])(?:password|pwd)=(?P<value>[^;&]*)", re.IGNORECASE)
 _USER_PARAMETER = re.compile(r"(?P<before>[;?&])(?:user|username|uid)=(?P<value>[^;&]*)", re.IGNORECASE)
@@ -188,6 +192,12 @@ def _dialect(login: Login) -> Dialect:
     kind = kind_of_client(login.client)
     assert kind is not None
     return get_dialect(kind)
+
+
+def syntax_of(login: Login) -> SqlSyntax:
+    """How SQL is written where a login leads, as far as its URL or its client tells."""
+    kind = kind_of_client(login.client) or kind_of_url(plain(login.url) or "")
+    return get_dialect(kind).capabilities.syntax
 
 
 def password_reference(password: Value, connection: str) -> str | None:

@@ -63,6 +63,14 @@ def _fate(answer: Mapping[str, Any]) -> Fate:
     return "unknown" if error.get("phase") == "commit" and error.get("code") == "connection_lost" else "undone"
 
 
+class _CommitRefusedError(Exception):
+    """``before_commit`` raised `reason`: the transaction is still open, and has to be rolled back."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class Session:
     """A running jrunner. Use it as a context manager, from any number of threads.
 
@@ -191,10 +199,14 @@ class Session:
         statements: Sequence[Statement | str],
         *,
         transaction: bool = True,
+        before_commit: Callable[[], None] | None = None,
         on_progress: ProgressHandler | None = None,
         cancel: threading.Event | None = None,
     ) -> ExecuteResult:
         """Runs statements, by default in one transaction: all of them take effect, or none does.
+
+        ``before_commit`` is called in the calling thread once all statements of the transaction have run, while it holds its
+        locks; an exception in it rolls the transaction back and goes on to the caller.
 
         :raises JRunnerError: with ``phase`` ``commit`` when it is unknown whether the commit happened, and with ``code``
             ``count_mismatch`` when a statement's ``expect_rows`` differs.
@@ -206,7 +218,9 @@ class Session:
             "statements": [item.to_json() for item in items],
             "transaction": transaction,
         }
-        answer = self._request(request, on_progress=on_progress, cancel=cancel)
+        if before_commit is not None:
+            request["confirm"] = True
+        answer = self._request(request, on_progress=on_progress, before_commit=before_commit, cancel=cancel)
         return ExecuteResult(counts=tuple(answer["counts"]), elapsed_ms=answer["elapsed_ms"])
 
     def describe(
@@ -309,6 +323,7 @@ class Session:
         request: dict[str, Any],
         *,
         on_progress: ProgressHandler | None = None,
+        before_commit: Callable[[], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> dict[str, Any]:
         if cancel is not None and cancel.is_set():
@@ -320,9 +335,12 @@ class Session:
         try:
             try:
                 self._send({"id": number, **request})
-                return self._await(number, events, on_progress, cancel)
+                return self._await(number, events, on_progress, before_commit, cancel)
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
+            except _CommitRefusedError as refused:
+                self._abandon(number, events)
+                raise refused.reason from None
             except BaseException as interrupt:
                 # Ctrl-C, or a fault in on_progress: the work must not go on behind the caller's back.
                 interrupt.request_fate = self._abandon(number, events)  # type: ignore[attr-defined]
@@ -336,6 +354,7 @@ class Session:
         number: int,
         events: EventQueue[dict[str, Any] | None],
         on_progress: ProgressHandler | None,
+        before_commit: Callable[[], None] | None,
         cancel: threading.Event | None,
     ) -> dict[str, Any]:
         deadline: float | None = None
@@ -354,6 +373,13 @@ class Session:
                     on_progress(
                         Progress(event.get("phase", ""), event["rows"], event["bytes"], event.get("elapsed_ms", 0))
                     )
+            elif event["event"] == "confirm":
+                if before_commit is not None and deadline is None:
+                    try:
+                        before_commit()
+                    except BaseException as reason:
+                        raise _CommitRefusedError(reason) from reason
+                    self._send({"id": self._new_id(None), "op": "confirm", "target": number})
             elif event["event"] == "result":
                 return event
             else:
@@ -384,7 +410,7 @@ class Session:
             deadline = time.monotonic() + CANCEL_TIMEOUT_S
             while time.monotonic() < deadline:
                 event = self._next_event(events)
-                if event is not None and event["event"] != "progress":
+                if event is not None and event["event"] in ("result", "error"):
                     return _fate(event)
         except JRunnerDied:
             return "unknown"

@@ -12,6 +12,7 @@ from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ class DB2(Dialect):
         ),
     )
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True, system_naming=True),
         max_identifier_length=128,
         drop_if_exists=False,  # only newer releases know it
         missing_table_states=frozenset({"42704"}),

@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
@@ -37,7 +38,7 @@ class Derby(Dialect):
     )
     url_is_path = True
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
         max_identifier_length=128,
         transactional_ddl=True,
         drop_if_exists=False,

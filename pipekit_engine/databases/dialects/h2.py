@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.dialects.base.watermarks import Lag
@@ -40,7 +41,7 @@ class H2(Dialect):
     usual_schemas = frozenset({"public"})
     free_schemas = True
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", dollar_strings=True, nested_comments=True, recursive_keyword=True),
         max_identifier_length=256,
         matches_by="in",
         max_comment_length=100_000,

@@ -12,6 +12,7 @@ from pipekit_engine.databases.dialects.base.types import decimal, fractional, no
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,15 @@ class MariaDB(Dialect):
         instants="utc",
         max_comment_length=1024,
         bulk_path="LOAD DATA LOCAL INFILE",
-        lexis="mysql",
+        syntax=SqlSyntax(
+            parser="mysql",
+            backslash_escapes=True,
+            double_quoted_strings=True,
+            hash_comments=True,
+            spaced_dashes=True,
+            name_characters="$",
+            recursive_keyword=True,
+        ),
     )
     browse_fields = (BrowseField("schema", "database"),)
     home_schema_sql = "SELECT DATABASE()"

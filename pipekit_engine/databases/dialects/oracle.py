@@ -14,6 +14,7 @@ from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem,
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.security.redact import STARS
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,9 +68,10 @@ class Oracle(Dialect):
         ),
     )
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(parser="oracle", unquoted_case="upper", q_strings=True, name_characters="$#"),
         max_identifier_length=128,
         identifier_unit="bytes",
+        creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
         max_comment_length=4000,

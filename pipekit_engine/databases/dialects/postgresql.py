@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,15 @@ class PostgreSQL(Dialect):
     )
     clients = ("psql",)
     capabilities = Capabilities(
-        unquoted_case="lower",
+        syntax=SqlSyntax(
+            parser="postgres",
+            unquoted_case="lower",
+            escape_strings=True,
+            dollar_strings=True,
+            nested_comments=True,
+            name_characters="$",
+            recursive_keyword=True,
+        ),
         max_identifier_length=63,
         identifier_unit="bytes",
         transactional_ddl=True,

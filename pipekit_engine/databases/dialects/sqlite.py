@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,7 @@ class SQLite(Dialect):
     needs_login = False
     url_is_path = True
     capabilities = Capabilities(
+        syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
         transactional_ddl=True,
         transactional_truncate=True,
@@ -64,6 +66,7 @@ class SQLite(Dialect):
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
+    open_file_sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
     usual_schemas = frozenset({"main"})
     binding_types = False
     times_are_text = True

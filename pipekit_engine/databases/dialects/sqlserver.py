@@ -12,6 +12,7 @@ from pipekit_engine.databases.dialects.base.types import decimal, fractional, si
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ class SQLServer(Dialect):
     )
     capabilities = Capabilities(
         quote=("[", "]"),
+        syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
         max_identifier_length=128,
         transactional_ddl=True,
         transactional_truncate=True,

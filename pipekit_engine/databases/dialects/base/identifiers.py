@@ -61,8 +61,7 @@ class Identifiers:
 
     def fold(self, name: str) -> str:
         """The name that an unquoted identifier stands for."""
-        case = self.capabilities.unquoted_case
-        return name.lower() if case == "lower" else name.upper() if case == "upper" else name
+        return self.capabilities.syntax.fold(name)
 
     def table_name(self, text: str) -> TableName:
         """Read `schema.table` as the database would in SQL: unquoted parts are folded, quoted ones exact.
@@ -86,9 +85,9 @@ class Identifiers:
         PostgreSQL), so that nobody has to quote it; any other spelling is kept exactly.
         """
         regular = _REGULAR.fullmatch(name) is not None
-        if regular and source.capabilities.unquoted_case == "upper" and name == name.upper():
+        if regular and source.capabilities.syntax.unquoted_case == "upper" and name == name.upper():
             return self.fold(name.lower())
-        if regular and self.capabilities.unquoted_case == "upper" and name == name.lower():
+        if regular and self.capabilities.syntax.unquoted_case == "upper" and name == name.lower():
             return self.fold(name)
         return name
 

@@ -20,6 +20,8 @@ class TableStatements(Identifiers):
 
     #: A destination may get a schema of the source's name; elsewhere a schema is a user, a library or a database.
     free_schemas: ClassVar[bool] = False
+    #: Asks for the file of the open database, where staging tables live in a file beside it; None where they live in a schema.
+    open_file_sql: ClassVar[str | None] = None
 
     def schema_exists_sql(self, schema: str) -> str | None:
         """A query that gives a row when the schema exists; None when schemas are not created here."""
