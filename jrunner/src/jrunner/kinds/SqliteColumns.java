@@ -1,4 +1,4 @@
-package jrunner.db;
+package jrunner.kinds;
 
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import jrunner.db.Database;
 
 /** A table's columns as SQLite keeps them: its driver's metadata garbles sizes, and knows no attached databases. */
 final class SqliteColumns {
