@@ -65,13 +65,16 @@ public final class Kinds {
     }
 
     private static synchronized Kind made(String className) {
-        return MADE.computeIfAbsent(className, name -> {
+        Kind kind = MADE.get(className);
+        if (kind == null) {
             try {
-                String full = Kinds.class.getPackageName() + '.' + name;
-                return (Kind) Class.forName(full).getDeclaredConstructor().newInstance();
+                String name = Kinds.class.getPackageName() + '.' + className;
+                kind = (Kind) Class.forName(name).getDeclaredConstructor().newInstance();
             } catch (ReflectiveOperationException e) {
-                throw new IllegalStateException("the registry of kinds names no class " + name, e);
+                throw new IllegalStateException("the registry of kinds names no class " + className, e);
             }
-        });
+            MADE.put(className, kind);
+        }
+        return kind;
     }
 }

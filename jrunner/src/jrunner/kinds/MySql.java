@@ -2,7 +2,7 @@ package jrunner.kinds;
 
 import java.util.List;
 
-/** MySQL; without its own driver, MariaDB's of version 2 serves as well, and later ones with less. */
+/** MySQL, with its own driver or MariaDB's, which from version 3 on takes its URLs only with {@code permitMysqlScheme}. */
 public final class MySql extends MySqlBase {
     @Override
     public String driverClass() {

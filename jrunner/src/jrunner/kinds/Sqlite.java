@@ -30,8 +30,8 @@ import jrunner.types.ColumnInfo;
 import jrunner.types.Family;
 
 /**
- * SQLite, where a column's type is a wish and each cell has a type of its own: read by {@link SqliteSource}, written by
- * {@link SqliteBinder}.
+ * SQLite, which does not enforce a column's type: each cell has a type of its own. Read by {@link SqliteSource}, written
+ * by {@link SqliteBinder}.
  */
 public final class Sqlite extends Kind {
     /** How long a statement waits for another process's lock. */
@@ -47,6 +47,7 @@ public final class Sqlite extends Kind {
     /** Blanks and comments, then a word. */
     private static final Pattern FIRST_WORD = Pattern.compile("(?s)(?:\\s|--[^\\n]*+(?:\\n|$)|/\\*.*?\\*/)*+(\\w+)");
 
+    /** Types whose name holds one of these words, in this order: any name at all is taken for a type. */
     private static final Object[][] WORDS = {
         {"BOOL", Family.BOOLEAN}, {"INTERVAL", Family.TEXT}, {"POINT", Family.ANY}, {"INT", Family.INT64},
             {"UUID", Family.UUID},

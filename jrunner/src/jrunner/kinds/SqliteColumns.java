@@ -19,7 +19,7 @@ final class SqliteColumns {
 
     private SqliteColumns() {}
 
-    /** In the form of {@link Metadata}'s columns; {@code schema} is the name of an attached database, null for main. */
+    /** In the form of {@link jrunner.db.Metadata}'s columns; {@code schema} is the name of an attached database, null for main. */
     static List<Map<String, Object>> of(Database database, String schema, String table) throws SQLException {
         String sql = "SELECT name, type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo(?, ?) ORDER BY cid";
         List<Map<String, Object>> items = new ArrayList<>();

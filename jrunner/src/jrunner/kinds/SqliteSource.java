@@ -20,7 +20,7 @@ import jrunner.types.ColumnInfo;
  * it, and text as the UTF-8 bytes that the file holds. The ordinary getters cost twice the time.
  *
  * <p>Rests on classes inside of the Xerial driver, found by reflection; {@link #open} gives null where they differ, or
- * where the file's text is UTF-16, and {@link ResultSource} then does the work.
+ * where the file's text is UTF-16, and {@code ResultSource} then does the work.
  */
 final class SqliteSource implements RowSource {
     private static final int INTEGER = 1;
