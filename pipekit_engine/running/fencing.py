@@ -44,7 +44,17 @@ class MergeFence:
             self._wait()
 
     def _await_free(self, is_free: str) -> None:
-        if self._is_free(is_free) or self._until_free(is_free, PATIENCE_S):
+        try:
+            if self._is_free(is_free):
+                return
+        except JRunnerError as error:
+            if error.code != "sql":
+                raise
+            self._say(
+                f"warning: this server has no locks that would keep an earlier run's merge away: {first_line(error)}"
+            )
+            return
+        if self._until_free(is_free, PATIENCE_S):
             return
         if self._fence.holders is not None and self._fence.end is not None:
             self._say(f"an earlier run's merge is still under way after {PATIENCE_S:.0f} s; ending it")
@@ -105,15 +115,25 @@ class MergeFence:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the fence by a lock of the session for the length of the block, where the transaction itself cannot."""
-        if self._fence.lock is None:
+        if self._fence.lock is None or not self._take(self._fence.lock):
             yield
             return
-        if self._first(self._fence.lock) != "1":
-            raise self._active("its lock is not free")
         try:
             yield
         finally:
             self._give_back()
+
+    def _take(self, lock: str) -> bool:
+        """Take the session's lock; False where the server has none."""
+        try:
+            taken = self._first(lock)
+        except JRunnerError as error:
+            if error.code != "sql":
+                raise
+            return False
+        if taken != "1":
+            raise self._active("its lock is not free")
+        return True
 
     def _give_back(self) -> None:
         handle, unlock = self._connections.dest.handle, self._fence.unlock

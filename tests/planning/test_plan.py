@@ -110,7 +110,7 @@ def test_a_parser_of_that_dialect_reads_it(kind: str, strategy: str, exists: boo
     statements = [
         *item.staging.setup,
         *item.prepare,
-        *(statement.sql for statement in item.merge),
+        *(statement.sql for statement in item.merge if statement.sql not in item.fence.enter),  # T-SQL's is a script
         *item.staging.cleanup,
     ]
     for sql in statements:
