@@ -202,7 +202,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                     sessions=self._sessions,
                 )
             except PipekitError as error:
-                if getattr(error, "record", None) is None and not isinstance(error, RunCancelled):
+                if error.record is None and not isinstance(error, RunCancelled):
                     self.note_problem(f"{module}: {error}")  # locked, or a bad definition
                 raise
 

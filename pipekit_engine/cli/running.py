@@ -16,7 +16,6 @@ from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import ConfigurationError, LockedError, NotFoundError, PipekitError, RunCancelled, RunError
 
 if TYPE_CHECKING:
-    from pipekit_engine.models import GroupRunRecord, RunRecord
     from pipekit_engine.store import Kind, Store
 
 SetOption = Annotated[
@@ -52,8 +51,8 @@ def run(
         except PipekitError as caught:
             error = _with_right_command(caught, engine.store, module, "groups", "run-group")
             if as_json:
-                record: RunRecord | None = getattr(error, "record", None)
-                print_json({**(run_json(record) if record else {"module": module}), **_failure(error)})
+                head = {"module": module} if error.record is None else run_json(error.record)
+                print_json({**head, **_failure(error)})
             raise error from None
     plan = result.plan.render() if result.plan is not None and dry_run else None
     if as_json:
@@ -88,14 +87,14 @@ def run_group(
                     dry_run=dry_run,
                     watermarks=watermarks,
                     on_event=progress.event,
-                    # A failed member that has a run is told when that run ends.
-                    on_message=lambda text: None if " failed: " in text else progress.say(text),
+                    # A failed member that has a run is told when that run ends; others are at the end of this command.
+                    on_member=lambda event: progress.say(str(event)) if event.kind == "skipped" else None,
                     cancel=cancel,
                 )
         except PipekitError as caught:
             error = _with_right_command(caught, engine.store, group, "modules", "run")
             if as_json:
-                ended: GroupRunRecord | None = getattr(error, "record", None)
+                ended = error.group_record
                 runs = engine.store.runs.list(group_run_id=ended.id, limit=None)[::-1] if ended else []
                 head = group_run_json(ended) if ended else {"group": group}
                 print_json({**head, **_failure(error), "runs": [run_json(item) for item in runs]})
@@ -115,12 +114,9 @@ def run_group(
         line = f"group {result.record.group}: {result.record.status}  (group run {result.record.id})"
         results().print(line, markup=False, soft_wrap=True)
     if result.record.status == "error":
-        # What the table does not show: members that could not even begin.
-        rest = result.record.error or ""
-        for item in result.runs:
-            rest = rest.replace(f"{item.module}: {item.error}", "")
-        if rest.strip():
-            note(rest.strip())
+        # What the table does not show.
+        for problem in result.problems:
+            note(problem)
         raise typer.Exit(1)
     if result.record.status == "cancelled":
         raise typer.Exit(RunCancelled.exit_status)
@@ -203,9 +199,9 @@ def cancellable() -> Iterator[threading.Event]:
 
 def _failure(error: PipekitError) -> dict[str, Any]:
     """An error as JSON. A run that was refused has no record, but a status that says so."""
-    record = getattr(error, "record", None)
     refused = "locked" if isinstance(error, LockedError) else "refused"
-    status = {} if record is not None else {"status": "error" if isinstance(error, RunError) else refused}
+    begun = error.record is not None or error.group_record is not None
+    status = {} if begun else {"status": "error" if isinstance(error, RunError) else refused}
     return {**status, "error": str(error), "error_type": type(error).__name__, "exit_status": error.exit_status}
 
 

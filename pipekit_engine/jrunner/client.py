@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
@@ -28,6 +28,8 @@ from pipekit_engine.jrunner.protocol import (
     PROTOCOL_VERSION,
     Column,
     ExecuteResult,
+    Fate,
+    Interruption,
     MigrateRequest,
     MigrateResult,
     OpenRequest,
@@ -51,8 +53,6 @@ STDERR_LINES = 200
 MAX_LINE_BYTES = 32 << 20
 
 ProgressHandler = Callable[[Progress], None]
-#: How a request ended whose caller was interrupted: its work was done, nothing of it stays, or nobody can tell.
-Fate = Literal["done", "undone", "unknown"]
 
 
 def _fate(answer: Mapping[str, Any]) -> Fate:
@@ -69,7 +69,7 @@ class Session:
     methods that take ``cancel`` look at that event every 50 ms: once it is set, the request is cancelled in jrunner (the
     statement is cancelled in the database and its transaction rolled back) and :class:`JRunnerCancelled` is raised. If the work
     was done before the cancel came (a commit, say), the result is returned as if nothing had happened. An exception in the
-    waiting thread (KeyboardInterrupt) cancels the request, too, and gets the attribute ``request_fate``: how the request ended.
+    waiting thread (KeyboardInterrupt) cancels the request, too; ``execute`` tells an :class:`Interruption` how that ended.
 
     :param java: path of the java program; found by itself when None.
     :param heap: the JVM's ``-Xmx``.
@@ -192,8 +192,11 @@ class Session:
         transaction: bool = True,
         on_progress: ProgressHandler | None = None,
         cancel: threading.Event | None = None,
+        interruption: Interruption | None = None,
     ) -> ExecuteResult:
         """Runs statements, by default in one transaction: all of them take effect, or none does.
+
+        ``interruption`` learns what became of them when an exception ends the waiting, such as KeyboardInterrupt.
 
         :raises JRunnerError: with ``phase`` ``commit`` when it is unknown whether the commit happened, and with ``code``
             ``count_mismatch`` when a statement's ``expect_rows`` differs.
@@ -205,7 +208,7 @@ class Session:
             "statements": [item.to_json() for item in items],
             "transaction": transaction,
         }
-        answer = self._request(request, on_progress=on_progress, cancel=cancel)
+        answer = self._request(request, on_progress=on_progress, cancel=cancel, interruption=interruption)
         return ExecuteResult(counts=tuple(answer["counts"]), elapsed_ms=answer["elapsed_ms"])
 
     def describe(
@@ -309,6 +312,7 @@ class Session:
         *,
         on_progress: ProgressHandler | None = None,
         cancel: threading.Event | None = None,
+        interruption: Interruption | None = None,
     ) -> dict[str, Any]:
         if cancel is not None and cancel.is_set():
             raise JRunnerCancelled("cancelled before it began")
@@ -322,9 +326,9 @@ class Session:
                 return self._await(number, events, on_progress, cancel)
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
-            except BaseException as interrupt:
+            except BaseException:
                 # Ctrl-C, or a fault in on_progress: the work must not go on behind the caller's back.
-                interrupt.request_fate = self._abandon(number, events)  # type: ignore[attr-defined]
+                self._abandon(number, events, interruption or Interruption())
                 raise
         finally:
             with self._lock:
@@ -376,23 +380,25 @@ class Session:
             raise self._died("jrunner ended while a request was under way")
         return event
 
-    def _abandon(self, number: int, events: queue.SimpleQueue[dict[str, Any] | None]) -> Fate:
+    def _abandon(
+        self, number: int, events: queue.SimpleQueue[dict[str, Any] | None], interruption: Interruption
+    ) -> None:
         """Cancels a request that nobody wants any more, sees it end, and tells how."""
+        interruption.fate = "unknown"
         try:
             self._send_cancel(number)
             deadline = time.monotonic() + CANCEL_TIMEOUT_S
             while time.monotonic() < deadline:
                 event = self._next_event(events)
                 if event is not None and event["event"] != "progress":
-                    return _fate(event)
+                    interruption.fate = _fate(event)
+                    return
         except JRunnerDied:
-            return "unknown"
-        except BaseException as second:  # another Ctrl-C
+            return
+        except BaseException:  # another Ctrl-C
             self.kill()
-            second.request_fate = "unknown"  # type: ignore[attr-defined]
             raise
         self.kill()
-        return "unknown"
 
     def _send_cancel(self, number: int) -> None:
         self._send({"id": self._new_id(None), "op": "cancel", "target": number})

@@ -307,7 +307,8 @@ class ModuleRun:
             ) from error
         record = retrying(lambda: self._store.runs.get(self._state.run_id))
         if error is not None:
-            error.record = record  # type: ignore[attr-defined]
+            if isinstance(error, PipekitError):
+                error.record = record
             raise error
         return RunResult(record, self._state.plan)
 

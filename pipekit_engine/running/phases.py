@@ -25,7 +25,7 @@ from pipekit_engine.errors import (
     StagingError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest, Progress
+from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest, Progress
 from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.planning.future import is_future
 from pipekit_engine.planning.planner import RunPlan, plan_run
@@ -366,14 +366,20 @@ class Phases:
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
 
     def _commit(self, expected: Mapping[str, int]) -> list[tuple[MergeStatement, int]]:
-        monitor = self._state.monitor
+        monitor, interruption = self._state.monitor, Interruption()
         try:
-            return commit(self._session, self._dest.handle, self._plan.merge, expected, monitor.say, monitor.guard())
-        except BaseException as error:
-            # An interrupt (Ctrl-C) may come when the commit is done already.
-            fate = getattr(error, "request_fate", None)
-            self._state.committed = fate == "done"
-            self._state.in_doubt = fate == "unknown"
+            return commit(
+                self._session,
+                self._dest.handle,
+                self._plan.merge,
+                expected,
+                monitor.say,
+                monitor.guard(),
+                interruption,
+            )
+        except BaseException:
+            self._state.committed = interruption.fate == "done"
+            self._state.in_doubt = interruption.fate == "unknown"
             raise
 
     def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
