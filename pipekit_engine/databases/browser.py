@@ -20,11 +20,12 @@ from pipekit_engine.sql.text import as_subquery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import OpenConnection
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import BrowseField
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.jrunner.protocol import Column, OpenResult, QueryResult
+    from pipekit_engine.jrunner.protocol import OpenResult, QueryResult
     from pipekit_engine.security.redact import Redactor
 
 

@@ -20,13 +20,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipekit_engine.common.columns import Column
+from pipekit_engine.common.event_queue import EventQueue
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import (
     PROTOCOL_VERSION,
-    Column,
     ExecuteResult,
     Fate,
     Interruption,
@@ -34,7 +36,6 @@ from pipekit_engine.jrunner.protocol import (
     MigrateResult,
     OpenRequest,
     OpenResult,
-    Progress,
     QueryResult,
     Statement,
 )
@@ -93,13 +94,13 @@ class Session:
         self._lock = threading.Lock()
         # Of its own: a write that waits for a full pipe must not keep events from being passed on.
         self._write_lock = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
+        self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
         self._next_id = 0
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
-        self._ready: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
         command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
         try:
             self._process = subprocess.Popen(
@@ -299,7 +300,7 @@ class Session:
 
     # ------------------------------------------------------------------ requests
 
-    def _new_id(self, waiter: queue.SimpleQueue[dict[str, Any] | None] | None) -> int:
+    def _new_id(self, waiter: EventQueue[dict[str, Any] | None] | None) -> int:
         with self._lock:
             self._next_id += 1
             if waiter is not None:
@@ -318,7 +319,7 @@ class Session:
             raise JRunnerCancelled("cancelled before it began")
         if self._ended:
             raise self._died("the jrunner session has ended")
-        events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        events: EventQueue[dict[str, Any] | None] = EventQueue()
         number = self._new_id(events)
         try:
             try:
@@ -337,7 +338,7 @@ class Session:
     def _await(
         self,
         number: int,
-        events: queue.SimpleQueue[dict[str, Any] | None],
+        events: EventQueue[dict[str, Any] | None],
         on_progress: ProgressHandler | None,
         cancel: threading.Event | None,
     ) -> dict[str, Any]:
@@ -365,7 +366,7 @@ class Session:
                     raise JRunnerCancelled("cancelled")
                 raise JRunnerError.from_event(error)
 
-    def _next_event(self, events: queue.SimpleQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
+    def _next_event(self, events: EventQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
         """The next event; None after the poll interval.
 
         :raises JRunnerDied: at the end of the process's output.
@@ -380,9 +381,7 @@ class Session:
             raise self._died("jrunner ended while a request was under way")
         return event
 
-    def _abandon(
-        self, number: int, events: queue.SimpleQueue[dict[str, Any] | None], interruption: Interruption
-    ) -> None:
+    def _abandon(self, number: int, events: EventQueue[dict[str, Any] | None], interruption: Interruption) -> None:
         """Cancels a request that nobody wants any more, sees it end, and tells how."""
         interruption.fate = "unknown"
         try:

@@ -20,8 +20,8 @@ from pipekit_engine.sql.text import as_subquery, materialize, placeholders, spli
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
 
 

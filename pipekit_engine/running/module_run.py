@@ -1,4 +1,4 @@
-"""One module run, from lock to finish: in phases:
+"""One module run in its phases, from lock to finish:
 
     lock, resolve, plan, stage, verify, merge, hooks, finish
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.common.text import first_line
 from pipekit_engine.databases.introspection import Catalog
 from pipekit_engine.errors import (
@@ -25,7 +26,7 @@ from pipekit_engine.errors import (
     StagingError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest, Progress
+from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest
 from pipekit_engine.models import ResolvedWatermark
 from pipekit_engine.planning.future import is_future
 from pipekit_engine.planning.planner import RunPlan, plan_run
@@ -39,10 +40,10 @@ from pipekit_engine.store.retrying import retrying
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import Connections, OpenConnection, Role
     from pipekit_engine.databases.remarks import TableRemarks
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Module, Watermark
     from pipekit_engine.planning.strategies import Statement as MergeStatement
     from pipekit_engine.running.monitor import CancelToken, RunMonitor

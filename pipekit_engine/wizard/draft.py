@@ -17,9 +17,9 @@ from pipekit_engine.wizard.watermark_sql import Lag, Window, default_lag, defaul
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import ColumnInfo, TableInfo
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.wizard.proposals import Candidate, Proposal
 
 #: Schemas in which a table lies when nobody chose one; a destination need not copy them.

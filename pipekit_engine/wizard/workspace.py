@@ -20,9 +20,9 @@ from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets, reference_key
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.engine import Engine
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Connection, Driver, Module
     from pipekit_engine.planning.planner import RunPlan
     from pipekit_engine.store import Store

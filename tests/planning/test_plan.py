@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
+from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.errors import ConfigurationError, DestinationError
-from pipekit_engine.jrunner.protocol import Column
 from pipekit_engine.models import Hook, Module, ResolvedWatermark, Watermark
 from pipekit_engine.planning.planner import RunPlan, plan_run
 

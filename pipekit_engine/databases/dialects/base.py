@@ -20,7 +20,7 @@ from pipekit_engine.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipekit_engine.jrunner.protocol import Column
+    from pipekit_engine.common.columns import Column
 
 
 #: A name that needs no quotes in any database.

@@ -14,8 +14,8 @@ from pipekit_engine.databases.type_mapping import decimal, fractional, sized_tex
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 class DB2(Dialect):

@@ -15,8 +15,8 @@ from pipekit_engine.databases.type_mapping import decimal, fractional, noted, si
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 #: What information_schema calls tables and views; sequences and its own views are left out.

@@ -14,8 +14,8 @@ from pipekit_engine.databases.type_mapping import MappedType, fractional, sized_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 _CURRENT = "SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA')"

@@ -12,8 +12,8 @@ from pipekit_engine.databases.type_mapping import decimal, fractional
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 #: Types whose name alone says all, in a description by the driver.
 _NATIVE = frozenset(

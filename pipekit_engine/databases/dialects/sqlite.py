@@ -13,9 +13,9 @@ from pipekit_engine.databases.type_mapping import MappedType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.introspection import ColumnInfo
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 #: Decimal digits that SQLite's 8-byte floats keep; longer decimals are stored as text.
 _FLOAT_DIGITS = 15
