@@ -13,8 +13,7 @@ import typer
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
 
 if TYPE_CHECKING:
-    from pipekit_engine.definitions.forms import Kind
-    from pipekit_engine.models import Definitions, Schedule
+    from pipekit_engine.models import DefinitionKind, Definitions, Schedule
     from pipekit_engine.store import Store
 
 _LINE_STYLES = {"+": "green", "~": "yellow", "-": "red"}
@@ -32,7 +31,7 @@ def apply(
     Running state (locks, last fired times, past runs) is never touched.
     """
     from pipekit_engine.cli.output import errors, print_json, results
-    from pipekit_engine.definitions.apply import plan_apply, save_plan
+    from pipekit_engine.definitions.apply import plan_apply
 
     with settings(context).store() as store:
         applied = plan_apply(store, path, prune=prune)
@@ -43,7 +42,7 @@ def apply(
                 style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
                 results().print(line, style=style, markup=False, soft_wrap=True)
         if not dry_run:
-            save_plan(store, applied.plan)
+            store.definitions.save(applied.plan.changes)
     if as_json:
         changes = [
             {
@@ -257,7 +256,7 @@ def _readable(store: Store) -> Definitions:
     return definitions
 
 
-def _show(store: Store, kind: Kind, name: str, as_json: bool) -> None:
+def _show(store: Store, kind: DefinitionKind, name: str, as_json: bool) -> None:
     from pipekit_engine.cli.output import print_json, print_text
     from pipekit_engine.definitions.export import to_yaml
     from pipekit_engine.models import Definitions

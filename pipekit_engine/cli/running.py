@@ -16,7 +16,8 @@ from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import ConfigurationError, LockedError, NotFoundError, PipekitError, RunCancelled, RunError
 
 if TYPE_CHECKING:
-    from pipekit_engine.store import Kind, Store
+    from pipekit_engine.models import DefinitionKind
+    from pipekit_engine.store import Store
 
 SetOption = Annotated[
     list[str] | None,
@@ -160,10 +161,14 @@ def unlock(
     note(f"{module} was not locked." if lease is None else f"{module} is free; it was held by {lease.describe()}.")
 
 
-def _with_right_command(error: PipekitError, store: Store, name: str, kind: Kind, command: str) -> PipekitError:
+def _with_right_command(
+    error: PipekitError, store: Store, name: str, kind: DefinitionKind, command: str
+) -> PipekitError:
     """The error; for a group's name given to `run`, or a module's to `run-group`, one that says the right command."""
-    if isinstance(error, NotFoundError) and name in getattr(store.definitions.load_checked()[0], kind):
-        return ConfigurationError(f"{name!r} is a {kind[:-1]}: use `pipekit {command} {name}`.")
+    from pipekit_engine.models import singular
+
+    if isinstance(error, NotFoundError) and name in store.definitions.load_checked()[0].of_kind(kind):
+        return ConfigurationError(f"{name!r} is a {singular(kind)}: use `pipekit {command} {name}`.")
     return error
 
 
@@ -205,12 +210,12 @@ def _failure(error: PipekitError) -> dict[str, Any]:
     return {**status, "error": str(error), "error_type": type(error).__name__, "exit_status": error.exit_status}
 
 
-def _names(kind: str) -> list[str]:
+def _names(kind: DefinitionKind) -> list[str]:
     """Names for the shell's completion; none when the store cannot be read."""
     from pipekit_engine.cli.base import Settings
 
     try:
         with Settings().store() as store:
-            return list(getattr(store.definitions.load_checked()[0], kind))
+            return list(store.definitions.load_checked()[0].of_kind(kind))
     except PipekitError:
         return []

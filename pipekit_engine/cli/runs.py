@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, note, settings
+from pipekit_engine.common.statuses import RUN_STATUSES
 from pipekit_engine.errors import ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pipekit_engine.store import Store
 
 app = family("runs", "Past and present runs.")
-_STATUSES = ("running", "success", "dry_run", "error", "cancelled")
 _POLL_S = 0.3
 
 
@@ -23,7 +23,7 @@ _POLL_S = 0.3
 def list_runs(
     context: typer.Context,
     module: Annotated[str | None, typer.Argument(help="Only runs of this module.")] = None,
-    status: Annotated[str | None, typer.Option(help=f"Only runs with this status: {', '.join(_STATUSES)}.")] = None,
+    status: Annotated[str | None, typer.Option(help=f"Only runs with this status: {', '.join(RUN_STATUSES)}.")] = None,
     group_run: Annotated[int | None, typer.Option(help="Only runs of this group run.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
     as_json: JsonFlag = False,
@@ -31,8 +31,8 @@ def list_runs(
     """List runs, newest first."""
     from pipekit_engine.cli.output import print_json, run_json, runs_table
 
-    if status is not None and status not in _STATUSES:
-        raise typer.BadParameter(f"must be one of {', '.join(_STATUSES)}", param_hint="--status")
+    if status is not None and status not in RUN_STATUSES:
+        raise typer.BadParameter(f"must be one of {', '.join(RUN_STATUSES)}", param_hint="--status")
     with settings(context).store() as store:
         records = store.runs.list(module=module, status=status, group_run_id=group_run, limit=limit)
         if module is not None and not records:

@@ -19,11 +19,10 @@ from pipekit_engine.models import Definitions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipekit_engine.definitions.forms import Kind
-    from pipekit_engine.models import Record
+    from pipekit_engine.models import DefinitionKind, Record
 
 
-def add_record(path: Path, text: str, kind: Kind, name: str, record: Record) -> str:
+def add_record(path: Path, text: str, kind: DefinitionKind, name: str, record: Record) -> str:
     """The text with one more record. Raises ConfigurationError for a text that cannot be added to."""
     block = to_yaml(Definitions.model_construct(None, **{kind: {name: record}}), [kind])  # type: ignore[arg-type]
     if not text.strip():
