@@ -127,14 +127,14 @@ class Browser:
         """Columns of a query."""
         with self._asking("The query"):
             return self._session.describe(
-                self._link.handle, sql=as_subquery(sql, self._link.dialect.capabilities.lexis)
+                self._link.handle, sql=as_subquery(sql, self._link.dialect.capabilities.syntax)
             )
 
     def preview(self, sql: str, rows: int = 10) -> QueryResult:
         """The first rows of a query, as text at full precision. Nothing beyond them is fetched."""
         with self._asking("The query"):
             return self._session.query(
-                self._link.handle, as_subquery(sql, self._link.dialect.capabilities.lexis), max_rows=rows
+                self._link.handle, as_subquery(sql, self._link.dialect.capabilities.syntax), max_rows=rows
             )
 
     @contextmanager

@@ -23,6 +23,7 @@ from pipekit_engine.models import (
     Trigger,
     singular,
 )
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import placeholders, spans
 
 
@@ -95,7 +96,7 @@ def check(
 
 def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
     """What would fail in every run, whatever the database."""
-    if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query)):
+    if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query, UNKNOWN)):
         place = draft.place(("query",))
         yield draft.problem(place, "is empty; write a SELECT")
     try:
@@ -108,7 +109,7 @@ def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
 def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
     place = draft.place(("query",))
     declared = [watermark.name for watermark in module.watermarks]
-    used = placeholders(module.query)
+    used = placeholders(module.query, UNKNOWN)
     for token in used:
         if token not in declared:
             what = f"{{{token}}} stays as it is: no watermark of that name is declared"

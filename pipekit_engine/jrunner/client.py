@@ -63,6 +63,14 @@ def _fate(answer: Mapping[str, Any]) -> Fate:
     return "unknown" if error.get("phase") == "commit" and error.get("code") == "connection_lost" else "undone"
 
 
+class _CommitRefusedError(Exception):
+    """``before_commit`` raised `reason`: the transaction is still open, and has to be rolled back."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class Session:
     """A running jrunner. Use it as a context manager, from any number of threads.
 
@@ -191,11 +199,15 @@ class Session:
         statements: Sequence[Statement | str],
         *,
         transaction: bool = True,
+        before_commit: Callable[[], None] | None = None,
         on_progress: ProgressHandler | None = None,
         cancel: threading.Event | None = None,
         interruption: Interruption | None = None,
     ) -> ExecuteResult:
         """Runs statements, by default in one transaction: all of them take effect, or none does.
+
+        ``before_commit`` is called in the calling thread once all statements of the transaction have run, while it holds its
+        locks; an exception in it rolls the transaction back and goes on to the caller.
 
         ``interruption`` learns what became of them when an exception ends the waiting, such as KeyboardInterrupt.
 
@@ -209,7 +221,11 @@ class Session:
             "statements": [item.to_json() for item in items],
             "transaction": transaction,
         }
-        answer = self._request(request, on_progress=on_progress, cancel=cancel, interruption=interruption)
+        if before_commit is not None:
+            request["confirm"] = True
+        answer = self._request(
+            request, on_progress=on_progress, before_commit=before_commit, cancel=cancel, interruption=interruption
+        )
         return ExecuteResult(counts=tuple(answer["counts"]), elapsed_ms=answer["elapsed_ms"])
 
     def describe(
@@ -312,6 +328,7 @@ class Session:
         request: dict[str, Any],
         *,
         on_progress: ProgressHandler | None = None,
+        before_commit: Callable[[], None] | None = None,
         cancel: threading.Event | None = None,
         interruption: Interruption | None = None,
     ) -> dict[str, Any]:
@@ -324,9 +341,12 @@ class Session:
         try:
             try:
                 self._send({"id": number, **request})
-                return self._await(number, events, on_progress, cancel)
+                return self._await(number, events, on_progress, before_commit, cancel)
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
+            except _CommitRefusedError as refused:
+                self._abandon(number, events, Interruption())
+                raise refused.reason from None
             except BaseException:
                 # Ctrl-C, or a fault in on_progress: the work must not go on behind the caller's back.
                 self._abandon(number, events, interruption or Interruption())
@@ -340,6 +360,7 @@ class Session:
         number: int,
         events: EventQueue[dict[str, Any] | None],
         on_progress: ProgressHandler | None,
+        before_commit: Callable[[], None] | None,
         cancel: threading.Event | None,
     ) -> dict[str, Any]:
         deadline: float | None = None
@@ -358,6 +379,13 @@ class Session:
                     on_progress(
                         Progress(event.get("phase", ""), event["rows"], event["bytes"], event.get("elapsed_ms", 0))
                     )
+            elif event["event"] == "confirm":
+                if before_commit is not None and deadline is None:
+                    try:
+                        before_commit()
+                    except BaseException as reason:
+                        raise _CommitRefusedError(reason) from reason
+                    self._send({"id": self._new_id(None), "op": "confirm", "target": number})
             elif event["event"] == "result":
                 return event
             else:
@@ -389,7 +417,7 @@ class Session:
             deadline = time.monotonic() + CANCEL_TIMEOUT_S
             while time.monotonic() < deadline:
                 event = self._next_event(events)
-                if event is not None and event["event"] != "progress":
+                if event is not None and event["event"] in ("result", "error"):
                     interruption.fate = _fate(event)
                     return
         except JRunnerDied:

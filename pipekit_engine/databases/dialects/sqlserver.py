@@ -11,6 +11,7 @@ from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ class SQLServer(Dialect):
     )
     capabilities = Capabilities(
         quote=("[", "]"),
+        syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
         max_identifier_length=128,
         transactional_ddl=True,
         transactional_truncate=True,
