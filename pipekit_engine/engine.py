@@ -195,7 +195,7 @@ class Engine:
             runner = GroupRun(
                 definition,
                 modules,
-                self.connection_limits(),
+                self.store.definitions.load_checked()[0].connection_limits,
                 run_member,
                 cancel=token,
                 on_member=on_member or (lambda event: None),
@@ -268,11 +268,6 @@ class Engine:
         if record.status == "error":
             runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
             send_failure(self.config.alerts, Secrets.load(self.config.secrets_file), record, runs)
-
-    def connection_limits(self) -> dict[str, int]:
-        """`max_parallel` of the connections that have one."""
-        connections = self.store.definitions.load_checked()[0].connections
-        return {name: item.max_parallel for name, item in connections.items() if item.max_parallel is not None}
 
     def plan(self, module: str, *, watermarks: Mapping[str, str] | None = None) -> RunPlan:
         """What a run would do now: resolvers run live, nothing is moved. It is a dry run, and recorded as one."""

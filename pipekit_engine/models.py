@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from pipekit_engine.common.statuses import RunStatus
 
@@ -42,6 +43,10 @@ class Record(BaseModel):
     """Base of all records: unknown fields are refused, text is kept as written."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+
+
+#: Type of the validation error of a module whose strategy needs a key.
+KEY_MISSING: Final = "merge_key_missing"
 
 
 class NamedRecord(Record):
@@ -212,7 +217,7 @@ class Module(NamedRecord):
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Module:
         if self.strategy in ("incremental", "upsert") and not self.merge_key:
-            raise ValueError(f"strategy {self.strategy} needs a merge_key")
+            raise PydanticCustomError(KEY_MISSING, "strategy {strategy} needs a merge_key", {"strategy": self.strategy})
         if self.dedupe != "none" and not self.merge_key:
             raise ValueError("dedupe needs a merge_key")
         if self.max_shrink_percent is not None and self.strategy != "full":
@@ -412,6 +417,11 @@ class RunRecord(Record):
         """Seconds from start to finish; None while it runs."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
+    def as_json(self, *, logs: bool = False) -> dict[str, Any]:
+        """The run as `--json` and the REST interface show it, with its duration; without its logs unless asked."""
+        exclude = set() if logs else {"stdout", "stderr", "live_log"}
+        return {**self.model_dump(mode="json", exclude=exclude), "duration_s": self.duration_s}
+
 
 class GroupRunRecord(Record):
     """One row of group_run."""
@@ -429,3 +439,7 @@ class GroupRunRecord(Record):
     def duration_s(self) -> float | None:
         """Seconds from start to finish; None while it runs."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The group run as `--json` shows it, with its duration."""
+        return {**self.model_dump(mode="json"), "duration_s": self.duration_s}

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipekit_engine._version import __version__
+from pipekit_engine.common.statuses import RUN_STATUSES
 from pipekit_engine.models import Group, GroupRunRecord, Module, RunRecord, Schedule
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -121,7 +122,7 @@ def _paths(run_options: str) -> dict[str, Any]:
         {
             "name": "status",
             "in": "query",
-            "schema": {"type": "string", "enum": ["running", "success", "dry_run", "error", "cancelled"]},
+            "schema": {"type": "string", "enum": list(RUN_STATUSES)},
         },
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}},
     ]

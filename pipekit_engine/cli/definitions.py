@@ -106,7 +106,7 @@ NameArgument = Annotated[str | None, typer.Argument(help="Show this one as YAML 
 
 def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List the modules with their last run, or show one."""
-    from pipekit_engine.cli.output import count, moment, print_json, print_table, run_json, status
+    from pipekit_engine.cli.output import count, moment, print_json, print_table, status
 
     with settings(context).store() as store:
         if name is not None:
@@ -122,7 +122,7 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
         found = []
         for module in definitions.modules.values():
             run = last[module.name]
-            record = run_json(run) if run else None
+            record = run.as_json() if run else None
             found.append({**module.model_dump(mode="json"), "groups": groups.get(module.name, []), "last_run": record})
         print_json(found)
         return
@@ -147,7 +147,7 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
 
 def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List the groups with their last run, or show one."""
-    from pipekit_engine.cli.output import group_run_json, moment, print_json, print_table, seconds, status
+    from pipekit_engine.cli.output import moment, print_json, print_table, seconds, status
 
     with settings(context).store() as store:
         if name is not None:
@@ -159,7 +159,7 @@ def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag 
         found = []
         for group in definitions.groups.values():
             run = last[group.name]
-            found.append({**group.model_dump(mode="json"), "last_run": group_run_json(run) if run else None})
+            found.append({**group.model_dump(mode="json"), "last_run": run.as_json() if run else None})
         print_json(found)
         return
     rows = []

@@ -39,7 +39,7 @@ def run(
     Exit status: 0 success, 1 the run failed, 2 configuration, 3 locked by another run, 130 cancelled.
     """
     from pipekit_engine import Engine
-    from pipekit_engine.cli.output import print_json, print_text, results, run_json
+    from pipekit_engine.cli.output import print_json, print_text, results
     from pipekit_engine.cli.progress import Progress, summary
 
     watermarks = parse_overrides(overrides)
@@ -52,12 +52,12 @@ def run(
         except PipekitError as caught:
             error = _with_right_command(caught, engine.store, module, "groups", "run-group")
             if as_json:
-                head = {"module": module} if error.record is None else run_json(error.record)
+                head = {"module": module} if error.record is None else error.record.as_json()
                 print_json({**head, **_failure(error)})
             raise error from None
     plan = result.plan.render() if result.plan is not None and dry_run else None
     if as_json:
-        print_json({**run_json(result.record), **({"plan": plan} if plan else {})})
+        print_json({**result.record.as_json(), **({"plan": plan} if plan else {})})
     elif plan is not None:
         print_text(plan)
     else:
@@ -76,7 +76,7 @@ def run_group(
     Exit status: 0 success, 1 a member failed, 2 configuration, 3 the group is running, 130 cancelled.
     """
     from pipekit_engine import Engine
-    from pipekit_engine.cli.output import group_run_json, print_json, print_text, results, run_json, runs_table
+    from pipekit_engine.cli.output import print_json, print_text, results, runs_table
     from pipekit_engine.cli.progress import Progress
 
     watermarks = parse_overrides(overrides)
@@ -97,16 +97,16 @@ def run_group(
             if as_json:
                 ended = error.group_record
                 runs = engine.store.runs.list(group_run_id=ended.id, limit=None)[::-1] if ended else []
-                head = group_run_json(ended) if ended else {"group": group}
-                print_json({**head, **_failure(error), "runs": [run_json(item) for item in runs]})
+                head = ended.as_json() if ended else {"group": group}
+                print_json({**head, **_failure(error), "runs": [item.as_json() for item in runs]})
             raise error from None
         # Without their logs, except for what a dry run planned.
         plans = [engine.store.runs.get(item.id).stdout for item in result.runs] if dry_run else []
     if as_json:
-        members = [run_json(item) for item in result.runs]
+        members = [item.as_json() for item in result.runs]
         for member, plan in zip(members, plans, strict=False):
             member["plan"] = plan
-        print_json({**group_run_json(result.record), "runs": members, "skipped": result.skipped})
+        print_json({**result.record.as_json(), "runs": members, "skipped": result.skipped})
     else:
         if dry_run:
             for plan in plans:

@@ -29,7 +29,7 @@ def list_runs(
     as_json: JsonFlag = False,
 ) -> None:
     """List runs, newest first."""
-    from pipekit_engine.cli.output import print_json, run_json, runs_table
+    from pipekit_engine.cli.output import print_json, runs_table
 
     if status is not None and status not in RUN_STATUSES:
         raise typer.BadParameter(f"must be one of {', '.join(RUN_STATUSES)}", param_hint="--status")
@@ -39,7 +39,7 @@ def list_runs(
             # A module may be gone while its runs stay; one that never was is a mistake.
             store.definitions.module(module)
     if as_json:
-        print_json([run_json(record) for record in records])
+        print_json([record.as_json() for record in records])
     else:
         runs_table(records)
 
@@ -51,12 +51,12 @@ def show_run(
     as_json: JsonFlag = False,
 ) -> None:
     """Show one run: status, time per phase, counts, watermarks, the SQL that ran, the error."""
-    from pipekit_engine.cli.output import print_json, run_json
+    from pipekit_engine.cli.output import print_json
 
     with settings(context).store() as store:
         record = store.runs.get(run if run is not None else _newest(store).id)
     if as_json:
-        print_json(run_json(record, logs=True))
+        print_json(record.as_json(logs=True))
     else:
         _print_run(record)
 

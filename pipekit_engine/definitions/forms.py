@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.definitions.yaml_nodes import Loc, Place, Problem, Source, line_of
 from pipekit_engine.models import RECORD_TYPES, Column, DefinitionKind, Hook, NamedRecord, Record, Watermark
 from pipekit_engine.security.redact import is_secret_name, url_holds_secret
@@ -111,12 +112,12 @@ def read_record(source: Source, kind: DefinitionKind, name: str, key: yaml.Node,
         record = RECORD_TYPES[kind].model_validate({**draft.fields, "name": name})
     except ValidationError as error:
         told = {(problem.line, problem.where) for problem in source.problems[before:]}
-        for item in error.errors(include_url=False):
-            place = draft.place(item["loc"])
+        for item in field_problems(error):
+            place = draft.place(item.loc)
             where_exactly = place.where
-            if item["type"] == "missing":
-                where_exactly = f"{place.where}.{'members' if item['loc'][-1] == 'layers' else item['loc'][-1]}"
-                if item["loc"][-1] == "dest_name" and "source_name" not in item["input"]:
+            if item.type == "missing":
+                where_exactly = f"{place.where}.{'members' if item.loc[-1] == 'layers' else item.loc[-1]}"
+                if item.loc[-1] == "dest_name" and "source_name" not in item.given:
                     continue  # it would be the same
             if (place.line, where_exactly) not in told and where_exactly not in draft.meant:
                 source.problem(place.line, where_exactly, _message(item, RECORD_TYPES[kind]))
@@ -208,12 +209,12 @@ def _refuse_passwords(source: Source, draft: Draft) -> None:
             source.problem(place.line, place.where, "holds a secret; use `password: $VAR`, or give a $VAR reference")
 
 
-def _message(item: Any, model: type[Record]) -> str:
+def _message(item: FieldProblem, model: type[Record]) -> str:
     """What pydantic found, in plain words; the value is repeated only where the allowed ones are few."""
-    kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
+    kind, given, context = item.type, item.given, item.context
     if kind == "missing":
-        info = next((i for n, i in model.model_fields.items() if item["loc"][-1] in (n, i.alias)), None)
-        return "is missing" + (f" ({info.description})" if info and info.description and len(item["loc"]) == 1 else "")
+        info = next((i for n, i in model.model_fields.items() if item.loc[-1] in (n, i.alias)), None)
+        return "is missing" + (f" ({info.description})" if info and info.description and len(item.loc) == 1 else "")
     if given is None:
         return "is empty; give a value or leave the key out"
     if kind == "literal_error" and isinstance(given, str):
@@ -238,7 +239,7 @@ def _message(item: Any, model: type[Record]) -> str:
         return f"must be at most {context['le']}"
     if kind == "too_short":
         return "must not be empty"
-    return str(item["msg"]).removeprefix("Value error, ")
+    return item.message
 
 
 def _shape(value: Any) -> str:

@@ -275,7 +275,7 @@ class _Bundle:
 
 
 def _run_json(run: Any) -> dict[str, Any]:
-    return {**run.model_dump(mode="json", exclude={"stdout", "stderr", "live_log"}), "duration_s": run.duration_s}
+    return run.as_json()
 
 
 def _run_text(store: Store, number: int) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import GroupLocked, NotFoundError, PipekitError, RunCancelled, StoreError
-from pipekit_engine.running.monitor import TICK_S, CancelToken
+from pipekit_engine.running.connection_slots import ConnectionSlots
+from pipekit_engine.running.monitor import CancelToken
 from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
 from pipekit_engine.store.retrying import retrying
 
@@ -165,7 +166,7 @@ class GroupRun:
         self._run_member = run_member
         self._cancel = cancel
         self._on_member = on_member
-        self._connections = {name: threading.BoundedSemaphore(limit) for name, limit in limits.items()}
+        self._slots = ConnectionSlots(limits)
         self._failed = threading.Event()
         self.problems: list[str] = []
         self.skipped: list[str] = []
@@ -207,10 +208,7 @@ class GroupRun:
             self._skip([name], "another member failed and on_failure is stop")
             return
         try:
-            with ExitStack() as held:
-                # In one order for all, so that two members never wait for each other.
-                for connection in sorted({module.source, module.dest} & self._connections.keys()):
-                    self._take(held, self._connections[connection])
+            with self._slots.held(module, self._cancel):
                 self._run_member(module, self._cancel)
         except RunCancelled:
             # A single run can be cancelled by itself; the others go on.
@@ -222,9 +220,3 @@ class GroupRun:
                 self.problems.append(f"{name}: {error}")
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self._on_member(MemberEvent("failed", name, reason))
-
-    def _take(self, held: ExitStack, semaphore: threading.BoundedSemaphore) -> None:
-        while not semaphore.acquire(timeout=TICK_S):
-            if self._cancel.is_set():
-                raise RunCancelled("cancelled while waiting for a connection")
-        held.callback(semaphore.release)

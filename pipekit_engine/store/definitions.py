@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import select, update
 
 from pipekit_engine import models
+from pipekit_engine.common.validation import describe
 from pipekit_engine.errors import ConfigurationError, NotFoundError
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, NamedRecord, record_label, singular
 from pipekit_engine.store import schema
@@ -149,9 +150,4 @@ class DefinitionStore:
 
 
 def _problem(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}".removeprefix(": ")
-            for item in error.errors()
-        )
-    return str(error)
+    return describe(error) if isinstance(error, ValidationError) else str(error)

@@ -158,7 +158,7 @@ class Folder:
 
         def current(path: Path) -> str:
             if path not in texts and path.exists():
-                return path.read_text(encoding="utf-8")
+                return _read(path)
             return texts.get(path, "")
 
         for name, module in outcome.modules.items():
@@ -260,4 +260,5 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    """The text with its own line ends."""
+    return path.read_bytes().decode("utf-8")
