@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-#: Fields of a module that have no column of their own.
-_MODULE_OPTIONS = ("dedupe", "max_shrink_percent", "on_schema_change", "retry", "tags", "split_by", "parallel")
+_MODULE_COLUMNS = ("source", "dest", "query", "dest_table", "strategy", "enabled")
+#: Fields of a module that have no column of their own: a new one needs nothing here.
+_MODULE_OPTIONS = frozenset(models.Module.model_fields).difference(
+    _MODULE_COLUMNS, ("name", "merge_key", "columns", "watermarks", "hooks")
+)
 _TRIGGER_SETTINGS = ("connection", "sql", "after", "every")
 
 
@@ -60,9 +63,8 @@ def _write_module(connection: Connection, record: models.Module, now: datetime) 
     named += [("hook", item.connection) for item in record.hooks if item.connection]
     for field, name in named:
         _id_of(connection, "connections", name, f"module {record.name}: {field}")
-    fields = ("source", "dest", "query", "dest_table", "strategy", "enabled")
     values = {
-        **{field: getattr(record, field) for field in fields},
+        **{field: getattr(record, field) for field in _MODULE_COLUMNS},
         "merge_key": ",".join(record.merge_key),
         "columns_json": json.dumps([column.model_dump() for column in record.columns], ensure_ascii=False),
         "options_json": record.model_dump_json(include=set(_MODULE_OPTIONS), exclude_defaults=True),
