@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipekit_engine.common.statuses import RunStatus
+from pipekit_engine.statuses import RunStatus
 
 Strategy = Literal["full", "incremental", "append", "upsert"]
 RunOn = Literal["success", "failure", "always"]

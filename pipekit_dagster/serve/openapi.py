@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipekit_engine._version import __version__
-from pipekit_engine.common.statuses import RUN_STATUSES
 from pipekit_engine.models import Group, GroupRunRecord, Module, RunRecord, Schedule
+from pipekit_engine.statuses import RUN_STATUSES
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _ID = {

@@ -21,9 +21,9 @@ from starlette.routing import Match, Route
 from pipekit_dagster.serve.launch import LaunchRefused, launch
 from pipekit_dagster.serve.openapi import describe_api
 from pipekit_dagster.serve.views import group_view, module_view, run_view, schedule_view
-from pipekit_engine.common.statuses import RUN_STATUSES
 from pipekit_engine.common.validation import describe
 from pipekit_engine.errors import NotFoundError, PipekitError
+from pipekit_engine.statuses import RUN_STATUSES
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, note, settings
-from pipekit_engine.common.statuses import RUN_STATUSES
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.statuses import RUN_STATUSES
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord

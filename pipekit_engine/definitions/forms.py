@@ -14,9 +14,10 @@ import yaml
 from pydantic import ValidationError
 
 from pipekit_engine.common.validation import FieldProblem, field_problems
+from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.definitions.yaml_nodes import Loc, Place, Problem, Source, line_of
 from pipekit_engine.models import RECORD_TYPES, Column, DefinitionKind, Hook, NamedRecord, Record, Watermark
-from pipekit_engine.security.redact import is_secret_name, url_holds_secret
+from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
 
 #: What people write from habit, and what it is called here.
