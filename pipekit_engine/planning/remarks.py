@@ -32,9 +32,9 @@ def find_remarks(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence
     for name in columns:
         lineage = query.column(name)
         origins = (lineage.among or lineage.inputs * lineage.copied) if lineage else ()
-        tables = [_table(dialect, origin.table) for origin in origins]
-        if tables and len(tables) <= _MAX_TABLES and None not in tables:
-            candidates[name] = ([table for table in tables if table], origins[0].column)
+        named = [table for origin in origins if (table := _table(dialect, origin.table))]
+        if named and len(named) == len(origins) <= _MAX_TABLES:
+            candidates[name] = (named, origins[0].column)
     wanted = dict.fromkeys(table for tables, _ in candidates.values() for table in tables) | (
         {only: None} if only else {}
     )
