@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.connections import OpenConnection
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.planning.planner import PlannedHook
+    from pipekit_engine.planning.plan import PlannedHook
 
 #: First words of hooks after which a connection is as it was before. All others may set something, or make a temporary table.
 _LEAVE_NO_TRACE = frozenset(

@@ -49,6 +49,8 @@ class Dialect:
     system_schemas: ClassVar[tuple[str, ...]] = ("INFORMATION_SCHEMA", "information_schema")
     #: Asks which schema a name without one is in; None where it need not be known.
     home_schema_sql: ClassVar[str | None] = None
+    #: Asks for the file of the open database, where staging tables live in a file beside it; None where they live in a schema.
+    open_file_sql: ClassVar[str | None] = None
     #: Words in lower case that this kind reserves beside the common ones of `spelling.RESERVED`.
     reserved: ClassVar[frozenset[str]] = frozenset()
     #: The type of each family; one without an entry gets that of text.

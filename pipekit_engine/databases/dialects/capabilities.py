@@ -25,6 +25,8 @@ class Capabilities:
     transactional_truncate: bool = False
     #: A table can be named by schema (or, for MySQL, by database).
     schemas: bool = True
+    #: A schema is made by CREATE SCHEMA. False where one is more than that: a user, say.
+    creates_schemas: bool = True
     #: `DROP TABLE IF EXISTS` is understood.
     drop_if_exists: bool = True
     #: `(a, b) IN (SELECT a, b ...)` is understood.

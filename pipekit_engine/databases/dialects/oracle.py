@@ -41,6 +41,7 @@ class Oracle(Dialect):
         syntax=SqlSyntax(parser="oracle", unquoted_case="upper", q_strings=True, name_characters="$#"),
         max_identifier_length=128,
         identifier_unit="bytes",
+        creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
         max_comment_length=4000,

@@ -49,6 +49,7 @@ class SQLite(Dialect):
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
+    open_file_sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
     binding_types = False
     reserved = words("autoincrement glob indexed isnull nothing notnull raise transaction without")
     boolean_literals = ("0", "1")
