@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import GroupLocked, NotFoundError, PipekitError, RunCancelled, StoreError
+from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.connection_slots import ConnectionSlots
-from pipekit_engine.running.monitor import CancelToken
 from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
 from pipekit_engine.store.retrying import retrying
 
@@ -109,8 +109,8 @@ def active_group_run(
     active = ActiveGroupRun(group_run_id, group, dry_run, store, token)
     stop = threading.Event()
     arguments = (store, group, token, stop, on_lost)
-    heart = threading.Thread(target=_beat, args=arguments, name=f"monitor-group-{group}", daemon=True)
-    heart.start()
+    heartbeat = threading.Thread(target=_renew_lease, args=arguments, name=f"monitor-group-{group}", daemon=True)
+    heartbeat.start()
     status: str | None = None
     try:
         yield active
@@ -125,11 +125,13 @@ def active_group_run(
         raise
     finally:
         stop.set()
-        heart.join()
+        heartbeat.join()
         active.finish(status)
 
 
-def _beat(store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None) -> None:
+def _renew_lease(
+    store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None
+) -> None:
     while not stop.wait(HEARTBEAT_INTERVAL.total_seconds()):
         with suppress(StoreError):
             if not store.leases.renew("group", group, token):
@@ -178,7 +180,7 @@ class GroupRun:
                 if self._failed.is_set() and self._group.on_failure == "stop":
                     self._skip(layer, "an earlier member failed and on_failure is stop")
                     continue
-                futures = [pool.submit(self._member, name) for name in layer if self._may_run(name)]
+                futures = [pool.submit(self._member, name) for name in layer if self._is_enabled(name)]
                 try:
                     for future in futures:
                         future.result()
@@ -188,7 +190,7 @@ class GroupRun:
         if self._cancel.is_set():
             raise RunCancelled(f"Group {self._group.name} was cancelled.")
 
-    def _may_run(self, name: str) -> bool:
+    def _is_enabled(self, name: str) -> bool:
         if not self._modules[name].enabled:
             self._skip([name], "it is disabled")
             return False
