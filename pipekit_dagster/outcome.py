@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+from pipekit_engine.errors import RunError
+from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import RunResult
     from pipekit_engine.errors import PipekitError
     from pipekit_engine.models import Module, RunRecord
+
+#: Gives the source columns that a column of the module's query is computed from.
+ColumnDeps = Callable[[str], "list[dg.TableColumnDep]"]
 
 _COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated")
 
@@ -42,12 +49,12 @@ def dry_run_metadata(result: RunResult) -> Mapping[str, Any]:
 
 
 def materialization(
-    asset_key: dg.AssetKey, source_keys: Sequence[dg.AssetKey], module: Module, result: RunResult
+    asset_key: dg.AssetKey, column_deps: ColumnDeps, module: Module, result: RunResult
 ) -> dg.AssetMaterialization:
     """The event that a success adds to the destination's history."""
     record = result.record
     data = record_metadata(record)
-    if module.strategy == "full" and record.rows_inserted is not None:
+    if STRATEGIES[module.strategy].replaces_table and record.rows_inserted is not None:
         # Only a full load knows how many rows the whole table has.
         data["dagster/row_count"] = record.rows_inserted
     data["dagster/table_name"] = module.dest_table
@@ -56,10 +63,10 @@ def materialization(
         data["dagster/column_schema"] = dg.TableSchema(
             columns=[dg.TableColumn(name=column.dest, type=column.dest_type) for column in columns]
         )
-        if len(source_keys) == 1:
-            # With several source tables only a parser would know whose column it is.
+        deps = {column.dest: column_deps(column.source) for column in columns}
+        if any(deps.values()):
             data["dagster/column_lineage"] = dg.TableColumnLineage(
-                {column.dest: [dg.TableColumnDep(source_keys[0], column.source)] for column in columns}
+                {name: found for name, found in deps.items() if found}
             )
     if record.source_sql:
         data["source_sql"] = dg.MetadataValue.md(f"```sql\n{record.source_sql}\n```")
@@ -71,25 +78,24 @@ def materialization(
 
 def describe_failure(error: PipekitError) -> str:
     """The error for a person, with the run of pipekit that holds the rest."""
-    record = getattr(error, "record", None)
-    return f"{error}" + (f"\nMore: pipekit runs show {record.id}" if record is not None else "")
+    return f"{error}" + (f"\nMore: pipekit runs show {error.record.id}" if error.record is not None else "")
 
 
 def failure_metadata(error: PipekitError) -> dict[str, Any]:
     """What is known of a failure: its kind, phase, the database's codes, whether the destination was changed."""
     data: dict[str, Any] = {
         "error": type(error).__name__,
-        "merge_committed": bool(getattr(error, "merge_committed", False)),
+        "merge_committed": isinstance(error, RunError) and error.merge_committed,
     }
     # What the database itself said: jrunner's error, from which the engine's was raised.
-    cause = error.__cause__
-    for name in ("phase", "sqlstate", "vendor_code", "statement"):
-        value = getattr(error, name, None) or getattr(cause, name, None)
-        if value not in (None, ""):
-            data[name] = dg.MetadataValue.md(f"```sql\n{value}\n```") if name == "statement" else value
-    record = getattr(error, "record", None)
-    if record is not None:
-        data.update(record_metadata(record))
-        if record.phase and "phase" not in data:
-            data["phase"] = record.phase
+    cause = error if isinstance(error, JRunnerError) else error.__cause__
+    if isinstance(cause, JRunnerError):
+        said = {"phase": cause.phase, "sqlstate": cause.sqlstate, "vendor_code": cause.vendor_code}
+        data.update({name: value for name, value in said.items() if value})
+        if cause.statement:
+            data["statement"] = dg.MetadataValue.md(f"```sql\n{cause.statement}\n```")
+    if error.record is not None:
+        data.update(record_metadata(error.record))
+        if error.record.phase and "phase" not in data:
+            data["phase"] = error.record.phase
     return data

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipekit_engine.models import Module
+from pipekit_engine.common.validation import field_problems
+from pipekit_engine.models import KEY_MISSING, Module
 from pipekit_engine.sql.select_list import select_list
 from pipekit_engine.sql.text import as_subquery, split_statements
+from pipekit_engine.strategies import STRATEGIES
 from pipekit_import.events import Account, Note, Pull, Statements
 from pipekit_import.logins import Connections, syntax_of
 from pipekit_import.sqlread import Statement, bare, read_statements, same_table, uncommented
@@ -126,6 +128,8 @@ class _Builder:
     local: list[str] = field(default_factory=list)
     #: The loaded table and the one that its rows end in.
     tables: tuple[str, ...] = ()
+    #: A note says, with its place, that the load has no key.
+    key_is_told_missing: bool = False
 
     def block(self, text: str, spot: Spot | None = None) -> None:
         """Note something that a person has to decide."""
@@ -296,7 +300,7 @@ class _Builder:
             if not self.pull.query or shown(self.pull.query) == plain(self.pull.query):
                 self.notes.append(Note(self.pull.spot, "append without a watermark: every run adds all rows again"))
         twins = [other for other in self.account.steps if isinstance(other, Pull) and plain(other.table) == loaded]
-        if len(twins) > 1 and (copy is not None or self.fields["strategy"] == "full"):
+        if len(twins) > 1 and (copy is not None or STRATEGIES[self.fields["strategy"]].replaces_table):
             self.block(
                 f"{len(twins)} loads fill {loaded}: make them one query (UNION ALL), or give each a table of its own"
             )
@@ -308,6 +312,7 @@ class _Builder:
         if statement.keys:
             self.fields["merge_key"] = [self._source_name(key) for key in statement.keys]
         else:
+            self.key_is_told_missing = True
             self.block(
                 f"{strategy} needs a key, and the statement names none: the primary key of the destination?",
                 statement.spot,
@@ -413,9 +418,7 @@ class _Builder:
         try:
             proposal.module = Module.model_validate({**self.fields, "name": proposal.name, "watermarks": marks})
         except ValidationError as error:
-            for item in error.errors():
-                where = ".".join(str(part) for part in item["loc"])
-                text = str(item["msg"]).removeprefix("Value error, ")
-                if "needs a merge_key" in text and any("names none" in note.text for note in self.notes):
+            for problem in field_problems(error):
+                if problem.type == KEY_MISSING and self.key_is_told_missing:
                     continue  # said already, with its place
-                self.block(f"{where}: {text}" if where else text)
+                self.block(str(problem))

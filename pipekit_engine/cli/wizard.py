@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, note, settings
-from pipekit_engine.cli.wizard_flags import STRATEGIES, connect, group_wish, query_text, read_wishes, require
+from pipekit_engine.cli.wizard_flags import connect, group_wish, query_text, read_wishes, require
 from pipekit_engine.errors import PipekitError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -281,10 +282,9 @@ def _json(proposed: Sequence[Proposed], folder: Folder, outcome: Outcome, *, app
 
 
 def _run_json(engine: Engine, draft: Draft) -> dict[str, Any]:
-    from pipekit_engine.cli.output import run_json
 
     record = next(iter(engine.store.runs.list(module=draft.name, limit=1)), None)
-    return run_json(record) if record else {"module": draft.name, "status": "refused"}
+    return record.as_json() if record else {"module": draft.name, "status": "refused"}
 
 
 # By questions

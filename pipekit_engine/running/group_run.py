@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import GroupLocked, NotFoundError, PipekitError, RunCancelled, StoreError
-from pipekit_engine.running.monitor import TICK_S, CancelToken
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.connection_slots import ConnectionSlots
 from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
 from pipekit_engine.store.retrying import retrying
 
@@ -27,11 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """How a group run ended. `runs` are in the order of their start; `skipped` names disabled and unreached members."""
+    """How a group run ended. `runs` are in the order of their start; `skipped` names disabled and unreached members.
+
+    `problems` tells what went wrong without a row in run_log: members that could not even begin.
+    """
 
     record: GroupRunRecord
     runs: list[RunRecord]
     skipped: list[str]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class MemberEvent:
+    """A member of a group that was skipped, or that failed. `str()` is a line for a person."""
+
+    kind: Literal["skipped", "failed"]
+    member: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.member} {'is skipped' if self.kind == 'skipped' else 'failed'}: {self.reason}"
 
 
 @dataclass
@@ -92,8 +109,8 @@ def active_group_run(
     active = ActiveGroupRun(group_run_id, group, dry_run, store, token)
     stop = threading.Event()
     arguments = (store, group, token, stop, on_lost)
-    heart = threading.Thread(target=_beat, args=arguments, name=f"monitor-group-{group}", daemon=True)
-    heart.start()
+    heartbeat = threading.Thread(target=_renew_lease, args=arguments, name=f"monitor-group-{group}", daemon=True)
+    heartbeat.start()
     status: str | None = None
     try:
         yield active
@@ -108,11 +125,13 @@ def active_group_run(
         raise
     finally:
         stop.set()
-        heart.join()
+        heartbeat.join()
         active.finish(status)
 
 
-def _beat(store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None) -> None:
+def _renew_lease(
+    store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None
+) -> None:
     while not stop.wait(HEARTBEAT_INTERVAL.total_seconds()):
         with suppress(StoreError):
             if not store.leases.renew("group", group, token):
@@ -142,14 +161,14 @@ class GroupRun:
         run_member: Callable[[Module, CancelToken], RunResult],
         *,
         cancel: CancelToken,
-        say: Callable[[str], None],
+        on_member: Callable[[MemberEvent], None],
     ) -> None:
         self._group = group
         self._modules = modules
         self._run_member = run_member
         self._cancel = cancel
-        self._say = say
-        self._connections = {name: threading.BoundedSemaphore(limit) for name, limit in limits.items()}
+        self._on_member = on_member
+        self._slots = ConnectionSlots(limits)
         self._failed = threading.Event()
         self.problems: list[str] = []
         self.skipped: list[str] = []
@@ -161,7 +180,7 @@ class GroupRun:
                 if self._failed.is_set() and self._group.on_failure == "stop":
                     self._skip(layer, "an earlier member failed and on_failure is stop")
                     continue
-                futures = [pool.submit(self._member, name) for name in layer if self._may_run(name)]
+                futures = [pool.submit(self._member, name) for name in layer if self._is_enabled(name)]
                 try:
                     for future in futures:
                         future.result()
@@ -171,7 +190,7 @@ class GroupRun:
         if self._cancel.is_set():
             raise RunCancelled(f"Group {self._group.name} was cancelled.")
 
-    def _may_run(self, name: str) -> bool:
+    def _is_enabled(self, name: str) -> bool:
         if not self._modules[name].enabled:
             self._skip([name], "it is disabled")
             return False
@@ -180,7 +199,7 @@ class GroupRun:
     def _skip(self, names: list[str] | tuple[str, ...], reason: str) -> None:
         self.skipped += names
         for name in names:
-            self._say(f"{name} is skipped: {reason}")
+            self._on_member(MemberEvent("skipped", name, reason))
 
     def _member(self, name: str) -> None:
         module = self._modules[name]
@@ -191,23 +210,15 @@ class GroupRun:
             self._skip([name], "another member failed and on_failure is stop")
             return
         try:
-            with ExitStack() as held:
-                # In one order for all, so that two members never wait for each other.
-                for connection in sorted({module.source, module.dest} & self._connections.keys()):
-                    self._take(held, self._connections[connection])
+            with self._slots.held(module, self._cancel):
                 self._run_member(module, self._cancel)
         except RunCancelled:
             # A single run can be cancelled by itself; the others go on.
             return
         except Exception as error:
             self._failed.set()
-            if getattr(error, "record", None) is None:
+            if not isinstance(error, PipekitError) or error.record is None:
                 # It has no row in run_log that would tell: locked, or a bad definition.
                 self.problems.append(f"{name}: {error}")
-            self._say(f"{name} failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-
-    def _take(self, held: ExitStack, semaphore: threading.BoundedSemaphore) -> None:
-        while not semaphore.acquire(timeout=TICK_S):
-            if self._cancel.is_set():
-                raise RunCancelled("cancelled while waiting for a connection")
-        held.callback(semaphore.release)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._on_member(MemberEvent("failed", name, reason))

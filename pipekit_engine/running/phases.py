@@ -23,7 +23,7 @@ from pipekit_engine.errors import (
     StagingError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest
+from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest
 from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.planning.plan import RunPlan
-    from pipekit_engine.planning.strategies import MergeStatement
-    from pipekit_engine.running.monitor import CancelToken, RunMonitor
+    from pipekit_engine.running.cancellation import CancelToken
+    from pipekit_engine.running.monitor import RunMonitor
     from pipekit_engine.store import Store
+    from pipekit_engine.strategies import MergeStatement
 
 
 #: How many runs are looked at for one whose merge may not have ended.
@@ -201,7 +202,7 @@ class Phases:
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
 
     def _commit(self, expected: Mapping[str, int]) -> list[tuple[MergeStatement, int]]:
-        monitor = self._state.monitor
+        monitor, interruption = self._state.monitor, Interruption()
         try:
             with MergeFence(self._connections, self._plan.fence, monitor.say).held():
                 return commit(
@@ -212,12 +213,11 @@ class Phases:
                     say=monitor.say,
                     before_commit=self._assert_lock,
                     cancel=monitor.guard(),
+                    interruption=interruption,
                 )
-        except BaseException as error:
-            # An interrupt (Ctrl-C) may come when the commit is done already.
-            fate = getattr(error, "request_fate", None)
-            self._state.committed = fate == "done"
-            self._state.in_doubt = fate == "unknown"
+        except BaseException:
+            self._state.committed = interruption.fate == "done"
+            self._state.in_doubt = interruption.fate == "unknown"
             raise
 
     def _assert_lock(self) -> None:
