@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, field_validator, model_validator
 
 Strategy = Literal["full", "incremental", "append", "upsert"]
 RunOn = Literal["success", "failure", "always"]
@@ -342,6 +342,10 @@ class ResolvedWatermark(Record):
     origin: Literal["resolver", "default", "override"]
 
 
+#: The fields of a RunRecord that lists of runs leave out: they may be long.
+RUN_LOGS = frozenset({"stdout", "stderr", "live_log"})
+
+
 class RunRecord(Record):
     """One row of run_log.
 
@@ -372,6 +376,7 @@ class RunRecord(Record):
     stderr: str = ""
     live_log: str = ""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def duration_s(self) -> float | None:
         """Seconds from start to finish; None while it runs."""
@@ -390,6 +395,7 @@ class GroupRunRecord(Record):
     finished_at: datetime | None = None
     error: str | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def duration_s(self) -> float | None:
         """Seconds from start to finish; None while it runs."""

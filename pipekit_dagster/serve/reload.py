@@ -14,8 +14,9 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from pipekit_dagster.dagster_internals.code_server import CodeServer, CodeServerUnreachable
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.store import Store
 
@@ -43,10 +44,9 @@ class Reloader:
 
     def __init__(self, config: Config, socket: Path, *, code_server: Service, watch_code: bool = False) -> None:
         self._config = config
-        self._socket = socket
-        self._code_server = code_server
+        self._code_server = CodeServer(socket)
+        self._service = code_server
         self._watch_code = watch_code
-        self._client: Any = None
         self._shown: str | None = None
         self._last_ping = 0.0
         self._failures = 0
@@ -57,9 +57,6 @@ class Reloader:
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set. Trouble is logged, never raised: the next look may go better."""
-        from dagster._grpc.client import DagsterGrpcClient
-
-        self._client = DagsterGrpcClient(socket=str(self._socket))
         said = ""
         try:
             while not stop.wait(_PING_S if said else _POLL_S):
@@ -86,7 +83,7 @@ class Reloader:
     def _look(self) -> None:
         found = self.fingerprint()
         if not self._ready:
-            self._ready = self._ping() is not None
+            self._ready = self._code_server.answer() is not None
             return
         if found != self._shown:
             self._retry_pause = _FIRST_RETRY_S
@@ -97,7 +94,7 @@ class Reloader:
             return
         if time.monotonic() - self._last_ping >= _PING_S:
             self._last_ping = time.monotonic()
-            answer = self._ping()
+            answer = self._code_server.answer()
             if answer is None:
                 self._revive()
                 return
@@ -142,43 +139,28 @@ class Reloader:
             parts.append(f"{file}:{file.stat().st_mtime_ns}")
         return "\n".join(parts)
 
-    def _ping(self) -> Literal["definitions", "error"] | None:
-        """What the server that has the definitions answers, if it does; the proxy before it would answer also without it."""
-        from dagster._api.list_repositories import sync_list_repositories_grpc
-        from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
-
-        try:
-            sync_list_repositories_grpc(self._client)
-        except DagsterUserCodeProcessError:
-            return "error"
-        except DagsterUserCodeUnreachableError:
-            return None
-        return "definitions"
-
     def _reload(self) -> bool:
-        from dagster._core.errors import DagsterUserCodeUnreachableError
-
         try:
-            self._client.reload_code(timeout=_RELOAD_TIMEOUT_S)
-        except DagsterUserCodeUnreachableError as error:
+            self._code_server.reload(_RELOAD_TIMEOUT_S)
+        except CodeServerUnreachable as error:
             # Also raised when the old server was dead and the new one is up: what counts is whether one answers.
-            if self._ping() is None:
+            if self._code_server.answer() is None:
                 _log.warning("the code location could not be reloaded: %s", error)
                 self._revive()
                 return False
         return True
 
     def _revive(self) -> None:
-        if self._code_server.age_s < _START_S:
+        if self._service.age_s < _START_S:
             return  # it is being started
         self._failures += 1
         if self._failures >= _PATIENCE:
             _log.warning("the code server does not answer; starting it anew")
             self._failures = 0
             self._ready = False
-            self._code_server.kill()  # the supervisor starts it again
+            self._service.kill()  # the supervisor starts it again
             return
         try:
-            self._client.reload_code(timeout=_RELOAD_TIMEOUT_S)
+            self._code_server.reload(_RELOAD_TIMEOUT_S)
         except Exception as error:
             _log.info("the code server was asked for a new process: %s", type(error).__name__)

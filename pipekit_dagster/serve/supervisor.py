@@ -6,7 +6,6 @@ whole, leaves running runs alone; their locks have living owners, and after a st
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
@@ -17,13 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.auth import Users, users_file
+from pipekit_dagster.dagster_internals.code_server import DAEMON_MODULE
+from pipekit_dagster.serve.address import check_address
 from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.common.signals import on_signals
-from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -53,33 +52,6 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
     return 0
 
 
-def check_address(config: Config, host: str, port: int) -> None:
-    """Refuse an address outside of this machine without a password, and a port that is taken. Raises ConfigurationError."""
-    users = Users(users_file(config)).all()
-    if not users and not is_loopback(host):
-        raise ConfigurationError(
-            f"pipekit serve would be open to everyone who can reach {host}. Set a password first:"
-            " `pipekit set-password USER`; or serve this machine only: `pipekit serve --host 127.0.0.1`."
-        )
-    try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. Try `--port`."
-        ) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to this address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class Supervisor:
     """Runs the three services. `run` returns when asked to stop."""
 
@@ -102,7 +74,7 @@ class Supervisor:
         )
         self._daemon = Service(
             "daemon",
-            [python, "-m", "dagster._daemon", "run", "-w", str(home.workspace), "--log-level", "warning"],
+            [python, "-m", DAEMON_MODULE, "run", "-w", str(home.workspace), "--log-level", "warning"],
             env,
             ready=lambda: self._leader.leads and _listens(home.socket),
         )

@@ -140,13 +140,14 @@ def moment(value: datetime | None) -> str:
 
 def run_json(record: RunRecord, *, logs: bool = False) -> dict[str, Any]:
     """A run as JSON, with its duration; without its logs unless asked."""
-    exclude = set() if logs else {"stdout", "stderr", "live_log"}
-    return {**record.model_dump(mode="json", exclude=exclude), "duration_s": record.duration_s}
+    from pipekit_engine.models import RUN_LOGS
+
+    return record.model_dump(mode="json", exclude=set() if logs else set(RUN_LOGS))
 
 
 def group_run_json(record: GroupRunRecord) -> dict[str, Any]:
     """A group run as JSON, with its duration."""
-    return {**record.model_dump(mode="json"), "duration_s": record.duration_s}
+    return record.model_dump(mode="json")
 
 
 def changes(record: RunRecord) -> str:

@@ -29,7 +29,9 @@ class Screen:
     @property
     def text(self) -> str:
         """Everything that was written and not erased."""
-        above = ["".join(line[column].data for column in range(self._screen.columns)) for line in self._screen.history.top]
+        above = [
+            "".join(line[column].data for column in range(self._screen.columns)) for line in self._screen.history.top
+        ]
         return "\n".join(line.rstrip() for line in [*above, *self._screen.display]).rstrip()
 
     def feed(self, data: str) -> None:
