@@ -384,7 +384,7 @@ def databases_page(notes: Notes) -> str:
             )
         )
         longest = f"{able.max_identifier_length} {able.identifier_unit}"
-        case = {"lower": "lower case", "upper": "upper case", "keep": "kept"}[able.unquoted_case]
+        case = {"lower": "lower case", "upper": "upper case", "keep": "kept"}[able.syntax.unquoted_case]
         flags = [able.transactional_ddl, able.transactional_truncate, able.row_values]
         promises.append((dialect.label, longest, case, *("yes" if flag else "no" for flag in flags), able.bulk_path))
     page += table(("database", "kind", "jars looked for", "class", "URL"), drivers)

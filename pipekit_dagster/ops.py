@@ -20,7 +20,11 @@ import dagster as dg
 
 from pipekit_dagster.outcome import describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.steplog import StepLog, open_step_log
+from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.errors import PipekitError, RunCancelled
+
+#: Seconds between two looks at a queue of events: no wait is without an end.
+_POLL_S = 0.5
 
 if TYPE_CHECKING:
     from pipekit_dagster.resource import PipekitResource
@@ -149,7 +153,7 @@ def _watch(
     The engine never waits for Dagster's storage, and an interrupt that reaches this thread (Dagster's in-process executor raises
     them here) cancels the work and is raised again once the work has ended.
     """
-    events: queue.SimpleQueue[RunEvent | None] = queue.SimpleQueue()
+    events: EventQueue[RunEvent | None] = EventQueue()
     outcome: list[RunResult] = []
     errors: list[BaseException] = []
 
@@ -164,7 +168,13 @@ def _watch(
     worker = threading.Thread(target=body, name=f"{threading.current_thread().name} engine", daemon=True)
     worker.start()
     try:
-        while (event := events.get()) is not None:
+        while True:
+            try:
+                event = events.get(_POLL_S)
+            except queue.Empty:
+                continue
+            if event is None:
+                break
             on_event(event)
     except BaseException:
         cancel.set()

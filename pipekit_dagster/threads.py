@@ -33,6 +33,7 @@ from pipekit_dagster.dagster_internals.execution import (
     dagster_event_sequence_for_step,
     trigger_hook,
 )
+from pipekit_engine.common.event_queue import EventQueue
 
 #: Seconds between two looks for an interrupt: how long Terminate can go unnoticed.
 _POLL_S = 0.1
@@ -127,7 +128,7 @@ class _Loop:
         self._context = job_context
         self._active = active
         self._cancel = cancel
-        self._events: queue.SimpleQueue[DagsterEvent | _Ended] = queue.SimpleQueue()
+        self._events: EventQueue[DagsterEvent | _Ended] = EventQueue()
         self._workers: dict[str, threading.Thread] = {}
         self._retries: dict[str, DagsterEvent] = {}
         self._deadline: float | None = None

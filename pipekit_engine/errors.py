@@ -22,7 +22,7 @@
     │   └── GroupLocked
     └── RunCancelled            ended on request; the destination is as it was unless it says otherwise  exit status 130
 
-The source of the exit statuses is the specification, section 8.
+The exit statuses are documented in docs/reference/cli.md.
 """
 
 from __future__ import annotations

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.models import Connection
 from pipekit_engine.security.redact import redact_url, url_holds_secret
 from pipekit_import.events import Note, Secret
 from pipekit_import.values import Environment, Login, Spot, Text, Unknown, Value, plain, shown
+
+if TYPE_CHECKING:
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 _KINDS = (
     ("jdbc:as400:", "db2"), ("jdbc:sqlserver:", "sqlserver"), ("jdbc:jtds:sqlserver:", "sqlserver"), ("jdbc:oracle:", "oracle"),
     ("jdbc:postgresql:", "postgresql"), ("jdbc:mysql:", "mysql"), ("jdbc:mariadb:", "mariadb"), ("jdbc:sqlite:", "sqlite"),
     ("jdbc:h2:", "h2"), ("jdbc:derby:", "derby"), ("jdbc:hsqldb:", "hsqldb"),
 )  # fmt: skip
+_CLIENTS = {"psql": "postgresql", "mysql": "mariadb", "sqlite3": "sqlite"}
 _PASSWORD_PARAMETER = re.compile(r"(?P<before>[;?&])(?:password|pwd)=(?P<value>[^;&]*)", re.IGNORECASE)
 _USER_PARAMETER = re.compile(r"(?P<before>[;?&])(?:user|username|uid)=(?P<value>[^;&]*)", re.IGNORECASE)
 #: Names of variables that say which end it is, not which database.
@@ -62,7 +68,7 @@ class Connections:
         if key in self._names:
             self._password(self._names[key], login, spot, notes)
             return self._names[key]
-        kind = next((kind for prefix, kind in _KINDS if url.lower().startswith(prefix)), "generic")
+        kind = _kind(url)
         name = self._name(url, login, kind)
         try:
             connection = Connection(name=name, driver=kind, jdbc_url=url, username=user or None)
@@ -138,8 +144,9 @@ class Connections:
             return self._add(f"jdbc:sqlite:{database}", None, login, spot, notes)
         if not host:
             notes.append(Note(spot, f"{login.client} names no host: 127.0.0.1 is taken"))
-        scheme, default = ("postgresql", "5432") if login.client == "psql" else ("mariadb", "3306")
-        url = f"jdbc:{scheme}://{host or '127.0.0.1'}:{port or default}/{database}"
+        kind = _CLIENTS[login.client]
+        default = "5432" if kind == "postgresql" else "3306"
+        url = f"jdbc:{kind}://{host or '127.0.0.1'}:{port or default}/{database}"
         return self._add(url, plain(login.user) or None, login, spot, notes)
 
     def matching(self, login: Login, candidate: str | None) -> bool:
@@ -149,8 +156,8 @@ class Connections:
         if not login.client:
             return False
         url = self.found[candidate].jdbc_url.lower()
-        kind = {"psql": "postgresql", "sqlite3": "sqlite"}.get(login.client, "mariadb mysql")
-        if self.found[candidate].driver not in kind:
+        kind = self.found[candidate].driver
+        if _CLIENTS[login.client] != ("mariadb" if kind == "mysql" else kind):
             return False
         if login.client == "sqlite3":
             database = plain(login.database)
@@ -186,6 +193,16 @@ class Connections:
         while f"{names[0]}_{number}" in self.found:
             number += 1
         return f"{names[0]}_{number}"
+
+
+def syntax_of(login: Login) -> SqlSyntax:
+    """How SQL is written where a login leads, as far as its URL or its client tells."""
+    kind = _CLIENTS.get(login.client) or _kind(plain(login.url) or "")
+    return get_dialect(kind).capabilities.syntax
+
+
+def _kind(url: str) -> str:
+    return next((kind for prefix, kind in _KINDS if url.lower().startswith(prefix)), "generic")
 
 
 def password_reference(password: Value, connection: str) -> str | None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipekit_engine.models import Watermark
 from pipekit_engine.sql.text import as_subquery
 from pipekit_import.events import Note
+from pipekit_import.logins import syntax_of
 from pipekit_import.values import Date, QueryResult, Spot, Value, shown, unknowns
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def watermarks_of(
             connection = resolve(part.login, part.spot)
             if connection is None:
                 continue
-            sql = as_subquery(shown(part.sql)).strip()
+            sql = as_subquery(shown(part.sql), syntax_of(part.login)).strip()
             default = part.default if part.default not in (None, "") else _default_in(sql)
             if default is None and re.search(r"\b(?:max|min)\s*\(", sql, re.IGNORECASE):
                 notes.append(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base import Dialect
-    from pipekit_engine.jrunner.protocol import Column
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _STRING = re.compile(r"(?:N|_utf8mb4\s*)?'((?:[^']|'')*)'", re.IGNORECASE)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base import Dialect
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.jrunner.protocol import Column, QueryResult
+    from pipekit_engine.jrunner.protocol import QueryResult
 
 #: More tables or columns than any catalogue query of ours may give; beyond it something is wrong with the query.
 MAX_ROWS = 500_000

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base import Dialect
-    from pipekit_engine.jrunner.protocol import Column
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipekit_engine.definitions.forms import Kind
     from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Schedule, Trigger
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 #: In a literal: a connection string's `password=...`. A `$VAR`, a placeholder or stars are none.
 _IN_LITERAL = re.compile(r"\b(?:password|passwd|pwd)\s*=\s*(?![$*{?:@\s;'])\S", re.IGNORECASE)
@@ -24,10 +25,10 @@ _BEFORE_LITERAL = re.compile(r"\b(?:(?:password|passwd|pwd)\s*=?|identified\s+by
 _IDENTIFIED_BY = re.compile(r"\bidentified\s+by\s+(?!values\b)\w", re.IGNORECASE)
 
 
-def secret_in_sql(sql: str) -> int | None:
+def secret_in_sql(sql: str, syntax: SqlSyntax) -> int | None:
     """Position of what looks like a password in SQL; None when there is nothing like it."""
     position, before = 0, ""
-    for span in spans(sql):
+    for span in spans(sql, syntax):
         if span.kind == "string":
             inner = span.text[1:-1]
             if match := _IN_LITERAL.search(span.text):
@@ -160,11 +161,11 @@ def check_secrets(subject: Subject) -> None:
                 subject.report("PK501", "connections", name, f"option {key} holds a secret.", fix, loc=("options", key))
     for read in subject.modules:
         module = read.module
-        texts: list[tuple[tuple[str | int, ...], str]] = [(("query",), module.query)]
-        texts += [(("watermarks", i), mark.resolver_sql) for i, mark in enumerate(module.watermarks)]
-        texts += [(("hooks", i), hook.sql) for i, hook in enumerate(module.hooks)]
-        for loc, sql in texts:
-            position = secret_in_sql(sql)
+        texts: list[tuple[tuple[str | int, ...], str, str]] = [(("query",), module.query, module.source)]
+        texts += [(("watermarks", i), mark.resolver_sql, mark.connection) for i, mark in enumerate(module.watermarks)]
+        texts += [(("hooks", i), hook.sql, hook.connection or module.dest) for i, hook in enumerate(module.hooks)]
+        for loc, sql, where in texts:
+            position = secret_in_sql(sql, subject.syntax(where))
             if position is not None:
                 message = "the SQL seems to hold a password; it would stand in every log of the run."
                 hint = "Let the database keep it (a foreign server, a wallet, a user mapping)."

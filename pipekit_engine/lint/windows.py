@@ -10,8 +10,8 @@ from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.sql.text import spans
 
 if TYPE_CHECKING:
-    from pipekit_engine.lint.comparisons import Use
     from pipekit_engine.lint.subject import ReadModule
+    from pipekit_engine.sql.comparisons import Use
 
 #: 2013-01-01 outside of quotes is 2011 to a database.
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2})?")
@@ -82,7 +82,8 @@ def _open_below(read: ReadModule, use: Use) -> None:
 def _steps_on(read: ReadModule, name: str) -> bool:
     """True when the resolver itself moves the value on or back (max(id) + 1, max(at) - interval): its choice stands."""
     watermark = next(w for w in read.module.watermarks if w.name == name)
-    code = "".join(span.text for span in spans(watermark.resolver_sql) if span.kind == "code")
+    syntax = read.subject.syntax(watermark.connection)
+    code = "".join(span.text for span in spans(watermark.resolver_sql, syntax) if span.kind == "code")
     return (
         re.search(r"[+-]|\b(?:DATE_?(?:ADD|SUB)|ADD_MONTHS|TIMESTAMPADD|INTERVAL)\b", code, re.IGNORECASE) is not None
     )
@@ -96,7 +97,9 @@ def _default(read: ReadModule, index: int, default: str | None, resolver: str) -
         table = split_name(module.dest_table)[-1].text
     except ConfigurationError:
         return
-    text = "".join(span.text for span in spans(resolver) if span.kind in ("code", "name"))
+    text = "".join(
+        span.text for span in spans(resolver, read.subject.syntax(module.dest)) if span.kind in ("code", "name")
+    )
     if re.search(rf"(?<!\w){re.escape(table)}(?!\w)", text, re.IGNORECASE):
         name = module.watermarks[index].name
         message = f"watermark {name} is read from {module.dest_table}, which is missing or empty in the first run."

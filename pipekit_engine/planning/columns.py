@@ -11,8 +11,8 @@ from pipekit_engine.models import Column as ModuleColumn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Module
 
 #: Families that hold each other's values, value by value; jrunner refuses a single value that does not fit.

@@ -127,7 +127,9 @@ class _Select:
 
 def trace_query(sql: str, dialect: Dialect, columns: Sequence[str]) -> Trace:
     """The origins of a query's `columns` (the names in its description)."""
-    parts = _clauses(list(_tokens(sql, _BRACKETED_TOKEN if dialect.kind in ("sqlserver", "sqlite") else _TOKEN)))
+    parts = _clauses(
+        list(_tokens(sql, dialect, _BRACKETED_TOKEN if dialect.kind in ("sqlserver", "sqlite") else _TOKEN))
+    )
     if parts is None:
         return Trace()
     items, from_clause = parts
@@ -155,10 +157,10 @@ def trace_query(sql: str, dialect: Dialect, columns: Sequence[str]) -> Trace:
     return Trace(tuple(select.sources.values()) if select.complete else (), origins, unknown)
 
 
-def _tokens(sql: str, pattern: re.Pattern[str]) -> Iterator[str]:
+def _tokens(sql: str, dialect: Dialect, pattern: re.Pattern[str]) -> Iterator[str]:
     """Words, quoted names, and single characters; literals as one token; comments are gone."""
     name = ""
-    for span in spans(sql):
+    for span in spans(sql, dialect.capabilities.syntax):
         if span.kind == "name" and (not name or name[-1] == span.text[0]):
             # A doubled quote in a name is read as the end of one and the beginning of another.
             name += span.text

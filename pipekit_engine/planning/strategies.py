@@ -24,7 +24,7 @@ _DISTINCT: Expected = "distinct"
 
 
 @dataclass(frozen=True)
-class Statement:
+class MergeStatement:
     """One statement of the merge, which run_log count it feeds, and the count that it must have.
 
     An `optional` one that the database refuses is left out, and the merge is done again without it.
@@ -46,32 +46,32 @@ def merge_statements(
     key: Sequence[str],
     dedupe_column: str | None,
     new_table: bool,
-) -> list[Statement]:
+) -> list[MergeStatement]:
     """Statements that merge staging into the destination. Names are unquoted; `*_sql` are SQL texts of table names."""
     quoted = [dest.quote_identifier(name) for name in columns]
     listed = ", ".join(quoted)
     rows, expected = staging_sql, _STAGED
     if dedupe_column is not None:
         rows, expected = _latest(dest, staging_sql, listed, key, dedupe_column), _DISTINCT
-    inserted = Statement(f"INSERT INTO {dest_sql} ({listed}) SELECT {listed} FROM {rows} s", "inserted", expected)
+    inserted = MergeStatement(f"INSERT INTO {dest_sql} ({listed}) SELECT {listed} FROM {rows} s", "inserted", expected)
     if new_table:
         return [inserted]
-    lock = [Statement(sql) for sql in dest.lock_table_sql(dest_sql)]
+    lock = [MergeStatement(sql) for sql in dest.lock_table_sql(dest_sql)]
     if module.strategy == "append":
         return [inserted]
     if module.strategy == "full":
-        return [*lock, Statement(f"DELETE FROM {dest_sql}", "deleted"), inserted]
+        return [*lock, MergeStatement(f"DELETE FROM {dest_sql}", "deleted"), inserted]
     if module.strategy == "incremental":
-        return [*lock, Statement(dest.delete_matching_sql(dest_sql, staging_sql, key), "deleted"), inserted]
+        return [*lock, MergeStatement(dest.delete_matching_sql(dest_sql, staging_sql, key), "deleted"), inserted]
     others = [name for name in columns if name not in key]
     statements = list(lock)
     if others:
         update = dest.update_matching_sql(dest_sql, rows, key, others)
-        statements.append(Statement(update, "updated", "matched"))
+        statements.append(MergeStatement(update, "updated", "matched"))
     absent = dest.absent_sql("s", dest_sql, staging_sql, key)
     select = ", ".join(f"s.{name}" for name in quoted)
     statements.append(
-        Statement(
+        MergeStatement(
             f"INSERT INTO {dest_sql} ({listed}) SELECT {select} FROM {rows} s WHERE {absent}", "inserted", "unmatched"
         )
     )

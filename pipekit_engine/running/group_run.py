@@ -61,7 +61,7 @@ class ActiveGroupRun:
 
 
 def derive_status(runs: list[RunRecord], problems: list[str], *, dry_run: bool) -> str:
-    """Status of a group run from its members' (the specification's section 4)."""
+    """Status of a group run from its members': the worst of them."""
     statuses = {run.status for run in runs}
     if problems or statuses & {"error", "running"}:
         return "error"

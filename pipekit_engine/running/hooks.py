@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.common.text import first_line
 from pipekit_engine.errors import ConnectError, HookError, PipekitError
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import spans
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.connections import OpenConnection
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.planning.planner import PlannedHook
+    from pipekit_engine.planning.plan import PlannedHook
 
 #: First words of hooks after which a connection is as it was before. All others may set something, or make a temporary table.
 _LEAVE_NO_TRACE = frozenset(
@@ -85,5 +86,5 @@ class HookRunner:
 
 
 def _may_change_session(sql: str) -> bool:
-    code = "".join(span.text for span in spans(sql) if span.kind != "comment").split(None, 1)
+    code = "".join(span.text for span in spans(sql, UNKNOWN) if span.kind != "comment").split(None, 1)
     return not code or code[0].lower() not in _LEAVE_NO_TRACE

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.browser import Browser
     from pipekit_engine.databases.introspection import Key, TableInfo
     from pipekit_engine.models import Hook, Strategy
+    from pipekit_engine.sql.syntax import SqlSyntax
     from pipekit_engine.wizard.workspace import Workspace
 
 #: Rows of an SQLite table that are looked at to see how it keeps its times.
@@ -66,9 +67,16 @@ def draft_query(
 ) -> Draft:
     """A draft for a query of the person's own. Its columns are described by the database."""
     browser = workspace.browser(source)
-    infos = [ColumnInfo(column) for column in browser.describe(sample_query(query))]
+    infos = [
+        ColumnInfo(column) for column in browser.describe(sample_query(query, browser.dialect.capabilities.syntax))
+    ]
     draft = _draft(workspace, source, dest, infos, wishes, query=query, taken=taken)
-    if wishes.strategy is None and wishes.watermark is None and wishes.key is None and not placeholders(query):
+    if (
+        wishes.strategy is None
+        and wishes.watermark is None
+        and wishes.key is None
+        and not placeholders(query, draft.syntax)
+    ):
         draft.take(propose(draft.name, infos, strategy="full"))
         draft.reason = "all rows of the query each time"
     else:
@@ -76,10 +84,10 @@ def draft_query(
     return draft
 
 
-def sample_query(query: str) -> str:
+def sample_query(query: str, syntax: SqlSyntax) -> str:
     """The query with something in its placeholders, so that a database can describe it."""
-    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in query else "0" for name in placeholders(query)}
-    return materialize(as_subquery(query), values)
+    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in query else "0" for name in placeholders(query, syntax)}
+    return materialize(as_subquery(query, syntax), values, syntax)
 
 
 def match_tables(workspace: Workspace, source: str, patterns: Iterable[str]) -> list[TableInfo]:
@@ -201,9 +209,10 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
         identifying=[] if set(key) - present else key,
         source_kind=kind,
     )
-    if draft.query is not None and placeholders(draft.query) and proposal.watermark is None:
+    own = placeholders(draft.query, draft.syntax) if draft.query is not None else []
+    if own and proposal.watermark is None:
         raise ConfigurationError(
-            f"The query holds {{{placeholders(draft.query)[0]}}}: name the column whose greatest value in the destination fills "
+            f"The query holds {{{own[0]}}}: name the column whose greatest value in the destination fills "
             "it with --watermark."
         )
     least = None

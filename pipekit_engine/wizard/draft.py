@@ -17,9 +17,10 @@ from pipekit_engine.wizard.watermark_sql import Lag, Window, default_lag, defaul
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import ColumnInfo, TableInfo
-    from pipekit_engine.jrunner.protocol import Column
+    from pipekit_engine.sql.syntax import SqlSyntax
     from pipekit_engine.wizard.proposals import Candidate, Proposal
 
 #: Schemas in which a table lies when nobody chose one; a destination need not copy them.
@@ -79,6 +80,11 @@ class Draft:
     def title(self) -> str:
         """The table or `a query`, for people."""
         return self.source_dialect.source_name(self.table) if self.table else "a query"
+
+    @property
+    def syntax(self) -> SqlSyntax:
+        """How the source's SQL is written."""
+        return self.source_dialect.capabilities.syntax
 
     @property
     def infos(self) -> list[ColumnInfo]:
@@ -172,8 +178,8 @@ class Draft:
     def _given_query(self) -> tuple[str, tuple[Watermark, ...]]:
         """The person's query; a watermark's condition goes around it unless it has a placeholder of its own."""
         assert self.query is not None
-        query = as_subquery(self.query)
-        own = placeholders(query)
+        query = as_subquery(self.query, self.syntax)
+        own = placeholders(query, self.syntax)
         if self.mark is None:
             if own:
                 raise ConfigurationError(

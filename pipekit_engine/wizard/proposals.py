@@ -16,8 +16,8 @@ from pipekit_engine.errors import ConfigurationError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.introspection import ColumnInfo, Key
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Strategy
 
 Kind = Literal["timestamp", "date", "number", "text"]

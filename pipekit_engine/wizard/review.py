@@ -19,7 +19,7 @@ from pipekit_engine.wizard.writing import preview_yaml
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Definitions, RunOn
-    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.wizard.prompts import Terminal
     from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder

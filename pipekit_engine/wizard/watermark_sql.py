@@ -19,8 +19,8 @@ from pipekit_engine.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Strategy
     from pipekit_engine.wizard.proposals import Candidate
 

@@ -306,7 +306,7 @@ def test_names_are_written_as_people_do(kind: str) -> None:
     expected = plain if kind != "generic" else '"sales_orders"'
     assert dialect.identifier(plain) == expected
     other = plain.swapcase()
-    if dialect.capabilities.unquoted_case != "keep":
+    if dialect.capabilities.syntax.unquoted_case != "keep":
         assert dialect.identifier(other) == dialect.quote_identifier(other)
     assert dialect.table_name(dialect.dest_name("Odd.Name", schema="s p")).parts == ("s p", "Odd.Name")
 

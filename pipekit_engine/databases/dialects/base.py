@@ -20,7 +20,7 @@ from pipekit_engine.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipekit_engine.jrunner.protocol import Column
+    from pipekit_engine.common.columns import Column
 
 
 #: A name that needs no quotes in any database.
@@ -49,6 +49,8 @@ class Dialect:
     system_schemas: ClassVar[tuple[str, ...]] = ("INFORMATION_SCHEMA", "information_schema")
     #: Asks which schema a name without one is in; None where it need not be known.
     home_schema_sql: ClassVar[str | None] = None
+    #: Asks for the file of the open database, where staging tables live in a file beside it; None where they live in a schema.
+    open_file_sql: ClassVar[str | None] = None
     #: Words in lower case that this kind reserves beside the common ones of `spelling.RESERVED`.
     reserved: ClassVar[frozenset[str]] = frozenset()
     #: The type of each family; one without an entry gets that of text.
@@ -94,8 +96,7 @@ class Dialect:
 
     def fold(self, name: str) -> str:
         """The name that an unquoted identifier stands for."""
-        case = self.capabilities.unquoted_case
-        return name.lower() if case == "lower" else name.upper() if case == "upper" else name
+        return self.capabilities.syntax.fold(name)
 
     def table_name(self, text: str) -> TableName:
         """Read `schema.table` as the database would in SQL: unquoted parts are folded, quoted ones exact.
@@ -119,9 +120,9 @@ class Dialect:
         PostgreSQL), so that nobody has to quote it; any other spelling is kept exactly.
         """
         regular = _REGULAR.fullmatch(name) is not None
-        if regular and source.capabilities.unquoted_case == "upper" and name == name.upper():
+        if regular and source.capabilities.syntax.unquoted_case == "upper" and name == name.upper():
             return self.fold(name.lower())
-        if regular and self.capabilities.unquoted_case == "upper" and name == name.lower():
+        if regular and self.capabilities.syntax.unquoted_case == "upper" and name == name.lower():
             return self.fold(name)
         return name
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pipekit_engine.sql.text import Lexis
-
-Case = Literal["lower", "upper", "keep"]
+from pipekit_engine.sql.syntax import UNKNOWN, SqlSyntax
 
 
 @dataclass(frozen=True)
@@ -17,8 +14,6 @@ class Capabilities:
 
     #: Characters around a quoted identifier; the closing one is doubled inside.
     quote: tuple[str, str] = ('"', '"')
-    #: What the database makes of an unquoted identifier.
-    unquoted_case: Case = "keep"
     #: An identifier of letters, digits and underscores in that case needs no quotes. False where nobody knows the case.
     reads_plain_names: bool = True
     #: Longest identifier, in `identifier_unit`.
@@ -30,6 +25,8 @@ class Capabilities:
     transactional_truncate: bool = False
     #: A table can be named by schema (or, for MySQL, by database).
     schemas: bool = True
+    #: A schema is made by CREATE SCHEMA. False where one is more than that: a user, say.
+    creates_schemas: bool = True
     #: `DROP TABLE IF EXISTS` is understood.
     drop_if_exists: bool = True
     #: `(a, b) IN (SELECT a, b ...)` is understood.
@@ -54,7 +51,7 @@ class Capabilities:
     comment_unit: Literal["bytes", "characters"] = "characters"
     #: How rows get in fast; said by `pipekit doctor` and the docs.
     bulk_path: str = "batched inserts"
-    #: How literals and comments are written in its SQL (`pipekit_engine.sql.text`).
-    lexis: Lexis = "standard"
+    #: How literals, comments and names are written in its SQL, and what an unquoted name stands for.
+    syntax: SqlSyntax = UNKNOWN
     #: Clause after the select list for a SELECT of constants; Oracle and DB2 want a table.
     one_row_from: str = ""

@@ -10,12 +10,13 @@ from pipekit_engine.databases.dialects.capabilities import Capabilities
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 class DB2(Dialect):
@@ -25,7 +26,7 @@ class DB2(Dialect):
     label = "DB2 for i"
     jdbc = JdbcDefaults("com.ibm.as400.access.AS400JDBCDriver", ("jt400*.jar",), "jdbc:as400://HOST/LIBRARY")
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True, system_naming=True),
         max_identifier_length=128,
         drop_if_exists=False,  # only newer releases know it
         missing_table_states=frozenset({"42704"}),

@@ -9,12 +9,13 @@ from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, litera
 from pipekit_engine.databases.dialects.capabilities import Capabilities
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 class H2(Dialect):
@@ -24,7 +25,7 @@ class H2(Dialect):
     label = "H2"
     jdbc = JdbcDefaults("org.h2.Driver", ("h2.jar", "h2-[0-9]*.jar"), "jdbc:h2:/path/to/file")
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", dollar_strings=True, nested_comments=True, recursive_keyword=True),
         max_identifier_length=256,
         matches_by="in",
         max_comment_length=100_000,
@@ -65,7 +66,7 @@ class Derby(Dialect):
         "org.apache.derby.jdbc.EmbeddedDriver", ("derby.jar", "derby-[0-9]*.jar"), "jdbc:derby:/path/to/folder"
     )
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
         max_identifier_length=128,
         transactional_ddl=True,
         drop_if_exists=False,
@@ -122,7 +123,7 @@ class HSQLDB(Dialect):
         "org.hsqldb.jdbc.JDBCDriver", ("hsqldb.jar", "hsqldb-[0-9]*.jar"), "jdbc:hsqldb:file:/path/to/file"
     )
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", recursive_keyword=True),
         max_identifier_length=128,
         matches_by="in",
         max_comment_length=100_000,

@@ -11,12 +11,13 @@ from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, noted, sized_text
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 #: What information_schema calls tables and views; sequences and its own views are left out.
@@ -51,7 +52,15 @@ class MariaDB(Dialect):
         instants="utc",
         max_comment_length=1024,
         bulk_path="LOAD DATA LOCAL INFILE",
-        lexis="mysql",
+        syntax=SqlSyntax(
+            parser="mysql",
+            backslash_escapes=True,
+            double_quoted_strings=True,
+            hash_comments=True,
+            spaced_dashes=True,
+            name_characters="$",
+            recursive_keyword=True,
+        ),
     )
     browse_fields = (BrowseField("schema", "database"),)
     home_schema_sql = "SELECT DATABASE()"

@@ -10,12 +10,13 @@ from pipekit_engine.databases.dialects.capabilities import Capabilities
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import MappedType, fractional, sized_text
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 _CURRENT = "SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA')"
@@ -37,9 +38,10 @@ class Oracle(Dialect):
     label = "Oracle"
     jdbc = JdbcDefaults("oracle.jdbc.OracleDriver", ("ojdbc*.jar",), "jdbc:oracle:thin:@//HOST:1521/SERVICE")
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(parser="oracle", unquoted_case="upper", q_strings=True, name_characters="$#"),
         max_identifier_length=128,
         identifier_unit="bytes",
+        creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
         max_comment_length=4000,

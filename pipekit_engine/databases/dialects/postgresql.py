@@ -8,12 +8,13 @@ from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, litera
 from pipekit_engine.databases.dialects.capabilities import Capabilities
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 #: Types whose name alone says all, in a description by the driver.
 _NATIVE = frozenset(
@@ -58,7 +59,15 @@ class PostgreSQL(Dialect):
         "org.postgresql.Driver", ("postgresql.jar", "postgresql-[0-9]*.jar"), "jdbc:postgresql://HOST:5432/DATABASE"
     )
     capabilities = Capabilities(
-        unquoted_case="lower",
+        syntax=SqlSyntax(
+            parser="postgres",
+            unquoted_case="lower",
+            escape_strings=True,
+            dollar_strings=True,
+            nested_comments=True,
+            name_characters="$",
+            recursive_keyword=True,
+        ),
         max_identifier_length=63,
         identifier_unit="bytes",
         transactional_ddl=True,

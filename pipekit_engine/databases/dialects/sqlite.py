@@ -9,13 +9,14 @@ from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, litera
 from pipekit_engine.databases.dialects.capabilities import Capabilities
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import MappedType
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.introspection import ColumnInfo
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 #: Decimal digits that SQLite's 8-byte floats keep; longer decimals are stored as text.
 _FLOAT_DIGITS = 15
@@ -38,6 +39,7 @@ class SQLite(Dialect):
         "org.sqlite.JDBC", ("sqlite-jdbc*.jar", "xerial-sqlite-jdbc*.jar"), "jdbc:sqlite:/path/to/file.db"
     )
     capabilities = Capabilities(
+        syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
         transactional_ddl=True,
         transactional_truncate=True,
@@ -47,6 +49,7 @@ class SQLite(Dialect):
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
+    open_file_sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
     binding_types = False
     reserved = words("autoincrement glob indexed isnull nothing notnull raise transaction without")
     boolean_literals = ("0", "1")

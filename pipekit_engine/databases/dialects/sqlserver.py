@@ -11,12 +11,13 @@ from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.databases.spelling import words
 from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 #: A collation that compares code points, and types that have a collation.
@@ -38,6 +39,7 @@ class SQLServer(Dialect):
     )
     capabilities = Capabilities(
         quote=("[", "]"),
+        syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
         max_identifier_length=128,
         transactional_ddl=True,
         transactional_truncate=True,

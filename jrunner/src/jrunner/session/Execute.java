@@ -36,13 +36,26 @@ final class Execute {
         }
     }
 
+    /** What is asked once all statements have run, before the commit. */
+    interface BeforeCommit {
+        /** @throws Failure to roll back instead */
+        void check(long[] counts) throws Failure;
+    }
+
     /**
      * Runs the statements and commits. On any failure nothing of a transaction stays.
      *
+     * @param beforeCommit asked in a transaction, before its commit
      * @return each statement's row count; -1 where the driver gives none
      * @throws Failure of phase {@code commit} if it is unknown whether the commit happened
      */
-    static long[] run(Database database, List<Step> steps, boolean transaction, Progress progress, Cancel cancel)
+    static long[] run(
+            Database database,
+            List<Step> steps,
+            boolean transaction,
+            BeforeCommit beforeCommit,
+            Progress progress,
+            Cancel cancel)
             throws Failure {
         Connection connection = database.connection();
         long[] counts = new long[steps.size()];
@@ -66,6 +79,7 @@ final class Execute {
         }
         if (transaction) {
             cancel.throwIfCancelled();
+            beforeCommit.check(counts);
             commit(connection);
         }
         return counts;

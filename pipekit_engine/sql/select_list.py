@@ -1,14 +1,21 @@
-"""The columns that a query gives, read from its select list as far as that can be told without asking a database."""
+"""The columns that a query gives, read from its select list as far as that can be told without asking a database.
+
+This reads tokens, not a parse tree: what follows the select list may be anything that the database understands (CONNECT BY,
+WITH UR, hints) and costs no names, the kinds that sqlglot has no dialect for are read as well, and a word that is a unit in
+one database and a name in another makes an item unsure, where a parser would decide.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipekit_engine.lint.tokens import Token, strip_parentheses, tokens
+from pipekit_engine.sql.tokens import Token, strip_parentheses, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 
 def _words(text: str) -> frozenset[str]:
@@ -74,12 +81,12 @@ class SelectList:
         return [item.name for item in self.items if item.name is not None]
 
 
-def select_list(sql: str, kind: str | None = None) -> SelectList | None:
+def select_list(sql: str, syntax: SqlSyntax) -> SelectList | None:
     """The select list of a query; None for text that is no SELECT (a call, VALUES, something not understood).
 
-    `kind` is the database kind, where it is known: SQL Server alone reads `alias = expression`.
+    SQL Server alone reads `alias = expression`.
     """
-    found = strip_parentheses([token for token in tokens(sql) if token.text != ";"])
+    found = strip_parentheses([token for token in tokens(sql, syntax) if token.text != ";"])
     start = _after_select(found)
     if start is None:
         return None
@@ -93,7 +100,7 @@ def select_list(sql: str, kind: str | None = None) -> SelectList | None:
             items[-1].append(token)
     if not all(items):
         return None
-    return SelectList(tuple(_item(item, kind) for item in items))
+    return SelectList(tuple(_item(item, syntax) for item in items))
 
 
 def _after_select(found: Sequence[Token]) -> int | None:
@@ -130,17 +137,17 @@ def _after_parentheses(found: Sequence[Token], at: int) -> int:
     return at + 1
 
 
-def _item(item: Sequence[Token], kind: str | None) -> SelectItem:
+def _item(item: Sequence[Token], syntax: SqlSyntax) -> SelectItem:
     position = item[0].position
     last = item[-1]
     if last.text == "*" and last.kind == "operator" and (len(item) == 1 or item[-2].text == "."):
         return SelectItem(None, True, position)
-    name = _name(item, kind)
+    name = _name(item, syntax)
     ambiguous = last.kind == "word" and last.depth == 0 and last.text.upper() in _BINDING | _ALSO_NAMES
     return SelectItem(name, False, position, unsure=name is None and len(item) > 1 and ambiguous)
 
 
-def _name(item: Sequence[Token], kind: str | None) -> str | None:
+def _name(item: Sequence[Token], syntax: SqlSyntax) -> str | None:
     last = item[-1]
     if len(item) == 1:
         reserved = last.kind == "word" and last.text.upper() in _OPERANDS
@@ -150,7 +157,7 @@ def _name(item: Sequence[Token], kind: str | None) -> str | None:
         if last.kind == "string":
             return last.text[1:-1]
         return last.text if last.kind in ("word", "name") else None
-    if kind == "sqlserver" and item[0].kind in ("word", "name") and item[1].text == "=":
+    if syntax.equals_names and item[0].kind in ("word", "name") and item[1].text == "=":
         return item[0].text
     if _is_path(item):
         return last.text

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipekit_engine.sql.text import spans
+
+if TYPE_CHECKING:
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 TokenKind = Literal["word", "name", "string", "number", "mark", "operator", "punctuation"]
 
@@ -24,31 +27,45 @@ class Token(NamedTuple):
         return self.kind == "word" and self.text.upper() in words
 
 
-_CODE = re.compile(
-    r"""
+_CODE = r"""
       (?P<mark> \{[A-Za-z_][A-Za-z0-9_]*\} )
-    | (?P<name> (?<![\w\])]) \[ [^\[\]]+ \] )          # SQL Server's [name]; an array's [1] follows its name at once
+    | (?P<name> %s )
     | (?P<number> \d+(?:\.\d*)?(?:[eE][+-]?\d+)? | \.\d+ )
-    | (?P<word> [^\W\d][\w$\#@]* | [@\#]+[^\W\d][\w$\#]* | (?<!:):(?!:)[^\W\d]\w* )
-    | (?P<operator> <=> | <> | != | \^= | ~= | >= | => | <= | :: | \|\| | [-+*/%=<>!|&^~] )
+    | (?P<word> [^\W\d][\w%s]* | [@\#]+[^\W\d][\w$\#]* | (?<!:):(?!:)[^\W\d]\w* )
+    | (?P<operator> <=> | <> | != | \^= | ~= | >= | => | <= | :: | \|\| | [-+*/%%=<>!|&^~] )
     | (?P<punctuation> [^\s] )
-    """,
-    re.VERBOSE,
-)
+    """
+#: SQL Server's [name] where the database is not known; an array's [1] follows its name at once.
+_BRACKETED = r"(?<![\w\])]) \[ [^\[\]]+ \]"
+_NEVER = r"(?!)"
+
+
+@cache
+def _code(syntax: SqlSyntax) -> re.Pattern[str]:
+    brackets = _BRACKETED if syntax.brackets == "maybe" else _NEVER
+    return re.compile(_CODE % (brackets, re.escape(syntax.name_characters)), re.VERBOSE)
 
 
 @lru_cache(maxsize=256)
-def tokens(sql: str) -> tuple[Token, ...]:
+def tokens(sql: str, syntax: SqlSyntax) -> tuple[Token, ...]:
     """All tokens but comments. Parentheses carry the depth outside of them."""
+    pattern = _code(syntax)
     found: list[Token] = []
     depth = position = 0
-    for span in spans(sql):
+    name_ends = -1
+    for span in spans(sql, syntax):
         if span.kind == "string":
             found.append(Token("string", span.text, position, depth))
         elif span.kind == "name":
-            found.append(Token("name", span.text[1:-1], position, depth))
+            quote, text = span.text[0], span.text[1:-1]
+            if name_ends == position and sql[position - 1] == quote:
+                # A doubled quote in a name is read as the end of one and the beginning of another.
+                found[-1] = found[-1]._replace(text=f"{found[-1].text}{quote}{text}")
+            else:
+                found.append(Token("name", text.replace("]]", "]") if quote == "[" else text, position, depth))
+            name_ends = position + len(span.text)
         elif span.kind == "code":
-            for match in _CODE.finditer(span.text):
+            for match in pattern.finditer(span.text):
                 kind: TokenKind = match.lastgroup  # type: ignore[assignment]
                 text = match[0]
                 if text in (")", "]"):

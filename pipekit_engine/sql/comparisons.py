@@ -1,4 +1,8 @@
-"""How a query compares its watermarks: `at >= '{since}'`, `'{since}' < at`, `at BETWEEN {from} AND {to}`."""
+"""How a query compares its watermarks: `at >= '{since}'`, `'{since}' < at`, `at BETWEEN {from} AND {to}`.
+
+This reads tokens, not a parse tree: each use has its place in the text, and a condition is told however little of the rest of
+the query can be parsed.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pipekit_engine.lint.tokens import Token, tokens
+from pipekit_engine.sql.tokens import Token, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 Operator = Literal[">", ">=", "<", "<=", "=", "between", "and"]
 
@@ -36,9 +42,9 @@ class Use:
     position: int
 
 
-def uses(sql: str) -> list[Use]:
+def uses(sql: str, syntax: SqlSyntax) -> list[Use]:
     """All uses of `{name}` in a query, in order; those in comments do not count."""
-    found = tokens(sql)
+    found = tokens(sql, syntax)
     result = []
     for i, token in enumerate(found):
         if token.kind not in ("mark", "string", "name"):
