@@ -1,4 +1,4 @@
-"""Is a group at work or waiting to be, in Dagster or outside of it? Schedules and sensors ask before they add a run."""
+"""Whether a group is running or queued, in Dagster or outside of it. Schedules and sensors ask before they request a run."""
 
 from __future__ import annotations
 

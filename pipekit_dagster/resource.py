@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipekit_dagster.cancellation import broken_off, cancel_event
+from pipekit_dagster.cancellation import abort_reason, cancel_event
 from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import PipekitError, RunCancelled
@@ -120,7 +120,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             self._active = active
             self._say_skipped(context, definitions.groups.get(group))
             yield self
-            reason = broken_off(run.run_id) if run else None
+            reason = abort_reason(run.run_id) if run else None
             if reason is not None:
                 self.note_problem(f"The Dagster run broke off: {reason}")
             active.finish("cancelled" if self._cancel.is_set() and reason is None else None)

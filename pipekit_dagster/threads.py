@@ -21,7 +21,7 @@ from typing import Any
 
 from dagster import DagsterEvent, DagsterExecutionInterruptedError, Executor
 
-from pipekit_dagster.cancellation import break_off, cancel_event, forget
+from pipekit_dagster.cancellation import cancel_event, forget, note_abort
 from pipekit_dagster.dagster_internals.execution import (
     ActiveExecution,
     EngineEventData,
@@ -117,7 +117,7 @@ class ThreadExecutor(Executor):
             except (DagsterExecutionInterruptedError, KeyboardInterrupt):
                 raise
             except BaseException as error:
-                break_off(job_context.run_id, str(error) or type(error).__name__)
+                note_abort(job_context.run_id, str(error) or type(error).__name__)
                 raise
 
 

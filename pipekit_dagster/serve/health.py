@@ -1,4 +1,4 @@
-"""`/health`: the truth about web server, code server and daemon, for load balancers and monitoring.
+"""`/health`: the state of web server, code server and daemon, for load balancers and monitoring.
 
 200 when all three do their work, else 503. A process that lives but does no work counts as down: the code server must answer with
 definitions, the daemon must have written heartbeats since it started. A server that stands by for another one has no daemon

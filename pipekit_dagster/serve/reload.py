@@ -1,4 +1,4 @@
-"""Changes show by themselves: reloads the code location when definitions change, and revives a code server that hangs.
+"""The reloader: reloads the code location when definitions change, and replaces a code server that hangs.
 
 The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is
 compared five times a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
@@ -36,7 +36,7 @@ _START_S = 30.0
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 #: Failed looks in a row after which the whole code server is started anew.
-_PATIENCE = 5
+_MAX_FAILURES = 5
 
 
 class Reloader:
@@ -96,7 +96,7 @@ class Reloader:
             self._last_ping = time.monotonic()
             answer = self._code_server.answer()
             if answer is None:
-                self._revive()
+                self._restart_process()
                 return
             self._failures = 0
             self._retry(answer)
@@ -113,7 +113,7 @@ class Reloader:
             self._retry_pause = min(2 * self._retry_pause, _LONGEST_RETRY_S)
             self._reload()
 
-    def remember(self) -> None:
+    def mark_shown(self) -> None:
         """Take what is there now as shown; to be called before the code server starts.
 
         It reads the definitions later than this, but answers only some time after it has read them: what changes in between is
@@ -146,15 +146,16 @@ class Reloader:
             # Also raised when the old server was dead and the new one is up: what counts is whether one answers.
             if self._code_server.answer() is None:
                 _log.warning("the code location could not be reloaded: %s", error)
-                self._revive()
+                self._restart_process()
                 return False
         return True
 
-    def _revive(self) -> None:
+    def _restart_process(self) -> None:
+        """Have the proxy start another process; after `_MAX_FAILURES` failures have the supervisor start the proxy anew."""
         if self._service.age_s < _START_S:
             return  # it is being started
         self._failures += 1
-        if self._failures >= _PATIENCE:
+        if self._failures >= _MAX_FAILURES:
             _log.warning("the code server does not answer; starting it anew")
             self._failures = 0
             self._ready = False

@@ -81,8 +81,8 @@ class Supervisor:
         self._leader = Leader(config)
         self._standby = False
         #: Whether `services.json` is out of date, and why it could not be written.
-        self._untold = True
-        self._trouble = ""
+        self._services_outdated = True
+        self._write_error = ""
         self._web = Service(
             "web server",
             [python, "-m", "pipekit_dagster.serve.web", "--host", host, "--port", str(port)],
@@ -93,16 +93,16 @@ class Supervisor:
         self._reloader = Reloader(config, home.socket, code_server=self._code, watch_code=watch_code)
 
     def run(self, stop: threading.Event) -> None:
-        """Start everything, tend it until `stop` is set, stop everything."""
+        """Start the services, keep them running until `stop` is set, stop them."""
         thread = threading.Thread(target=self._reloader.run, args=(stop,), name="reloader", daemon=True)
         try:
             self._leader.start()
-            self._reloader.remember()
-            self._tend()
+            self._reloader.mark_shown()
+            self._poll_services()
             thread.start()
             announced = False
             while not stop.wait(_TICK_S):
-                self._tend()
+                self._poll_services()
                 if not announced and _answers(self._url):
                     announced = True
                     _log.info("pipekit is served at %s", self._url)
@@ -110,7 +110,7 @@ class Supervisor:
             stop.set()
             _log.info("stopping; running runs go on by themselves")
             for service in reversed(self._services):
-                service.ask_to_stop()
+                service.terminate()
             for service in self._services:
                 service.wait_stopped(_STOP_TIMEOUT_S)
             self._leader.stop()
@@ -120,20 +120,20 @@ class Supervisor:
                 self._home.services.unlink(missing_ok=True)
                 self._home.socket.unlink(missing_ok=True)
 
-    def _tend(self) -> None:
+    def _poll_services(self) -> None:
         if not self._leader.leads and self._daemon.pid is not None:
             _log.warning("the lead is lost: stopping the daemon")
-            self._daemon.ask_to_stop()
+            self._daemon.terminate()
             self._daemon.wait_stopped(_STOP_TIMEOUT_S)
-        changed = [service.tend() for service in self._services]  # all of them, whatever the first says
+        changed = [service.poll() for service in self._services]  # all of them, whatever the first says
         standby = self._leader.stands_by
         if any(changed) or standby != self._standby:
             self._standby = standby
-            self._untold = True
-        if self._untold:
-            self._tell()
+            self._services_outdated = True
+        if self._services_outdated:
+            self._write_services()
 
-    def _tell(self) -> None:
+    def _write_services(self) -> None:
         """Write down which process is which service. A full disk ends nothing: the next turn tries again."""
         services = {
             service.name: {
@@ -147,13 +147,13 @@ class Supervisor:
         try:
             self._home.write_services(services)
         except OSError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
+            if str(error) != self._write_error:
+                self._write_error = str(error)
                 _log.error(
                     "%s: cannot be written (%s); /health is wrong until it can", self._home.services, error.strerror
                 )
         else:
-            self._untold, self._trouble = False, ""
+            self._services_outdated, self._write_error = False, ""
 
 
 def _listens(path: Path) -> bool:
