@@ -59,7 +59,7 @@ class Service:
         """The running process's `ProcessName` as text; empty when there is none."""
         return str(ProcessName.of(self._process.pid)) if self._process else ""
 
-    def tend(self) -> bool:
+    def poll(self) -> bool:
         """Start it if it is due, notice if it has died; True when something changed."""
         now = time.monotonic()
         if self._process is None:
