@@ -68,6 +68,10 @@ def describe_api(api: FastAPI) -> dict[str, Any]:
             # FastAPI describes an answer that `problems` replaces.
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
+            for answer in operation["responses"].values():
+                # FastAPI gives problems the media type of the success, which for a log is text.
+                if "Problem" in str(answer["content"].get("text/plain")):
+                    answer["content"] = {"application/json": answer["content"]["text/plain"]}
     schemas = description["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

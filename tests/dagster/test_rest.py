@@ -135,6 +135,14 @@ def test_every_error_has_one_form(
     assert says in error[1]
 
 
+def test_every_problem_is_described_as_json(client: Client) -> None:
+    for path in client.get("/api/openapi.json")["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                wanted = "text/plain" if status == "200" and "log" in operation["operationId"] else "application/json"
+                assert list(answer["content"]) == [wanted], (operation["operationId"], status)
+
+
 def test_a_store_that_is_away(client: Client, project: Project) -> None:
     (project.folder / "pipekit.db").unlink()
     status, _, body = client.ask("GET", "/api/modules")
