@@ -9,6 +9,7 @@ from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
+from pipekit_engine.planning.keys import KeyFacts, exact_key_types, find_coarse_keys
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -42,6 +43,7 @@ def plan_run(
     staging_schema: str | None,
     staging_file: str | None = None,
     remarks: TableRemarks | None = None,
+    key_facts: KeyFacts | None = None,
     hook_dialects: Mapping[str, Dialect] | None = None,
 ) -> RunPlan:
     """Plan a run.
@@ -49,16 +51,16 @@ def plan_run(
     `source_columns` describe `source_sql` (of `source_query`), `dest_columns` the destination table (None: it does not exist).
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
     source, its columns by their names in the query, become comments of a new destination and of new columns.
-    `hook_dialects` are those of the connections that hooks name.
+    `hook_dialects` are those of the connections that hooks name; `key_facts` is what the databases said of texts in keys.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
+    facts = key_facts or KeyFacts()
     table = dest.table_name(module.dest_table)
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
     creates = dest_columns is None
     if creates:
-        keyed = _key_types(module, dest, layout.columns, key, exact=source.capabilities.exact_text)
-        layout = replace(layout, columns=keyed)
+        layout = replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts))
     staging_table = staging_name(module.name, dest, staging_schema, table)
     strategy = STRATEGIES[module.strategy]
     rows = Merge(
@@ -72,9 +74,18 @@ def plan_run(
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)
     index: list[str] = []
-    blurred = _blurred_keys(source, dest, key, dest_columns)
+    coarse = find_coarse_keys(
+        source,
+        dest,
+        layout.columns,
+        key,
+        table=dest.table_sql(table),
+        source_columns=source_columns,
+        dest_columns=dest_columns,
+        facts=facts,
+    )
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
-    if dest_columns is not None and (counts_matches or (blurred and strategy.needs_key)):
+    if dest_columns is not None and (counts_matches or (coarse and strategy.needs_key)):
         keyed_columns = [column for name in key for column in dest_columns if column.name == name]
         # A key that is new to the table has nothing to be matched with.
         index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(key) else []
@@ -87,6 +98,7 @@ def plan_run(
         schema=staging_schema,
         file=staging_file,
         index=index,
+        before=facts.setup if creates else (),
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     ddl: list[str] = []
@@ -117,7 +129,7 @@ def plan_run(
             key,
             creates=creates,
             counts_matches=counts_matches,
-            blurred=blurred,
+            coarse=coarse,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),
@@ -140,29 +152,6 @@ def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook
         syntax = dialects[connection].capabilities.syntax if connection in dialects else UNKNOWN
         planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, syntax))))
     return tuple(planned)
-
-
-def _key_types(
-    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str], *, exact: bool
-) -> tuple[PlannedColumn, ...]:
-    """The columns of a new table, those of its key in types fit for it; a type that the module gives stands."""
-    given = {item.dest_name for item in module.columns if item.dest_type}
-    return tuple(
-        replace(column, dest_type=dest.key_type(column.dest_type, exact=exact))
-        if column.dest in key and column.dest not in given
-        else column
-        for column in columns
-    )
-
-
-def _blurred_keys(
-    source: Dialect, dest: Dialect, key: Sequence[str], dest_columns: Sequence[Column] | None
-) -> tuple[str, ...]:
-    """Key columns of an existing destination in which it may take for equal what the source tells apart."""
-    if dest.capabilities.exact_text or not source.capabilities.exact_text:
-        return ()
-    texts = {column.name for column in dest_columns or () if column.family == "text"}
-    return tuple(name for name in key if name in texts)
 
 
 def _typed(columns: Sequence[PlannedColumn]) -> list[tuple[str, str]]:

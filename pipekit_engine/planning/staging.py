@@ -46,8 +46,9 @@ def plan_staging(
     schema: str | None,
     file: str | None,
     index: Sequence[str],
+    before: Sequence[str] = (),
 ) -> Staging:
-    """The statements around a staging table. `index` is what follows once it is filled; for the others see `Staging`."""
+    """The statements around a staging table. `before` and `index` are what its types need and what follows once it is filled."""
     there = {column.name: column for column in dest_columns or () if any(column.name == item.dest for item in columns)}
     if there:
         # In the destination's exact types: a value that it cannot hold is found while staging, not while merging.
@@ -62,6 +63,7 @@ def plan_staging(
         setup.insert(0, drop)
     else:
         leftover = drop
+    setup = [*before, *setup]
     if file is not None:
         attach, detach = dest.attach_sql(file, staging.schema or "")
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]

@@ -88,7 +88,7 @@ def everything(kind: str) -> str:
         ]
     text = []
     for title, item in parts:
-        checks = [f"-- check: {name}: {sql}" for name, sql in vars(item.checks).items() if sql]
+        checks = [f"-- check: {name}: {sql}" for name, sql in vars(item.checks).items() if isinstance(sql, str)]
         text.append(f"-- ======== {title}\n{item.render()}\n" + "\n".join(checks) + "\n")
     return "\n".join(text)
 
