@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipekit_engine.errors import PipekitError
     from pipekit_engine.models import Module, RunRecord
 
-_COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated")
+_COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated", "rows_unchanged")
 
 
 def record_metadata(record: RunRecord) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def materialization(
     data = record_metadata(record)
     if module.strategy == "full" and record.rows_inserted is not None:
         # Only a full load knows how many rows the whole table has.
-        data["dagster/row_count"] = record.rows_inserted
+        data["dagster/row_count"] = record.rows_inserted + (record.rows_unchanged or 0)
     data["dagster/table_name"] = module.dest_table
     columns = result.plan.columns if result.plan is not None else ()
     if columns:

@@ -1,6 +1,7 @@
 package jrunner.session;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
@@ -25,14 +26,24 @@ final class Execute {
 
     private Execute() {}
 
-    /** One statement, and the row count it must have (null: any). */
+    /** One statement, and the row count it must have. */
     static final class Step {
         final String sql;
+
+        /** The count itself, or null. */
         final Long expectRows;
 
-        Step(String sql, Long expectRows) {
+        /** The index of an earlier statement with the same count, or null. */
+        final Integer expectCountOf;
+
+        /** A query: its count is the number in its first row. */
+        final boolean isCount;
+
+        Step(String sql, Long expectRows, Integer expectCountOf, boolean isCount) {
             this.sql = sql;
             this.expectRows = expectRows;
+            this.expectCountOf = expectCountOf;
+            this.isCount = isCount;
         }
     }
 
@@ -67,6 +78,10 @@ final class Execute {
                 Step step = steps.get(i);
                 try {
                     counts[i] = step(database, step, cancel);
+                    Long expected = step.expectCountOf == null ? step.expectRows : Long.valueOf(counts[step.expectCountOf]);
+                    if (expected != null && expected != counts[i]) {
+                        throw countMismatch(step, counts[i], expected);
+                    }
                 } catch (SQLException e) {
                     throw Failure.sql("execute", e, step.sql).statementIndex(i);
                 } catch (Failure e) {
@@ -89,17 +104,28 @@ final class Execute {
         long count;
         try (Statement statement = database.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
-            count = count(statement, statement.execute(step.sql));
+            boolean isRows = statement.execute(step.sql);
+            if (step.isCount) {
+                return isRows ? number(statement) : -1;
+            }
+            count = count(statement, isRows);
         }
         if (count > 0 && database.kind().equals("sqlite") && !changesRows(step.sql)) {
             // SQLite's count is that of the last statement that had one; CREATE TABLE repeats it.
             count = 0;
         }
-        if (step.expectRows != null && step.expectRows != count) {
-            throw Failure.of("execute", Failure.COUNT_MISMATCH, "the statement changed "
-                    + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + step.expectRows);
-        }
         return count;
+    }
+
+    private static long number(Statement statement) throws SQLException {
+        try (ResultSet rows = statement.getResultSet()) {
+            return rows.next() ? rows.getLong(1) : -1;
+        }
+    }
+
+    private static Failure countMismatch(Step step, long count, long expected) {
+        return Failure.of("execute", Failure.COUNT_MISMATCH, "the statement " + (step.isCount ? "found " : "changed ")
+                + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + expected);
     }
 
     /** True for a statement that begins (after comments) with a word of DML. */
