@@ -373,15 +373,16 @@ def databases_page(notes: Notes) -> str:
     drivers, promises = [], []
     for kind in kinds():
         dialect = get_dialect(kind)
-        able, jdbc = dialect.capabilities, dialect.jdbc
-        jars = ", ".join(f"`{name}`" for name in jdbc.jars) or "registered by hand"
+        able, driver = dialect.capabilities, dialect.driver
+        files = [name for known in dialect.drivers for name in known.files]
+        jars = ", ".join(f"`{name}`" for name in files) or "registered by hand"
         drivers.append(
             (
                 dialect.label,
                 f"`{kind}`",
                 jars,
-                f"`{jdbc.class_name}`" if jdbc.class_name else "",
-                f"`{jdbc.url_template}`",
+                f"`{driver.class_name}`" if driver else "",
+                f"`{dialect.url_template}`",
             )
         )
         longest = f"{able.max_identifier_length} {able.identifier_unit}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.planning.remarks import trace_query
-from pipekit_engine.security.redact import is_secret_name, url_holds_secret
+from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
 from pipekit_engine.sql.text import spans
 

@@ -128,7 +128,7 @@ class _Select:
 def trace_query(sql: str, dialect: Dialect, columns: Sequence[str]) -> Trace:
     """The origins of a query's `columns` (the names in its description)."""
     parts = _clauses(
-        list(_tokens(sql, dialect, _BRACKETED_TOKEN if dialect.kind in ("sqlserver", "sqlite") else _TOKEN))
+        list(_tokens(sql, dialect, _BRACKETED_TOKEN if dialect.capabilities.syntax.brackets == "names" else _TOKEN))
     )
     if parts is None:
         return Trace()

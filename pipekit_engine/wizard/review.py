@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.models import Hook, Strategy
 from pipekit_engine.wizard.batch import GroupWish, check_free, check_name, outcome_of
@@ -14,7 +15,7 @@ from pipekit_engine.wizard.prompts import Back, Choice, Edit
 from pipekit_engine.wizard.proposals import candidate, candidates, propose
 from pipekit_engine.wizard.screens import ask_group
 from pipekit_engine.wizard.tables import preview_table, proposals_table
-from pipekit_engine.wizard.watermark_sql import Lag
+from pipekit_engine.wizard.watermark_sql import check_lag
 from pipekit_engine.wizard.writing import preview_yaml
 
 if TYPE_CHECKING:
@@ -303,14 +304,14 @@ class Review:
         return tuple(answer)
 
     def _edit_watermark(self, draft: Draft) -> None:
-        kind = draft.source_dialect.kind
-        found = candidates(draft.table.name if draft.table else draft.name, draft.infos, source_kind=kind)
+        as_text = draft.source_dialect.times_are_text
+        found = candidates(draft.table.name if draft.table else draft.name, draft.infos, times_as_text=as_text)
         known = {item.column for item in found}
         choices = [Choice(item.column, item.column, item.reason) for item in found]
         for info in draft.infos:
             if info.column.name not in known:
                 try:
-                    other = candidate(draft.name, draft.infos, info.column.name, source_kind=kind)
+                    other = candidate(draft.name, draft.infos, info.column.name, times_as_text=as_text)
                 except ConfigurationError:
                     continue
                 choices.append(
@@ -342,7 +343,7 @@ class Review:
             strategy=strategy,
             key=key,
             watermark=watermark,
-            source_kind=draft.source_dialect.kind,
+            times_as_text=draft.source_dialect.times_are_text,
         )
         if proposal.watermark == before[0] and before[0] is not None:
             draft.take(proposal, lag=before[1] if proposal.strategy != "append" else None, default=before[2])
@@ -353,7 +354,7 @@ class Review:
     def _edit_lag(self, draft: Draft) -> None:
         def check(text: str) -> None:
             assert draft.mark is not None
-            Lag.parse(text).check(draft.mark)
+            check_lag(Lag.parse(text), draft.mark)
 
         question = "Lag (10m, 2h, 1d; a number for a number; 0 for none)"
         draft.lag = Lag.parse(self._terminal.text(question, str(draft.lag), check=check))
@@ -379,7 +380,7 @@ class Review:
             Choice("always", "always"),
         ]
         run_on = self._terminal.pick("When", when)
-        suggestion = f"ANALYZE {draft.dest_table}" if draft.dest_dialect.kind in ("postgresql", "sqlite") else ""
+        suggestion = draft.dest_dialect.analyze_sql(draft.dest_table)
         draft.hooks = (*draft.hooks, Hook(sql=self._terminal.text("SQL on the destination", suggestion), run_on=run_on))
 
 

@@ -107,7 +107,7 @@ def test_keys_come_in_their_own_order_and_a_unique_one_stands_in() -> None:
 def test_sqlite_keeps_times_in_text() -> None:
     columns = [ID, column("updated_at", "text")]
     assert propose("t", columns).watermark is None
-    found = propose("t", columns, source_kind="sqlite").watermark
+    found = propose("t", columns, times_as_text=True).watermark
     assert found is not None
     assert found.kind == "text"
 

@@ -1,15 +1,6 @@
-"""Names as a person would write them: quoted only where the database would otherwise read another name."""
+"""Words that cannot be names without quotes."""
 
 from __future__ import annotations
-
-import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pipekit_engine.databases.dialects.base import Dialect
-
-#: A name that begins with an underscore is none for Oracle, DB2 and Derby.
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def words(text: str) -> frozenset[str]:
@@ -45,17 +36,3 @@ RESERVED = words(
     verbose view when where while window with within without write xor year_month zerofill
     """
 )
-
-
-def plain_name(dialect: Dialect, name: str) -> str:
-    """The name as SQL text: without quotes where the database reads it as exactly this name, quoted elsewhere."""
-    known = dialect.capabilities
-    if (
-        known.reads_plain_names
-        and _PLAIN.fullmatch(name)
-        and dialect.fold(name) == name
-        and name.lower() not in RESERVED
-        and name.lower() not in dialect.reserved
-    ):
-        return name
-    return dialect.quote_identifier(name)

@@ -1,4 +1,4 @@
-"""Building blocks of the type tables: which type a described column gets, and what that type cannot hold.
+"""Types: which type a described column gets, what that type cannot hold, and the rules of which the type tables are made.
 
 A warning never means a silent loss while rows move: jrunner refuses a single value that does not fit. It says beforehand which
 rows would be refused, or what is kept in another form.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipekit_engine.common.columns import Column
-    from pipekit_engine.databases.dialects.base import Dialect
 
 
 @dataclass(frozen=True)
@@ -24,41 +27,68 @@ class MappedType:
 
 
 #: A type's SQL with {precision} and {scale}, or a function of the column and the kind that it comes from.
-TypeRule: TypeAlias = "str | Callable[[Column, Dialect], MappedType]"
+TypeRule: TypeAlias = "str | Callable[[Column, TypeSystem], MappedType]"
 
 #: Families without a type of their own in most databases; as text they lose nothing but what can be done with them.
 _AS_TEXT = frozenset({"interval", "array"})
 
 
-def apply_rules(dest: Dialect, column: Column, source: Dialect) -> MappedType:
-    """The type that `dest.types` gives a column, with every warning that applies."""
-    rule = dest.types.get(column.family)
-    warnings: list[str | None] = []
-    if rule is None:
-        # The digits of a time or an interval are no length of a text.
-        rule, column = dest.types["text"], replace(column, precision=0, scale=0)
-        if column.family in _AS_TEXT:
-            warnings.append("kept as text, as the source writes it")
+class TypeSystem(Identifiers):
+    """The types of a kind."""
+
+    #: The type of each family; one without an entry gets that of text.
+    types: ClassVar[Mapping[str, TypeRule]] = {}
+    #: A column's declared type binds the values in it.
+    binding_types: ClassVar[bool] = True
+
+    def map_type(self, column: Column, source: TypeSystem) -> MappedType:
+        """Type in this database for a described source column; the warning says what the mapping loses."""
+        if source.kind == self.kind:
+            native = self.native_type(column)
+            if native is not None:
+                return MappedType(native)
+        rule = self.types.get(column.family)
+        warnings: list[str | None] = []
+        if rule is None:
+            # The digits of a time or an interval are no length of a text.
+            rule, column = self.types["text"], replace(column, precision=0, scale=0)
+            if column.family in _AS_TEXT:
+                warnings.append("kept as text, as the source writes it")
+        mapped = _apply(rule, column, source)
+        if self.is_kin(source):
+            # Whatever this kind holds, it holds again.
+            return replace(mapped, warning=None)
+        warnings.append(mapped.warning)
+        if column.family == "timestamptz":
+            warnings.append(self._zone_loss(source))
+        return replace(mapped, warning="; ".join(text for text in warnings if text) or None)
+
+    def _zone_loss(self, source: TypeSystem) -> str | None:
+        keeps = self.capabilities.instants
+        if keeps == "none":
+            return f"{self.label} has no timestamp with time zone: the instant is kept as the time in UTC"
+        if keeps == "utc" and source.capabilities.instants == "offset":
+            return "the instant is kept, the offset that it was written with is not"
+        return None
+
+    def native_type(self, column: Column) -> str | None:
+        """The very type of a column of the same kind, when its description gives it in full; None to map by family."""
+        return None
+
+    def is_kin(self, other: TypeSystem) -> bool:
+        """Whether what the other kind holds is held here in the very same types."""
+        return isinstance(other, type(self)) or isinstance(self, type(other))
+
+    def narrowing(self, there: Column, column: Column, source: TypeSystem) -> str | None:
+        """What an existing column `there` of this database may refuse of a source column; None where nothing is known."""
+        # Declared types that bind no value tell nothing.
+        return _narrowing(there, column) if source.binding_types else None
+
+
+def _apply(rule: TypeRule, column: Column, source: TypeSystem) -> MappedType:
     if isinstance(rule, str):
-        mapped = MappedType(rule.format(precision=column.precision, scale=column.scale))
-    else:
-        mapped = rule(column, source)
-    if dest.is_kin(source):
-        # Whatever this kind holds, it holds again.
-        return replace(mapped, warning=None)
-    warnings.append(mapped.warning)
-    if column.family == "timestamptz":
-        warnings.append(_zone_loss(dest, source))
-    return replace(mapped, warning="; ".join(text for text in warnings if text) or None)
-
-
-def _zone_loss(dest: Dialect, source: Dialect) -> str | None:
-    keeps = dest.capabilities.instants
-    if keeps == "none":
-        return f"{dest.label} has no timestamp with time zone: the instant is kept as the time in UTC"
-    if keeps == "utc" and source.capabilities.instants == "offset":
-        return "the instant is kept, the offset that it was written with is not"
-    return None
+        return MappedType(rule.format(precision=column.precision, scale=column.scale))
+    return rule(column, source)
 
 
 def decimal(
@@ -78,7 +108,7 @@ def decimal(
             sql.format(precision=max_precision, scale=digits), f"{kept}, a row that needs more is refused"
         )
 
-    def map_decimal(column: Column, source: Dialect) -> MappedType:
+    def map_decimal(column: Column, source: TypeSystem) -> MappedType:
         if column.precision <= 0:
             return limited(scale) if unconstrained is None else MappedType(unconstrained)
         # NUMERIC(3,-2) holds hundreds, NUMERIC(2,5) hundred-thousandths: written out they have five digits each.
@@ -96,7 +126,7 @@ def decimal(
 def fractional(sql: str, *, max_digits: int) -> TypeRule:
     """A time or timestamp type with fractional digits, with a warning when the source has more of them."""
 
-    def map_fractional(column: Column, source: Dialect) -> MappedType:
+    def map_fractional(column: Column, source: TypeSystem) -> MappedType:
         digits = column.precision
         warning = None
         if digits > max_digits:
@@ -120,7 +150,7 @@ def sized_text(
     counts bytes: a length in characters becomes the bytes that they may need.
     """
 
-    def map_text(column: Column, source: Dialect) -> MappedType:
+    def map_text(column: Column, source: TypeSystem) -> MappedType:
         own = own_length > 0 and source.types.get("text") is map_text
         length = column.precision * (1 if own else bytes_per_character)
         return MappedType(
@@ -133,12 +163,8 @@ def sized_text(
 def noted(rule: TypeRule, warning: str) -> TypeRule:
     """The same type, with one more thing that it cannot hold."""
 
-    def map_noted(column: Column, source: Dialect) -> MappedType:
-        mapped = (
-            MappedType(rule.format(precision=column.precision, scale=column.scale))
-            if isinstance(rule, str)
-            else rule(column, source)
-        )
+    def map_noted(column: Column, source: TypeSystem) -> MappedType:
+        mapped = _apply(rule, column, source)
         return replace(mapped, warning=f"{mapped.warning}; {warning}" if mapped.warning else warning)
 
     return map_noted
@@ -151,13 +177,8 @@ _FLOAT_DIGITS = {"float32": 6, "float64": 15}
 _CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz"})
 
 
-def narrowing(there: Column, described: Column, source: Dialect) -> str | None:
-    """What an existing column may not hold of a source column, by what both say of themselves; None where nothing is known.
-
-    SQLite's declared types bind no value, so nothing is concluded from them.
-    """
-    if not source.binding_types:
-        return None
+def _narrowing(there: Column, described: Column) -> str | None:
+    """What an existing column may not hold of a source column, by what both say of themselves; None where nothing is known."""
     pair = (described.family, there.family)
     if pair == ("text", "text") and 0 < there.precision < described.precision:
         return (
