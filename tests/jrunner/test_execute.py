@@ -104,7 +104,9 @@ def test_a_count_may_be_asked_by_a_query_and_be_that_of_another_statement(sessio
     )
     assert result.counts == (1, 1, 1, 0)
     with pytest.raises(JRunnerError, match="changed 1 rows, expected 7") as raised:
-        session.execute("db", [Statement("SELECT 7 FROM t", is_count=True), Statement("DELETE FROM t", expect_count_of=0)])
+        session.execute(
+            "db", [Statement("SELECT 7 FROM t", is_count=True), Statement("DELETE FROM t", expect_count_of=0)]
+        )
     assert (raised.value.code, raised.value.statement_index) == ("count_mismatch", 1)
     with pytest.raises(JRunnerError, match="found 1 rows, expected 2"):
         session.execute("db", [Statement("SELECT COUNT(*) FROM t", expect_rows=2, is_count=True)])

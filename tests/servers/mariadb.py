@@ -37,7 +37,8 @@ def _program(*names: str) -> str:
 class MariaDBServer:
     """The server and an administrator's login: `host`, `port`, `user`, `password`, `jdbc_url(database)`.
 
-    `options` are added to the server's command line. Raises ServerUnavailable when the machine has no MariaDB server or it does not start.
+    `options` are added to the server's command line. Raises ServerUnavailable when the machine has no MariaDB server or it
+    does not start.
     """
 
     kind = "mariadb"

@@ -74,6 +74,7 @@ class Oracle(Dialect):
         creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
+        rolled_back_codes=frozenset({54, 60, 8177, 30006}),  # lock not had, deadlock, serialization, lock time-out
         max_comment_length=4000,
         comment_unit="bytes",
         bulk_path="array batches",
@@ -159,6 +160,19 @@ class Oracle(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Readers are never blocked in Oracle."""
         return [f"LOCK TABLE {dest} IN EXCLUSIVE MODE"]
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts as they are (with NLS_COMP=BINARY, the default); instants with their offset; LOBs and XML have no =."""
+        name = column.type_name.upper().partition("(")[0].strip()
+        if name in ("VARCHAR2", "NVARCHAR2", "CHAR", "NCHAR", "RAW", "BINARY_FLOAT", "BINARY_DOUBLE", "NUMBER"):
+            return (value,)
+        if column.family == "timestamptz" and "LOCAL" not in column.type_name.upper():
+            return (f"TO_CHAR({value}, 'SYYYY-MM-DD HH24:MI:SS.FF9 TZR TZH:TZM')",)
+        return super().exact_values_sql(column, value)
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """DECODE takes NULL for equal to NULL."""
+        return f"DECODE({left}, {right}, 0, 1) = 1"
 
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
         """In parentheses, without the word COLUMN."""
