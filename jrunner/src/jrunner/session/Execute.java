@@ -5,10 +5,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
-import java.util.Locale;
-import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.Progress;
@@ -18,11 +14,6 @@ import jrunner.db.Database;
 final class Execute {
     /** A driver that never says "no more results" must not keep us for ever. */
     private static final int MAX_RESULTS = 10_000;
-
-    private static final Set<String> DML = Set.of("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH");
-
-    /** Blanks and comments, then a word. */
-    private static final Pattern FIRST_WORD = Pattern.compile("(?s)(?:\\s|--[^\\n]*+(?:\\n|$)|/\\*.*?\\*/)*+(\\w+)");
 
     private Execute() {}
 
@@ -105,14 +96,9 @@ final class Execute {
         try (Statement statement = database.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
             boolean isRows = statement.execute(step.sql);
-            if (step.isCount) {
-                return isRows ? number(statement) : -1;
-            }
-            count = count(statement, isRows);
-        }
-        if (count > 0 && database.kind().equals("sqlite") && !changesRows(step.sql)) {
-            // SQLite's count is that of the last statement that had one; CREATE TABLE repeats it.
-            count = 0;
+            count = step.isCount
+                    ? (isRows ? number(statement) : -1)
+                    : database.kind().changedRows(step.sql, count(statement, isRows));
         }
         return count;
     }
@@ -126,12 +112,6 @@ final class Execute {
     private static Failure countMismatch(Step step, long count, long expected) {
         return Failure.of("execute", Failure.COUNT_MISMATCH, "the statement " + (step.isCount ? "found " : "changed ")
                 + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + expected);
-    }
-
-    /** True for a statement that begins (after comments) with a word of DML. */
-    private static boolean changesRows(String sql) {
-        Matcher word = FIRST_WORD.matcher(sql);
-        return !word.lookingAt() || DML.contains(word.group(1).toUpperCase(Locale.ROOT));
     }
 
     /**

@@ -1,13 +1,17 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.sql.SQLException;
 import java.util.List;
 import jrunner.Failure;
+import jrunner.transfer.Block;
+import jrunner.transfer.Load;
+import jrunner.transfer.RowSink;
+import jrunner.transfer.Target;
 import jrunner.types.BadValue;
 import jrunner.types.Utf8;
 
 /** Writes into PostgreSQL through COPY. */
-final class CopySink implements RowSink {
+final class PgCopySink implements RowSink {
     private static final int CHUNK = 1 << 16;
 
     private final PgDriver driver;
@@ -18,11 +22,11 @@ final class CopySink implements RowSink {
     private Utf8 out = new Utf8(2 * CHUNK);
     private long bytes;
 
-    CopySink(PgDriver driver, PgEncoder encoder, List<Target> targets, String table, String columns) throws Failure {
+    PgCopySink(PgDriver driver, PgEncoder encoder, Load load) throws Failure {
         this.driver = driver;
         this.encoder = encoder;
-        this.targets = targets;
-        this.sql = "COPY " + table + " (" + columns + ") FROM STDIN " + encoder.options();
+        this.targets = load.targets;
+        this.sql = "COPY " + load.table + " (" + load.columns + ") FROM STDIN " + encoder.options();
         try {
             copy = driver.copyIn(sql);
         } catch (SQLException e) {

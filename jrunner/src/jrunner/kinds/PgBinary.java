@@ -1,9 +1,11 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.List;
 import java.util.Map;
+import jrunner.transfer.Block;
+import jrunner.transfer.Target;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 import jrunner.types.Convert;

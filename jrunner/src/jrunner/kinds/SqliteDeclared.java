@@ -1,4 +1,4 @@
-package jrunner.types;
+package jrunner.kinds;
 
 import java.lang.reflect.Method;
 import java.sql.ResultSet;

@@ -1,6 +1,8 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.util.List;
+import jrunner.transfer.Block;
+import jrunner.transfer.Target;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 import jrunner.types.Family;

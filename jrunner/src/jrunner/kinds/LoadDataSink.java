@@ -1,4 +1,4 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
@@ -17,6 +17,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import jrunner.Failure;
 import jrunner.db.Database;
+import jrunner.transfer.Block;
+import jrunner.transfer.RowSink;
+import jrunner.transfer.Target;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 import jrunner.types.Family;

@@ -1,4 +1,4 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -21,14 +21,12 @@ final class SqlServerBulk {
 
     /** Turns it on for the statements prepared next; false if the driver has no such thing. */
     static boolean enable(Database db) {
-        return db.kind().equals("sqlserver") && set(db, true);
+        return set(db, true);
     }
 
     /** Turns it off. */
     static void disable(Database db) {
-        if (db.kind().equals("sqlserver")) {
-            set(db, false);
-        }
+        set(db, false);
     }
 
     private static boolean set(Database db, boolean on) {

@@ -1,4 +1,4 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -58,9 +58,6 @@ final class PgDriver {
 
     /** The driver's COPY, or null if the connection's driver has none (another driver for the same kind). */
     static PgDriver of(Database db) {
-        if (!db.kind().equals("postgresql")) {
-            return null;
-        }
         try {
             return new PgDriver(db);
         } catch (ReflectiveOperationException | SQLException | RuntimeException | LinkageError e) {

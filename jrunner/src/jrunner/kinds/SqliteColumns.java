@@ -1,4 +1,4 @@
-package jrunner.db;
+package jrunner.kinds;
 
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import jrunner.db.Database;
 
 /** A table's columns as SQLite keeps them: its driver's metadata garbles sizes, and knows no attached databases. */
 final class SqliteColumns {
@@ -18,7 +19,7 @@ final class SqliteColumns {
 
     private SqliteColumns() {}
 
-    /** In the form of {@link Metadata}'s columns; {@code schema} is the name of an attached database, null for main. */
+    /** In the form of {@link jrunner.db.Metadata}'s columns; {@code schema} is the name of an attached database, null for main. */
     static List<Map<String, Object>> of(Database database, String schema, String table) throws SQLException {
         String sql = "SELECT name, type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo(?, ?) ORDER BY cid";
         List<Map<String, Object>> items = new ArrayList<>();

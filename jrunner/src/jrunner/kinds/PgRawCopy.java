@@ -1,4 +1,4 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.sql.SQLException;
 import java.util.List;
@@ -10,13 +10,15 @@ import java.util.concurrent.atomic.AtomicReference;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.Progress;
+import jrunner.transfer.DirectCopy;
+import jrunner.transfer.TransferResult;
 import jrunner.types.ColumnInfo;
 
 /**
  * PostgreSQL to PostgreSQL without decoding: the source's binary COPY stream is fed to the destination as it is.
  * Possible where both sides' columns have the same type, or the destination's holds all that the source's does.
  */
-final class RawCopy {
+final class PgRawCopy implements DirectCopy {
     private static final int CHUNK = 1 << 16;
     private static final int BUFFERS = 8;
     /** Chunks on their way hold at most this much together, but for one that a huge row has made larger by itself. */
@@ -35,11 +37,39 @@ final class RawCopy {
     private static final Set<String> FRACTIONS = Set.of("time", "timetz", "timestamp", "timestamptz");
     private static final Set<String> SIZED = Set.of("bit", "varbit", "interval");
 
-    private RawCopy() {
+    private final PgDriver source;
+    private final PgDriver dest;
+
+    PgRawCopy(PgDriver source, PgDriver dest) {
+        this.source = source;
+        this.dest = dest;
     }
 
-    /** Why the types do not allow it, or null if they do. */
-    static String obstacle(List<ColumnInfo> source, int[] indexes, List<ColumnInfo> dest) {
+    @Override
+    public String reason() {
+        return "PostgreSQL on both sides, with matching column types";
+    }
+
+    @Override
+    public String obstacle(String sql) {
+        return PgCopySource.isSelect(sql) ? null : "copy-raw takes queries that begin with SELECT, WITH, VALUES or TABLE";
+    }
+
+    @Override
+    public void run(String sql, List<String> names, String table, String columns, TransferResult result,
+            Progress progress, Cancel cancel) throws Failure {
+        String write = "COPY " + table + " (" + columns + ") FROM STDIN (FORMAT binary)";
+        Stream stream = new Stream(source, dest, PgCopySource.copySql(sql, names), write);
+        stream.run(progress, cancel);
+        result.rowsRead = stream.rowsRead;
+        result.rowsWritten = stream.rowsWritten;
+        result.bytes = stream.bytes;
+        result.readMs = stream.readNanos / 1_000_000;
+        result.writeMs = stream.writeNanos / 1_000_000;
+    }
+
+    @Override
+    public String obstacle(List<ColumnInfo> source, int[] indexes, List<ColumnInfo> dest) {
         for (int i = 0; i < indexes.length; i++) {
             ColumnInfo from = source.get(indexes[i]);
             ColumnInfo to = dest.get(i);
@@ -112,7 +142,7 @@ final class RawCopy {
     private static final Chunk END = new Chunk();
 
     /** The stream between the two servers, with its counts. */
-    static final class Stream {
+    private static final class Stream {
         private final PgDriver source;
         private final PgDriver dest;
         private final String readSql;
@@ -127,8 +157,8 @@ final class RawCopy {
         private volatile long rowsSeen;
         private long readNanos;
         private volatile long rowsRead;
-        long rowsWritten;
-        long bytes;
+        private long rowsWritten;
+        private long bytes;
         private long writeNanos;
 
         Stream(PgDriver source, PgDriver dest, String readSql, String writeSql) {
@@ -270,18 +300,6 @@ final class RawCopy {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
-        }
-
-        long rowsRead() {
-            return rowsRead;
-        }
-
-        long readMs() {
-            return readNanos / 1_000_000;
-        }
-
-        long writeMs() {
-            return writeNanos / 1_000_000;
         }
     }
 }

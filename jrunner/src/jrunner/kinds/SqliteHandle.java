@@ -1,10 +1,10 @@
-package jrunner.types;
+package jrunner.kinds;
 
 import java.lang.reflect.Field;
 import java.sql.Statement;
 
 /** SQLite's own handle of a prepared statement, for the native calls of the Xerial driver that take one. */
-public final class SqliteHandle {
+final class SqliteHandle {
     private SqliteHandle() {
     }
 
@@ -13,7 +13,7 @@ public final class SqliteHandle {
      *
      * @throws ReflectiveOperationException if the driver keeps it elsewhere
      */
-    public static long of(Statement statement) throws ReflectiveOperationException {
+    static long of(Statement statement) throws ReflectiveOperationException {
         Object value = statement.getClass().getField("pointer").get(statement);
         if (value instanceof Long) {
             return (Long) value;

@@ -1,4 +1,4 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
@@ -10,16 +10,17 @@ import java.util.List;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.db.Database;
+import jrunner.transfer.Block;
+import jrunner.transfer.RowSource;
 import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;
-import jrunner.types.SqliteHandle;
 
 /**
  * Reads SQLite through the driver's native calls: the storage class of each cell, then its value without an object for
  * it, and text as the UTF-8 bytes that the file holds. The ordinary getters cost twice the time.
  *
  * <p>Rests on classes inside of the Xerial driver, found by reflection; {@link #open} gives null where they differ, or
- * where the file's text is UTF-16, and {@link ResultSource} then does the work.
+ * where the file's text is UTF-16, and {@code ResultSource} then does the work.
  */
 final class SqliteSource implements RowSource {
     private static final int INTEGER = 1;
@@ -51,7 +52,7 @@ final class SqliteSource implements RowSource {
         columnDouble = handle(dbClass, nativeDb, "column_double", double.class);
         columnBlob = handle(dbClass, nativeDb, "column_blob", byte[].class);
         result = statement.executeQuery(sql);
-        columns = ColumnInfo.of(db, result.getMetaData());
+        columns = db.kind().columns(result.getMetaData());
         pointer = SqliteHandle.of(statement);
     }
 
@@ -63,9 +64,6 @@ final class SqliteSource implements RowSource {
 
     /** A source, or null if this driver or file cannot be read this way. */
     static SqliteSource open(Database db, String sql, Cancel cancel) throws Failure {
-        if (!db.kind().equals("sqlite")) {
-            return null;
-        }
         Statement statement = null;
         Cancel.Registration registration = null;
         try {

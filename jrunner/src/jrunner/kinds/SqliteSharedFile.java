@@ -1,10 +1,12 @@
-package jrunner.db;
+package jrunner.kinds;
 
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.HashSet;
 import java.util.Set;
+import jrunner.db.Database;
+import jrunner.transfer.LoadGuard;
 
 /**
  * Lets one SQLite file be source and destination at once.
@@ -13,28 +15,27 @@ import java.util.Set;
  * reader for the writer to take its rows, and both for ever. So for such a migration the writer keeps its changed pages in
  * (native) memory until the commit, when the reader has ended. Files in WAL mode need none of this.
  */
-public final class SharedFile implements AutoCloseable {
+final class SqliteSharedFile implements LoadGuard {
     private final Database dest;
 
-    private SharedFile(Database dest) {
+    private SqliteSharedFile(Database dest) {
         this.dest = dest;
     }
 
-    /** Prepares {@code dest} where both connections have a file in common; close it when the migration has ended. */
-    public static SharedFile guard(Database source, Database dest) {
-        if (source.kind().equals("sqlite") && dest.kind().equals("sqlite")) {
-            try {
-                Set<String> shared = files(dest);
-                shared.retainAll(files(source));
-                if (!shared.isEmpty()) {
-                    spill(dest, false);
-                    return new SharedFile(dest);
-                }
-            } catch (SQLException e) {
-                // The migration will say what is wrong.
+    /** Prepares {@code dest} where both connections, to SQLite, have a file in common; else null. */
+    static LoadGuard guard(Database source, Database dest) {
+        try {
+            Set<String> shared = files(dest);
+            shared.retainAll(files(source));
+            if (shared.isEmpty()) {
+                return null;
             }
+            spill(dest, false);
+            return new SqliteSharedFile(dest);
+        } catch (SQLException e) {
+            // The migration will say what is wrong.
+            return null;
         }
-        return new SharedFile(null);
     }
 
     private static Set<String> files(Database database) throws SQLException {
@@ -60,12 +61,10 @@ public final class SharedFile implements AutoCloseable {
 
     @Override
     public void close() {
-        if (dest != null) {
-            try {
-                spill(dest, true);
-            } catch (SQLException e) {
-                // A broken connection: its next use says so.
-            }
+        try {
+            spill(dest, true);
+        } catch (SQLException e) {
+            // A broken connection: its next use says so.
         }
     }
 }

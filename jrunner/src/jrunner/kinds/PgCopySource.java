@@ -1,4 +1,4 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
@@ -8,6 +8,8 @@ import java.util.List;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.db.Database;
+import jrunner.transfer.Block;
+import jrunner.transfer.RowSource;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;

@@ -1,10 +1,12 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.Locale;
+import jrunner.transfer.Binder;
+import jrunner.transfer.Target;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 import jrunner.types.Convert;
@@ -34,11 +36,8 @@ final class SqliteBinder implements Binder {
         this.target = target;
         this.convert = target.convert;
         this.affinity = affinity(target.info.typeName().toUpperCase(Locale.ROOT));
-        Family family = target.family;
-        this.textual = family == Family.TEXT || family == Family.JSON;
-        this.temporal = family == Family.DATE || family == Family.TIME || family == Family.TIMETZ
-            || family == Family.TIMESTAMP
-            || family == Family.TIMESTAMPTZ;
+        this.textual = target.family == Family.TEXT || target.family == Family.JSON;
+        this.temporal = target.family.isTemporal();
     }
 
     /** SQLite's rules, in its order: "Determination Of Column Affinity" in its documentation. */
@@ -87,7 +86,7 @@ final class SqliteBinder implements Binder {
                 text(statement, index, cells, row);
                 return;
             case Cells.BINARY:
-                if (!target.dynamic && target.family != Family.BINARY && target.family != Family.ANY
+                if (!target.isSameKind && target.family != Family.BINARY && target.family != Family.ANY
                         && target.family != Family.UUID) {
                     throw new BadValue("a binary value cannot stand in a column declared " + target.info.typeName());
                 }
@@ -100,10 +99,10 @@ final class SqliteBinder implements Binder {
 
     private void integer(PreparedStatement statement, int index, Cells cells, int row) throws SQLException, BadValue {
         long value = cells.a[row];
-        if (target.family == Family.BOOLEAN && !target.dynamic) {
+        if (target.family == Family.BOOLEAN && !target.isSameKind) {
             target.bool(cells, row);
         }
-        if (temporal && !target.dynamic) {
+        if (temporal && !target.isSameKind) {
             throw new BadValue("the number " + value + " is no " + target.family.label() + ": convert it in the query");
         }
         if (affinity == Affinity.REAL) {
@@ -122,7 +121,7 @@ final class SqliteBinder implements Binder {
         if (Double.isNaN(value) && affinity != Affinity.TEXT) {
             throw new BadValue("NaN would become NULL, which is what SQLite makes of it");
         }
-        if (target.family.isInteger() && !target.dynamic) {
+        if (target.family.isInteger() && !target.isSameKind) {
             statement.setLong(index, target.integer(cells, row));
         } else if (affinity == Affinity.TEXT) {
             convert.utf8(cells, row);
@@ -165,17 +164,17 @@ final class SqliteBinder implements Binder {
     }
 
     private void text(PreparedStatement statement, int index, Cells cells, int row) throws SQLException, BadValue {
-        if (!target.dynamic && target.family == Family.BINARY) {
+        if (!target.isSameKind && target.family == Family.BINARY) {
             throw new BadValue("text cannot become binary: encode it in the query");
         }
-        if (!target.dynamic && temporal) {
+        if (!target.isSameKind && temporal) {
             if (target.family == Family.TIME || target.family == Family.TIMETZ) {
                 target.timeTz(cells, row);
             } else {
                 target.timestampTz(cells, row);
             }
         }
-        if (!target.dynamic && target.family == Family.BOOLEAN) {
+        if (!target.isSameKind && target.family == Family.BOOLEAN) {
             statement.setInt(index, target.bool(cells, row) ? 1 : 0);
             return;
         }
@@ -190,7 +189,7 @@ final class SqliteBinder implements Binder {
             decimal(statement, index);
             return;
         }
-        if (!target.dynamic && (target.family.isInteger() || target.family == Family.DECIMAL
+        if (!target.isSameKind && (target.family.isInteger() || target.family == Family.DECIMAL
                 || target.family == Family.FLOAT64)) {
             // Only the specials of floating point are numbers here; all else is refused by name.
             double value = convert.float64(cells, row);

@@ -1,5 +1,6 @@
-package jrunner.transfer;
+package jrunner.kinds;
 
+import jrunner.transfer.Block;
 import jrunner.types.BadValue;
 import jrunner.types.Utf8;
 
