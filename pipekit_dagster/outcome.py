@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_engine.strategies import STRATEGIES
+
 if TYPE_CHECKING:
     from pipekit_engine.engine import RunResult
     from pipekit_engine.errors import PipekitError
@@ -47,7 +49,7 @@ def materialization(
     """The event that a success adds to the destination's history."""
     record = result.record
     data = record_metadata(record)
-    if module.strategy == "full" and record.rows_inserted is not None:
+    if STRATEGIES[module.strategy].replaces_table and record.rows_inserted is not None:
         # Only a full load knows how many rows the whole table has.
         data["dagster/row_count"] = record.rows_inserted + (record.rows_unchanged or 0)
     data["dagster/table_name"] = module.dest_table

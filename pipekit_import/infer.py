@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pipekit_engine.models import Module
 from pipekit_engine.sql.select_list import select_list
 from pipekit_engine.sql.text import as_subquery, split_statements
+from pipekit_engine.strategies import STRATEGIES
 from pipekit_import.events import Account, Note, Pull, Statements
 from pipekit_import.logins import Connections, syntax_of
 from pipekit_import.sqlread import Statement, bare, read_statements, same_table, uncommented
@@ -296,7 +297,7 @@ class _Builder:
             if not self.pull.query or shown(self.pull.query) == plain(self.pull.query):
                 self.notes.append(Note(self.pull.spot, "append without a watermark: every run adds all rows again"))
         twins = [other for other in self.account.steps if isinstance(other, Pull) and plain(other.table) == loaded]
-        if len(twins) > 1 and (copy is not None or self.fields["strategy"] == "full"):
+        if len(twins) > 1 and (copy is not None or STRATEGIES[self.fields["strategy"]].replaces_table):
             self.block(
                 f"{len(twins)} loads fill {loaded}: make them one query (UNION ALL), or give each a table of its own"
             )

@@ -295,3 +295,11 @@ def test_python_examples_of_a_page_run_one_after_the_other(
         if block.language == "python" and block.file is None:
             # Blank lines before it: a failure is told with the page's own line number.
             exec(compile("\n" * (block.line - 1) + block.text, str(ROOT / page), "exec"), names)
+
+
+def test_the_guarantees_name_each_strategy() -> None:
+    from pipekit_engine.strategies import STRATEGIES
+
+    rows = (DOCS / "guarantees.md").read_text(encoding="utf-8").splitlines()
+    for strategy in STRATEGIES.values():
+        assert f"| `{strategy.name}` | {strategy.statements} | {strategy.rerun} |" in rows

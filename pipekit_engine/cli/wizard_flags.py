@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pipekit_engine.wizard.batch import GroupWish
     from pipekit_engine.wizard.builder import Wishes
     from pipekit_engine.wizard.workspace import Workspace
-
-STRATEGIES = ("full", "incremental", "append", "upsert")
 
 
 def require(source: object, what: object, dest: object, *, ready: bool) -> None:

@@ -11,6 +11,7 @@ from pipekit_engine.planning.remarks import trace_query
 from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
 from pipekit_engine.sql.text import spans
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
@@ -59,7 +60,7 @@ def check_writers(subject: Subject) -> None:
     for reads in writers.values():
         for read in reads:
             others = [other.module.name for other in reads if other is not read]
-            if others and read.module.strategy == "full":
+            if others and STRATEGIES[read.module.strategy].replaces_table:
                 message = f"replaces {read.module.dest_table} as a whole, which {', '.join(others)} writes too."
                 fix = "Give them tables of their own, or use upsert or incremental with different keys."
                 read.report("PK302", message, fix, loc=("dest_table",))
@@ -73,7 +74,8 @@ def check_own_source(subject: Subject) -> None:
         if read.source is None or read.dest is None or None in ends or not read.readable:
             continue
         same = len({end.jdbc_url.partition("?")[0] for end in ends if end is not None}) == 1
-        if not same or module.strategy not in ("full", "append"):
+        strategy = STRATEGIES[module.strategy]
+        if not same or (strategy.rereads and not strategy.replaces_table):
             continue
         try:
             written = read.dest.table_name(module.dest_table)
@@ -82,9 +84,7 @@ def check_own_source(subject: Subject) -> None:
         for table in trace_query(module.query, read.source, ()).tables:
             if table.name.casefold() == written.name.casefold() and _same_schema(table, written):
                 lost = (
-                    "what others write meanwhile is lost"
-                    if module.strategy == "full"
-                    else "each run adds its rows again"
+                    "what others write meanwhile is lost" if strategy.replaces_table else "each run adds its rows again"
                 )
                 message = f"reads {module.dest_table}, the table that it writes: {lost}."
                 read.report("PK304", message, "Name another dest_table.", loc=("dest_table",))

@@ -10,9 +10,9 @@ from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
-from pipekit_engine.planning.strategies import MergeStatement, merge_statements
 from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements
+from pipekit_engine.strategies import STRATEGIES, Merge, MergeStatement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,9 +59,21 @@ def plan_run(
         keyed = _key_types(module, dest, layout.columns, key, exact=source.capabilities.exact_text)
         layout = replace(layout, columns=keyed)
     staging_table = staging_name(module.name, dest, staging_schema, table)
+    strategy = STRATEGIES[module.strategy]
+    rows = Merge(
+        dest,
+        dest_sql=dest.table_sql(table),
+        staging_sql=dest.table_sql(staging_table),
+        columns=[column.dest for column in layout.columns],
+        key=key,
+        dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
+    )
+    # Nothing is in the way of rows in a table that the run makes.
+    merge = [rows.insert_all()] if creates else strategy.merge(rows)
     index: list[str] = []
     blurred = _blurred_keys(source, dest, key, dest_columns)
-    if dest_columns is not None and (module.strategy == "upsert" or (blurred and module.strategy == "incremental")):
+    counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
+    if dest_columns is not None and (counts_matches or (blurred and strategy.needs_key)):
         keyed_columns = [column for name in key for column in dest_columns if column.name == name]
         # A key that is new to the table has nothing to be matched with.
         index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(key) else []
@@ -83,16 +95,6 @@ def plan_run(
     if remarks:
         made = layout.columns if creates else layout.added
         comments = dest.comment_sql(table, _in_dest_names(remarks, made, new_table=creates), _typed(made))
-    merge = merge_statements(
-        module,
-        dest,
-        dest_sql=dest.table_sql(table),
-        staging_sql=staging.table,
-        columns=[column.dest for column in layout.columns],
-        key=key,
-        dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
-        new_table=creates,
-    )
     in_transaction = dest.capabilities.transactional_ddl
     undo = [dest.drop_table_sql(table)] if creates and not in_transaction else []
     return RunPlan(
@@ -111,6 +113,7 @@ def plan_run(
             dest.table_sql(table),
             key,
             creates=creates,
+            counts_matches=counts_matches,
             blurred=blurred,
         ),
         prepare=() if in_transaction else tuple(ddl),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipekit_engine.planning.plan import Checks
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,14 @@ def plan_checks(
     key: Sequence[str],
     *,
     creates: bool,
+    counts_matches: bool,
     blurred: Sequence[str],
 ) -> Checks:
-    """The checks of a run. `blurred` are key columns in which the destination may take for equal what the source tells apart."""
+    """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
+
+    `blurred` are key columns in which the destination may take for equal what the source tells apart.
+    """
+    strategy = STRATEGIES[module.strategy]
     count = f"SELECT COUNT(*) FROM {staging}"
     shrink = None
     if module.max_shrink_percent is not None and not creates:
@@ -32,9 +38,9 @@ def plan_checks(
         return Checks(count, dest_count=shrink)
     names = ", ".join(dest.quote_identifier(name) for name in key)
     nulls = " OR ".join(f"{dest.quote_identifier(name)} IS NULL" for name in key)
-    checked = module.dedupe != "none" or module.strategy == "upsert"
+    checked = module.dedupe != "none" or strategy.unique_key
     matched = None
-    if module.strategy == "upsert" and not creates:
+    if counts_matches:
         condition = dest.in_table("s", dest_table, key)
         matched = f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s WHERE {condition}"
     folded = None
@@ -49,11 +55,7 @@ def plan_checks(
         duplicate_sample=f"SELECT {names} FROM {staging} GROUP BY {names} HAVING COUNT(*) > 1" if checked else None,
         matched=matched,
         folded=folded,
-        blurred=(
-            _blurred_sql(dest, staging, dest_table, key, blurred)
-            if blurred and module.strategy in ("incremental", "upsert")
-            else None
-        ),
+        blurred=(_blurred_sql(dest, staging, dest_table, key, blurred) if blurred and strategy.needs_key else None),
         dest_count=shrink,
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError, DestinationError, NotFoundError, SourceError
 from pipekit_engine.models import Column as ModuleColumn
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,7 +110,7 @@ def plan_columns(
         # A column that was renamed at the source looks like this, too.
         effect = (
             "the rows that are replaced get its default"
-            if module.strategy in ("full", "incremental")
+            if STRATEGIES[module.strategy].replaces_rows
             else "it stays as it is"
         )
         warnings += [f"column {name} of the destination is not in the query: {effect}" for name in extra]

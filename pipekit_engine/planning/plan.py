@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
     from pipekit_engine.planning.columns import PlannedColumn
-    from pipekit_engine.planning.strategies import MergeStatement
+    from pipekit_engine.strategies import MergeStatement
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Checks:
     null_keys: str | None = None
     distinct_keys: str | None = None
     duplicate_sample: str | None = None
-    #: upsert: staged keys that the destination has already.
+    #: Where a statement must count them: staged keys that the destination has already.
     matched: str | None = None
     #: Where the destination's collation blurs texts that the source tells apart: staged keys that it takes for one, and keys
     #: of the destination that it takes for staged ones. Samples, empty when all is well.
     folded: str | None = None
     blurred: str | None = None
-    #: full with max_shrink_percent: rows in the destination now.
+    #: With max_shrink_percent: rows in the destination now.
     dest_count: str | None = None
 
 

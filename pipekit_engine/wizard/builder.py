@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.browser import Browser
     from pipekit_engine.databases.introspection import Key, TableInfo
-    from pipekit_engine.models import Hook, Strategy
+    from pipekit_engine.models import Hook
     from pipekit_engine.sql.syntax import SqlSyntax
     from pipekit_engine.wizard.workspace import Workspace
 
@@ -37,7 +37,7 @@ class Wishes:
     name: str | None = None
     dest_table: str | None = None
     dest_schema: str | None = None
-    strategy: Strategy | None = None
+    strategy: str | None = None
     key: tuple[str, ...] | None = None
     watermark: str | None = None
     lag: Lag | None = None

@@ -12,7 +12,7 @@ from pipekit_engine.databases.dialects import USUAL_SCHEMAS
 from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Column as ModuleColumn
-from pipekit_engine.models import Hook, Module, Strategy, Watermark
+from pipekit_engine.models import Hook, Module, Watermark
 from pipekit_engine.sql.text import as_subquery, placeholders
 from pipekit_engine.wizard.watermark_sql import Window, default_lag, default_value, window
 
@@ -62,7 +62,7 @@ class Draft:
     table: TableInfo | None = None
     query: str | None = None
     there: Sequence[Column] | None = None
-    strategy: Strategy = "full"
+    strategy: str = "full"
     key: tuple[str, ...] = ()
     mark: Candidate | None = None
     reason: str = ""

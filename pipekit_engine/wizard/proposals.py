@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.introspection import ColumnInfo, Key
-    from pipekit_engine.models import Strategy
 
 Kind = Literal["timestamp", "date", "number", "text"]
 #: What a condition on the column finds: rows that changed, rows that were added, or nobody can tell.
@@ -57,7 +57,7 @@ class Candidate:
 class Proposal:
     """A consistent set of answers. `cautions` are what the person should know before saying yes."""
 
-    strategy: Strategy
+    strategy: str
     key: tuple[str, ...]
     watermark: Candidate | None
     reason: str
@@ -121,7 +121,7 @@ def propose(
     table: str,
     columns: Sequence[ColumnInfo],
     *,
-    strategy: Strategy | None = None,
+    strategy: str | None = None,
     key: Sequence[str] | None = None,
     watermark: str | None = None,
     identifying: Sequence[str] | None = None,
@@ -140,18 +140,25 @@ def propose(
     mark = _watermark(table, columns, strategy, own_key, watermark, times_as_text)
     if strategy is None:
         strategy, own_key, reason = _strategy(table, own_key, mark, key_given=key is not None)
+<<<<<<< HEAD
         if mark is None and strategy == "full":
             reason = _why_full(table, columns, own_key or tuple(identifying or ()), times_as_text, watermark)
+=======
+        if not reason:
+            reason = _why_full(table, columns, own_key or tuple(identifying or ()), source_kind, watermark)
+>>>>>>> f98fd09
     else:
         reason = "as chosen"
-        if strategy == "incremental" and not own_key and mark is not None and mark.finds == "new rows":
+        chosen = STRATEGIES[strategy]
+        shared_key = chosen.needs_key and not chosen.unique_key
+        if shared_key and not own_key and mark is not None and mark.finds == "new rows":
             own_key = (mark.column,)
-        if strategy in ("incremental", "upsert") and not own_key:
+        if chosen.needs_key and not own_key:
             raise ConfigurationError(
                 f"Strategy {strategy} needs a key, and {table} has no key that could be proposed: name the columns that "
                 "tell its rows apart with --key, or choose another strategy."
             )
-    if strategy in ("full", "append") and key is None:
+    if not STRATEGIES[strategy].needs_key and key is None:
         own_key = ()
     return Proposal(strategy, own_key, mark, reason, tuple(_cautions(strategy, own_key, mark)))
 
@@ -159,14 +166,19 @@ def propose(
 def _watermark(
     table: str,
     columns: Sequence[ColumnInfo],
-    strategy: Strategy | None,
+    strategy: str | None,
     key: tuple[str, ...],
     given: str | None,
     times_as_text: bool,
 ) -> Candidate | None:
     if given is not None:
+<<<<<<< HEAD
         return None if given == "none" else candidate(table, columns, given, times_as_text=times_as_text)
     if strategy == "full":
+=======
+        return None if given == "none" else candidate(table, columns, given, source_kind=source_kind)
+    if strategy is not None and STRATEGIES[strategy].replaces_table:
+>>>>>>> f98fd09
         return None
     for found in candidates(table, columns, times_as_text=times_as_text):
         if found.finds == "changes" and (key or strategy is not None):
@@ -178,8 +190,8 @@ def _watermark(
 
 def _strategy(
     table: str, key: tuple[str, ...], mark: Candidate | None, *, key_given: bool
-) -> tuple[Strategy, tuple[str, ...], str]:
-    """Strategy, key and the reason for them."""
+) -> tuple[str, tuple[str, ...], str]:
+    """Strategy, key and the reason for them; no reason where the table is replaced because nothing else can be proposed."""
     if mark is None:
         if key_given and key:
             return "upsert", key, "by the given key; all rows are read each time"
@@ -220,22 +232,23 @@ def _why_full(
     return f"{lack}{hint}: {everything}"
 
 
-def _cautions(strategy: Strategy, key: tuple[str, ...], mark: Candidate | None) -> Iterable[str]:
-    if strategy in ("upsert", "incremental"):
+def _cautions(name: str, key: tuple[str, ...], mark: Candidate | None) -> Iterable[str]:
+    strategy = STRATEGIES[name]
+    if strategy.needs_key:
         yield DELETED_STAY
     if mark is None:
-        if strategy == "append":
-            yield "append without a watermark adds all rows of the query again in each run"
+        if not strategy.rereads:
+            yield f"{name} without a watermark adds all rows of the query again in each run"
         return
-    if strategy == "full":
-        yield f"full with a watermark keeps only the rows since the last {mark.column}; older ones are removed"
+    if strategy.replaces_table:
+        yield f"{name} with a watermark keeps only the rows since the last {mark.column}; older ones are removed"
     if mark.finds == "new rows":
         yield f"{mark.column} finds new rows only: changes of older rows are not seen"
-    if mark.nullable and (strategy == "append" or mark.column in key):
+    if mark.nullable and (not strategy.rereads or mark.column in key):
         yield f"rows without {mark.column} are never read"
     if mark.finds == "unknown":
         yield f"make sure that {mark.column} grows with every new or changed row: others are not seen"
-    if strategy == "append" and mark.kind != "number":
+    if not strategy.rereads and mark.kind != "number":
         yield f"a row that comes later with the very same {mark.column} is lost; incremental with a key loses none"
 
 

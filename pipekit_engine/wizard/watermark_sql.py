@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.models import Strategy
     from pipekit_engine.wizard.proposals import Candidate
 
 #: Before any time that a database can hold; SQL Server's older types are converted to datetime2 first.
@@ -45,12 +45,12 @@ def check_lag(lag: Lag, mark: Candidate) -> None:
         raise ConfigurationError(f"{mark.column} is a date: give the lag in days, such as 1d, not {lag}.")
 
 
-def default_lag(mark: Candidate, strategy: Strategy) -> Lag:
+def default_lag(mark: Candidate, strategy: str) -> Lag:
     """Ten minutes: longer than most transactions last. A date's newest day is read again anyway.
 
     Numbers are handed out before they are committed, so the last thousand are read again. `append` cannot read twice.
     """
-    if strategy == "append" or mark.kind in ("date", "text"):
+    if not STRATEGIES[strategy].rereads or mark.kind in ("date", "text"):
         return Lag()
     return Lag(1000) if mark.kind == "number" else Lag(10, "minute")
 
@@ -74,7 +74,7 @@ class Window:
 def window(
     mark: Candidate,
     *,
-    strategy: Strategy,
+    strategy: str,
     source: Dialect,
     source_column: str,
     described: Column,
@@ -102,17 +102,17 @@ def window(
         value = greatest
     else:
         value = dest.watermark_sql(greatest, dest_family, lag, whole_seconds=source.times_are_text)
-    sign = ">" if strategy == "append" else ">="
-    condition = f"{source_column} {sign} {_literal(source, described, mark, 'since')}"
+    rules = STRATEGIES[strategy]
+    condition = f"{source_column} {rules.watermark_operator} {_literal(source, described, mark, 'since')}"
     until = None
     if bounded:
         until = _until(mark, source, described, source_column, source_table)
         condition += f" AND {source_column} < {_literal(source, described, mark, 'until')}"
-    if mark.nullable and strategy != "append":
+    if mark.nullable and rules.rereads:
         # A row without a time would never be found.
         condition = f"({condition})" if bounded else condition
         condition += f" OR {source_column} IS NULL"
-    if zeros and strategy != "append":
+    if zeros and rules.rereads:
         condition = f"({condition})" if bounded and not mark.nullable else condition
         condition += f" OR {source_column} < '{FIRST_DATE}'"
     return Window(condition, f"SELECT {value} FROM {dest_table}", until)
