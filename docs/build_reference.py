@@ -326,7 +326,7 @@ def events_page(notes: Notes) -> str:
     """docs/reference/events.md"""
     from pipekit_engine.models import GroupRunRecord, RunRecord
     from pipekit_engine.running.alerts import failure_payload
-    from pipekit_engine.running.monitor import RunEvent
+    from pipekit_engine.running.events import RunEvent
 
     page = HEAD + notes.text("events") + "\n"
     page += table(

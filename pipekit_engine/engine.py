@@ -20,9 +20,10 @@ from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.start import start_own_session, start_session
 from pipekit_engine.running.alerts import send_failure
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, active_group_run
 from pipekit_engine.running.module_run import ModuleRun, RunRequest, RunResult, check_overrides
-from pipekit_engine.running.monitor import CancelToken, RunEvent
 from pipekit_engine.running.recovery import recover, unlock
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets

@@ -91,7 +91,7 @@ def test_every_key_column_and_status_is_in_the_reference(builder: ModuleType) ->
     from pipekit_engine.definitions.forms import KINDS as RECORDS
     from pipekit_engine.definitions.forms import MODELS, keys_of
     from pipekit_engine.models import Column, Hook, RunStatus, Watermark
-    from pipekit_engine.running.monitor import RunEvent
+    from pipekit_engine.running.events import RunEvent
     from pipekit_engine.store.schema import metadata
 
     definitions, config = read("docs/reference/definitions.md"), read("docs/reference/config.md")

@@ -34,7 +34,9 @@ from pipekit_engine.errors import (
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.planning.planner import Planner
-from pipekit_engine.running.monitor import CancelToken, RunEvent, RunMonitor
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.events import RunEvent
+from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.running.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.store.retrying import retrying
 
@@ -182,7 +184,7 @@ class ModuleRun:
 
     def _work_in(self, connections: ModuleConnections, phases: Phases) -> None:
         child = ProcessName.of(connections.session.pid)
-        self._patiently(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
+        self._retry_store(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
         planner = Planner(
             connections,
             overrides=self._request.watermarks,
@@ -193,7 +195,7 @@ class ModuleRun:
             watermarks = planner.resolve_watermarks()
         with self._phase("plan"):
             plan = self._state.plan = planner.plan(watermarks)
-            self._write_down(plan)
+            self._record_plan(plan)
             for warning in plan.warnings:
                 self._monitor.say(f"warning: {warning}")
         if self._request.dry_run:
@@ -231,19 +233,20 @@ class ModuleRun:
         except PipekitError as failed:
             self._monitor.say(f"after {type(error).__name__}: {failed}")
 
-    def _write_down(self, plan: RunPlan) -> None:
+    def _record_plan(self, plan: RunPlan) -> None:
         """The SQL and values of this run, without the secrets that a query or a resolver may hold."""
         clean = self._redactor.clean
         watermarks = {
             name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
         }
-        self._note(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
+        self._record(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
 
-    def _note(self, **values: Any) -> None:
+    def _record(self, **values: Any) -> None:
         """Write down how far the run is."""
-        self._patiently(lambda: self._store.runs.update(self._state.run_id, **values))
+        self._retry_store(lambda: self._store.runs.update(self._state.run_id, **values))
 
-    def _patiently(self, action: Callable[[], None]) -> None:
+    def _retry_store(self, action: Callable[[], None]) -> None:
+        """Do it, waiting out a store that does not answer for a moment. Raises RunCancelled and StoreError."""
         try:
             retrying(action, cancel=self._cancel)
         except StoreError:
@@ -264,7 +267,7 @@ class ModuleRun:
         if self._cancel.is_set():
             raise RunCancelled(f"cancelled before {name}")
         # Written down before anything is done: whoever finds this run dead tells from it what may have happened.
-        self._note(phase=name, **self._state.counts)
+        self._record(phase=name, **self._state.counts)
         self._monitor.enter(name)
         started = time.monotonic()
         try:

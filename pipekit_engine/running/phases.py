@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
     from pipekit_engine.planning.plan import RunPlan
-    from pipekit_engine.running.monitor import CancelToken, RunMonitor
+    from pipekit_engine.running.cancellation import CancelToken
+    from pipekit_engine.running.monitor import RunMonitor
     from pipekit_engine.store import Store
     from pipekit_engine.strategies import MergeStatement
 

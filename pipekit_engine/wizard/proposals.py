@@ -140,13 +140,8 @@ def propose(
     mark = _watermark(table, columns, strategy, own_key, watermark, times_as_text)
     if strategy is None:
         strategy, own_key, reason = _strategy(table, own_key, mark, key_given=key is not None)
-<<<<<<< HEAD
-        if mark is None and strategy == "full":
-            reason = _why_full(table, columns, own_key or tuple(identifying or ()), times_as_text, watermark)
-=======
         if not reason:
-            reason = _why_full(table, columns, own_key or tuple(identifying or ()), source_kind, watermark)
->>>>>>> f98fd09
+            reason = _why_full(table, columns, own_key or tuple(identifying or ()), times_as_text, watermark)
     else:
         reason = "as chosen"
         chosen = STRATEGIES[strategy]
@@ -172,13 +167,8 @@ def _watermark(
     times_as_text: bool,
 ) -> Candidate | None:
     if given is not None:
-<<<<<<< HEAD
         return None if given == "none" else candidate(table, columns, given, times_as_text=times_as_text)
-    if strategy == "full":
-=======
-        return None if given == "none" else candidate(table, columns, given, source_kind=source_kind)
     if strategy is not None and STRATEGIES[strategy].replaces_table:
->>>>>>> f98fd09
         return None
     for found in candidates(table, columns, times_as_text=times_as_text):
         if found.finds == "changes" and (key or strategy is not None):
