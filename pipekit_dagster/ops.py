@@ -11,14 +11,14 @@ and freed the module's lock.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipekit_dagster.outcome import describe_failure, dry_run_metadata, failure_metadata, materialization
+from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.steplog import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.errors import PipekitError, RunCancelled
@@ -40,14 +40,14 @@ def build_op(
     *,
     name: str,
     asset_key: dg.AssetKey,
-    source_keys: Sequence[dg.AssetKey],
+    column_deps: ColumnDeps,
     tags: dict[str, str],
     pool: str | None,
 ) -> dg.OpDefinition:
     """The op of a module. It takes and gives only order: `after` and `done` carry no values."""
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        yield from _run_module(context, module, asset_key, source_keys)
+        yield from _run_module(context, module, asset_key, column_deps)
 
     return dg.op(
         name=name,
@@ -89,9 +89,7 @@ def _description(module: "Module") -> str:
     )
 
 
-def _run_module(
-    context: Any, module: "Module", asset_key: dg.AssetKey, source_keys: Sequence[dg.AssetKey]
-) -> Iterator[Any]:
+def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps) -> Iterator[Any]:
     pipekit: PipekitResource = context.resources.pipekit
     error: PipekitError | None = None
     result: RunResult | None = None
@@ -110,7 +108,7 @@ def _run_module(
 
     metadata: Mapping[str, Any] = {}
     if result is not None and result.record.status == "success":
-        context.log_event(materialization(asset_key, source_keys, module, result))
+        context.log_event(materialization(asset_key, column_deps, module, result))
     elif result is not None:
         metadata = dry_run_metadata(result)
     yield dg.Output(None, "done", metadata=metadata)

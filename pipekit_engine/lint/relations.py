@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.names import quoted_name
 from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.planning.remarks import trace_query
 from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
+from pipekit_engine.sql.query import read_query
 from pipekit_engine.sql.text import spans
 from pipekit_engine.strategies import STRATEGIES
 
@@ -79,9 +80,12 @@ def check_own_source(subject: Subject) -> None:
             continue
         try:
             written = read.dest.table_name(module.dest_table)
+            tables = [
+                read.source.table_name(quoted_name(parts)) for parts in read_query(module.query, read.syntax).sources
+            ]
         except ConfigurationError:
             continue
-        for table in trace_query(module.query, read.source, ()).tables:
+        for table in tables:
             if table.name.casefold() == written.name.casefold() and _same_schema(table, written):
                 lost = (
                     "what others write meanwhile is lost" if strategy.replaces_table else "each run adds its rows again"

@@ -29,7 +29,16 @@ def commit(
     An optional statement that the database refuses takes the transaction back with it: it is done again without the optional
     ones. Raises what the session raises; nothing was changed then, but for a failure of the commit itself.
     """
-    statements = [Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in items]
+    given = {item.gives: index for index, item in enumerate(items) if item.gives}
+    statements = [
+        Statement(
+            item.sql,
+            expect_rows=expected.get(item.expected) if item.expected else None,
+            expect_count_of=given.get(item.expected) if item.expected else None,
+            is_count=item.is_count,
+        )
+        for item in items
+    ]
     try:
         counts = session.execute(handle, statements, cancel=cancel).counts
     except JRunnerError as error:

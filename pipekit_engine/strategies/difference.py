@@ -1,4 +1,4 @@
-"""A merge that writes only what changes: first the keys whose rows differ go into a small table, then those rows alone are written.
+"""A merge that writes only what changes: keys whose rows differ go into a small table, then those rows alone are written.
 
 The table of changes stands beside the staging table, made and dropped with it; it is filled inside of the merge's transaction,
 behind the lock. Its keys say for each what happens to the destination's rows: `INSERTED`, `REPLACED` or `DELETED`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipekit_engine.strategies.base import CHANGE, Merge, MergeStatement
+from pipekit_engine.strategies.base import CHANGE, Expected, Merge, MergeStatement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,14 @@ class Difference:
     sampled: str | None = None
     unchanged: str | None = None
 
+    @property
+    def otherwise(self) -> str:
+        """When all rows are written all the same."""
+        when = [] if self.repeated is not None else ["staged rows share a key"]
+        if self.sampled is not None:
+            when.append(f"a sample of {MIN_SAMPLE} or more staged rows holds none that is there already")
+        return f"all rows are written instead where {' or '.join(when)}"
+
 
 class RowComparison:
     """SQL that tells which staged rows differ from the destination's, exactly.
@@ -50,18 +58,18 @@ class RowComparison:
         self.dialect = merge.dialect
         self.changes_sql = changes_sql
         self._columns = columns
-        self._is_unique = is_unique
+        self.is_unique = is_unique
         self._key = [merge.dialect.quote_identifier(name) for name in merge.key]
 
     # What changes
 
     def staged_changes(self, *, with_key: bool) -> MergeStatement:
-        """Keys of staged rows that the destination lacks, or has otherwise. `with_key`: a key that is written otherwise counts."""
+        """Keys of staged rows that the destination lacks or has otherwise. `with_key`: a key that is written otherwise counts."""
         differs = self._differs("d", "s", with_key=with_key)
         keys = self._list("s")
         first = self._key[0]
         ending = self.dialect.capabilities.locking_read
-        if self._is_unique:
+        if self.is_unique:
             select = (
                 f"SELECT {keys}, CASE WHEN d.{first} IS NULL THEN {INSERTED} ELSE {REPLACED} END FROM {self.merge.rows_sql} s "
                 f"LEFT JOIN {self.merge.dest_sql} d ON {self._match('d', 's')} WHERE d.{first} IS NULL OR {differs}{ending}"
@@ -121,8 +129,8 @@ class RowComparison:
         named = ", ".join(f"s.{name} AS k{number}" for number, name in enumerate(self._key))
         matched = self.dialect.in_table("d", self.merge.staging_sql, self.merge.key)
         return self._fill(
-            f"SELECT DISTINCT {keys}, {REPLACED} FROM (SELECT {keys} FROM (SELECT {named}, {', '.join(staged)}, 1 AS pipekit_rows "
-            f"FROM {self.merge.staging_sql} s UNION ALL SELECT {self._list('d')}, {', '.join(there)}, -1 "
+            f"SELECT DISTINCT {keys}, {REPLACED} FROM (SELECT {keys} FROM (SELECT {named}, {', '.join(staged)}, "
+            f"1 AS pipekit_rows FROM {self.merge.staging_sql} s UNION ALL SELECT {self._list('d')}, {', '.join(there)}, -1 "
             f"FROM {self.merge.dest_sql} d WHERE {matched}) u GROUP BY {keys}, {', '.join(groups)} "
             f"HAVING SUM(pipekit_rows) <> 0) r"
         )
@@ -133,16 +141,18 @@ class RowComparison:
 
     # What is written
 
-    def counted(self, name: str, *changes: int) -> MergeStatement:
+    def counted(self, name: Expected, *changes: int) -> MergeStatement:
         """How many keys have one of the `changes`, as the count that later statements expect by this name."""
         listed = ", ".join(str(change) for change in changes)
         column = self.dialect.quote_identifier(CHANGE)
-        return MergeStatement(f"SELECT COUNT(*) FROM {self.changes_sql} WHERE {column} IN ({listed})", gives=name)
+        return MergeStatement(
+            f"SELECT COUNT(*) FROM {self.changes_sql} WHERE {column} IN ({listed})", is_count=True, gives=name
+        )
 
     def delete_changed(self) -> MergeStatement:
         """Deletes the destination's rows of all keys in the table of changes."""
         sql = self.dialect.delete_matching_sql(self.merge.dest_sql, self.changes_sql, self.merge.key)
-        return MergeStatement(sql, "deleted", "outdated" if self._is_unique else None)
+        return MergeStatement(sql, "deleted", "outdated" if self.is_unique else None)
 
     def insert_changed(self) -> MergeStatement:
         """Inserts the staged rows of all keys in the table of changes."""
@@ -152,7 +162,7 @@ class RowComparison:
         """Inserts the staged rows whose keys the destination lacks."""
         return self._insert(f"{self.dialect.quote_identifier(CHANGE)} = {INSERTED}", "arriving")
 
-    def _insert(self, where: str | None, expected: str) -> MergeStatement:
+    def _insert(self, where: str | None, expected: Expected) -> MergeStatement:
         listed = self.merge.column_list
         select = ", ".join(f"s.{self.dialect.quote_identifier(name)}" for name in self.merge.columns)
         condition = self.dialect.in_table("s", self.changes_sql, self.merge.key, where=where)
@@ -162,7 +172,9 @@ class RowComparison:
     def staged_of_changed_keys(self) -> MergeStatement:
         """How many staged rows have a key in the table of changes, as `arriving`."""
         condition = self.dialect.in_table("s", self.changes_sql, self.merge.key)
-        return MergeStatement(f"SELECT COUNT(*) FROM {self.merge.rows_sql} s WHERE {condition}", gives="arriving")
+        return MergeStatement(
+            f"SELECT COUNT(*) FROM {self.merge.rows_sql} s WHERE {condition}", is_count=True, gives="arriving"
+        )
 
     def update_changed(self, others: Sequence[str]) -> MergeStatement:
         """Updates the destination's rows of keys that both sides have."""
@@ -177,13 +189,27 @@ class RowComparison:
 
     # Whether it pays
 
-    def distinct_keys(self) -> str:
+    def decide(
+        self, unique: Sequence[MergeStatement], *, repeated: Sequence[MergeStatement] | None = None
+    ) -> Difference:
+        """The difference of these statements, behind the lock, with what decides whether it is taken."""
+        sampled, unchanged = self._sample()
+        return Difference(
+            key=tuple(self.merge.key),
+            distinct_keys=self._distinct_keys(),
+            unique=(*self.merge.lock(), *unique),
+            repeated=(*self.merge.lock(), *repeated) if repeated else None,
+            sampled=sampled,
+            unchanged=unchanged,
+        )
+
+    def _distinct_keys(self) -> str:
         """A query for the number of staged keys; none has a NULL in it."""
         names = ", ".join(self._key)
         present = " AND ".join(f"{name} IS NOT NULL" for name in self._key)
         return f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {self.merge.staging_sql} WHERE {present}) k"
 
-    def sample(self) -> tuple[str, str] | tuple[None, None]:
+    def _sample(self) -> tuple[str, str] | tuple[None, None]:
         """Queries for the rows of a sample, and for those of them that the destination has already."""
         sample = self.dialect.sample_sql(self.merge.staging_sql, self._key)
         if sample is None:

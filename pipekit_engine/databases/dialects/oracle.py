@@ -96,6 +96,7 @@ class Oracle(Dialect):
         "TO_CHAR(SYSTIMESTAMP, 'YYYY-MM-DD HH24:MI:SS')",
         "TO_CHAR(SYS_EXTRACT_UTC(SYSTIMESTAMP), 'YYYY-MM-DD HH24:MI:SS')",
     )
+    change_type = "NUMBER(1)"
     types: ClassVar = {
         "boolean": "NUMBER(1)",
         "int16": "NUMBER(5)",

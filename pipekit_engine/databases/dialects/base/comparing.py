@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
@@ -15,6 +15,9 @@ _PLAIN = frozenset({"boolean", "int16", "int32", "int64", "decimal", "date", "ti
 
 class ExactComparison(Identifiers):
     """How a kind compares two rows of one table's types. `=` may take for equal what a reader sees as different."""
+
+    #: The type of the small number that says how a key's rows change.
+    change_type: ClassVar[str] = "SMALLINT"
 
     def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
         """Expressions on a column's `value` (SQL text), all of them equal for identical values only; NULL for NULL.
