@@ -211,13 +211,13 @@ class RowComparison:
 
     def _sample(self) -> tuple[str, str] | tuple[None, None]:
         """Queries for the rows of a sample, and for those of them that the destination has already."""
-        sample = self.dialect.sample_sql(self.merge.staging_sql, self._key)
+        sample = self.dialect.sample_sql(self.merge.staging_sql, "s", self.merge.key)
         if sample is None:
             return None, None
         alike = f"{self._match('d', 's')} AND NOT ({self._differs('d', 's', with_key=True)})"
         return (
-            f"SELECT COUNT(*) FROM {sample} s",
-            f"SELECT COUNT(*) FROM {sample} s WHERE EXISTS (SELECT 1 FROM {self.merge.dest_sql} d WHERE {alike})",
+            f"SELECT COUNT(*) FROM {sample}",
+            f"SELECT COUNT(*) FROM {sample} WHERE EXISTS (SELECT 1 FROM {self.merge.dest_sql} d WHERE {alike})",
         )
 
     def is_exact(self) -> bool:

@@ -241,9 +241,10 @@ class MariaDB(Dialect):
         """With its own operator."""
         return f"NOT ({left} <=> {right})"
 
-    def sample_sql(self, table: str, key: list[str]) -> str:
+    def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
         """Chosen by a hash of the key."""
-        return f"(SELECT * FROM {table} WHERE MOD(CRC32(CONCAT_WS(',', {', '.join(key)})), 1000) = 0)"
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        return f"(SELECT * FROM {table} WHERE MOD(CRC32(CONCAT_WS(',', {names})), 1000) = 0) {alias}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE with a join."""

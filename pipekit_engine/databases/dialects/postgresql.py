@@ -206,9 +206,9 @@ class PostgreSQL(Dialect):
             return (f"{_SEND[name]}({value})",)
         return (f'{value} COLLATE "C"' if name in ("text", "varchar") else f'CAST({value} AS text) COLLATE "C"',)
 
-    def sample_sql(self, table: str, key: list[str]) -> str:
-        """Some of its blocks."""
-        return f"{table} TABLESAMPLE SYSTEM (0.1)"
+    def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
+        """Some of its blocks, the same ones each time."""
+        return f"{table} {alias} TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM: MERGE came with version 15 only."""

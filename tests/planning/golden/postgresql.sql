@@ -101,8 +101,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
 
 -- ======== an existing one, append
 -- pipekit plan of module orders: erp -> warehouse, strategy append
@@ -174,8 +174,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id")
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
 
 -- ======== one with a unique key, full
 -- pipekit plan of module orders: erp -> warehouse, strategy full
@@ -218,8 +218,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
 
 -- ======== one with a unique key, incremental
 -- pipekit plan of module orders: erp -> warehouse, strategy incremental
@@ -262,8 +262,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
 
 -- ======== one with a unique key, upsert
 -- pipekit plan of module orders: erp -> warehouse, strategy upsert
@@ -309,8 +309,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id")
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
 
 -- ======== dedupe
 -- pipekit plan of module orders: erp -> warehouse, strategy upsert
@@ -356,5 +356,5 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id")
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" TABLESAMPLE SYSTEM (0.1) s WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))

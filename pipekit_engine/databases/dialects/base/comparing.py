@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipekit_engine.common.columns import Column
 
 #: Families whose values are identical when they are equal, in every database.
@@ -35,8 +37,8 @@ class ExactComparison(Identifiers):
         """Condition that two values differ, NULL being equal to NULL."""
         return f"{left} IS DISTINCT FROM {right}"
 
-    def sample_sql(self, table: str, key: list[str]) -> str | None:
-        """A table in a FROM clause of about one row in a thousand, from all over it; None where that costs a lot."""
+    def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str | None:
+        """About one row in a thousand of a table, from all over it, as in a FROM clause; None where that costs a lot."""
         return None
 
     def is_rolled_back(self, sqlstate: str | None, vendor_code: int | None) -> bool:
