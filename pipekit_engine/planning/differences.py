@@ -54,7 +54,7 @@ def plan_difference(
         return None, f"values of column {unlike[0].name} ({unlike[0].type_name}) cannot be told apart"
     difference = strategy.difference(RowComparison(merge, columns, changes_sql, is_unique=is_unique))
     if difference is None:
-        return None, f"{strategy.name} writes all rows"
+        return None, f"{dest.label} cannot update from a part of the staged rows"
     return difference, f"rows are told apart by {', '.join(difference.key)}"
 
 

@@ -103,7 +103,7 @@ class StagedRows:
             if difference.repeated is not None:
                 return difference.repeated, ""
             return None, f"staged rows share a key ({', '.join(difference.key)}), or have none"
-        if expected["staged"] >= MIN_SAMPLE * 100 and difference.sampled and difference.unchanged:
+        if expected["staged"] >= MIN_SAMPLE * 1000 and difference.sampled and difference.unchanged:
             sampled = self._ask(difference.sampled)
             if sampled >= MIN_SAMPLE and not self._ask(difference.unchanged):
                 return None, f"of {sampled:,} staged rows of a sample none is there already"

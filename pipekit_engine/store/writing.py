@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: Fields of a module that have no column of their own.
-_MODULE_OPTIONS = ("dedupe", "max_shrink_percent", "on_schema_change", "retry", "tags", "split_by", "parallel")
+_MODULE_OPTIONS = (
+    "dedupe",
+    "max_shrink_percent",
+    "on_schema_change",
+    "retry",
+    "retry_merge",
+    "tags",
+    "split_by",
+    "parallel",
+)
 _TRIGGER_SETTINGS = ("connection", "sql", "after", "every")
 
 

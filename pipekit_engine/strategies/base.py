@@ -47,6 +47,9 @@ class MergeCapabilities(Protocol):
     @property
     def locking_read(self) -> str: ...
 
+    @property
+    def updates_from_subquery(self) -> bool: ...
+
 
 class MergeDialect(Protocol):
     """What a strategy needs of the destination's dialect (`pipekit_engine.databases.dialects.Dialect`, which documents it)."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 INSERTED, REPLACED, DELETED = 1, 2, 3
 #: Rows of a sample that must be there before a merge is chosen by it.
-MIN_SAMPLE = 500
+MIN_SAMPLE = 200
 
 
 @dataclass(frozen=True)

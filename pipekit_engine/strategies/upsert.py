@@ -15,8 +15,10 @@ class Upsert(Strategy):
     needs_key = True
     unique_key = True
 
-    def difference(self, rows: RowComparison) -> Difference:
+    def difference(self, rows: RowComparison) -> Difference | None:
         """UPDATE of the rows that differ, and INSERT. The key is not written: two spellings of it that are equal stay two."""
+        if not rows.dialect.capabilities.updates_from_subquery:
+            return None
         others = [name for name in rows.merge.columns if name not in rows.merge.key]
         updates = [rows.counted("outdated", REPLACED), rows.update_changed(others)] if others else []
         return rows.decide(

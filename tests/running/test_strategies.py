@@ -63,8 +63,9 @@ def test_second_run(
     record = any_bench.run()
     assert sorted(map(str, any_bench.rows("SELECT id, name FROM t"))) == sorted(map(str, after))
     found = (record.rows_deleted, record.rows_inserted, record.rows_updated, record.rows_unchanged)
-    if any_bench.store.definitions.load().connections["dst"].driver in ("h2", "hsqldb"):
-        # Without an index of the key, in which a join would crawl, all rows are written.
+    kind = any_bench.store.definitions.load().connections["dst"].driver
+    if kind in ("h2", "hsqldb", "derby"):
+        # Without an index of the key a join would crawl in H2 and HSQLDB, and Derby cannot compare a CLOB.
         counts = {"incremental": (2, 3, 0, 0), "upsert": (0, 1, 2, 0)}.get(strategy, counts)
     assert found == counts
 

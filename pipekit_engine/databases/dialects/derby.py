@@ -47,6 +47,7 @@ class Derby(Dialect):
         row_values=False,
         instants="none",
         missing_table_states=frozenset({"42X05", "42Y07", "42Y55"}),
+        updates_from_subquery=False,
         rolled_back_states=frozenset({"40001", "40XL1", "40XL2"}),  # deadlock, lock time-outs
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
     )

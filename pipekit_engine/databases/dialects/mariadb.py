@@ -226,9 +226,9 @@ class MariaDB(Dialect):
         return f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
 
     def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
-        """By the bytes, whatever the collation; floating-point numbers by their text, which has all digits of a double."""
+        """By the bytes, whatever the collation; 0 and -0 by their texts."""
         if column.family in ("float32", "float64"):
-            return (f"CAST(CAST({value} AS DOUBLE) AS BINARY)",)
+            return (value, f"IF({value} = 0, CAST({value} AS BINARY), NULL)")
         plain = super().exact_values_sql(column, value) if column.family != "uuid" else None
         return plain or (f"CAST({value} AS BINARY)",)
 

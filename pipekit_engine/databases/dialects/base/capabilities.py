@@ -40,7 +40,9 @@ class Capabilities:
     #: A join on columns without an index is planned as a hash join (or its like): its cost grows with the rows, not with their
     #: product.
     joins_without_index: bool = True
-    #: Both rows without a partner come out of one FULL JOIN, and it is as fast as any join.
+    #: Rows are updated from a subquery; elsewhere only from a table.
+    updates_from_subquery: bool = True
+    #: FULL JOIN is known, and as fast as any join.
     full_join: bool = False
     #: What ends a SELECT inside an INSERT so that nobody changes the rows that it read before the transaction ends, where no
     #: lock on the table does that.
