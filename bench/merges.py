@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.tables import mixed
 from pipekit_engine.jrunner.pool import SessionPool
+from pipekit_engine.jrunner.protocol import Interruption
 from pipekit_engine.planning.plan import RunPlan
 from pipekit_engine.running.commit import commit
 from pipekit_engine.running.verification import StagedRows
@@ -86,7 +87,16 @@ class Side:
             staged = rows.count()
             choice = rows.verify(plan.module, staged, staged)
             before, began = self.logged(), time.perf_counter()
-            commit(session, handle, choice.statements, choice.expected, print, threading.Event())
+            commit(
+                session,
+                handle,
+                choice.statements,
+                choice.expected,
+                say=print,
+                before_commit=lambda: None,
+                cancel=threading.Event(),
+                interruption=Interruption(),
+            )
             measured = Measured(time.perf_counter() - began, self.logged() - before)
             session.execute(handle, list(plan.staging.cleanup), transaction=False)
         return measured

@@ -182,12 +182,12 @@ def _parameter_row(item: Any) -> tuple[str, str, str]:
 
 def definitions_page(notes: Notes) -> str:
     """docs/reference/definitions.md"""
-    from pipekit_engine.definitions.forms import KINDS, SINGULAR
     from pipekit_engine.definitions.schema import definitions_schema
+    from pipekit_engine.models import DEFINITION_KINDS, singular
 
     schema = definitions_schema()
     page = HEAD + notes.text("definitions")
-    parts = [(kind, SINGULAR[kind], f"`{kind}`") for kind in KINDS]
+    parts = [(kind, singular(kind), f"`{kind}`") for kind in DEFINITION_KINDS]
     inner = {"modules": ("watermark", "hook", "column")}
     for kind, name, title in parts:
         page += f"\n## {title}\n\n{notes.get('kinds', kind)}\n\n" + _keys(schema["$defs"][name], kind, notes)
@@ -347,10 +347,9 @@ def events_page(notes: Notes) -> str:
 
 def rest_page(notes: Notes) -> str:
     """docs/reference/rest.md"""
-    from pipekit_dagster.serve.openapi import describe_api
-    from pipekit_dagster.serve.rest import RunOptions
+    from pipekit_dagster.serve.rest import build_api, describe_api
 
-    api = describe_api(RunOptions)
+    api = describe_api(build_api("", None))
     page = HEAD + notes.text("rest") + "\n"
     rows = []
     for path, methods in api["paths"].items():

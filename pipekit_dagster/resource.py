@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipekit_dagster.cancellation import broken_off, cancel_event
+from pipekit_dagster.cancellation import abort_reason, cancel_event
 from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
+from pipekit_engine.errors import PipekitError, RunCancelled
+from pipekit_engine.running.connection_slots import ConnectionSlots
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import Engine, RunEvent, RunResult
@@ -62,7 +63,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _run_id: str | None = PrivateAttr(default=None)
     _triggered_by: str = PrivateAttr(default="manual")
     _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
-    _slots: dict[str, threading.BoundedSemaphore] = PrivateAttr(default_factory=dict)
+    _slots: ConnectionSlots = PrivateAttr(default_factory=lambda: ConnectionSlots({}))
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -102,11 +103,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             definitions, _ = engine.store.definitions.load_checked()
             self._modules = dict(definitions.modules)
             self._check_watermarks(self._members(run, definitions.groups.get(group) if group else None))
-            self._slots = {
-                name: threading.BoundedSemaphore(connection.max_parallel)
-                for name, connection in definitions.connections.items()
-                if connection.max_parallel is not None
-            }
+            self._slots = ConnectionSlots(definitions.connection_limits)
             parallel = definitions.groups[group].max_parallel if group in definitions.groups else 4
             self._sessions = stack.enter_context(engine.session_pool(max_sessions=parallel))
             if group is None:
@@ -120,7 +117,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             self._active = active
             self._say_skipped(context, definitions.groups.get(group))
             yield self
-            reason = broken_off(run.run_id) if run else None
+            reason = abort_reason(run.run_id) if run else None
             if reason is not None:
                 self.note_problem(f"The Dagster run broke off: {reason}")
             active.finish("cancelled" if self._cancel.is_set() and reason is None else None)
@@ -147,7 +144,9 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         return [name for name in group.members if name in self._modules and self._modules[name].enabled]
 
     def _check_watermarks(self, members: list[str]) -> None:
-        """Refuse a value that no module of the run declares: a misspelt override would silently change nothing."""
+        """Refuse a value that no module of the run declares. Raises ConfigurationError."""
+        from pipekit_engine.running.module_run import check_overrides
+
         known = {
             f"{name}.{mark.name}"
             for name in members
@@ -155,12 +154,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             for mark in self._modules[name].watermarks
         }
         known |= {name.rpartition(".")[2] for name in known}
-        unknown = sorted(set(self.watermarks) - known)
-        if unknown:
-            raise ConfigurationError(
-                f"No module of this run declares the watermark {', '.join(unknown)}."
-                f" Known: {', '.join(sorted(known)) or 'none'}."
-            )
+        check_overrides("the modules of this run", self.watermarks, known)
 
     def note_problem(self, text: str) -> None:
         """Add something that makes the group's run an error and has no row in run_log that would tell."""
@@ -185,10 +179,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         `max_parallel` first. Ends with RunCancelled when the Dagster run is terminated.
         """
         found = self._modules.get(module)
-        limited = sorted({found.source, found.dest} & set(self._slots)) if found else []
-        with ExitStack() as stack:
-            for name in limited:  # sorted, so that two ops never wait for each other
-                stack.enter_context(self._slot(name))
+        with self._slots.held(found, self._cancel) if found else nullcontext():
             try:
                 return self.engine.run(
                     module,
@@ -202,17 +193,6 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                     sessions=self._sessions,
                 )
             except PipekitError as error:
-                if getattr(error, "record", None) is None and not isinstance(error, RunCancelled):
+                if error.record is None and not isinstance(error, RunCancelled):
                     self.note_problem(f"{module}: {error}")  # locked, or a bad definition
                 raise
-
-    @contextmanager
-    def _slot(self, connection: str) -> Iterator[None]:
-        slot = self._slots[connection]
-        while not slot.acquire(timeout=0.1):
-            if self._cancel.is_set():
-                raise RunCancelled(f"Cancelled while it waited for a free place on connection {connection}.")
-        try:
-            yield
-        finally:
-            slot.release()

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_dagster.dagster_internals.instigation import is_test_evaluation
 from pipekit_dagster.pools import sync_pools
-from pipekit_dagster.progress import group_in_progress, is_test_evaluation
+from pipekit_dagster.progress import group_in_progress
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.errors import NotFoundError, RunCancelled, SourceError
 from pipekit_engine.store import Store
@@ -174,7 +175,7 @@ def build_reconcile_sensor(config: Config, translator: DagsterPipekitTranslator,
         for record in ended:
             context.log.warning(f"Run {record.id} of {record.module} was ended as {record.status}: {record.error}")
         said = [f"ended {len(ended)} runs of dead processes" if ended else "all runs have a living process"]
-        said += [f"{item.kind.rstrip('s')} {item.name} is broken: {item.problem}" for item in broken]
+        said += [f"{item.label} is broken: {item.problem}" for item in broken]
         return dg.SkipReason("; ".join(said) + ".")
 
     return dg.SensorDefinition(

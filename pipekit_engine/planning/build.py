@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
@@ -101,6 +102,7 @@ def plan_run(
         index=index,
         changes=(changes_table, keyed_columns) if difference is not None else None,
     )
+    fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     ddl: list[str] = []
     if creates:
         ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
@@ -120,6 +122,7 @@ def plan_run(
         dest_table=dest.table_sql(table),
         creates_destination=creates,
         staging=staging,
+        fence=fence,
         checks=plan_checks(
             module,
             dest,
@@ -134,11 +137,12 @@ def plan_run(
         comments=() if in_transaction else tuple(comments),
         undo_prepare=tuple(undo),
         merge=(
+            *(MergeStatement(sql) for sql in fence.enter),
             *(MergeStatement(sql) for sql in ddl if in_transaction),
             *(MergeStatement(sql, optional=True) for sql in comments if in_transaction),
             *merge,
         ),
-        difference=difference,
+        difference=difference and difference.behind(fence.enter),
         comparison=comparison,
         hooks=_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         warnings=(*_placeholder_warnings(module, source), *layout.warnings),

@@ -38,6 +38,12 @@ class Difference:
     sampled: str | None = None
     unchanged: str | None = None
 
+    def behind(self, statements: Sequence[str]) -> Difference:
+        """The same, after these statements."""
+        first = tuple(MergeStatement(sql) for sql in statements)
+        repeated = None if self.repeated is None else (*first, *self.repeated)
+        return replace(self, unique=(*first, *self.unique), repeated=repeated)
+
     @property
     def otherwise(self) -> str:
         """When all rows are written all the same."""

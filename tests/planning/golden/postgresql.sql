@@ -10,6 +10,7 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE UNLOGGED TABLE "pipekit_staging"."orders" ("order_id" bigint, "Customer Name" text, "amount" numeric(12,2), "updated_at" timestamp(6), "raw" bytea);
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination is new
+SELECT pg_advisory_xact_lock(2553956261385565477);
 CREATE TABLE "sales"."orders" ("order_id" bigint, "Customer Name" text, "amount" numeric(12,2), "updated_at" timestamp(6), "raw" bytea);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
 
@@ -37,6 +38,7 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE UNLOGGED TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
@@ -68,6 +70,7 @@ CREATE UNLOGGED TABLE "pipekit_staging"."orders changes" AS SELECT "order_id" FR
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN m."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN (SELECT s."order_id", COUNT(*) AS pipekit_rows, MAX(CASE WHEN d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw" THEN 1 ELSE 0 END) AS pipekit_differs FROM "pipekit_staging"."orders" s JOIN "sales"."orders" d ON d."order_id" = s."order_id" GROUP BY s."order_id") m ON m."order_id" = s."order_id" WHERE m."order_id" IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
@@ -76,13 +79,15 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" I
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 
 -- the same, where staged rows share a key
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT DISTINCT k0, 2 FROM (SELECT k0 FROM (SELECT s."order_id" AS k0, s."order_id" AS v0, s."Customer Name" COLLATE "C" AS v1, s."amount" AS v2, s."updated_at" AS v3, s."raw" AS v4, 1 AS pipekit_rows FROM "pipekit_staging"."orders" s UNION ALL SELECT d."order_id", d."order_id", d."Customer Name" COLLATE "C", d."amount", d."updated_at", d."raw", -1 FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."order_id" = d."order_id")) u GROUP BY k0, v0, v1, v2, v3, v4 HAVING SUM(pipekit_rows) <> 0) r;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 
--- all rows are written instead where a sample of 500 or more staged rows holds none that is there already
+-- all rows are written instead where a sample of 200 or more staged rows holds none that is there already
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
@@ -116,6 +121,7 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE UNLOGGED TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: rows are only added
+SELECT pg_advisory_xact_lock(2553956261385565477);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
 
 -- hook on success, on warehouse
@@ -145,6 +151,7 @@ CREATE UNLOGGED TABLE "pipekit_staging"."orders changes" AS SELECT "order_id" FR
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN m."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN (SELECT s."order_id", COUNT(*) AS pipekit_rows, MAX(CASE WHEN d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw" THEN 1 ELSE 0 END) AS pipekit_differs FROM "pipekit_staging"."orders" s JOIN "sales"."orders" d ON d."order_id" = s."order_id" GROUP BY s."order_id") m ON m."order_id" = s."order_id" WHERE m."order_id" IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
@@ -152,7 +159,8 @@ UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s.
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id" AND "pipekit_change" = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 500 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM "pipekit_staging"."orders" s WHERE d."order_id" = s."order_id";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE NOT EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id");
@@ -192,6 +200,7 @@ CREATE UNLOGGED TABLE "pipekit_staging"."orders changes" AS SELECT "order_id" FR
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT COALESCE(s."order_id", d."order_id"), CASE WHEN d."order_id" IS NULL THEN 1 WHEN s."order_id" IS NULL THEN 3 ELSE 2 END FROM "pipekit_staging"."orders" s FULL JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR s."order_id" IS NULL OR d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at";
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
@@ -200,7 +209,8 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" I
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 SELECT COUNT(*) FROM "sales"."orders";
 
--- all rows are written instead where staged rows share a key or a sample of 500 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" s;
@@ -236,6 +246,7 @@ CREATE UNLOGGED TABLE "pipekit_staging"."orders changes" AS SELECT "order_id" FR
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN d."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at";
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
@@ -243,7 +254,8 @@ DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipeki
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 
--- all rows are written instead where staged rows share a key or a sample of 500 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" s;
@@ -280,6 +292,7 @@ CREATE UNLOGGED TABLE "pipekit_staging"."orders changes" AS SELECT "order_id" FR
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN d."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at";
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
@@ -287,7 +300,8 @@ UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s.
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id" AND "pipekit_change" = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 500 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at" FROM "pipekit_staging"."orders" s WHERE d."order_id" = s."order_id";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE NOT EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id");
@@ -327,6 +341,7 @@ CREATE UNLOGGED TABLE "pipekit_staging"."orders changes" AS SELECT "order_id" FR
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN m."order_id" IS NULL THEN 1 ELSE 2 END FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s LEFT JOIN (SELECT s."order_id", COUNT(*) AS pipekit_rows, MAX(CASE WHEN d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw" THEN 1 ELSE 0 END) AS pipekit_differs FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s JOIN "sales"."orders" d ON d."order_id" = s."order_id" GROUP BY s."order_id") m ON m."order_id" = s."order_id" WHERE m."order_id" IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
@@ -334,7 +349,8 @@ UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s.
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id" AND "pipekit_change" = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 500 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE d."order_id" = s."order_id";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE NOT EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id");
