@@ -326,7 +326,7 @@ def events_page(notes: Notes) -> str:
     """docs/reference/events.md"""
     from pipekit_engine.models import GroupRunRecord, RunRecord
     from pipekit_engine.running.alerts import failure_payload
-    from pipekit_engine.running.monitor import RunEvent
+    from pipekit_engine.running.events import RunEvent
 
     page = HEAD + notes.text("events") + "\n"
     page += table(
@@ -373,19 +373,20 @@ def databases_page(notes: Notes) -> str:
     drivers, promises = [], []
     for kind in kinds():
         dialect = get_dialect(kind)
-        able, jdbc = dialect.capabilities, dialect.jdbc
-        jars = ", ".join(f"`{name}`" for name in jdbc.jars) or "registered by hand"
+        able, driver = dialect.capabilities, dialect.driver
+        files = [name for known in dialect.drivers for name in known.files]
+        jars = ", ".join(f"`{name}`" for name in files) or "registered by hand"
         drivers.append(
             (
                 dialect.label,
                 f"`{kind}`",
                 jars,
-                f"`{jdbc.class_name}`" if jdbc.class_name else "",
-                f"`{jdbc.url_template}`",
+                f"`{driver.class_name}`" if driver else "",
+                f"`{dialect.url_template}`",
             )
         )
         longest = f"{able.max_identifier_length} {able.identifier_unit}"
-        case = {"lower": "lower case", "upper": "upper case", "keep": "kept"}[able.unquoted_case]
+        case = {"lower": "lower case", "upper": "upper case", "keep": "kept"}[able.syntax.unquoted_case]
         flags = [able.transactional_ddl, able.transactional_truncate, able.row_values]
         promises.append((dialect.label, longest, case, *("yes" if flag else "no" for flag in flags), able.bulk_path))
     page += table(("database", "kind", "jars looked for", "class", "URL"), drivers)

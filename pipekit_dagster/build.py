@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -147,7 +148,7 @@ def _add_ops(
             found,
             name=name,
             asset_key=translator.dest_key(found, definitions),
-            source_keys=translator.source_keys(found, definitions),
+            column_deps=partial(translator.column_deps, found, definitions),
             tags=dict(translator.op_tags(found, definitions)),
             pool=translator.pool(found, definitions),
         )

@@ -11,16 +11,20 @@ and freed the module's lock.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipekit_dagster.outcome import describe_failure, dry_run_metadata, failure_metadata, materialization
+from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.steplog import StepLog, open_step_log
+from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.errors import PipekitError, RunCancelled
+
+#: Seconds between two looks at a queue of events: no wait is without an end.
+_POLL_S = 0.5
 
 if TYPE_CHECKING:
     from pipekit_dagster.resource import PipekitResource
@@ -36,14 +40,14 @@ def build_op(
     *,
     name: str,
     asset_key: dg.AssetKey,
-    source_keys: Sequence[dg.AssetKey],
+    column_deps: ColumnDeps,
     tags: dict[str, str],
     pool: str | None,
 ) -> dg.OpDefinition:
     """The op of a module. It takes and gives only order: `after` and `done` carry no values."""
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        yield from _run_module(context, module, asset_key, source_keys)
+        yield from _run_module(context, module, asset_key, column_deps)
 
     return dg.op(
         name=name,
@@ -85,9 +89,7 @@ def _description(module: "Module") -> str:
     )
 
 
-def _run_module(
-    context: Any, module: "Module", asset_key: dg.AssetKey, source_keys: Sequence[dg.AssetKey]
-) -> Iterator[Any]:
+def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps) -> Iterator[Any]:
     pipekit: PipekitResource = context.resources.pipekit
     error: PipekitError | None = None
     result: RunResult | None = None
@@ -106,7 +108,7 @@ def _run_module(
 
     metadata: Mapping[str, Any] = {}
     if result is not None and result.record.status == "success":
-        context.log_event(materialization(asset_key, source_keys, module, result))
+        context.log_event(materialization(asset_key, column_deps, module, result))
     elif result is not None:
         metadata = dry_run_metadata(result)
     yield dg.Output(None, "done", metadata=metadata)
@@ -149,7 +151,7 @@ def _watch(
     The engine never waits for Dagster's storage, and an interrupt that reaches this thread (Dagster's in-process executor raises
     them here) cancels the work and is raised again once the work has ended.
     """
-    events: queue.SimpleQueue[RunEvent | None] = queue.SimpleQueue()
+    events: EventQueue[RunEvent | None] = EventQueue()
     outcome: list[RunResult] = []
     errors: list[BaseException] = []
 
@@ -164,7 +166,13 @@ def _watch(
     worker = threading.Thread(target=body, name=f"{threading.current_thread().name} engine", daemon=True)
     worker.start()
     try:
-        while (event := events.get()) is not None:
+        while True:
+            try:
+                event = events.get(_POLL_S)
+            except queue.Empty:
+                continue
+            if event is None:
+                break
             on_event(event)
     except BaseException:
         cancel.set()

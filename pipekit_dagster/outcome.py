@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import RunResult
     from pipekit_engine.errors import PipekitError
     from pipekit_engine.models import Module, RunRecord
+
+#: Gives the source columns that a column of the module's query is computed from.
+ColumnDeps = Callable[[str], "list[dg.TableColumnDep]"]
 
 _COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated")
 
@@ -42,12 +47,12 @@ def dry_run_metadata(result: RunResult) -> Mapping[str, Any]:
 
 
 def materialization(
-    asset_key: dg.AssetKey, source_keys: Sequence[dg.AssetKey], module: Module, result: RunResult
+    asset_key: dg.AssetKey, column_deps: ColumnDeps, module: Module, result: RunResult
 ) -> dg.AssetMaterialization:
     """The event that a success adds to the destination's history."""
     record = result.record
     data = record_metadata(record)
-    if module.strategy == "full" and record.rows_inserted is not None:
+    if STRATEGIES[module.strategy].replaces_table and record.rows_inserted is not None:
         # Only a full load knows how many rows the whole table has.
         data["dagster/row_count"] = record.rows_inserted
     data["dagster/table_name"] = module.dest_table
@@ -56,10 +61,10 @@ def materialization(
         data["dagster/column_schema"] = dg.TableSchema(
             columns=[dg.TableColumn(name=column.dest, type=column.dest_type) for column in columns]
         )
-        if len(source_keys) == 1:
-            # With several source tables only a parser would know whose column it is.
+        deps = {column.dest: column_deps(column.source) for column in columns}
+        if any(deps.values()):
             data["dagster/column_lineage"] = dg.TableColumnLineage(
-                {column.dest: [dg.TableColumnDep(source_keys[0], column.source)] for column in columns}
+                {name: found for name, found in deps.items() if found}
             )
     if record.source_sql:
         data["source_sql"] = dg.MetadataValue.md(f"```sql\n{record.source_sql}\n```")

@@ -30,6 +30,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
 from pipekit_dagster.cancellation import break_off, cancel_event, forget
+from pipekit_engine.common.event_queue import EventQueue
 
 #: Seconds between two looks for an interrupt: how long Terminate can go unnoticed.
 _POLL_S = 0.1
@@ -124,7 +125,7 @@ class _Loop:
         self._context = job_context
         self._active = active
         self._cancel = cancel
-        self._events: queue.SimpleQueue[DagsterEvent | _Ended] = queue.SimpleQueue()
+        self._events: EventQueue[DagsterEvent | _Ended] = EventQueue()
         self._workers: dict[str, threading.Thread] = {}
         self._retries: dict[str, DagsterEvent] = {}
         self._deadline: float | None = None

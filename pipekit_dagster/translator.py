@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipekit_dagster.lineage import source_tables, split_name
+from pipekit_dagster.lineage import comparable, connection_syntax, source_tables, table_parts
 from pipekit_dagster.naming import dagster_name
+from pipekit_engine.sql.query import read_query
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Connection, Definitions, Group, Module, Schedule, Trigger
@@ -91,14 +92,26 @@ class DagsterPipekitTranslator:
 
     def dest_key(self, module: Module, definitions: Definitions) -> dg.AssetKey:
         """Asset key of a module's destination table: connection, schema, table."""
-        return dg.AssetKey([module.dest, *split_name(module.dest_table)])
+        return dg.AssetKey([module.dest, *table_parts(module.dest_table, connection_syntax(module.dest, definitions))])
+
+    def source_key(self, module: Module, table: Sequence[str]) -> dg.AssetKey:
+        """Asset key of a table that a module's query reads; without parts of a name, of the connection as a whole."""
+        return dg.AssetKey([module.source, *table])
 
     def source_keys(self, module: Module, definitions: Definitions) -> list[dg.AssetKey]:
         """Asset keys of the tables that a module's query reads."""
-        tables = source_tables(module.query)
-        keys = [dg.AssetKey([module.source, *table]) for table in tables] or [dg.AssetKey([module.source])]
+        tables = source_tables(module.query, connection_syntax(module.source, definitions))
         dest = self.dest_key(module, definitions)
-        return [key for key in keys if key != dest]
+        return [key for key in (self.source_key(module, table) for table in tables or [()]) if key != dest]
+
+    def column_deps(self, module: Module, definitions: Definitions, column: str) -> list[dg.TableColumnDep]:
+        """The columns that a column of a module's query is computed from; none where the query does not tell for sure."""
+        syntax = connection_syntax(module.source, definitions)
+        lineage = read_query(module.query, syntax).column(column)
+        return [
+            dg.TableColumnDep(self.source_key(module, comparable(origin.table, syntax)), origin.column)
+            for origin in (lineage.inputs if lineage else ())
+        ]
 
     def asset_group(self, module: Module, definitions: Definitions) -> str:
         """Asset group of a module's destination: its connection."""

@@ -18,10 +18,12 @@ from pipekit_engine.errors import (
 )
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
+from pipekit_engine.jrunner.start import start_own_session, start_session
 from pipekit_engine.running.alerts import send_failure
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, active_group_run
 from pipekit_engine.running.module_run import ModuleRun, RunRequest, RunResult, check_overrides
-from pipekit_engine.running.monitor import CancelToken, RunEvent
 from pipekit_engine.running.recovery import recover, unlock
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
@@ -33,10 +35,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pipekit_engine.databases.browser import Browser
-    from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.protocol import OpenResult
     from pipekit_engine.models import Module, RunRecord
-    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.store import Lease
 
 _log = logging.getLogger(__name__)
@@ -77,20 +78,11 @@ class Engine:
 
     def _connections(self) -> Connections:
         # Secrets are read for each run: a changed password needs no restart.
-        return Connections(self.config, self.store, Secrets.load(self.config.secrets_file))
+        return Connections(self.config, self.store.definitions, Secrets.load(self.config.secrets_file))
 
     def session_pool(self, max_sessions: int = 1) -> SessionPool:
         """A pool of warm jrunner processes, to be shared by runs; end it with `close()` or `with`."""
-        return SessionPool(max_sessions, self._start_session)
-
-    def _start_session(self) -> Session:
-        from pipekit_engine.jrunner.client import Session
-        from pipekit_engine.jrunner.external import ExternalSession
-
-        settings = self.config.jrunner
-        if settings.command:
-            return ExternalSession(settings.command, java=settings.java, heap=settings.heap, cwd=self.config.folder)
-        return Session(java=settings.java, heap=settings.heap, cwd=self.config.folder)
+        return SessionPool(max_sessions, lambda: start_session(self.config))
 
     def run(
         self,
@@ -144,7 +136,7 @@ class Engine:
             return ModuleRun(
                 request,
                 store=self.store,
-                connections=Connections(self.config, self.store, secrets),
+                connections=Connections(self.config, self.store.definitions, secrets),
                 sessions=sessions,
                 redactor=Redactor(secrets.values()),
                 cancel=cancel,
@@ -318,9 +310,9 @@ class Engine:
         `cancel`, once set, ends it in the database. Raises ConnectError, SourceError and RunCancelled.
         """
         with self.session_pool() as sessions, sessions.session() as session:
-            link = self._connections().open(session, connection, "read", cancel=cancel)
+            opened = self._connections().open(session, connection, "read", cancel=cancel)
             try:
-                return session.query(link.handle, sql, cancel=cancel).first
+                return session.query(opened.handle, sql, cancel=cancel).first
             except JRunnerError as error:
                 raise SourceError(
                     f"The query failed on connection {connection}: {self._redactor.clean(str(error))}"
@@ -334,15 +326,13 @@ class Engine:
         families.
         """
         from pipekit_engine.databases.browser import Browser
-        from pipekit_engine.jrunner.client import Session
 
-        settings = self.config.jrunner
-        with Session(java=settings.java, heap=settings.heap, cwd=self.config.folder) as session:
+        with start_own_session(self.config) as session:
             try:
-                link = self._connections().open(session, connection, "read")
+                opened = self._connections().open(session, connection, "read")
             except ConnectError as error:
                 raise ConnectError(self._redactor.clean(str(error))) from error
-            yield Browser(session, link, self._redactor, staging_schema=self.config.staging_schema)
+            yield Browser(session, opened, self._redactor, staging_schema=self.config.staging_schema)
 
     def test_connection(self, name: str) -> OpenResult:
         """Log in for real and say what answered. Raises ConnectError and ConfigurationError families."""

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Strategy = Literal["full", "incremental", "append", "upsert"]
+from pipekit_engine.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    StrategyName: TypeAlias = str
+else:
+    # One of those that are registered, also in the JSON schema.
+    StrategyName = Literal[tuple(STRATEGIES)]
 RunOn = Literal["success", "failure", "always"]
 OnSchemaChange = Literal["fail", "add_columns", "ignore"]
 OnFailure = Literal["continue", "stop"]
@@ -161,7 +167,10 @@ class Module(Record):
     dest_table: str = Field(
         description="read as the destination reads a name in SQL: schema.table, quoted parts kept exactly"
     )
-    strategy: Strategy
+    strategy: StrategyName = Field(
+        description="how the rows get in: "
+        + ", ".join(f"`{item.name}` ({item.summary})" for item in STRATEGIES.values())
+    )
     merge_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = Field(default=(), description="taken from the described query when empty")
     enabled: bool = True
@@ -207,12 +216,14 @@ class Module(Record):
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Module:
-        if self.strategy in ("incremental", "upsert") and not self.merge_key:
+        strategy = STRATEGIES[self.strategy]
+        if strategy.needs_key and not self.merge_key:
             raise ValueError(f"strategy {self.strategy} needs a merge_key")
         if self.dedupe != "none" and not self.merge_key:
             raise ValueError("dedupe needs a merge_key")
-        if self.max_shrink_percent is not None and self.strategy != "full":
-            raise ValueError("max_shrink_percent is for strategy full")
+        if self.max_shrink_percent is not None and not strategy.replaces_table:
+            fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]
+            raise ValueError(f"max_shrink_percent is for strategy {' or '.join(fitting)}")
         if self.parallel > 1 and self.split_by is None:
             raise ValueError("parallel needs split_by: the column whose ranges are read side by side")
         names = [watermark.name for watermark in self.watermarks]

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipekit_engine.lint.selectlist import select_list
 from pipekit_engine.models import Module
+from pipekit_engine.sql.select_list import select_list
 from pipekit_engine.sql.text import as_subquery, split_statements
+from pipekit_engine.strategies import STRATEGIES
 from pipekit_import.events import Account, Note, Pull, Statements
-from pipekit_import.logins import Connections
+from pipekit_import.logins import Connections, syntax_of
 from pipekit_import.sqlread import Statement, bare, read_statements, same_table, uncommented
 from pipekit_import.values import Login, Spot, plain, shown, unknowns
 from pipekit_import.watermarks import watermarks_of
@@ -104,7 +105,9 @@ def _read(step: Statements, order: int, notes: list[Note]) -> list[_Step]:
         if command and command[1] not in _HARMLESS_COMMANDS:
             spot = Spot(step.sql_spot.file, step.sql_spot.line + number)
             notes.append(Note(spot, f"{command[1]} is a command of the client that is not read", blocking=True))
-    return [_Step(order, statement, step.login) for statement in read_statements(text, step.sql_spot)]
+    return [
+        _Step(order, statement, step.login) for statement in read_statements(text, step.sql_spot, syntax_of(step.login))
+    ]
 
 
 @dataclass
@@ -192,17 +195,18 @@ class _Builder:
         text = shown(self.pull.query)
         if unknowns(self.pull.query):
             return text.strip() or None
-        statements = split_statements(text)
+        syntax = syntax_of(self.pull.source)
+        statements = split_statements(text, syntax)
         if len(statements) != 1:
             self.block(f"the query is {len(statements)} statements", self.pull.query_spot)
-        lines = [line.rstrip() for line in as_subquery(text).strip("\n").split("\n")]
+        lines = [line.rstrip() for line in as_subquery(text, syntax).strip("\n").split("\n")]
         return textwrap.dedent("\n".join(lines)).strip() or None
 
     def _renamed(self, copy: Statement | None) -> None:
         """COPY t (a, b) gives names of its own to the exported columns."""
         if not self.pull.columns:
             return
-        given = select_list(self.fields.get("query") or "")
+        given = select_list(self.fields.get("query") or "", syntax_of(self.pull.source))
         names = given.names if given is not None and given.complete else None
         if names is None or len(names) != len(self.pull.columns):
             self.block(f"COPY names {len(self.pull.columns)} columns: name those of the query in the same way, with AS")
@@ -293,7 +297,7 @@ class _Builder:
             if not self.pull.query or shown(self.pull.query) == plain(self.pull.query):
                 self.notes.append(Note(self.pull.spot, "append without a watermark: every run adds all rows again"))
         twins = [other for other in self.account.steps if isinstance(other, Pull) and plain(other.table) == loaded]
-        if len(twins) > 1 and (copy is not None or self.fields["strategy"] == "full"):
+        if len(twins) > 1 and (copy is not None or STRATEGIES[self.fields["strategy"]].replaces_table):
             self.block(
                 f"{len(twins)} loads fill {loaded}: make them one query (UNION ALL), or give each a table of its own"
             )
@@ -320,7 +324,7 @@ class _Builder:
 
     def _source_name(self, name: str) -> str:
         """A key as the query spells it."""
-        found = select_list(self.fields.get("query") or "")
+        found = select_list(self.fields.get("query") or "", syntax_of(self.pull.source))
         return next((item for item in found.names if item.lower() == name.lower()), name) if found else name
 
     def _columns(self, copy: Statement) -> None:
@@ -338,7 +342,7 @@ class _Builder:
             self.block("it names another number of columns than it selects", copy.spot)
             return
         pairs = list(zip(copy.sources, copy.columns, strict=True))
-        given = select_list(self.fields.get("query") or "")
+        given = select_list(self.fields.get("query") or "", syntax_of(self.pull.source))
         known = {name.lower(): name for name in given.names} if given and given.complete else None
         missing = [name for name, _ in pairs if known is not None and name.lower() not in known]
         if missing:
@@ -385,7 +389,7 @@ class _Builder:
             if statement.kind != "other":
                 self.block("it changes rows in a way that belongs to no load here", statement.spot)
                 continue
-            if not _HOOK.match(uncommented(statement.text)):
+            if not _HOOK.match(uncommented(statement.text, syntax_of(step.login))):
                 self.block(f"{statement.text.strip()[:40]} is no SQL that is known here", statement.spot)
                 continue
             if "${" in statement.text or re.search(r"\{[a-z_]\w*\}", statement.text):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.databases.dialects import GENERIC, Dialect, get_dialect, kind_of_client, kind_of_url
+from pipekit_engine.databases.urls import redact_url, url_holds_secret
 from pipekit_engine.models import Connection
-from pipekit_engine.security.redact import redact_url, url_holds_secret
 from pipekit_import.events import Note, Secret
 from pipekit_import.values import Environment, Login, Spot, Text, Unknown, Value, plain, shown
 
-_KINDS = (
-    ("jdbc:as400:", "db2"), ("jdbc:sqlserver:", "sqlserver"), ("jdbc:jtds:sqlserver:", "sqlserver"), ("jdbc:oracle:", "oracle"),
-    ("jdbc:postgresql:", "postgresql"), ("jdbc:mysql:", "mysql"), ("jdbc:mariadb:", "mariadb"), ("jdbc:sqlite:", "sqlite"),
-    ("jdbc:h2:", "h2"), ("jdbc:derby:", "derby"), ("jdbc:hsqldb:", "hsqldb"),
-)  # fmt: skip
+if TYPE_CHECKING:
+    from pipekit_engine.sql.syntax import SqlSyntax
+
 _PASSWORD_PARAMETER = re.compile(r"(?P<before>[;?&])(?:password|pwd)=(?P<value>[^;&]*)", re.IGNORECASE)
 _USER_PARAMETER = re.compile(r"(?P<before>[;?&])(?:user|username|uid)=(?P<value>[^;&]*)", re.IGNORECASE)
 #: Names of variables that say which end it is, not which database.
@@ -62,17 +62,18 @@ class Connections:
         if key in self._names:
             self._password(self._names[key], login, spot, notes)
             return self._names[key]
-        kind = next((kind for prefix, kind in _KINDS if url.lower().startswith(prefix)), "generic")
+        kind = kind_of_url(url)
         name = self._name(url, login, kind)
         try:
             connection = Connection(name=name, driver=kind, jdbc_url=url, username=user or None)
         except ValidationError as error:
             notes.append(Note(spot, f"{redact_url(url)} is no JDBC URL: {error.errors()[0]['msg']}", blocking=True))
             return None
-        if kind == "generic":
+        if kind == GENERIC:
             notes.append(Note(spot, f"no driver of pipekit is for {redact_url(url)}: register one, then name it"))
-        if url.lower().startswith("jdbc:jtds:"):
-            notes.append(Note(spot, "jTDS: register it (`pipekit drivers register`), or use Microsoft's URL"))
+        for other in get_dialect(kind).drivers[1:]:
+            if other.note and url.lower().startswith(other.url_prefix):
+                notes.append(Note(spot, other.note))
         self.found[name] = connection
         self._names[key] = name
         self._password(name, login, spot, notes)
@@ -134,12 +135,13 @@ class Connections:
         if not database or host is None or port is None:
             notes.append(Note(spot, f"where {login.client} logs in is set outside of these files", blocking=True))
             return None
-        if login.client == "sqlite3":
-            return self._add(f"jdbc:sqlite:{database}", None, login, spot, notes)
+        driver = _dialect(login).driver
+        assert driver is not None
+        if not _dialect(login).needs_login:
+            return self._add(driver.url_prefix + database, None, login, spot, notes)
         if not host:
             notes.append(Note(spot, f"{login.client} names no host: 127.0.0.1 is taken"))
-        scheme, default = ("postgresql", "5432") if login.client == "psql" else ("mariadb", "3306")
-        url = f"jdbc:{scheme}://{host or '127.0.0.1'}:{port or default}/{database}"
+        url = f"{driver.url_prefix}//{host or '127.0.0.1'}:{port or driver.default_port}/{database}"
         return self._add(url, plain(login.user) or None, login, spot, notes)
 
     def matching(self, login: Login, candidate: str | None) -> bool:
@@ -149,15 +151,12 @@ class Connections:
         if not login.client:
             return False
         url = self.found[candidate].jdbc_url.lower()
-        kind = {"psql": "postgresql", "sqlite3": "sqlite"}.get(login.client, "mariadb mysql")
-        if self.found[candidate].driver not in kind:
+        dialect, known = _dialect(login), get_dialect(self.found[candidate].driver)
+        if not dialect.is_kin(known):
             return False
-        if login.client == "sqlite3":
-            database = plain(login.database)
-            return (
-                database is None
-                or url.removeprefix("jdbc:sqlite:").rsplit("/", 1)[-1] == database.lower().rsplit("/", 1)[-1]
-            )
+        if not dialect.needs_login:
+            database, file = plain(login.database), known.database_file(url)
+            return database is None or (file or "").rsplit("/", 1)[-1] == database.lower().rsplit("/", 1)[-1]
         match = re.match(r"jdbc:\w+://([^:/]*)(?::(\d+))?/([^?;]*)", url)
         if not match:
             return False
@@ -186,6 +185,19 @@ class Connections:
         while f"{names[0]}_{number}" in self.found:
             number += 1
         return f"{names[0]}_{number}"
+
+
+def _dialect(login: Login) -> Dialect:
+    """The kind of database that a client's login is for."""
+    kind = kind_of_client(login.client)
+    assert kind is not None
+    return get_dialect(kind)
+
+
+def syntax_of(login: Login) -> SqlSyntax:
+    """How SQL is written where a login leads, as far as its URL or its client tells."""
+    kind = kind_of_client(login.client) or kind_of_url(plain(login.url) or "")
+    return get_dialect(kind).capabilities.syntax
 
 
 def password_reference(password: Value, connection: str) -> str | None:

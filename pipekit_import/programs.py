@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_import.values import Login, Spot, Text, Value, plain
 
-CLIENTS = {"psql": "postgresql", "mysql": "mariadb", "mariadb": "mariadb", "sqlite3": "sqlite"}
+#: The clients of databases whose arguments are read.
+CLIENTS = frozenset(client for kind in kinds() for client in get_dialect(kind).clients)
 _JRUNNER_VALUES = ("-scu", "-scn", "-scp", "-sq", "-dcu", "-dcn", "-dcp", "-dt", "-f", "--path", "--jars", "--timeout")
 _JRUNNER_FLAGS = ("-t", "-c", "-b", "--no-header")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pipekit_engine.lint.tokens import tokens
 from pipekit_engine.sql.text import spans, split_statements
+from pipekit_engine.sql.tokens import tokens
 from pipekit_import.values import Spot
+
+if TYPE_CHECKING:
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 Kind = Literal["clear", "delete_keys", "delete_range", "insert", "merge", "update", "housekeeping", "noise", "other"]
 
@@ -92,38 +95,40 @@ def same_table(one: str, other: str) -> bool:
     return bool(one and other) and first[-length:] == second[-length:]
 
 
-def read_statements(sql: str, spot: Spot) -> list[Statement]:
+def read_statements(sql: str, spot: Spot, syntax: SqlSyntax) -> list[Statement]:
     """The statements of a text, psql's own commands left out."""
     kept = "\n".join("" if re.match(r"\s*(?:\\|\.[a-z])", line) else line for line in sql.split("\n"))
     found: list[Statement] = []
     position = 0
-    for text in split_statements(kept):
+    for text in split_statements(kept, syntax):
         start = kept.find(text, position)
         position = start + len(text)
-        code = "".join(" " if span.kind == "comment" else span.text for span in spans(text))
+        code = "".join(" " if span.kind == "comment" else span.text for span in spans(text, syntax))
         lead = len(text) - len(text.lstrip())
-        leading = next((m.start() for m in re.finditer(r"\S", _blank_comments(text))), lead)
+        leading = next((m.start() for m in re.finditer(r"\S", _blank_comments(text, syntax))), lead)
         line = spot.line + kept.count("\n", 0, start + leading)
-        found.append(_read(re.sub(r"\s+", " ", code).strip(), text, Spot(spot.file, line)))
+        found.append(_read(re.sub(r"\s+", " ", code).strip(), text, Spot(spot.file, line), syntax))
     return found
 
 
-def uncommented(text: str) -> str:
+def uncommented(text: str, syntax: SqlSyntax) -> str:
     """A statement without the comments and blanks before it."""
-    return _blank_comments(text).lstrip()
+    return _blank_comments(text, syntax).lstrip()
 
 
-def _blank_comments(text: str) -> str:
-    return "".join(re.sub(r"[^\n]", " ", span.text) if span.kind == "comment" else span.text for span in spans(text))
+def _blank_comments(text: str, syntax: SqlSyntax) -> str:
+    return "".join(
+        re.sub(r"[^\n]", " ", span.text) if span.kind == "comment" else span.text for span in spans(text, syntax)
+    )
 
 
-def _read(code: str, text: str, spot: Spot) -> Statement:
+def _read(code: str, text: str, spot: Spot, syntax: SqlSyntax) -> Statement:
     if match := (_TRUNCATE.fullmatch(code) or _DELETE_ALL.fullmatch(code)):
         return Statement("clear", text, spot, match[1])
     if code.lower().startswith("delete"):
         return _read_delete(code, text, spot)
     if match := _INSERT.fullmatch(code):
-        return _read_insert(match, text, spot)
+        return _read_insert(match, text, spot, syntax)
     if match := _MERGE.fullmatch(code):
         return _by_keys("merge", text, spot, match[1], match[3], match[5])
     if match := _UPDATE.fullmatch(code):
@@ -181,7 +186,7 @@ def _by_keys(kind: Kind, text: str, spot: Spot, table: str, other: str, conditio
     return Statement(kind, text, spot, table, other, tuple(keys), problem=problem)
 
 
-def _read_insert(match: re.Match[str], text: str, spot: Spot) -> Statement:
+def _read_insert(match: re.Match[str], text: str, spot: Spot, syntax: SqlSyntax) -> Statement:
     select = match[4]
     conflict: Literal["", "update", "nothing"] = ""
     keys: tuple[str, ...] = ()
@@ -220,7 +225,7 @@ def _read_insert(match: re.Match[str], text: str, spot: Spot) -> Statement:
         other,
         keys,
         columns,
-        _sources(select),
+        _sources(select, syntax),
         conflict,
         only_new or joined_new,
         problem,
@@ -228,13 +233,13 @@ def _read_insert(match: re.Match[str], text: str, spot: Spot) -> Statement:
     )
 
 
-def _sources(select: str) -> tuple[str, ...] | None:
+def _sources(select: str, syntax: SqlSyntax) -> tuple[str, ...] | None:
     """The columns of a select list that has nothing but columns."""
     body = re.match(
         r"select\s+(?:all\s+|distinct\s+on\s*\([^)]*\)\s*|distinct\s+)?(.*)", select, re.IGNORECASE | re.DOTALL
     )
     items: list[list[str]] = [[]]
-    for token in tokens(body[1] if body else ""):
+    for token in tokens(body[1] if body else "", syntax):
         if token.depth == 0 and token.is_word("FROM"):
             break
         if token.depth == 0 and token.text == ",":

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.models import Watermark
 from pipekit_engine.sql.text import as_subquery
 from pipekit_import.events import Note
+from pipekit_import.logins import syntax_of
 from pipekit_import.values import Date, QueryResult, Spot, Value, shown, unknowns
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ _COALESCE = re.compile(
     r"(?:::[\w ]+)?\s*\)",
     re.IGNORECASE,
 )
-#: Formats of `date` as to_char of PostgreSQL and as MySQL and SQLite know them.
-_TO_CHAR = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%y": "YY", "%j": "DDD"}
+#: Codes of `date` that the kinds of databases know how to write.
+_DATE_CODES = frozenset({"%Y", "%m", "%d", "%y", "%j"})
 
 
 def watermarks_of(
@@ -41,7 +43,7 @@ def watermarks_of(
             connection = resolve(part.login, part.spot)
             if connection is None:
                 continue
-            sql = as_subquery(shown(part.sql)).strip()
+            sql = as_subquery(shown(part.sql), syntax_of(part.login)).strip()
             default = part.default if part.default not in (None, "") else _default_in(sql)
             if default is None and re.search(r"\b(?:max|min)\s*\(", sql, re.IGNORECASE):
                 notes.append(
@@ -88,18 +90,8 @@ def _default_in(sql: str) -> str | None:
 def date_sql(date: Date, kind: str) -> str | None:
     """A query that gives the date; None for a format or a database for which it is not known here."""
     parts = re.findall(r"%\w|[^%]+", date.format)
-    if any(part.startswith("%") and part not in _TO_CHAR for part in parts):
+    if any(part.startswith("%") and part not in _DATE_CODES for part in parts):
         return None
     if "'" in date.format or re.search(r"[A-Za-z]", "".join(part for part in parts if not part.startswith("%"))):
         return None
-    offset = f" {'-' if date.days < 0 else '+'} {abs(date.days)}" if date.days else ""
-    if kind == "postgresql":
-        form = "".join(_TO_CHAR.get(part, part) for part in parts)
-        return f"SELECT to_char(current_date{offset}, '{form}')"
-    if kind in ("mysql", "mariadb"):
-        day = f"current_date{offset[:3]}INTERVAL {abs(date.days)} DAY" if date.days else "current_date"
-        return f"SELECT date_format({day}, '{date.format}')"
-    if kind == "sqlite" and "%y" not in parts:
-        moved = f", '{date.days:+d} days'" if date.days else ""
-        return f"SELECT strftime('{date.format}', 'now', 'localtime'{moved})"
-    return None
+    return get_dialect(kind).day_sql(date.days, date.format) if kind in kinds() else None

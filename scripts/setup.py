@@ -10,16 +10,18 @@ hash of what was installed. Only the standard library is used: this runs before 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -30,17 +32,38 @@ MIN_JAVA = 11
 BUILD = ["hatchling", "editables", "setuptools", "wheel"]
 EXTRAS = {"demo": ["dagster", "demo", "postgresql"], "test": ["dev"]}
 
-#: Driver: the jar's file name in a jar folder, Debian's package, Maven's coordinate.
-DRIVERS = {
-    "sqlite": ("sqlite-jdbc*.jar", "libxerial-sqlite-jdbc-java", "org.xerial:sqlite-jdbc:3.40.1.0"),
-    "postgresql": ("postgresql*.jar", "libpostgresql-jdbc-java", "org.postgresql:postgresql:42.5.5"),
-    "mariadb": ("mariadb-java-client*.jar", "libmariadb-java", "org.mariadb.jdbc:mariadb-java-client:2.7.6"),
-    "h2": ("h2*.jar", "libh2-java", "com.h2database:h2:2.1.214"),
-    "derby": ("derby*.jar", "libderby-java", "org.apache.derby:derby:10.14.2.0"),
-    "hsqldb": ("hsqldb*.jar", "libhsqldb-java", "org.hsqldb:hsqldb:2.7.1"),
-    "jtds": ("jtds*.jar", "libjtds-java", "net.sourceforge.jtds:jtds:1.3.1"),
-    "jt400": ("jt400*.jar", "libjt400-java", "net.sf.jt400:jt400:11.1"),
-}
+DIALECTS = ROOT / "pipekit_engine" / "databases" / "dialects"
+MAVEN_TIMEOUT_S = 120
+
+
+class Driver(NamedTuple):
+    """What `JdbcDriver` says of a driver, as far as it matters here."""
+
+    kind: str
+    files: tuple[str, ...]
+    coordinate: str
+    file_name: str
+    sha256: str
+    debian: str | None
+
+
+def known_drivers() -> list[Driver]:
+    """Read the drivers that stand in the dialects' files, each as `JdbcDriver(...)` with literal arguments.
+
+    Nothing that could import these files is installed yet.
+    """
+    found = []
+    for path in sorted(DIALECTS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "JdbcDriver":
+                given = {item.arg: ast.literal_eval(item.value) for item in node.keywords}
+                artifact, version = given["artifact"], given["version"]
+                coordinate = f"{given['group']}:{artifact}:{version}"
+                file_name = f"{artifact}-{version}.jar"
+                found.append(
+                    Driver(path.stem, given["files"], coordinate, file_name, given["sha256"], given.get("debian"))
+                )
+    return found
 
 
 def say(text: str) -> None:
@@ -86,8 +109,8 @@ def jar_folders() -> list[Path]:
     return [*named, JARS, Path("/usr/share/java")]
 
 
-def has_jar(kind: str) -> bool:
-    return any(any(folder.glob(DRIVERS[kind][0])) for folder in jar_folders())
+def has_jar(driver: Driver) -> bool:
+    return any(any(folder.glob(pattern)) for folder in jar_folders() for pattern in driver.files)
 
 
 def has_postgresql() -> bool:
@@ -170,14 +193,13 @@ def _no_services() -> Iterator[None]:
 # --- the steps ----------------------------------------------------------------------------------------------------
 
 
-def system_packages(profile: str, dest: str) -> None:
-    """See that the JDK, the jars and (for tests) the servers are there; get them by apt where that is possible."""
-    drivers = list(DRIVERS) if profile == "test" else ["sqlite", *(["postgresql"] if dest == "postgresql" else [])]
+def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
+    """See that the JDK and (for tests) the servers are there; get them and the drivers' packages by apt where possible."""
     own_server = dest == "postgresql" and not os.environ.get("PIPEKIT_DEMO_PG_URL")
 
     def missing() -> list[str]:
         packages = ["default-jdk-headless"] if java_problem() else []
-        packages += [DRIVERS[kind][1] for kind in drivers if not has_jar(kind)]
+        packages += [driver.debian for driver in drivers if driver.debian and not has_jar(driver)]
         if (profile == "test" or own_server) and not has_postgresql():
             packages.append("postgresql")
         if profile == "test" and not has_mariadb():
@@ -198,18 +220,6 @@ def system_packages(profile: str, dest: str) -> None:
             f"       On Debian or Ubuntu: {with_sudo}\n"
             "       Elsewhere: install a JDK (Temurin, OpenJDK ...) and put its bin folder on PATH, or set JAVA_HOME."
         )
-    for kind in drivers:
-        if not has_jar(kind):
-            _jar_by_maven(kind)
-    without = [kind for kind in drivers if not has_jar(kind)]
-    needed = {"sqlite", "postgresql"} if dest == "postgresql" else {"sqlite"}
-    if needed & set(without):
-        fail(
-            f"no JDBC driver jar was found for: {', '.join(sorted(needed & set(without)))}.\n"
-            f"       On Debian or Ubuntu: {with_sudo}\n"
-            f"       Elsewhere: put {' and '.join(DRIVERS[kind][0] for kind in sorted(needed & set(without)))} "
-            f"into a folder and name it: PIPEKIT_JARS=/path/to/folder make {profile}"
-        )
     if own_server and not has_postgresql():
         fail(
             "DEST=postgresql starts a PostgreSQL of its own, and no server programs (initdb, postgres) were found.\n"
@@ -217,31 +227,76 @@ def system_packages(profile: str, dest: str) -> None:
             "       Elsewhere: put their folder on PATH, or use a server that you have:\n"
             "       PIPEKIT_DEMO_PG_URL=postgresql://user:password@host:5432/database make demo DEST=postgresql"
         )
-    if without:
-        say(f"no JDBC driver for {', '.join(without)}: their tests will be skipped")
     if profile == "test":
         for server, there in (("PostgreSQL", has_postgresql()), ("MariaDB", has_mariadb())):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
 
 
-def _jar_by_maven(kind: str) -> None:
-    """Try Maven, if it is installed, for a jar that no package gave."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        return
-    coordinate = DRIVERS[kind][2]
-    say(f"getting {coordinate} by Maven")
+def jars(profile: str, drivers: list[Driver]) -> None:
+    """See that the drivers' jars are there, by Maven where no package gave them.
+
+    The tests load each driver in the version that `pipekit drivers install` fetches; a jar that cannot be had is asked for
+    once, not at each call.
+    """
+    wanted = [
+        driver
+        for driver in drivers
+        if not ((JARS / driver.file_name).exists() if profile == "test" else has_jar(driver))
+    ]
+    stamp = VENV / ".pipekit-jars"
+    asked = "\n".join(driver.coordinate for driver in wanted)
+    if wanted and not (profile == "test" and _says(stamp, asked)):
+        maven = shutil.which("mvn")
+        if maven is None:
+            say(f"no Maven (mvn) on PATH, so these were not fetched: {', '.join(item.coordinate for item in wanted)}")
+        else:
+            wanted = [driver for driver in wanted if not _jar_by_maven(maven, driver)]
+        if profile == "test" and wanted:
+            say(f"the tests of these drivers will be skipped (to try again: rm {stamp.relative_to(ROOT)})")
+            stamp.write_text("\n".join(driver.coordinate for driver in wanted))
+    without = [driver for driver in wanted if not has_jar(driver)]
+    if profile == "demo" and without:
+        packages = " ".join(driver.debian for driver in without if driver.debian)
+        fail(
+            f"no JDBC driver jar was found for: {', '.join(driver.kind for driver in without)}.\n"
+            f"       On Debian or Ubuntu: sudo apt-get install {packages}\n"
+            f"       Elsewhere: put {' and '.join(driver.files[0] for driver in without)} "
+            f"into a folder and name it: PIPEKIT_JARS=/path/to/folder make {profile}"
+        )
+
+
+def _jar_by_maven(maven: str, driver: Driver) -> bool:
+    """Fetch a jar and check it; say why when that fails."""
+    say(f"getting {driver.coordinate} by Maven")
     JARS.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [maven, "-q", "-B", "dependency:copy", f"-Dartifact={coordinate}", f"-DoutputDirectory={JARS}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-    )
-    if done.returncode != 0:
-        say(f"Maven could not get it: {(done.stdout or done.stderr).strip().splitlines()[:1]}")
+    with tempfile.TemporaryDirectory(dir=JARS, prefix=".install-") as folder:
+        command = [
+            maven,
+            "-q",
+            "-B",
+            "dependency:copy",
+            f"-Dartifact={driver.coordinate}",
+            f"-DoutputDirectory={folder}",
+        ]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, cwd=folder, timeout=MAVEN_TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            say(f"Maven did not get it within {MAVEN_TIMEOUT_S} s")
+            return False
+        jar = Path(folder) / driver.file_name
+        if done.returncode != 0 or not jar.exists():
+            said = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
+            say(f"Maven could not get it: {said[0]}")
+            return False
+        found = hashlib.sha256(jar.read_bytes()).hexdigest()
+        if found != driver.sha256:
+            say(f"thrown away: its SHA-256 is {found}, and {driver.sha256} was expected")
+            return False
+        jar.replace(JARS / driver.file_name)
+    return True
 
 
 def digest(paths: Sequence[Path], *more: str) -> str:
@@ -319,8 +374,11 @@ def main() -> int:
     parser.add_argument("profile", choices=list(EXTRAS))
     parser.add_argument("--dest", default="sqlite", choices=["sqlite", "postgresql"])
     options = parser.parse_args()
-    system_packages(options.profile, options.dest)
+    needed = {"sqlite", options.dest}
+    drivers = [driver for driver in known_drivers() if options.profile == "test" or driver.kind in needed]
+    system_packages(options.profile, options.dest, drivers)
     environment(options.profile)
+    jars(options.profile, drivers)
     return 0
 
 

@@ -91,7 +91,7 @@ def test_every_key_column_and_status_is_in_the_reference(builder: ModuleType) ->
     from pipekit_engine.definitions.forms import KINDS as RECORDS
     from pipekit_engine.definitions.forms import MODELS, keys_of
     from pipekit_engine.models import Column, Hook, RunStatus, Watermark
-    from pipekit_engine.running.monitor import RunEvent
+    from pipekit_engine.running.events import RunEvent
     from pipekit_engine.store.schema import metadata
 
     definitions, config = read("docs/reference/definitions.md"), read("docs/reference/config.md")
@@ -295,3 +295,11 @@ def test_python_examples_of_a_page_run_one_after_the_other(
         if block.language == "python" and block.file is None:
             # Blank lines before it: a failure is told with the page's own line number.
             exec(compile("\n" * (block.line - 1) + block.text, str(ROOT / page), "exec"), names)
+
+
+def test_the_guarantees_name_each_strategy() -> None:
+    from pipekit_engine.strategies import STRATEGIES
+
+    rows = (DOCS / "guarantees.md").read_text(encoding="utf-8").splitlines()
+    for strategy in STRATEGIES.values():
+        assert f"| `{strategy.name}` | {strategy.statements} | {strategy.rerun} |" in rows

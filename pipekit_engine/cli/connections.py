@@ -17,7 +17,7 @@ connections = family("connections", "The databases that modules read from and wr
 def list_connections(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the connections, without secrets."""
     from pipekit_engine.cli.output import print_json, print_table
-    from pipekit_engine.security.redact import redact_url
+    from pipekit_engine.databases.urls import redact_url
 
     with settings(context).store() as store:
         found = store.definitions.load_checked()[0].connections

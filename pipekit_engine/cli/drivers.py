@@ -119,19 +119,19 @@ def install_driver(
     import re
 
     from pipekit_engine.cli.output import print_json, results
-    from pipekit_engine.databases.jars.install import WAYS, Request, install, jar_source
+    from pipekit_engine.databases.jars.install import WAYS, Request, install
 
     config = settings(context).config()
-    source = jar_source(kind)
+    driver = Request(kind).driver
     chosen = next((item for item in WAYS if item == way), None)
     if way is not None and chosen is None:
         raise ConfigurationError(f"--from {way}: must be one of {', '.join(WAYS)}.")
     if version is not None and not re.fullmatch(r"[0-9][\w.+-]*", version):
-        raise ConfigurationError(f"--version {version}: is no version, such as {source.artifact.version}.")
+        raise ConfigurationError(f"--version {version}: is no version, such as {driver.version}.")
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise ConfigurationError("--sha256: must be 64 hexadecimal digits.")
-    request = Request(source, version, to, sha256)
-    note(f"Licence of the {kind} driver: {source.licence}." + (f" {source.note}" if source.note else ""))
+    request = Request(kind, version, to, sha256)
+    note(f"Licence of the {kind} driver: {driver.licence}." + (f" {driver.note}" if driver.note else ""))
     if dry_run:
         for line in _install_plan(request, config, way):
             results().print(line, markup=False, soft_wrap=True)
@@ -146,7 +146,7 @@ def install_driver(
             "checked": installed.checked,
             "use": use,
         }
-        print_json({**found, "licence": source.licence})
+        print_json({**found, "licence": driver.licence})
         return
     results().print(f"{installed.path}: {installed.checked}.", markup=False, soft_wrap=True)
     results().print(use, markup=False, soft_wrap=True)

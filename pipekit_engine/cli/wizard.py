@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, note, settings
-from pipekit_engine.cli.wizard_flags import STRATEGIES, connect, group_wish, query_text, read_wishes, require
+from pipekit_engine.cli.wizard_flags import connect, group_wish, query_text, read_wishes, require
 from pipekit_engine.errors import PipekitError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pipekit_engine.wizard.batch import GroupWish
     from pipekit_engine.wizard.builder import Wishes
     from pipekit_engine.wizard.workspace import Workspace
-
-STRATEGIES = ("full", "incremental", "append", "upsert")
 
 
 def require(source: object, what: object, dest: object, *, ready: bool) -> None:
@@ -39,9 +38,9 @@ def require(source: object, what: object, dest: object, *, ready: bool) -> None:
 
 def read_wishes(**given: Any) -> Wishes:
     """What the flags decide about a module."""
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.models import Hook
     from pipekit_engine.wizard.builder import Wishes
-    from pipekit_engine.wizard.watermark_sql import Lag
 
     if given["strategy"] is not None and given["strategy"] not in STRATEGIES:
         raise typer.BadParameter(f"must be one of {', '.join(STRATEGIES)}", param_hint="--strategy")

@@ -20,11 +20,12 @@ from pipekit_engine.sql.text import as_subquery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import OpenConnection
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import BrowseField
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.jrunner.protocol import Column, OpenResult, QueryResult
+    from pipekit_engine.jrunner.protocol import OpenResult, QueryResult
     from pipekit_engine.security.redact import Redactor
 
 
@@ -126,14 +127,14 @@ class Browser:
         """Columns of a query."""
         with self._asking("The query"):
             return self._session.describe(
-                self._link.handle, sql=as_subquery(sql, self._link.dialect.capabilities.lexis)
+                self._link.handle, sql=as_subquery(sql, self._link.dialect.capabilities.syntax)
             )
 
     def preview(self, sql: str, rows: int = 10) -> QueryResult:
         """The first rows of a query, as text at full precision. Nothing beyond them is fetched."""
         with self._asking("The query"):
             return self._session.query(
-                self._link.handle, as_subquery(sql, self._link.dialect.capabilities.lexis), max_rows=rows
+                self._link.handle, as_subquery(sql, self._link.dialect.capabilities.syntax), max_rows=rows
             )
 
     @contextmanager

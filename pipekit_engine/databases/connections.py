@@ -1,4 +1,4 @@
-"""Open connections of a run: a definition becomes an open JDBC connection in a jrunner session.
+"""From a connection's definition to an open JDBC connection in a jrunner session.
 
 A run reads and writes on connections of their own, also when source and destination are one database: a connection does one
 thing at a time.
@@ -7,10 +7,11 @@ thing at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pipekit_engine.databases.dialects import find_jars, get_dialect
-from pipekit_engine.errors import ConnectError
+from pipekit_engine.errors import ConnectError, NotFoundError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest
 from pipekit_engine.security.secrets import reference_key
@@ -18,14 +19,14 @@ from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
 
     from pipekit_engine.config import Config
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.protocol import OpenResult
-    from pipekit_engine.models import Connection
+    from pipekit_engine.models import Connection, Driver, Module
     from pipekit_engine.security.secrets import Secrets
-    from pipekit_engine.store import Store
 
 Role = Literal["read", "write"]
 
@@ -40,12 +41,47 @@ class OpenConnection:
     opened: OpenResult
 
 
+class DefinitionSource(Protocol):
+    """Where the definitions of connections and drivers are looked up: the state store's, or those at hand."""
+
+    def connection(self, name: str) -> Connection:
+        """A connection by name. Raises NotFoundError."""
+
+    def driver(self, name: str) -> Driver:
+        """A driver by name. Raises NotFoundError."""
+
+
+@dataclass(frozen=True)
+class GivenDefinitions:
+    """Definitions that no store holds, such as those of files. What they lack is looked up in `fallback`."""
+
+    connections: Mapping[str, Connection]
+    drivers: Mapping[str, Driver]
+    fallback: DefinitionSource | None = None
+
+    def connection(self, name: str) -> Connection:
+        """A connection by name. Raises NotFoundError."""
+        if name in self.connections:
+            return self.connections[name]
+        if self.fallback is None:
+            raise NotFoundError("connection", name, self.connections)
+        return self.fallback.connection(name)
+
+    def driver(self, name: str) -> Driver:
+        """A driver by name. Raises NotFoundError."""
+        if name in self.drivers:
+            return self.drivers[name]
+        if self.fallback is None:
+            raise NotFoundError("driver", name, self.drivers)
+        return self.fallback.driver(name)
+
+
 class Connections:
     """Opens connections by their defined names, in any session."""
 
-    def __init__(self, config: Config, store: Store, secrets: Secrets) -> None:
+    def __init__(self, config: Config, definitions: DefinitionSource, secrets: Secrets) -> None:
         self._config = config
-        self._store = store
+        self._definitions = definitions
         self._secrets = secrets
 
     def open(
@@ -70,9 +106,9 @@ class Connections:
             ) from error
         return OpenConnection(connection, dialect, request.connection, opened)
 
-    def empty_file_hint(self, link: OpenConnection) -> str:
+    def empty_file_hint(self, opened: OpenConnection) -> str:
         """What to say of a failure when the connection's database is an empty file: the driver makes one for a wrong path."""
-        file = link.dialect.database_file(link.connection.jdbc_url)
+        file = opened.dialect.database_file(opened.connection.jdbc_url)
         path = None if file is None else self._config.folder / file
         if path is None or not path.exists() or path.stat().st_size:
             return ""
@@ -80,14 +116,14 @@ class Connections:
 
     def dialect(self, name: str) -> Dialect:
         """Dialect of a connection. Raises NotFoundError."""
-        connection = self._store.definitions.connection(name)
-        return get_dialect(self._store.definitions.driver(connection.driver).kind)
+        connection = self._definitions.connection(name)
+        return get_dialect(self._definitions.driver(connection.driver).kind)
 
     def _request(
         self, name: str, role: Role, application_name: str, cancel: threading.Event | None
     ) -> tuple[OpenRequest, Dialect, Connection]:
-        connection = retrying(lambda: self._store.definitions.connection(name), cancel=cancel)
-        driver = retrying(lambda: self._store.definitions.driver(connection.driver), cancel=cancel)
+        connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
+        driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
         dialect = get_dialect(driver.kind)
         password = self._secrets.resolve(connection.password) if connection.password else None
         request = OpenRequest(
@@ -107,6 +143,54 @@ class Connections:
     def _option(self, value: str) -> str:
         """A JDBC property; one that is a `$VAR` reference (a trust store's password, say) is a secret."""
         return self._secrets.resolve(value) if reference_key(value) else value
+
+
+class ModuleConnections:
+    """The connections of one module in one session, for one run: its source and destination, and those that it names.
+
+    `application_name` is what the databases show of the run; `cancel`, once set, ends what is asked on them.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        session: Session,
+        module: Module,
+        *,
+        application_name: str,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self.session = session
+        self.module = module
+        self.cancel = cancel
+        self.dialect = connections.dialect
+        self.empty_file_hint = connections.empty_file_hint
+        self._connections = connections
+        self._application_name = application_name
+
+    def open(self, name: str, role: Role) -> OpenConnection:
+        """Open a connection, or keep it if it is open and answers. Raises as `Connections.open`."""
+        return self._connections.open(
+            self.session, name, role, application_name=self._application_name, cancel=self.cancel
+        )
+
+    def without_cancel(self) -> ModuleConnections:
+        """The same connections, to be opened and asked by what a cancelled run still has to do."""
+        return ModuleConnections(self._connections, self.session, self.module, application_name=self._application_name)
+
+    def open_both(self) -> None:
+        """Open source and destination, in this order. Raises as `Connections.open`."""
+        assert self.source is not self.dest
+
+    @cached_property
+    def source(self) -> OpenConnection:
+        """The source, opened to read when it is first asked for."""
+        return self.open(self.module.source, "read")
+
+    @cached_property
+    def dest(self) -> OpenConnection:
+        """The destination, opened to write when it is first asked for."""
+        return self.open(self.module.dest, "write")
 
 
 def _login_hint(error: JRunnerError, connection: Connection) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipekit_engine.errors import ConfigurationError
@@ -48,6 +49,11 @@ def split_name(text: str) -> list[NamePart]:
     if len(parts) > 3:
         raise _not_a_name(text)
     return parts
+
+
+def quoted_name(parts: Iterable[str]) -> str:
+    """A dotted name of exact parts, as `split_name` reads it back."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def _part(text: str, position: int) -> tuple[NamePart, int]:

@@ -12,6 +12,7 @@ from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind
 from pipekit_engine.definitions.yaml_nodes import Loc, Problem
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import placeholders, spans
 
 
@@ -82,7 +83,7 @@ def check(
 
 def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
     """What would fail in every run, whatever the database."""
-    if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query)):
+    if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query, UNKNOWN)):
         place = draft.place(("query",))
         yield Problem(draft.file, place.line, place.where, "is empty; write a SELECT")
     try:
@@ -95,7 +96,7 @@ def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
 def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
     place = draft.place(("query",))
     declared = [watermark.name for watermark in module.watermarks]
-    used = placeholders(module.query)
+    used = placeholders(module.query, UNKNOWN)
     for token in used:
         if token not in declared:
             what = f"{{{token}}} stays as it is: no watermark of that name is declared"

@@ -13,9 +13,10 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import ValidationError
 
+from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.definitions.yaml_nodes import Loc, Place, Source, line_of
 from pipekit_engine.models import Column, Connection, Driver, Group, Hook, Module, Record, Schedule, Trigger, Watermark
-from pipekit_engine.security.redact import is_secret_name, url_holds_secret
+from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
 
 Kind = Literal["drivers", "connections", "modules", "groups", "schedules", "triggers"]

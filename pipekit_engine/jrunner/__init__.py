@@ -9,18 +9,18 @@ with Session() as session:
 
 from __future__ import annotations
 
+from pipekit_engine.common.columns import Column
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.protocol import (
-    Column,
     ColumnPair,
     ExecuteResult,
     MigrateRequest,
     MigrateResult,
     OpenRequest,
     OpenResult,
-    Progress,
     QueryResult,
     Statement,
 )

@@ -20,19 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from pipekit_engine.common.columns import Column
+from pipekit_engine.common.event_queue import EventQueue
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import (
     PROTOCOL_VERSION,
-    Column,
     ExecuteResult,
     MigrateRequest,
     MigrateResult,
     OpenRequest,
     OpenResult,
-    Progress,
     QueryResult,
     Statement,
 )
@@ -60,6 +61,14 @@ def _fate(answer: Mapping[str, Any]) -> Fate:
         return "done"
     error = answer["error"]
     return "unknown" if error.get("phase") == "commit" and error.get("code") == "connection_lost" else "undone"
+
+
+class _CommitRefusedError(Exception):
+    """``before_commit`` raised `reason`: the transaction is still open, and has to be rolled back."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class Session:
@@ -93,13 +102,13 @@ class Session:
         self._lock = threading.Lock()
         # Of its own: a write that waits for a full pipe must not keep events from being passed on.
         self._write_lock = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
+        self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
         self._next_id = 0
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
-        self._ready: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
         command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
         try:
             self._process = subprocess.Popen(
@@ -190,10 +199,14 @@ class Session:
         statements: Sequence[Statement | str],
         *,
         transaction: bool = True,
+        before_commit: Callable[[], None] | None = None,
         on_progress: ProgressHandler | None = None,
         cancel: threading.Event | None = None,
     ) -> ExecuteResult:
         """Runs statements, by default in one transaction: all of them take effect, or none does.
+
+        ``before_commit`` is called in the calling thread once all statements of the transaction have run, while it holds its
+        locks; an exception in it rolls the transaction back and goes on to the caller.
 
         :raises JRunnerError: with ``phase`` ``commit`` when it is unknown whether the commit happened, and with ``code``
             ``count_mismatch`` when a statement's ``expect_rows`` differs.
@@ -205,7 +218,9 @@ class Session:
             "statements": [item.to_json() for item in items],
             "transaction": transaction,
         }
-        answer = self._request(request, on_progress=on_progress, cancel=cancel)
+        if before_commit is not None:
+            request["confirm"] = True
+        answer = self._request(request, on_progress=on_progress, before_commit=before_commit, cancel=cancel)
         return ExecuteResult(counts=tuple(answer["counts"]), elapsed_ms=answer["elapsed_ms"])
 
     def describe(
@@ -296,7 +311,7 @@ class Session:
 
     # ------------------------------------------------------------------ requests
 
-    def _new_id(self, waiter: queue.SimpleQueue[dict[str, Any] | None] | None) -> int:
+    def _new_id(self, waiter: EventQueue[dict[str, Any] | None] | None) -> int:
         with self._lock:
             self._next_id += 1
             if waiter is not None:
@@ -308,20 +323,24 @@ class Session:
         request: dict[str, Any],
         *,
         on_progress: ProgressHandler | None = None,
+        before_commit: Callable[[], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> dict[str, Any]:
         if cancel is not None and cancel.is_set():
             raise JRunnerCancelled("cancelled before it began")
         if self._ended:
             raise self._died("the jrunner session has ended")
-        events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        events: EventQueue[dict[str, Any] | None] = EventQueue()
         number = self._new_id(events)
         try:
             try:
                 self._send({"id": number, **request})
-                return self._await(number, events, on_progress, cancel)
+                return self._await(number, events, on_progress, before_commit, cancel)
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
+            except _CommitRefusedError as refused:
+                self._abandon(number, events)
+                raise refused.reason from None
             except BaseException as interrupt:
                 # Ctrl-C, or a fault in on_progress: the work must not go on behind the caller's back.
                 interrupt.request_fate = self._abandon(number, events)  # type: ignore[attr-defined]
@@ -333,8 +352,9 @@ class Session:
     def _await(
         self,
         number: int,
-        events: queue.SimpleQueue[dict[str, Any] | None],
+        events: EventQueue[dict[str, Any] | None],
         on_progress: ProgressHandler | None,
+        before_commit: Callable[[], None] | None,
         cancel: threading.Event | None,
     ) -> dict[str, Any]:
         deadline: float | None = None
@@ -353,6 +373,13 @@ class Session:
                     on_progress(
                         Progress(event.get("phase", ""), event["rows"], event["bytes"], event.get("elapsed_ms", 0))
                     )
+            elif event["event"] == "confirm":
+                if before_commit is not None and deadline is None:
+                    try:
+                        before_commit()
+                    except BaseException as reason:
+                        raise _CommitRefusedError(reason) from reason
+                    self._send({"id": self._new_id(None), "op": "confirm", "target": number})
             elif event["event"] == "result":
                 return event
             else:
@@ -361,7 +388,7 @@ class Session:
                     raise JRunnerCancelled("cancelled")
                 raise JRunnerError.from_event(error)
 
-    def _next_event(self, events: queue.SimpleQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
+    def _next_event(self, events: EventQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
         """The next event; None after the poll interval.
 
         :raises JRunnerDied: at the end of the process's output.
@@ -376,14 +403,14 @@ class Session:
             raise self._died("jrunner ended while a request was under way")
         return event
 
-    def _abandon(self, number: int, events: queue.SimpleQueue[dict[str, Any] | None]) -> Fate:
+    def _abandon(self, number: int, events: EventQueue[dict[str, Any] | None]) -> Fate:
         """Cancels a request that nobody wants any more, sees it end, and tells how."""
         try:
             self._send_cancel(number)
             deadline = time.monotonic() + CANCEL_TIMEOUT_S
             while time.monotonic() < deadline:
                 event = self._next_event(events)
-                if event is not None and event["event"] != "progress":
+                if event is not None and event["event"] in ("result", "error"):
                     return _fate(event)
         except JRunnerDied:
             return "unknown"

@@ -30,17 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.client import POLL_S, TERM_TIMEOUT_S, ProgressHandler, Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerError
-from pipekit_engine.jrunner.protocol import (
-    MigrateRequest,
-    MigrateResult,
-    OpenRequest,
-    OpenResult,
-    Progress,
-)
+from pipekit_engine.jrunner.protocol import MigrateRequest, MigrateResult, OpenRequest, OpenResult
 
 #: What nobody can promise about a program that is known by its flags only; for `pipekit doctor`.
 LIMITS = (

@@ -3,8 +3,8 @@
     for finding in lint_files(Path("definitions"), config):
         print(finding)
 
-The rules are data in `findings`; they read queries with `tokens`, `selectlist` and `comparisons`, which understand SQL just far
-enough and stay silent where they do not: a rule that is not sure reports nothing.
+The rules are data in `findings`; they read queries with `pipekit_engine.sql`, which understands SQL just far
+enough and stays silent where it does not: a rule that is not sure reports nothing.
 """
 
 from __future__ import annotations

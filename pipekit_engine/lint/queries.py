@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.lint.tokens import tokens
 from pipekit_engine.sql.text import as_subquery, placeholders, split_statements
+from pipekit_engine.sql.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ def check_query(read: ReadModule) -> None:
     _placeholders(read)
     if not read.readable:
         return
-    statements = split_statements(read.module.query)
+    statements = split_statements(read.module.query, read.syntax)
     if not statements:
         read.report("PK109", "the query is empty.", "Write a SELECT.")
         return
@@ -33,7 +33,7 @@ def check_query(read: ReadModule) -> None:
             "PK109", message, "Keep the SELECT; put the others into the source or into hooks.", position=position
         )
         return
-    found = tokens(read.module.query)
+    found = tokens(read.module.query, read.syntax)
     first = found[0]
     if first.is_word(*_CHANGES) or (
         first.is_word("WITH") and any(t.depth == 0 and t.is_word("INSERT", "UPDATE", "DELETE", "MERGE") for t in found)
@@ -42,7 +42,7 @@ def check_query(read: ReadModule) -> None:
             "PK110", "the query changes data.", "A source query reads; write a SELECT.", position=first.position
         )
         return
-    if found[-1].text == ";" and as_subquery(read.module.query) != read.module.query.strip():
+    if found[-1].text == ";" and as_subquery(read.module.query, read.syntax) != read.module.query.strip():
         fix = "Leave it out: pipekit puts the query into other statements, without it."
         read.report("PK111", "the query ends in a semicolon.", fix, position=found[-1].position)
     _order_by(read)
@@ -51,7 +51,7 @@ def check_query(read: ReadModule) -> None:
 def _placeholders(read: ReadModule) -> None:
     module = read.module
     declared = [watermark.name for watermark in module.watermarks]
-    used = placeholders(module.query)
+    used = placeholders(module.query, read.syntax)
     for token in used:
         if token not in declared:
             near = get_close_matches(token, declared, n=1)
@@ -63,14 +63,14 @@ def _placeholders(read: ReadModule) -> None:
             fix = "Use it, or take it away: its resolver runs for nothing."
             read.report("PK102", f"the query never uses {{{name}}}.", fix, loc=("watermarks", i))
     for i, hook in enumerate(module.hooks):
-        for token in placeholders(hook.sql):
+        for token in placeholders(hook.sql, read.subject.syntax(hook.connection or module.dest)):
             if token in declared:
                 message = f"{{{token}}} in a hook is not filled: watermarks fill the source query only."
                 read.report("PK210", message, "Ask the destination within the hook.", loc=("hooks", i))
 
 
 def _order_by(read: ReadModule) -> None:
-    level = [token for token in tokens(read.module.query) if token.depth == 0]
+    level = [token for token in tokens(read.module.query, read.syntax) if token.depth == 0]
     order = next(
         (i for i, token in enumerate(level[:-1]) if token.is_word("ORDER") and level[i + 1].is_word("BY")), None
     )

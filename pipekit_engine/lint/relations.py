@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.names import quoted_name
+from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.planning.remarks import trace_query
-from pipekit_engine.security.redact import is_secret_name, url_holds_secret
+from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
+from pipekit_engine.sql.query import read_query
 from pipekit_engine.sql.text import spans
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
     from pipekit_engine.definitions.forms import Kind
     from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Schedule, Trigger
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 #: In a literal: a connection string's `password=...`. A `$VAR`, a placeholder or stars are none.
 _IN_LITERAL = re.compile(r"\b(?:password|passwd|pwd)\s*=\s*(?![$*{?:@\s;'])\S", re.IGNORECASE)
@@ -24,10 +28,10 @@ _BEFORE_LITERAL = re.compile(r"\b(?:(?:password|passwd|pwd)\s*=?|identified\s+by
 _IDENTIFIED_BY = re.compile(r"\bidentified\s+by\s+(?!values\b)\w", re.IGNORECASE)
 
 
-def secret_in_sql(sql: str) -> int | None:
+def secret_in_sql(sql: str, syntax: SqlSyntax) -> int | None:
     """Position of what looks like a password in SQL; None when there is nothing like it."""
     position, before = 0, ""
-    for span in spans(sql):
+    for span in spans(sql, syntax):
         if span.kind == "string":
             inner = span.text[1:-1]
             if match := _IN_LITERAL.search(span.text):
@@ -57,7 +61,7 @@ def check_writers(subject: Subject) -> None:
     for reads in writers.values():
         for read in reads:
             others = [other.module.name for other in reads if other is not read]
-            if others and read.module.strategy == "full":
+            if others and STRATEGIES[read.module.strategy].replaces_table:
                 message = f"replaces {read.module.dest_table} as a whole, which {', '.join(others)} writes too."
                 fix = "Give them tables of their own, or use upsert or incremental with different keys."
                 read.report("PK302", message, fix, loc=("dest_table",))
@@ -71,18 +75,20 @@ def check_own_source(subject: Subject) -> None:
         if read.source is None or read.dest is None or None in ends or not read.readable:
             continue
         same = len({end.jdbc_url.partition("?")[0] for end in ends if end is not None}) == 1
-        if not same or module.strategy not in ("full", "append"):
+        strategy = STRATEGIES[module.strategy]
+        if not same or (strategy.rereads and not strategy.replaces_table):
             continue
         try:
             written = read.dest.table_name(module.dest_table)
+            tables = [
+                read.source.table_name(quoted_name(parts)) for parts in read_query(module.query, read.syntax).sources
+            ]
         except ConfigurationError:
             continue
-        for table in trace_query(module.query, read.source, ()).tables:
+        for table in tables:
             if table.name.casefold() == written.name.casefold() and _same_schema(table, written):
                 lost = (
-                    "what others write meanwhile is lost"
-                    if module.strategy == "full"
-                    else "each run adds its rows again"
+                    "what others write meanwhile is lost" if strategy.replaces_table else "each run adds its rows again"
                 )
                 message = f"reads {module.dest_table}, the table that it writes: {lost}."
                 read.report("PK304", message, "Name another dest_table.", loc=("dest_table",))
@@ -160,11 +166,11 @@ def check_secrets(subject: Subject) -> None:
                 subject.report("PK501", "connections", name, f"option {key} holds a secret.", fix, loc=("options", key))
     for read in subject.modules:
         module = read.module
-        texts: list[tuple[tuple[str | int, ...], str]] = [(("query",), module.query)]
-        texts += [(("watermarks", i), mark.resolver_sql) for i, mark in enumerate(module.watermarks)]
-        texts += [(("hooks", i), hook.sql) for i, hook in enumerate(module.hooks)]
-        for loc, sql in texts:
-            position = secret_in_sql(sql)
+        texts: list[tuple[tuple[str | int, ...], str, str]] = [(("query",), module.query, module.source)]
+        texts += [(("watermarks", i), mark.resolver_sql, mark.connection) for i, mark in enumerate(module.watermarks)]
+        texts += [(("hooks", i), hook.sql, hook.connection or module.dest) for i, hook in enumerate(module.hooks)]
+        for loc, sql, where in texts:
+            position = secret_in_sql(sql, subject.syntax(where))
             if position is not None:
                 message = "the SQL seems to hold a password; it would stand in every log of the run."
                 hint = "Let the database keep it (a foreign server, a wallet, a user mapping)."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,18 +10,18 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.definitions.forms import SINGULAR
 from pipekit_engine.errors import NotFoundError
-from pipekit_engine.lint.comparisons import Use, uses
 from pipekit_engine.lint.findings import RULES, Finding, Level
-from pipekit_engine.lint.selectlist import SelectList, select_list
+from pipekit_engine.sql.comparisons import Use, uses
+from pipekit_engine.sql.select_list import SelectList, select_list
+from pipekit_engine.sql.syntax import UNKNOWN
+from pipekit_engine.sql.text import is_ambiguous
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.definitions.forms import Draft, Kind
     from pipekit_engine.definitions.yaml_nodes import Loc
     from pipekit_engine.models import Connection, Definitions, Driver, Module
-
-
-_OWN_LITERALS = re.compile(r"\\'|\b[nN]?[qQ]'")
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 
 @dataclass
@@ -74,6 +73,11 @@ class Subject:
         except NotFoundError:
             return None
 
+    def syntax(self, connection: str) -> SqlSyntax:
+        """How SQL is written on a connection."""
+        dialect = self.dialect(connection)
+        return dialect.capabilities.syntax if dialect else UNKNOWN
+
     @cached_property
     def modules(self) -> list[ReadModule]:
         """The modules with their queries read."""
@@ -97,17 +101,22 @@ class ReadModule:
         """Dialect of the destination, if known."""
         return self.subject.dialect(self.module.dest)
 
+    @property
+    def syntax(self) -> SqlSyntax:
+        """How the source's SQL is written."""
+        return self.subject.syntax(self.module.source)
+
     @cached_property
     def readable(self) -> bool:
-        """False for a query with literals of a dialect's own (`'it\\'s'`, Oracle's q'[...]'), which are read otherwise here."""
-        return _OWN_LITERALS.search(self.module.query) is None
+        """False for a query with literals that look like those of another database than the source's."""
+        return not is_ambiguous(self.module.query, self.syntax)
 
     @cached_property
     def select(self) -> SelectList | None:
         """The query's select list, if it could be read."""
         if not self.readable:
             return None
-        return select_list(self.module.query, self.source.kind if self.source else None)
+        return select_list(self.module.query, self.syntax)
 
     @cached_property
     def uses(self) -> list[Use]:
@@ -115,7 +124,7 @@ class ReadModule:
         declared = {watermark.name for watermark in self.module.watermarks}
         if not self.readable:
             return []
-        return [use for use in uses(self.module.query) if use.name in declared]
+        return [use for use in uses(self.module.query, self.syntax) if use.name in declared]
 
     @cached_property
     def given(self) -> list[str] | None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.names import split_name
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.sql.text import spans
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from pipekit_engine.lint.comparisons import Use
     from pipekit_engine.lint.subject import ReadModule
+    from pipekit_engine.sql.comparisons import Use
 
 #: 2013-01-01 outside of quotes is 2011 to a database.
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2})?")
@@ -23,11 +24,12 @@ def check_strategy(read: ReadModule) -> None:
     module = read.module
     if not read.readable:
         return
-    if module.strategy == "full" and read.uses:
-        message = f"strategy full with watermark {read.uses[0].name}: what the window leaves out is deleted."
+    strategy = STRATEGIES[module.strategy]
+    if strategy.replaces_table and read.uses:
+        message = f"strategy {strategy.name} with watermark {read.uses[0].name}: what the window leaves out is deleted."
         read.report("PK201", message, "Use incremental or upsert, or leave the watermark out.", loc=("strategy",))
-    if module.strategy == "append" and not read.uses:
-        message = "strategy append without a watermark: every run adds all rows again."
+    if not strategy.rereads and not read.uses:
+        message = f"strategy {strategy.name} without a watermark: every run adds all rows again."
         read.report("PK202", message, "Filter by a watermark, or use full or upsert.", loc=("strategy",))
     _bounds(read)
     for i, watermark in enumerate(module.watermarks):
@@ -42,17 +44,18 @@ def check_strategy(read: ReadModule) -> None:
 
 
 def _bounds(read: ReadModule) -> None:
-    strategy = read.module.strategy
-    if strategy == "full":
+    strategy = STRATEGIES[read.module.strategy]
+    if strategy.replaces_table:
         return
     upper = any(use.operator in ("<", "<=", "and") for use in read.uses)
     between: set[str] = set()
     for use in read.uses:
         if use.operator == ">":
             _open_below(read, use)
-        elif use.operator == ">=" and strategy == "append" and not upper and not _steps_on(read, use.name):
+        elif use.operator == ">=" and not strategy.rereads and not upper and not _steps_on(read, use.name):
             message = (
-                f"append from `>= {{{use.name}}}` without an upper bound: the newest rows come again with each run."
+                f"{strategy.name} from `>= {{{use.name}}}` without an upper bound: "
+                "the newest rows come again with each run."
             )
             read.report("PK205", message, _WINDOW, position=use.position)
         elif use.operator in ("between", "<=", "and"):
@@ -60,7 +63,7 @@ def _bounds(read: ReadModule) -> None:
                 continue
             between.add(use.name)
             shape = f"`<= {{{use.name}}}`" if use.operator == "<=" else "BETWEEN"
-            if strategy == "append":
+            if not strategy.rereads:
                 message = f"{shape} closes the window: rows on the boundary come again with the next run."
                 read.report("PK206", message, _WINDOW, position=use.position)
             else:
@@ -69,7 +72,7 @@ def _bounds(read: ReadModule) -> None:
 
 
 def _open_below(read: ReadModule, use: Use) -> None:
-    if read.module.strategy == "append":
+    if not STRATEGIES[read.module.strategy].rereads:
         message = f"`> {{{use.name}}}` misses rows that get the same value after the run has read it."
         fix = f"It is right for a unique, growing number alone. Else: {_WINDOW[0].lower()}{_WINDOW[1:]}"
         read.report("PK204", message, fix, position=use.position)
@@ -82,7 +85,8 @@ def _open_below(read: ReadModule, use: Use) -> None:
 def _steps_on(read: ReadModule, name: str) -> bool:
     """True when the resolver itself moves the value on or back (max(id) + 1, max(at) - interval): its choice stands."""
     watermark = next(w for w in read.module.watermarks if w.name == name)
-    code = "".join(span.text for span in spans(watermark.resolver_sql) if span.kind == "code")
+    syntax = read.subject.syntax(watermark.connection)
+    code = "".join(span.text for span in spans(watermark.resolver_sql, syntax) if span.kind == "code")
     return (
         re.search(r"[+-]|\b(?:DATE_?(?:ADD|SUB)|ADD_MONTHS|TIMESTAMPADD|INTERVAL)\b", code, re.IGNORECASE) is not None
     )
@@ -96,7 +100,9 @@ def _default(read: ReadModule, index: int, default: str | None, resolver: str) -
         table = split_name(module.dest_table)[-1].text
     except ConfigurationError:
         return
-    text = "".join(span.text for span in spans(resolver) if span.kind in ("code", "name"))
+    text = "".join(
+        span.text for span in spans(resolver, read.subject.syntax(module.dest)) if span.kind in ("code", "name")
+    )
     if re.search(rf"(?<!\w){re.escape(table)}(?!\w)", text, re.IGNORECASE):
         name = module.watermarks[index].name
         message = f"watermark {name} is read from {module.dest_table}, which is missing or empty in the first run."

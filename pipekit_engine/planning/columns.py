@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError, DestinationError, NotFoundError, SourceError
 from pipekit_engine.models import Column as ModuleColumn
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.jrunner.protocol import Column
     from pipekit_engine.models import Module
 
 #: Families that hold each other's values, value by value; jrunner refuses a single value that does not fit.
@@ -109,7 +110,7 @@ def plan_columns(
         # A column that was renamed at the source looks like this, too.
         effect = (
             "the rows that are replaced get its default"
-            if module.strategy in ("full", "incremental")
+            if STRATEGIES[module.strategy].replaces_rows
             else "it stays as it is"
         )
         warnings += [f"column {name} of the destination is not in the query: {effect}" for name in extra]

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pipekit_engine._version import __version__
-from pipekit_engine.security.redact import Redactor, redact_url
+from pipekit_engine.databases.urls import redact_url
+from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import reference_key
 
 if TYPE_CHECKING:

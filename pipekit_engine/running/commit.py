@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.planning.strategies import Statement as MergeStatement
+    from pipekit_engine.strategies import MergeStatement
 
 
 def commit(

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import GroupLocked, NotFoundError, PipekitError, RunCancelled, StoreError
-from pipekit_engine.running.monitor import TICK_S, CancelToken
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.monitor import TICK_S
 from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
 from pipekit_engine.store.retrying import retrying
 
@@ -92,8 +93,8 @@ def active_group_run(
     active = ActiveGroupRun(group_run_id, group, dry_run, store, token)
     stop = threading.Event()
     arguments = (store, group, token, stop, on_lost)
-    heart = threading.Thread(target=_beat, args=arguments, name=f"monitor-group-{group}", daemon=True)
-    heart.start()
+    heartbeat = threading.Thread(target=_renew_lease, args=arguments, name=f"monitor-group-{group}", daemon=True)
+    heartbeat.start()
     status: str | None = None
     try:
         yield active
@@ -108,11 +109,13 @@ def active_group_run(
         raise
     finally:
         stop.set()
-        heart.join()
+        heartbeat.join()
         active.finish(status)
 
 
-def _beat(store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None) -> None:
+def _renew_lease(
+    store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None
+) -> None:
     while not stop.wait(HEARTBEAT_INTERVAL.total_seconds()):
         with suppress(StoreError):
             if not store.leases.renew("group", group, token):
@@ -161,7 +164,7 @@ class GroupRun:
                 if self._failed.is_set() and self._group.on_failure == "stop":
                     self._skip(layer, "an earlier member failed and on_failure is stop")
                     continue
-                futures = [pool.submit(self._member, name) for name in layer if self._may_run(name)]
+                futures = [pool.submit(self._member, name) for name in layer if self._is_enabled(name)]
                 try:
                     for future in futures:
                         future.result()
@@ -171,7 +174,7 @@ class GroupRun:
         if self._cancel.is_set():
             raise RunCancelled(f"Group {self._group.name} was cancelled.")
 
-    def _may_run(self, name: str) -> bool:
+    def _is_enabled(self, name: str) -> bool:
         if not self._modules[name].enabled:
             self._skip([name], "it is disabled")
             return False
@@ -194,7 +197,7 @@ class GroupRun:
             with ExitStack() as held:
                 # In one order for all, so that two members never wait for each other.
                 for connection in sorted({module.source, module.dest} & self._connections.keys()):
-                    self._take(held, self._connections[connection])
+                    self._acquire(held, self._connections[connection])
                 self._run_member(module, self._cancel)
         except RunCancelled:
             # A single run can be cancelled by itself; the others go on.
@@ -206,7 +209,7 @@ class GroupRun:
                 self.problems.append(f"{name}: {error}")
             self._say(f"{name} failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
 
-    def _take(self, held: ExitStack, semaphore: threading.BoundedSemaphore) -> None:
+    def _acquire(self, held: ExitStack, semaphore: threading.BoundedSemaphore) -> None:
         while not semaphore.acquire(timeout=TICK_S):
             if self._cancel.is_set():
                 raise RunCancelled("cancelled while waiting for a connection")

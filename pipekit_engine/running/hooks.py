@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.connections import OpenConnection
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.planning.planner import PlannedHook
+    from pipekit_engine.planning.plan import PlannedHook
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 #: First words of hooks after which a connection is as it was before. All others may set something, or make a temporary table.
 _LEAVE_NO_TRACE = frozenset(
@@ -25,18 +26,18 @@ _LEAVE_NO_TRACE = frozenset(
 
 
 class HookRunner:
-    """Runs hooks in one jrunner session. `open_link` opens a connection by its name, to write."""
+    """Runs hooks in one jrunner session. `open_connection` opens one by its name, to write."""
 
     def __init__(
         self,
         session: Session,
-        open_link: Callable[[str], OpenConnection],
+        open_connection: Callable[[str], OpenConnection],
         *,
         say: Callable[[str], None],
         cancel: threading.Event,
     ) -> None:
         self._session = session
-        self._open = open_link
+        self._open = open_connection
         self._say = say
         self._cancel = cancel
         #: Handles of connections whose session a hook may have changed.
@@ -66,12 +67,13 @@ class HookRunner:
         if not hook.statements:
             return
         try:
-            link = self._open(hook.connection)
-            if any(map(_may_change_session, hook.statements)):
-                self._changed.add(link.handle)
+            opened = self._open(hook.connection)
+            syntax = opened.dialect.capabilities.syntax
+            if any(_may_change_session(sql, syntax) for sql in hook.statements):
+                self._changed.add(opened.handle)
             # One statement commits by itself: some (VACUUM) refuse a transaction.
             transaction = len(hook.statements) > 1
-            self._session.execute(link.handle, list(hook.statements), transaction=transaction, cancel=self._cancel)
+            self._session.execute(opened.handle, list(hook.statements), transaction=transaction, cancel=self._cancel)
         except (JRunnerError, JRunnerDied, ConnectError) as error:
             state = "The merge was committed; a" if committed else "A"
             raise HookError(f"{state} hook (run_on {hook.run_on}) failed on {hook.connection}: {error}") from error
@@ -84,6 +86,6 @@ class HookRunner:
                 self._session.close(self._changed.pop())
 
 
-def _may_change_session(sql: str) -> bool:
-    code = "".join(span.text for span in spans(sql) if span.kind != "comment").split(None, 1)
+def _may_change_session(sql: str, syntax: SqlSyntax) -> bool:
+    code = "".join(span.text for span in spans(sql, syntax) if span.kind != "comment").split(None, 1)
     return not code or code[0].lower() not in _LEAVE_NO_TRACE

@@ -1,4 +1,4 @@
-"""One module run, from lock to finish: in phases:
+"""One module run in its phases, from lock to finish:
 
     lock, resolve, plan, stage, verify, merge, hooks, finish
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.common.text import first_line
+from pipekit_engine.databases.connections import ModuleConnections
 from pipekit_engine.errors import (
     RUN_AGAIN,
     ConfigurationError,
@@ -32,7 +33,10 @@ from pipekit_engine.errors import (
     StoreError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.running.monitor import CancelToken, RunEvent, RunMonitor
+from pipekit_engine.planning.planner import Planner
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.events import RunEvent
+from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.running.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.store.retrying import retrying
 
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.pool import SessionPool
     from pipekit_engine.models import Module, RunRecord
-    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.security.redact import Redactor
     from pipekit_engine.store import Store
 
@@ -164,9 +168,10 @@ class ModuleRun:
     def _work_once(self) -> None:
         try:
             with self._sessions.session(cancel=self._cancel) as session:
-                phases, heard = self._phases(session), session.stderr_count
+                connections, heard = self._connections_in(session), session.stderr_count
+                phases = Phases(connections, self._state, self._store)
                 try:
-                    self._work_in(session, phases)
+                    self._work_in(connections, phases)
                 finally:
                     self._stderr += session.stderr_since(heard)
                     if session.alive:
@@ -177,14 +182,20 @@ class ModuleRun:
                 # That session is gone; the pool gives another, now that this one was handed back.
                 self._clean_up_elsewhere()
 
-    def _work_in(self, session: Session, phases: Phases) -> None:
-        child = ProcessName.of(session.pid)
-        self._patiently(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
+    def _work_in(self, connections: ModuleConnections, phases: Phases) -> None:
+        child = ProcessName.of(connections.session.pid)
+        self._retry_store(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
+        planner = Planner(
+            connections,
+            overrides=self._request.watermarks,
+            staging_schema=self._request.staging_schema,
+            say=self._monitor.say,
+        )
         with self._phase("resolve"):
-            watermarks = phases.resolve()
+            watermarks = planner.resolve_watermarks()
         with self._phase("plan"):
-            plan = self._state.plan = phases.make_plan(watermarks)
-            self._write_down(plan)
+            plan = self._state.plan = planner.plan(watermarks)
+            self._record_plan(plan)
             for warning in plan.warnings:
                 self._monitor.say(f"warning: {warning}")
         if self._request.dry_run:
@@ -199,16 +210,12 @@ class ModuleRun:
         with self._phase("hooks"):
             phases.run_hooks(failed=False)
 
+    def _connections_in(self, session: Session) -> ModuleConnections:
+        name = f"pipekit {self._module.name} {self._state.run_id}"
+        return ModuleConnections(self._connections, session, self._module, application_name=name, cancel=self._cancel)
+
     def _phases(self, session: Session) -> Phases:
-        return Phases(
-            self._module,
-            self._state,
-            session,
-            store=self._store,
-            connections=self._connections,
-            overrides=self._request.watermarks,
-            staging_schema=self._request.staging_schema,
-        )
+        return Phases(self._connections_in(session), self._state, self._store)
 
     def _run_failure_hooks(self, error: PipekitError) -> None:
         """Hooks for a run that failed before its merge; their own failure is told, never raised."""
@@ -226,19 +233,20 @@ class ModuleRun:
         except PipekitError as failed:
             self._monitor.say(f"after {type(error).__name__}: {failed}")
 
-    def _write_down(self, plan: RunPlan) -> None:
+    def _record_plan(self, plan: RunPlan) -> None:
         """The SQL and values of this run, without the secrets that a query or a resolver may hold."""
         clean = self._redactor.clean
         watermarks = {
             name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
         }
-        self._note(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
+        self._record(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
 
-    def _note(self, **values: Any) -> None:
+    def _record(self, **values: Any) -> None:
         """Write down how far the run is."""
-        self._patiently(lambda: self._store.runs.update(self._state.run_id, **values))
+        self._retry_store(lambda: self._store.runs.update(self._state.run_id, **values))
 
-    def _patiently(self, action: Callable[[], None]) -> None:
+    def _retry_store(self, action: Callable[[], None]) -> None:
+        """Do it, waiting out a store that does not answer for a moment. Raises RunCancelled and StoreError."""
         try:
             retrying(action, cancel=self._cancel)
         except StoreError:
@@ -259,7 +267,7 @@ class ModuleRun:
         if self._cancel.is_set():
             raise RunCancelled(f"cancelled before {name}")
         # Written down before anything is done: whoever finds this run dead tells from it what may have happened.
-        self._note(phase=name, **self._state.counts)
+        self._record(phase=name, **self._state.counts)
         self._monitor.enter(name)
         started = time.monotonic()
         try:
@@ -271,7 +279,8 @@ class ModuleRun:
 
     def _clean_up_elsewhere(self) -> None:
         """Take staging away when the session that filled it is gone. SQLite's goes with its file."""
-        self._state.staged = self._state.staging_file is None
+        assert self._state.plan is not None, "nothing is staged before the plan"
+        self._state.staged = self._state.plan.staging.file is None
         if self._holds_lock():
             remove_staging_file(self._state)
         if self._state.staged:

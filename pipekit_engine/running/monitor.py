@@ -1,6 +1,6 @@
-"""Looks after a run while it works: renews its lock, hears requests to cancel, writes its live log.
+"""The monitor of a run at work: it renews the run's lock, hears requests to cancel, and writes the live log.
 
-One thread a run, which ticks twice a second; the work itself never waits for it.
+It has one thread a run, which ticks twice a second; the work itself never waits for it.
 """
 
 from __future__ import annotations
@@ -8,60 +8,24 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import StoreError
+from pipekit_engine.running.cancellation import LeaseGuard
+from pipekit_engine.running.events import RunEvent
 from pipekit_engine.store.leases import HEARTBEAT_FENCE, HEARTBEAT_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipekit_engine.running.cancellation import CancelToken
     from pipekit_engine.security.redact import Redactor
     from pipekit_engine.store import Store
 
 TICK_S = 0.5
 #: Most seconds between two lines of progress in the live log. In the first minutes there is one a second.
 PROGRESS_SPACING_S = 60.0
-
-
-@dataclass(frozen=True)
-class RunEvent:
-    """Something that a run has to say. `log` lines are those that live_log gets, too."""
-
-    kind: Literal["phase", "progress", "log"]
-    module: str
-    run_id: int
-    phase: str
-    message: str = ""
-    rows: int | None = None
-    bytes: int | None = None
-    elapsed_s: float | None = None
-
-
-class CancelToken(threading.Event):
-    """Set by itself, or by the event of the caller that it was made with."""
-
-    def __init__(self, parent: threading.Event | None = None) -> None:
-        super().__init__()
-        self._parent = parent
-
-    def is_set(self) -> bool:
-        """Whether the run is to end."""
-        return super().is_set() or (self._parent is not None and self._parent.is_set())
-
-
-class LeaseGuard(CancelToken):
-    """Set, too, when the lock could not be renewed for so long that another machine may soon take it."""
-
-    def __init__(self, parent: threading.Event, monitor: RunMonitor) -> None:
-        super().__init__(parent)
-        self._monitor = monitor
-
-    def is_set(self) -> bool:
-        """Whether the work is to end."""
-        return super().is_set() or self._monitor.is_out_of_touch()
 
 
 class RunMonitor:
@@ -97,7 +61,7 @@ class RunMonitor:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._renewed = time.monotonic()
-        self._thread = threading.Thread(target=self._look_after, name=f"monitor-{module}", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name=f"monitor-{module}", daemon=True)
 
     def __enter__(self) -> RunMonitor:
         self._thread.start()
@@ -124,7 +88,7 @@ class RunMonitor:
 
     def guard(self) -> LeaseGuard:
         """A cancel token for work that must have ended before another machine may take the lock."""
-        return LeaseGuard(self.cancel, self)
+        return LeaseGuard(self.cancel, self.is_out_of_touch)
 
     def is_out_of_touch(self) -> bool:
         """Whether the lock could not be renewed for longer than it may be written under. On one machine it always may."""
@@ -168,7 +132,7 @@ class RunMonitor:
             self._on_event = None
             self.say(f"warning: nobody listens to this run any more: {type(error).__name__}: {error}")
 
-    def _look_after(self) -> None:
+    def _watch(self) -> None:
         while not self._stop.wait(TICK_S):
             # A store that does not answer for a moment is no reason to give up a run; the next tick tries again. The
             # heartbeat comes first, and none of the three waits for another to succeed.

@@ -1,6 +1,6 @@
 """What is asked of the staged rows before the merge, by the destination's own word.
 
-The answers also say what each statement of the merge must count: `expected` of `pipekit_engine.planning.strategies.Statement`.
+The answers also say what each statement of the merge must count (`MergeStatement.expected`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module
-    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.planning.plan import RunPlan
 
 #: Keys shown when staged keys cannot be told apart.
 SAMPLE_KEYS = 5

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 STARS = "***"
 
@@ -23,17 +23,30 @@ _HOST = r"(?:[\w.~%-]*|\[[0-9A-Fa-f:.%\w]+\])(?:\\[\w$.-]+)?(?::\d*)?"
 _AUTHORITY = re.compile(rf"{_HOST}(?:,{_HOST})*")
 #: MySQL's and MariaDB's long form: address=(host=a)(port=3306)
 _ADDRESS = re.compile(r"(?:address=)?(?:\([\w.]+=[^()]*\))+(?:,(?:address=)?(?:\([\w.]+=[^()]*\))+)*")
-#: JDBC URLs without `//` whose rest is a path or a name, never a login.
-_LOCAL = ("sqlite", "h2", "hsqldb", "derby", "duckdb", "ucanaccess", "classic")
 _URL_IN_TEXT = re.compile(r"\b(?:jdbc:[A-Za-z0-9]+:|[A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>`]*")
-_ORACLE = re.compile(r"(?P<head>jdbc:oracle:(?:thin|oci8?|kprb):)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_JDBC_PREFIX = re.compile(r"jdbc:[a-z0-9]+:", re.IGNORECASE)
+#: Prefixes of JDBC URLs whose rest, where there is no `//` in it, is a path or a name and never a login.
+_PATHS = {"jdbc:duckdb:", "jdbc:ucanaccess:", "jdbc:classic:"}
+#: Prefixes of JDBC URLs that have logins of their own form -> the URL without its password, None where that cannot be told.
+_LOGINS: dict[str, Callable[[str], str | None]] = {}
+
+
+def know_url(prefix: str, *, is_path: bool = False, redact_login: Callable[[str], str | None] | None = None) -> None:
+    """Take note of what a kind of database says of its URLs; every URL that nobody spoke of is trusted with nothing.
+
+    `prefix` is `jdbc:name:` in lower case.
+    """
+    if is_path:
+        _PATHS.add(prefix)
+    if redact_login is not None:
+        _LOGINS[prefix] = redact_login
 
 
 def redact_url(url: str) -> str:
     """The URL without passwords; `***` for one that cannot be understood.
 
-    Understands JDBC URLs of the supported kinds and `scheme://` URLs, with a login before `@`, parameters after `?`
-    or `;` and Oracle's `user/password@`.
+    Understands `scheme://` URLs and JDBC URLs, with a login before `@` and parameters after `?` or `;`, and what the kinds of
+    databases told of theirs (`know_url`).
     """
     redacted = _redact(url)
     return STARS if redacted is None else redacted
@@ -54,12 +67,13 @@ def _redact(url: str) -> str | None:
     if not _URL_IN_TEXT.match(url):
         return None
     url = _without_parameters(url)
-    if oracle := _ORACLE.fullmatch(url):
-        return _oracle(oracle["head"], oracle["rest"])
+    jdbc = _JDBC_PREFIX.match(url)
+    prefix = jdbc.group().lower() if jdbc else ""
+    if prefix in _LOGINS:
+        return _LOGINS[prefix](url)
     head, slashes, rest = url.partition("//")
     if not slashes or "?" in head or ";" in head:
-        kind = url.split(":")[1].lower() if url.startswith("jdbc:") else ""
-        return url if kind in _LOCAL or "@" not in url else None
+        return url if prefix in _PATHS or "@" not in url else None
     end = next((i for i, char in enumerate(rest) if char in "/?;#"), len(rest))
     authority, tail = rest[:end], rest[end:]
     login, at, host = authority.rpartition("@")
@@ -73,14 +87,6 @@ def _redact(url: str) -> str | None:
         return None
     user, colon, _ = login.partition(":")
     return f"{head}//{user}{colon}{STARS if colon else ''}@{host}{tail}"
-
-
-def _oracle(head: str, rest: str) -> str | None:
-    login, at, address = rest.rpartition("@")
-    if not at:
-        return None if "/" in rest else head + rest
-    user, slash, _ = login.partition("/")
-    return f"{head}{user}{slash}{STARS if slash else ''}@{address}"
 
 
 def _without_parameters(url: str) -> str:

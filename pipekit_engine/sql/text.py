@@ -1,21 +1,22 @@
 """Reading SQL text just far enough: literals, quoted names and comments apart from the rest.
 
 Never a parser of any dialect. It answers three questions: where are the `{placeholders}`, does one stand inside a string
-literal, and where does a statement end. MySQL writes literals and comments in its own way, so a caller that knows the
-dialect says so by its `Lexis`.
+literal, and where does a statement end. A run depends on the answers, so it never fails, whatever the text, and it knows how
+each kind of database writes its literals; a parser does neither.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pipekit_engine.sql.syntax import SqlSyntax
+
 Kind = Literal["code", "string", "name", "comment"]
-#: How literals and comments are written: as the standard and most databases have it, or as MySQL and MariaDB do.
-Lexis = Literal["standard", "mysql"]
 
 
 class Span(NamedTuple):
@@ -25,29 +26,38 @@ class Span(NamedTuple):
     text: str
 
 
-#: What begins a stretch that is not code. A doubled closing quote continues the literal: it is read as two literals in a
-#: row, which comes to the same. In an ordinary literal a backslash stands for itself; E'...' is PostgreSQL's literal with
-#: escapes, $tag$ ... $tag$ its literal without any, and q'[...]' Oracle's.
-_STANDARD = re.compile(
-    r"""
-      (?P<string> '[^']*(?:'|\Z)
-                | (?<![A-Za-z0-9_$]) [eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)
-                | (?<![A-Za-z0-9_$]) [nN]?[qQ]'(?:\[.*?\]'|\(.*?\)'|\{.*?\}'|<.*?>'|(?P<mark>[^\s\[({<]).*?(?P=mark)')
-                | (?<![A-Za-z0-9_$]) (?P<tag>\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$) .*? (?:(?P=tag)|\Z) )
-    | (?P<name>   "[^"]*(?:"|\Z) | `[^`]*(?:`|\Z) )
-    | (?P<comment> --[^\n]* | /\*.*?(?:\*/|\Z) )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-#: A backslash escapes in a literal, double quotes are a literal's, # begins a comment, and -- only before a blank.
-_MYSQL = re.compile(
-    r"""
-      (?P<string> '(?:[^'\\]|\\.)*(?:'|\\?\Z) | "(?:[^"\\]|\\.)*(?:"|\\?\Z) )
-    | (?P<name>   `[^`]*(?:`|\Z) )
-    | (?P<comment> \#[^\n]* | --(?=[\s\0]|\Z)[^\n]* | /\*.*?(?:\*/|\Z) )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+@cache
+def _pattern(syntax: SqlSyntax) -> re.Pattern[str]:
+    """What begins a stretch that is not code.
+
+    A doubled closing quote continues the literal: it is read as two literals in a row, which comes to the same.
+    """
+    before = r"(?<![A-Za-z0-9_$])"
+    escaped = r"(?:[^{0}\\]|\\.)*(?:{0}|\\?\Z)"
+    plain = r"[^{0}]*(?:{0}|\Z)"
+    body = escaped if syntax.backslash_escapes else plain
+    strings, names, comments = ["'" + body.format("'")], ["`[^`]*(?:`|\\Z)"], [r"/\*.*?(?:\*/|\Z)"]
+    (strings if syntax.double_quoted_strings else names).append(
+        '"' + (body if syntax.double_quoted_strings else plain).format('"')
+    )
+    if syntax.escape_strings:
+        strings.append(before + r"[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)")
+    if syntax.q_strings:
+        brackets = r"\[.*?\]'|\(.*?\)'|\{.*?\}'|<.*?>'"
+        strings.append(before + rf"[nN]?[qQ]'(?:{brackets}|(?P<mark>[^\s\[({{<]).*?(?P=mark)')")
+    if syntax.dollar_strings:
+        strings.append(before + r"(?P<tag>\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$).*?(?:(?P=tag)|\Z)")
+    if syntax.brackets == "names":
+        names.append(r"\[(?:[^\]]|\]\])*(?:\]|\Z)")
+    comments.append(r"--(?=[\s\0]|\Z)[^\n]*" if syntax.spaced_dashes else r"--[^\n]*")
+    if syntax.hash_comments:
+        comments.append(r"\#[^\n]*")
+    kinds = {"string": strings, "name": names, "comment": comments}
+    return re.compile("|".join(f"(?P<{kind}>{'|'.join(parts)})" for kind, parts in kinds.items()), re.DOTALL)
+
+
+_Q_STRING = re.compile(r"\b[nN]?[qQ]'")
+_COMMENT_MARK = re.compile(r"/\*|\*/")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: A statement that starts like this holds statements of its own; its semicolons are not ours to split at.
 _BODY = re.compile(
@@ -57,29 +67,48 @@ _BODY = re.compile(
 )
 
 
-def spans(sql: str, lexis: Lexis = "standard") -> Iterator[Span]:
+def spans(sql: str, syntax: SqlSyntax) -> Iterator[Span]:
     """The text as stretches of code, string literals, quoted names and comments."""
+    pattern = _pattern(syntax)
     position = 0
-    for match in (_MYSQL if lexis == "mysql" else _STANDARD).finditer(sql):
+    while match := pattern.search(sql, position):
         if match.start() > position:
             yield Span("code", sql[position : match.start()])
         kind: Kind = "name" if match["name"] else "comment" if match["comment"] else "string"
-        yield Span(kind, match.group())
         position = match.end()
+        if syntax.nested_comments and match[0].startswith("/*"):
+            position = _end_of_comment(sql, match.start())
+        yield Span(kind, sql[match.start() : position])
     if position < len(sql):
         yield Span("code", sql[position:])
 
 
-def placeholders(sql: str, lexis: Lexis = "standard") -> list[str]:
+def _end_of_comment(sql: str, start: int) -> int:
+    """Where a comment that may hold others ends."""
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(sql, start):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(sql)
+
+
+def is_ambiguous(sql: str, syntax: SqlSyntax) -> bool:
+    """True for a text with what looks like a literal of another database: it may be read wrongly, so better not at all."""
+    escapes = syntax.backslash_escapes or (syntax.certain and syntax.escape_strings)
+    return (not escapes and "\\'" in sql) or (not syntax.q_strings and _Q_STRING.search(sql) is not None)
+
+
+def placeholders(sql: str, syntax: SqlSyntax) -> list[str]:
     """Names of the `{placeholders}` in the text, in order, each once; those in comments do not count."""
     found: dict[str, None] = {}
-    for span in spans(sql, lexis):
+    for span in spans(sql, syntax):
         if span.kind != "comment":
             found.update(dict.fromkeys(_PLACEHOLDER.findall(span.text)))
     return list(found)
 
 
-def materialize(sql: str, values: Mapping[str, str], lexis: Lexis = "standard") -> str:
+def materialize(sql: str, values: Mapping[str, str], syntax: SqlSyntax) -> str:
     """Put values in place of `{name}`. Only names in `values` are replaced, and a value is never looked at again.
 
     Inside a string literal a quote in the value is doubled, and so is a backslash where it would escape: the literal means
@@ -95,32 +124,32 @@ def materialize(sql: str, values: Mapping[str, str], lexis: Lexis = "standard") 
             text = values.get(match[1])
             if text is None:
                 return match[0]
-            return _in_literal(text, span.text[0], lexis) if span.kind == "string" else text
+            return _in_literal(text, span.text[0], syntax) if span.kind == "string" else text
 
         return _PLACEHOLDER.sub(value, span.text)
 
-    return "".join(map(fill, spans(sql, lexis)))
+    return "".join(map(fill, spans(sql, syntax)))
 
 
-def _in_literal(value: str, opening: str, lexis: Lexis) -> str:
+def _in_literal(value: str, opening: str, syntax: SqlSyntax) -> str:
     """The value as it is written inside a literal that begins with this character."""
-    if opening in "eE" or (lexis == "mysql" and opening in "'\""):
+    if opening in "eE" or (syntax.backslash_escapes and opening in "'\""):
         value = value.replace("\\", "\\\\")
     quote = "'" if opening in "eE" else opening
     return value.replace(quote, quote * 2) if quote in "'\"" else value
 
 
-def split_statements(sql: str, lexis: Lexis = "standard") -> list[str]:
+def split_statements(sql: str, syntax: SqlSyntax) -> list[str]:
     """The statements of a script, without their semicolons.
 
     Semicolons in literals, names and comments do not split, nor do those of a routine's or block's body: a text that
     begins with such a statement is one statement.
     """
-    if _BODY.match("".join(span.text for span in spans(sql, lexis) if span.kind != "comment")):
+    if _BODY.match("".join(span.text for span in spans(sql, syntax) if span.kind != "comment")):
         return [sql.strip()]
     statements: list[list[str]] = [[]]
     has_code = [False]
-    for span in spans(sql, lexis):
+    for span in spans(sql, syntax):
         if span.kind != "code":
             statements[-1].append(span.text)
             has_code[-1] |= span.kind != "comment"
@@ -135,9 +164,9 @@ def split_statements(sql: str, lexis: Lexis = "standard") -> list[str]:
     return ["".join(parts).strip() for parts, code in zip(statements, has_code, strict=True) if code]
 
 
-def as_subquery(sql: str, lexis: Lexis = "standard") -> str:
+def as_subquery(sql: str, syntax: SqlSyntax) -> str:
     """A query that can stand in parentheses: no trailing semicolon, and no comment at its end that would swallow the rest."""
-    parts = list(spans(sql, lexis))
+    parts = list(spans(sql, syntax))
     while parts and (parts[-1].kind == "comment" or not parts[-1].text.strip(" \t\r\n;")):
         parts.pop()
     return "".join(span.text for span in parts).rstrip(" \t\r\n;")

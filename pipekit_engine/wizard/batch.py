@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.introspection import TableInfo
     from pipekit_engine.models import Definitions, Module
-    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.wizard.draft import Draft
     from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder

@@ -9,22 +9,24 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.databases.introspection import ColumnInfo
 from pipekit_engine.errors import ConfigurationError, NotFoundError, SourceError
 from pipekit_engine.sql.text import as_subquery, materialize, placeholders
 from pipekit_engine.wizard.draft import Draft, DraftColumn, dest_table_name, module_name, usual_name
 from pipekit_engine.wizard.proposals import candidate, find_column, identifying_key, propose
-from pipekit_engine.wizard.watermark_sql import FIRST_DATE, FIRST_TIMESTAMP, Lag
+from pipekit_engine.wizard.watermark_sql import FIRST_TIMESTAMP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pipekit_engine.databases.browser import Browser
     from pipekit_engine.databases.introspection import Key, TableInfo
-    from pipekit_engine.models import Hook, Strategy
+    from pipekit_engine.models import Hook
+    from pipekit_engine.sql.syntax import SqlSyntax
     from pipekit_engine.wizard.workspace import Workspace
 
-#: Rows of an SQLite table that are looked at to see how it keeps its times.
+#: Rows of a table that are looked at to see how it keeps its times.
 _SAMPLE_ROWS = 1000
 
 
@@ -35,7 +37,7 @@ class Wishes:
     name: str | None = None
     dest_table: str | None = None
     dest_schema: str | None = None
-    strategy: Strategy | None = None
+    strategy: str | None = None
     key: tuple[str, ...] | None = None
     watermark: str | None = None
     lag: Lag | None = None
@@ -66,9 +68,16 @@ def draft_query(
 ) -> Draft:
     """A draft for a query of the person's own. Its columns are described by the database."""
     browser = workspace.browser(source)
-    infos = [ColumnInfo(column) for column in browser.describe(sample_query(query))]
+    infos = [
+        ColumnInfo(column) for column in browser.describe(sample_query(query, browser.dialect.capabilities.syntax))
+    ]
     draft = _draft(workspace, source, dest, infos, wishes, query=query, taken=taken)
-    if wishes.strategy is None and wishes.watermark is None and wishes.key is None and not placeholders(query):
+    if (
+        wishes.strategy is None
+        and wishes.watermark is None
+        and wishes.key is None
+        and not placeholders(query, draft.syntax)
+    ):
         draft.take(propose(draft.name, infos, strategy="full"))
         draft.reason = "all rows of the query each time"
     else:
@@ -76,10 +85,10 @@ def draft_query(
     return draft
 
 
-def sample_query(query: str) -> str:
+def sample_query(query: str, syntax: SqlSyntax) -> str:
     """The query with something in its placeholders, so that a database can describe it."""
-    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in query else "0" for name in placeholders(query)}
-    return materialize(as_subquery(query), values)
+    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in query else "0" for name in placeholders(query, syntax)}
+    return materialize(as_subquery(query, syntax), values, syntax)
 
 
 def match_tables(workspace: Workspace, source: str, patterns: Iterable[str]) -> list[TableInfo]:
@@ -174,18 +183,18 @@ def _shape_columns(draft: Draft, wishes: Wishes) -> None:
 
 def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str]) -> None:
     table = draft.table.name if draft.table else draft.name
-    kind = draft.source_dialect.kind
+    as_text = draft.source_dialect.times_are_text
     infos = [column.info for column in draft.columns if column.included]
-    if kind in ("mariadb", "mysql") and draft.table is not None:
+    if draft.table is not None:
         draft.zero_times = _zero_times(draft, browser, infos)
         if draft.zero_times:
             names = ", ".join(info.column.name for info in infos if info.column.name in draft.zero_times)
             draft.notes.append(f"zero dates in {names} become NULL")
     watermark, odd = wishes.watermark, ""
-    if kind == "sqlite" and draft.table is not None:
+    if draft.table is not None:
         infos, odd = _without_numeric_times(draft, browser, infos)
     if watermark is not None and watermark != "none":
-        mark = candidate(table, draft.infos, watermark, source_kind=kind)
+        mark = candidate(table, draft.infos, watermark, times_as_text=as_text)
         if mark.column in odd.split(", "):
             raise ConfigurationError(
                 f"{mark.column} keeps times as numbers in this SQLite table, which no condition on times finds. Choose another "
@@ -199,11 +208,12 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
         key=wishes.key,
         watermark=watermark,
         identifying=[] if set(key) - present else key,
-        source_kind=kind,
+        times_as_text=as_text,
     )
-    if draft.query is not None and placeholders(draft.query) and proposal.watermark is None:
+    own = placeholders(draft.query, draft.syntax) if draft.query is not None else []
+    if own and proposal.watermark is None:
         raise ConfigurationError(
-            f"The query holds {{{placeholders(draft.query)[0]}}}: name the column whose greatest value in the destination fills "
+            f"The query holds {{{own[0]}}}: name the column whose greatest value in the destination fills "
             "it with --watermark."
         )
     least = None
@@ -217,31 +227,30 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
 
 
 def _zero_times(draft: Draft, browser: Browser, infos: Sequence[ColumnInfo]) -> frozenset[str]:
-    """Columns that hold MariaDB's zero dates, or get one by default."""
-    times = [info for info in infos if info.column.family in ("timestamp", "timestamptz", "date")]
-    if not times:
-        return frozenset()
-    identifier = draft.source_dialect.identifier
-    names = [identifier(info.column.name) for info in times]
-    tests = ", ".join(f"max({name} < '{FIRST_DATE}')" for name in names)
-    row = browser.preview(
-        f"SELECT {tests} FROM (SELECT {', '.join(names)} FROM {draft.title} LIMIT {_SAMPLE_ROWS}) t", 1
-    )
+    """Columns that hold zero dates, or get one by default."""
+    found = _sampled(draft, browser, infos, draft.source_dialect.zero_dates_sql)
     return frozenset(
-        info.column.name
-        for info, found in zip(times, row.rows[0], strict=True)
-        if found == "1" or (info.default or "").strip("'").startswith("0000-00-00")
+        info.column.name for info, holds in found if holds or (info.default or "").strip("'").startswith("0000-00-00")
     )
 
 
 def _without_numeric_times(draft: Draft, browser: Browser, infos: list[ColumnInfo]) -> tuple[list[ColumnInfo], str]:
-    """SQLite keeps any value in any column: a `TIMESTAMP` may hold seconds since 1970, which never compare with text."""
-    times = [info.column.name for info in infos if info.column.family in ("timestamp", "timestamptz", "date")]
-    if not times:
-        return infos, ""
-    identifier = draft.source_dialect.identifier
-    tests = ", ".join(f"max(typeof({identifier(name)}) IN ('integer', 'real'))" for name in times)
-    names = ", ".join(identifier(name) for name in times)
-    row = browser.preview(f"SELECT {tests} FROM (SELECT {names} FROM {draft.title} LIMIT {_SAMPLE_ROWS}) t", 1).rows[0]
-    odd = [name for name, numeric in zip(times, row, strict=True) if numeric == "1"]
+    """The columns that can be compared with times, and the names of those that keep theirs as numbers."""
+    found = _sampled(draft, browser, infos, draft.source_dialect.numeric_times_sql)
+    odd = [info.column.name for info, numeric in found if numeric]
     return [info for info in infos if info.column.name not in odd], ", ".join(odd)
+
+
+def _sampled(
+    draft: Draft,
+    browser: Browser,
+    infos: Sequence[ColumnInfo],
+    question: Callable[[Sequence[str], str, int], str | None],
+) -> list[tuple[ColumnInfo, bool]]:
+    """The answer for each column of dates or times; nothing where the kind of database has no such question."""
+    times = [info for info in infos if info.column.family in ("timestamp", "timestamptz", "date")]
+    names = [draft.source_dialect.identifier(info.column.name) for info in times]
+    sql = question(names, draft.title, _SAMPLE_ROWS) if times else None
+    if sql is None:
+        return []
+    return [(info, cell == "1") for info, cell in zip(times, browser.preview(sql, 1).rows[0], strict=True)]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipekit_engine.databases.dialects import get_dialect
+from pipekit_engine.databases.dialects import GENERIC, get_dialect, kind_of_url
+from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection
-from pipekit_engine.security.redact import url_holds_secret
 from pipekit_engine.wizard.draft import refused
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Driver
 
 _ADDRESS = re.compile(r"(?P<host>\[[^\]]+\]|[^:/\\\s]+(?:\\[^:/\s]+)?)(?::(?P<port>\d+))?(?:/(?P<database>\S*))?")
-#: Driver of a URL whose prefix is not that of the driver's own template.
-_OTHER_PREFIXES = {"jdbc:jtds:": "sqlserver"}
 
 
 def jdbc_url(kind: str, address: str) -> str:
@@ -32,7 +30,7 @@ def jdbc_url(kind: str, address: str) -> str:
     address = address.strip()
     if address.startswith("jdbc:"):
         return address
-    template = get_dialect(kind).jdbc.url_template
+    template = get_dialect(kind).url_template
     if "HOST" not in template:
         if not address or "path" not in template:
             raise ConfigurationError(f"Give the whole JDBC URL, such as {template}")
@@ -59,7 +57,7 @@ def jdbc_url(kind: str, address: str) -> str:
 
 def address_hint(kind: str) -> str:
     """What to type for a database of this kind."""
-    template = get_dialect(kind).jdbc.url_template
+    template = get_dialect(kind).url_template
     if "HOST" not in template:
         return "path of the file, or a JDBC URL" if "path" in template else "JDBC URL"
     word = next((word for word in ("DATABASE", "SERVICE", "LIBRARY") if word in template), "")
@@ -69,14 +67,14 @@ def address_hint(kind: str) -> str:
 
 def driver_of(url: str, drivers: Iterable[Driver]) -> str:
     """Name of the registered driver for a URL. Raises ConfigurationError."""
-    for driver in drivers:
-        template = driver.url_template or get_dialect(driver.kind).jdbc.url_template
-        prefix = re.match(r"jdbc:[a-z0-9]+:", template)
-        if prefix and url.startswith(prefix.group()) and driver.kind != "generic":
+    known = [driver for driver in drivers if driver.kind != GENERIC]
+    for driver in known:
+        prefix = re.match(r"jdbc:[a-z0-9]+:", driver.url_template or get_dialect(driver.kind).url_template)
+        if prefix and url.startswith(prefix.group()):
             return driver.name
-    for start, name in _OTHER_PREFIXES.items():
-        if url.startswith(start):
-            return name
+    for driver in known:
+        if driver.kind == kind_of_url(url):
+            return driver.name
     raise ConfigurationError(
         f"No registered driver is known for {url.split('/', 1)[0]!r}: name one, see `pipekit drivers list`."
     )
@@ -111,6 +109,6 @@ def database_of(url: str) -> str | None:
 
 
 def missing_file(connection: Connection, folder: Path) -> str | None:
-    """The SQLite file that a connection names and that is not there: opening it would make an empty one."""
-    match = re.fullmatch(r"jdbc:sqlite:(?!:)(?:file:)?([^?]+)(?:\?.*)?", connection.jdbc_url)
-    return match[1] if match and not (folder / match[1]).exists() else None
+    """The database file that a connection names and that is not there: opening it would make an empty one."""
+    file = get_dialect(kind_of_url(connection.jdbc_url)).database_file(connection.jdbc_url)
+    return file if file and not (folder / file).exists() else None

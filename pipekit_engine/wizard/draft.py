@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.databases.dialects import USUAL_SCHEMAS
+from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Column as ModuleColumn
-from pipekit_engine.models import Hook, Module, Strategy, Watermark
+from pipekit_engine.models import Hook, Module, Watermark
 from pipekit_engine.sql.text import as_subquery, placeholders
-from pipekit_engine.wizard.watermark_sql import Lag, Window, default_lag, default_value, window
+from pipekit_engine.wizard.watermark_sql import Window, default_lag, default_value, window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import ColumnInfo, TableInfo
-    from pipekit_engine.jrunner.protocol import Column
+    from pipekit_engine.sql.syntax import SqlSyntax
     from pipekit_engine.wizard.proposals import Candidate, Proposal
 
-#: Schemas in which a table lies when nobody chose one; a destination need not copy them.
-_DEFAULT_SCHEMAS = frozenset({"public", "dbo", "main", "app", "sa"})
-#: Kinds in which a destination may get a schema of the source's name; elsewhere a schema is a user, a library or a database.
-_FREE_SCHEMAS = frozenset({"postgresql", "sqlserver", "h2", "hsqldb", "derby"})
 _LIST_WIDTH = 100
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -63,7 +62,7 @@ class Draft:
     table: TableInfo | None = None
     query: str | None = None
     there: Sequence[Column] | None = None
-    strategy: Strategy = "full"
+    strategy: str = "full"
     key: tuple[str, ...] = ()
     mark: Candidate | None = None
     reason: str = ""
@@ -81,6 +80,11 @@ class Draft:
         return self.source_dialect.source_name(self.table) if self.table else "a query"
 
     @property
+    def syntax(self) -> SqlSyntax:
+        """How the source's SQL is written."""
+        return self.source_dialect.capabilities.syntax
+
+    @property
     def infos(self) -> list[ColumnInfo]:
         """What is known of the source's columns."""
         return [column.info for column in self.columns]
@@ -95,8 +99,8 @@ class Draft:
             self.lag, self.default, self.bounded = Lag(), None, False
             return
         self.lag = default_lag(self.mark, self.strategy) if lag is None else lag
-        if lag is None and self.dest_dialect.kind in ("derby", "generic") and self.mark.kind != "number":
-            self.lag = Lag()  # see windows: it cannot be taken there
+        if lag is None and not self.dest_dialect.takes_lag and self.mark.kind != "number":
+            self.lag = Lag()
         self.default = default_value(self.mark, least) if default is None else default
 
     def dest_name(self, source_name: str) -> str:
@@ -172,8 +176,8 @@ class Draft:
     def _given_query(self) -> tuple[str, tuple[Watermark, ...]]:
         """The person's query; a watermark's condition goes around it unless it has a placeholder of its own."""
         assert self.query is not None
-        query = as_subquery(self.query)
-        own = placeholders(query)
+        query = as_subquery(self.query, self.syntax)
+        own = placeholders(query, self.syntax)
         if self.mark is None:
             if own:
                 raise ConfigurationError(
@@ -280,9 +284,9 @@ def dest_table_name(table: TableInfo, source: Dialect, dest: Dialect, schema: st
 
     The latter only where schemas are free to make, and not for the source's default schema.
     """
-    if schema is None and dest.kind in _FREE_SCHEMAS and table.schema and table.schema.lower() not in _DEFAULT_SCHEMAS:
+    if schema is None and dest.free_schemas and table.schema and table.schema.lower() not in USUAL_SCHEMAS:
         schema = dest.column_name_from(source, table.schema)
-        if schema.lower() in _DEFAULT_SCHEMAS:
+        if schema.lower() in USUAL_SCHEMAS:
             schema = None
     return dest.dest_name(table.name, schema=schema, source=source)
 

@@ -239,7 +239,7 @@ class Interview:
             wishes = replace(wishes, name=name)
         from pipekit_engine.sql.text import placeholders
 
-        tokens = placeholders(self._query or "")
+        tokens = placeholders(self._query or "", self._room.dialect(self._source).capabilities.syntax)
         if tokens and wishes.watermark is None:
             column = self._terminal.text(f"Column whose greatest value fills {{{tokens[0]}}}")
             key = wishes.key

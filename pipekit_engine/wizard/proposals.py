@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.introspection import ColumnInfo, Key
-    from pipekit_engine.jrunner.protocol import Column
-    from pipekit_engine.models import Strategy
 
 Kind = Literal["timestamp", "date", "number", "text"]
 #: What a condition on the column finds: rows that changed, rows that were added, or nobody can tell.
@@ -57,7 +57,7 @@ class Candidate:
 class Proposal:
     """A consistent set of answers. `cautions` are what the person should know before saying yes."""
 
-    strategy: Strategy
+    strategy: str
     key: tuple[str, ...]
     watermark: Candidate | None
     reason: str
@@ -80,31 +80,31 @@ def identifying_key(columns: Sequence[ColumnInfo], keys: Iterable[Key]) -> tuple
     return min(unique, key=len, default=())
 
 
-def candidates(table: str, columns: Sequence[ColumnInfo], *, source_kind: str = "") -> list[Candidate]:
+def candidates(table: str, columns: Sequence[ColumnInfo], *, times_as_text: bool = False) -> list[Candidate]:
     """All columns of the table that can be a watermark, the best one first.
 
-    `source_kind` is the kind of database: SQLite keeps times in text columns too.
+    `times_as_text`: this kind of database keeps times in text columns, too.
     """
-    found = [candidate for column in columns if (candidate := _candidate(table, column, source_kind)) is not None]
+    found = [candidate for column in columns if (candidate := _candidate(table, column, times_as_text)) is not None]
     rank = {"changes": 0, "new rows": 1, "unknown": 2}
     key = primary_key(columns)
     # Of two that find the same: one of full precision before a date; of new rows, the identity that is the key already.
     return sorted(found, key=lambda c: (rank[c.finds], c.kind == "date", (c.column,) != key, c.kind != "number"))
 
 
-def candidate(table: str, columns: Sequence[ColumnInfo], name: str, *, source_kind: str = "") -> Candidate:
+def candidate(table: str, columns: Sequence[ColumnInfo], name: str, *, times_as_text: bool = False) -> Candidate:
     """The candidate that a person named, whatever its name looks like.
 
     Raises NotFoundError for no such column, ConfigurationError for a type that has no order that a sync can follow.
     """
     column = find_column(name, columns)
-    kind = _kind(column.column, source_kind)
+    kind = _kind(column.column, times_as_text)
     if kind is None:
         raise ConfigurationError(
             f"{column.column.name} is {column.column.type_name or column.column.family}: a watermark is a time, a date or a "
             "whole number that grows. Choose another column, or none."
         )
-    known = _candidate(table, column, source_kind)
+    known = _candidate(table, column, times_as_text)
     return known or Candidate(column.column.name, kind, "unknown", column.column.nullable, "chosen by hand")
 
 
@@ -121,11 +121,11 @@ def propose(
     table: str,
     columns: Sequence[ColumnInfo],
     *,
-    strategy: Strategy | None = None,
+    strategy: str | None = None,
     key: Sequence[str] | None = None,
     watermark: str | None = None,
     identifying: Sequence[str] | None = None,
-    source_kind: str = "",
+    times_as_text: bool = False,
 ) -> Proposal:
     """Propose what is not given, so that it fits what is given.
 
@@ -137,21 +137,23 @@ def propose(
         own_key = tuple(find_column(name, columns).column.name for name in key)
     else:
         own_key = primary_key(columns) if identifying is None else tuple(identifying)
-    mark = _watermark(table, columns, strategy, own_key, watermark, source_kind)
+    mark = _watermark(table, columns, strategy, own_key, watermark, times_as_text)
     if strategy is None:
         strategy, own_key, reason = _strategy(table, own_key, mark, key_given=key is not None)
-        if mark is None and strategy == "full":
-            reason = _why_full(table, columns, own_key or tuple(identifying or ()), source_kind, watermark)
+        if not reason:
+            reason = _why_full(table, columns, own_key or tuple(identifying or ()), times_as_text, watermark)
     else:
         reason = "as chosen"
-        if strategy == "incremental" and not own_key and mark is not None and mark.finds == "new rows":
+        chosen = STRATEGIES[strategy]
+        shared_key = chosen.needs_key and not chosen.unique_key
+        if shared_key and not own_key and mark is not None and mark.finds == "new rows":
             own_key = (mark.column,)
-        if strategy in ("incremental", "upsert") and not own_key:
+        if chosen.needs_key and not own_key:
             raise ConfigurationError(
                 f"Strategy {strategy} needs a key, and {table} has no key that could be proposed: name the columns that "
                 "tell its rows apart with --key, or choose another strategy."
             )
-    if strategy in ("full", "append") and key is None:
+    if not STRATEGIES[strategy].needs_key and key is None:
         own_key = ()
     return Proposal(strategy, own_key, mark, reason, tuple(_cautions(strategy, own_key, mark)))
 
@@ -159,16 +161,16 @@ def propose(
 def _watermark(
     table: str,
     columns: Sequence[ColumnInfo],
-    strategy: Strategy | None,
+    strategy: str | None,
     key: tuple[str, ...],
     given: str | None,
-    source_kind: str,
+    times_as_text: bool,
 ) -> Candidate | None:
     if given is not None:
-        return None if given == "none" else candidate(table, columns, given, source_kind=source_kind)
-    if strategy == "full":
+        return None if given == "none" else candidate(table, columns, given, times_as_text=times_as_text)
+    if strategy is not None and STRATEGIES[strategy].replaces_table:
         return None
-    for found in candidates(table, columns, source_kind=source_kind):
+    for found in candidates(table, columns, times_as_text=times_as_text):
         if found.finds == "changes" and (key or strategy is not None):
             return found
         if found.finds == "new rows" and (strategy is not None or only_grows(table)):
@@ -178,8 +180,8 @@ def _watermark(
 
 def _strategy(
     table: str, key: tuple[str, ...], mark: Candidate | None, *, key_given: bool
-) -> tuple[Strategy, tuple[str, ...], str]:
-    """Strategy, key and the reason for them."""
+) -> tuple[str, tuple[str, ...], str]:
+    """Strategy, key and the reason for them; no reason where the table is replaced because nothing else can be proposed."""
     if mark is None:
         if key_given and key:
             return "upsert", key, "by the given key; all rows are read each time"
@@ -204,13 +206,13 @@ def _strategy(
 
 
 def _why_full(
-    table: str, columns: Sequence[ColumnInfo], key: Sequence[str], source_kind: str, watermark: str | None
+    table: str, columns: Sequence[ColumnInfo], key: Sequence[str], times_as_text: bool, watermark: str | None
 ) -> str:
     """Why the whole table is replaced each time, and what would be possible instead."""
     everything = "the whole table is replaced each time"
     if watermark == "none":
         return f"no watermark: {everything}"
-    found = candidates(table, columns, source_kind=source_kind)
+    found = candidates(table, columns, times_as_text=times_as_text)
     change = next((item for item in found if item.finds == "changes"), None)
     if change is not None:
         return f"{change.column} says when a row changed, but no key tells the rows apart: {everything}"
@@ -220,22 +222,23 @@ def _why_full(
     return f"{lack}{hint}: {everything}"
 
 
-def _cautions(strategy: Strategy, key: tuple[str, ...], mark: Candidate | None) -> Iterable[str]:
-    if strategy in ("upsert", "incremental"):
+def _cautions(name: str, key: tuple[str, ...], mark: Candidate | None) -> Iterable[str]:
+    strategy = STRATEGIES[name]
+    if strategy.needs_key:
         yield DELETED_STAY
     if mark is None:
-        if strategy == "append":
-            yield "append without a watermark adds all rows of the query again in each run"
+        if not strategy.rereads:
+            yield f"{name} without a watermark adds all rows of the query again in each run"
         return
-    if strategy == "full":
-        yield f"full with a watermark keeps only the rows since the last {mark.column}; older ones are removed"
+    if strategy.replaces_table:
+        yield f"{name} with a watermark keeps only the rows since the last {mark.column}; older ones are removed"
     if mark.finds == "new rows":
         yield f"{mark.column} finds new rows only: changes of older rows are not seen"
-    if mark.nullable and (strategy == "append" or mark.column in key):
+    if mark.nullable and (not strategy.rereads or mark.column in key):
         yield f"rows without {mark.column} are never read"
     if mark.finds == "unknown":
         yield f"make sure that {mark.column} grows with every new or changed row: others are not seen"
-    if strategy == "append" and mark.kind != "number":
+    if not strategy.rereads and mark.kind != "number":
         yield f"a row that comes later with the very same {mark.column} is lost; incremental with a key loses none"
 
 
@@ -244,9 +247,9 @@ def only_grows(table: str) -> bool:
     return any(_ONLY_GROWS.fullmatch(word) for word in _words(table))
 
 
-def _candidate(table: str, info: ColumnInfo, source_kind: str) -> Candidate | None:
+def _candidate(table: str, info: ColumnInfo, times_as_text: bool) -> Candidate | None:
     column = info.column
-    kind = _kind(column, source_kind)
+    kind = _kind(column, times_as_text)
     if kind is None:
         return None
     if kind == "number":
@@ -263,14 +266,14 @@ def _candidate(table: str, info: ColumnInfo, source_kind: str) -> Candidate | No
     return Candidate(column.name, kind, "unknown", nullable, f"a {kind}")
 
 
-def _kind(column: Column, source_kind: str) -> Kind | None:
+def _kind(column: Column, times_as_text: bool) -> Kind | None:
     if column.family in ("timestamp", "timestamptz"):
         return "timestamp"
     if column.family == "date":
         return "date"
     if column.family in _WHOLE_NUMBERS or (column.family == "decimal" and column.precision and not column.scale):
         return "number"
-    return "text" if source_kind == "sqlite" and column.family == "text" else None
+    return "text" if times_as_text and column.family == "text" else None
 
 
 def _bare_name(table: str, column: str) -> str:

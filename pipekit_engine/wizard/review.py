@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError, PipekitError
-from pipekit_engine.models import Hook, Strategy
+from pipekit_engine.models import Hook
+from pipekit_engine.strategies import STRATEGIES
 from pipekit_engine.wizard.batch import GroupWish, check_free, check_name, outcome_of
 from pipekit_engine.wizard.draft import Draft, DraftColumn, usual_name
 from pipekit_engine.wizard.prompts import Back, Choice, Edit
 from pipekit_engine.wizard.proposals import candidate, candidates, propose
 from pipekit_engine.wizard.screens import ask_group
 from pipekit_engine.wizard.tables import preview_table, proposals_table
-from pipekit_engine.wizard.watermark_sql import Lag
+from pipekit_engine.wizard.watermark_sql import check_lag
 from pipekit_engine.wizard.writing import preview_yaml
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Definitions, RunOn
-    from pipekit_engine.planning.planner import RunPlan
+    from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.wizard.prompts import Terminal
     from pipekit_engine.wizard.workspace import Workspace
     from pipekit_engine.wizard.writing import Folder
@@ -27,12 +29,6 @@ if TYPE_CHECKING:
 Verdict = Literal["write", "run"]
 
 PREVIEW_ROWS = 10
-_STRATEGIES: dict[Strategy, str] = {
-    "upsert": "update or insert by a unique key",
-    "incremental": "replace all rows of the keys that were read; a key may be shared by many rows",
-    "full": "replace the whole table",
-    "append": "only ever add",
-}
 
 
 class Review:
@@ -280,16 +276,19 @@ class Review:
                 column.dest_name = usual_name(column.name, draft.source_dialect, draft.dest_dialect, draft.there)
 
     def _edit_strategy(self, draft: Draft) -> None:
-        choices = [Choice(name, name, what) for name, what in _STRATEGIES.items()]
-        strategy = self._terminal.pick("Strategy", choices, start=draft.strategy)
+        # Those that tell rows apart come first.
+        by_key = sorted(STRATEGIES.values(), key=lambda strategy: (not strategy.unique_key, not strategy.needs_key))
+        choices = [Choice(strategy.name, strategy.name, strategy.summary) for strategy in by_key]
+        name = self._terminal.pick("Strategy", choices, start=draft.strategy)
+        needs_key = STRATEGIES[name].needs_key
         key: tuple[str, ...] | None = draft.key or None
-        if strategy in ("upsert", "incremental") and not key and not any(info.key_position for info in draft.infos):
+        if needs_key and not key and not any(info.key_position for info in draft.infos):
             key = self._ask_key(draft)
-        self._repropose(draft, strategy=strategy, key=key if strategy in ("upsert", "incremental") else None)
+        self._repropose(draft, strategy=name, key=key if needs_key else None)
 
     def _edit_key(self, draft: Draft) -> None:
         key = self._ask_key(draft)
-        strategy = draft.strategy if draft.strategy in ("upsert", "incremental") else None
+        strategy = draft.strategy if STRATEGIES[draft.strategy].needs_key else None
         self._repropose(draft, strategy=strategy, key=key)
 
     def _ask_key(self, draft: Draft) -> tuple[str, ...]:
@@ -303,14 +302,14 @@ class Review:
         return tuple(answer)
 
     def _edit_watermark(self, draft: Draft) -> None:
-        kind = draft.source_dialect.kind
-        found = candidates(draft.table.name if draft.table else draft.name, draft.infos, source_kind=kind)
+        as_text = draft.source_dialect.times_are_text
+        found = candidates(draft.table.name if draft.table else draft.name, draft.infos, times_as_text=as_text)
         known = {item.column for item in found}
         choices = [Choice(item.column, item.column, item.reason) for item in found]
         for info in draft.infos:
             if info.column.name not in known:
                 try:
-                    other = candidate(draft.name, draft.infos, info.column.name, source_kind=kind)
+                    other = candidate(draft.name, draft.infos, info.column.name, times_as_text=as_text)
                 except ConfigurationError:
                     continue
                 choices.append(
@@ -319,22 +318,23 @@ class Review:
         choices.append(Choice("none", "‹ none: read everything each time ›"))
         column = self._terminal.pick("Watermark", choices, start=draft.mark.column if draft.mark else None)
         key: tuple[str, ...] | None = draft.key or None
-        keep = draft.strategy if draft.mark is not None or draft.strategy != "full" else None
-        strategy: Strategy | None = None if column == "none" and draft.mark is not None else keep
+        keep = draft.strategy if draft.mark is not None or not STRATEGIES[draft.strategy].replaces_table else None
+        strategy: str | None = None if column == "none" and draft.mark is not None else keep
         if (
             column != "none"
             and key is None
             and not any(info.key_position for info in draft.infos)
-            and strategy != "append"
+            and (strategy is None or STRATEGIES[strategy].rereads)
         ):
             key = self._ask_key(draft)
         self._repropose(draft, strategy=strategy, key=key, watermark=column)
 
     def _repropose(
-        self, draft: Draft, *, strategy: Strategy | None, key: tuple[str, ...] | None, watermark: str | None = None
+        self, draft: Draft, *, strategy: str | None, key: tuple[str, ...] | None, watermark: str | None = None
     ) -> None:
         if watermark is None and draft.mark is not None:
-            watermark = draft.mark.column if strategy != "full" else None
+            drops = strategy is not None and STRATEGIES[strategy].replaces_table
+            watermark = None if drops else draft.mark.column
         before = draft.mark, draft.lag, draft.default, draft.bounded
         proposal = propose(
             draft.table.name if draft.table else draft.name,
@@ -342,10 +342,10 @@ class Review:
             strategy=strategy,
             key=key,
             watermark=watermark,
-            source_kind=draft.source_dialect.kind,
+            times_as_text=draft.source_dialect.times_are_text,
         )
         if proposal.watermark == before[0] and before[0] is not None:
-            draft.take(proposal, lag=before[1] if proposal.strategy != "append" else None, default=before[2])
+            draft.take(proposal, lag=before[1] if STRATEGIES[proposal.strategy].rereads else None, default=before[2])
             draft.bounded = before[3]
         else:
             draft.take(proposal)
@@ -353,7 +353,7 @@ class Review:
     def _edit_lag(self, draft: Draft) -> None:
         def check(text: str) -> None:
             assert draft.mark is not None
-            Lag.parse(text).check(draft.mark)
+            check_lag(Lag.parse(text), draft.mark)
 
         question = "Lag (10m, 2h, 1d; a number for a number; 0 for none)"
         draft.lag = Lag.parse(self._terminal.text(question, str(draft.lag), check=check))
@@ -379,7 +379,7 @@ class Review:
             Choice("always", "always"),
         ]
         run_on = self._terminal.pick("When", when)
-        suggestion = f"ANALYZE {draft.dest_table}" if draft.dest_dialect.kind in ("postgresql", "sqlite") else ""
+        suggestion = draft.dest_dialect.analyze_sql(draft.dest_table)
         draft.hooks = (*draft.hooks, Hook(sql=self._terminal.text("SQL on the destination", suggestion), run_on=run_on))
 
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.dialects import GENERIC, find_jars, get_dialect
+from pipekit_engine.databases.urls import redact_url
 from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.models import Schedule
-from pipekit_engine.security.redact import redact_url
 from pipekit_engine.wizard.batch import GroupWish
 from pipekit_engine.wizard.connecting import (
     address_hint,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pipekit_engine.wizard.writing import Folder
 
 _NEW = "‹ a new connection ›"
-_NO_LOGIN = frozenset({"sqlite"})
 _USUAL_CRON = "0 2 * * *"
 
 
@@ -53,10 +53,10 @@ def ask_connection(terminal: Terminal, workspace: Workspace, *, is_source: bool)
     """Ask for a new connection until it answers; its name. Raises Back when the person gives it up."""
     drivers = workspace.engine.store.definitions.load_checked()[0].drivers
     choices = [
-        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind != "generic"
+        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind != GENERIC
     ]
     choices += [
-        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind == "generic"
+        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind == GENERIC
     ]
     choices.sort(key=lambda choice: choice.detail.startswith("no jar"))
     driver = terminal.pick("Kind of database", choices)
@@ -66,7 +66,7 @@ def ask_connection(terminal: Terminal, workspace: Workspace, *, is_source: bool)
             f"Where ({address_hint(driver.kind)})", address, check=lambda text: jdbc_url(driver.kind, text)
         )
         url = jdbc_url(driver.kind, address)
-        if driver.kind not in _NO_LOGIN:
+        if get_dialect(driver.kind).needs_login:
             user = terminal.text("User (empty: none)", user, optional=True)
             password = terminal.text("Password (kept in the secrets file; empty: none)", secret=True, optional=True)
         name = terminal.text(
@@ -86,8 +86,6 @@ def ask_connection(terminal: Terminal, workspace: Workspace, *, is_source: bool)
 
 
 def _jar(driver: Driver, workspace: Workspace) -> str:
-    from pipekit_engine.databases.dialects import find_jars
-
     try:
         return find_jars(driver, workspace.engine.config.jar_folders)[0].name
     except PipekitError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from pipekit_engine.strategies import STRATEGIES
 from pipekit_engine.wizard.proposals import DELETED_STAY
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def proposal_row(title: str, draft: Draft | None, problem: str) -> tuple[str, ..
     mark = f"{draft.mark.column} lag {draft.lag}" if draft.mark is not None else ""
     # What holds for all of them is said once, below the table.
     cautions = [caution for caution in draft.cautions if caution != DELETED_STAY]
-    notes = "; ".join((*draft.notes, *cautions, *([draft.reason] if draft.strategy == "full" else [])))
+    notes = "; ".join((*draft.notes, *cautions, *([draft.reason] if STRATEGIES[draft.strategy].replaces_table else [])))
     return (title, draft.name, draft.dest_table, draft.strategy, ", ".join(draft.key), mark, notes)
 
 

@@ -6,44 +6,25 @@ Nothing here changes anything: not the state store, not the secrets file, not a 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.browser import Browser
-from pipekit_engine.databases.connections import Connections
+from pipekit_engine.databases.connections import Connections, GivenDefinitions
 from pipekit_engine.errors import ConnectError, DestinationError
-from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
-from pipekit_engine.running.monitor import CancelToken, RunMonitor
-from pipekit_engine.running.phases import Phases, RunState
+from pipekit_engine.jrunner.start import start_own_session
+from pipekit_engine.planning.planner import plan_module
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets, reference_key
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.engine import Engine
-    from pipekit_engine.jrunner.protocol import Column
-    from pipekit_engine.models import Connection, Driver, Module
-    from pipekit_engine.planning.planner import RunPlan
-    from pipekit_engine.store import Store
-
-
-class _Definitions:
-    """The store's connections, with the new ones before them."""
-
-    def __init__(self, store: Store, new: dict[str, Connection]) -> None:
-        self._store = store
-        self._new = new
-
-    @property
-    def definitions(self) -> _Definitions:
-        return self
-
-    def connection(self, name: str) -> Connection:
-        return self._new.get(name) or self._store.definitions.connection(name)
-
-    def driver(self, name: str) -> Driver:
-        return self._store.definitions.driver(name)
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.models import Connection, Module
+    from pipekit_engine.planning.plan import RunPlan
 
 
 class Workspace:
@@ -55,16 +36,12 @@ class Workspace:
 
     def __init__(self, engine: Engine, sessions: SessionPool | None = None) -> None:
         self.engine = engine
-        settings = engine.config.jrunner
-        # Always pipekit's own: an external jrunner knows no metadata.
-        self.sessions = sessions or SessionPool(
-            1, lambda: Session(java=settings.java, heap=settings.heap, cwd=engine.config.folder)
-        )
+        self.sessions = sessions or SessionPool(1, lambda: start_own_session(engine.config))
         self._owns_pool = sessions is None
         self.new_connections: dict[str, Connection] = {}
         self.new_secrets: dict[str, str] = {}
         self._known = Secrets.load(engine.config.secrets_file)
-        self._definitions = _Definitions(engine.store, self.new_connections)
+        self._definitions = GivenDefinitions(self.new_connections, {}, fallback=engine.store.definitions)
         self._browsers: dict[str, Browser] = {}
         self._stack = ExitStack()
         self._session: Session | None = None
@@ -121,12 +98,12 @@ class Workspace:
     def browser(self, name: str) -> Browser:
         """Look around in a connection's database. Raises NotFoundError, SecretError, RuntimeMissing and ConnectError."""
         if name not in self._browsers:
-            links, redactor = self._connections()
+            connections, redactor = self._connections()
             try:
-                link = links.open(self.session, name, "read")
+                opened = connections.open(self.session, name, "read")
             except ConnectError as error:
                 raise ConnectError(redactor.clean(str(error))) from error
-            self._browsers[name] = Browser(self.session, link, redactor)
+            self._browsers[name] = Browser(self.session, opened, redactor)
         return self._browsers[name]
 
     def staging_schemas(self, name: str) -> set[str]:
@@ -156,25 +133,15 @@ class Workspace:
 
         Raises the families that a dry run raises.
         """
-        links, redactor = self._connections()
-        store = self.engine.store
-        cancel = CancelToken()
-        # A monitor that is never started keeps what is said to itself.
-        monitor = RunMonitor(
-            store, module=module.name, run_id=0, token="", cancel=cancel, redactor=redactor, on_event=None
-        )
-        phases = Phases(
+        return plan_module(
             module,
-            RunState(0, "", monitor, cancel),
             self.session,
-            store=store,
-            connections=links,
-            overrides={},
+            self._connections()[0],
             staging_schema=self.engine.config.staging_schema,
+            application_name=f"pipekit {module.name}",
         )
-        return phases.make_plan(phases.resolve())
 
     def _connections(self) -> tuple[Connections, Redactor]:
         known = {key: self._known.resolve(f"${key}") for key in self._known.keys()}  # noqa: SIM118 (not a mapping)
         secrets = Secrets(self._known.path, {**known, **self.new_secrets})
-        return Connections(self.engine.config, cast("Store", self._definitions), secrets), Redactor(secrets.values())
+        return Connections(self.engine.config, self._definitions, secrets), Redactor(secrets.values())

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from pipekit_dagster import DagsterPipekitTranslator
 from pipekit_dagster.build import assemble
-from pipekit_dagster.lineage import source_tables, split_name
+from pipekit_dagster.lineage import source_tables, table_parts
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_engine.config import Config
 from pipekit_engine.models import Connection, Definitions, Group, Module, Schedule, Trigger
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.store import BrokenRecord
 
 
@@ -259,11 +260,11 @@ def test_modules_that_feed_each_other() -> None:
     ],
 )
 def test_tables_of_a_query(sql: str, tables: list[tuple[str, ...]]) -> None:
-    assert source_tables(sql) == tables
+    assert source_tables(sql, UNKNOWN) == tables
 
 
 def test_split_name() -> None:
-    assert split_name('sales."Order ""Lines"""') == ("sales", 'Order "Lines"')
+    assert table_parts('sales."Order ""Lines"""', UNKNOWN) == ("sales", 'Order "Lines"')
 
 
 def test_the_translator_is_the_one_place_to_override() -> None:

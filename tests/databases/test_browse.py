@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlglot import Dialect as Sqlglot
 
@@ -9,7 +11,7 @@ from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.databases.introspection import ColumnInfo, TableInfo
 from pipekit_engine.databases.names import TableName
 from pipekit_engine.databases.remarks import TableRemarks
-from pipekit_engine.databases.spelling import RESERVED
+from pipekit_engine.databases.reserved_words import RESERVED
 from pipekit_engine.jrunner import JRunnerError
 from tests.databases.conftest import Bed
 
@@ -104,7 +106,7 @@ def test_a_table_in_another_schema(bed: Bed) -> None:
         assert (found.schema, found.name, found.kind) == (schema, "things", "table")
         assert found in bed.dialect.list_tables(bed.catalog)
         assert names(bed.dialect.get_columns(bed.catalog, found)) == ["id"]
-        assert bed.rows(bed.dialect.select_sql(found)) == []
+        assert bed.rows(f"SELECT * FROM {bed.dialect.source_name(found)}") == []
         # A table of the default schema is not found there, and the other way round.
         assert "things" not in [item.name for item in bed.dialect.list_tables(bed.catalog, bed.schema)]
     finally:
@@ -147,12 +149,10 @@ def test_columns(bed: Bed, people: TableInfo) -> None:
     assert number.column.family == ("int64" if bed.kind == "sqlite" else "int32")
     assert (amount.column.family, amount.column.precision, amount.column.scale) == ("decimal", 12, 3)
     assert made.column.family == {"mariadb": "timestamptz"}.get(bed.kind, "timestamp")
-    # The defaults are understood, whatever the kind's own way of showing them.
-    here = [bed.dialect.default_expression(item.default, bed.dialect, item.column) for item in (name, amount, made)]
-    assert here[0] == "'it''s'"
-    assert here[1] is not None
-    assert float(here[1]) == 1.5
-    assert (here[2] or "").startswith("CURRENT_TIMESTAMP")
+    # The defaults are there, in the kind's own way of showing them.
+    assert "it''s" in (name.default or "")
+    assert "1.5" in (amount.default or "")
+    assert re.search("current_timestamp|now", made.default or "", re.IGNORECASE)
 
 
 def test_columns_of_a_view(bed: Bed, people: TableInfo) -> None:
@@ -248,10 +248,9 @@ def test_odd_names_of_tables_and_columns(bed: Bed) -> None:
         for name in ODD_NAMES:
             columns = dialect.get_columns(bed.catalog, found[name])
             assert names(columns) == [name]
-            assert bed.rows(dialect.select_sql(found[name], columns)) == []
-            assert [
-                column.name for column in bed.catalog.session.describe(bed.kind, sql=dialect.select_sql(found[name]))
-            ] == [name]
+            assert bed.rows(f"SELECT {dialect.identifier(name)} FROM {dialect.source_name(found[name])}") == []
+            everything = f"SELECT * FROM {dialect.source_name(found[name])}"
+            assert [column.name for column in bed.catalog.session.describe(bed.kind, sql=everything)] == [name]
             text = dialect.dest_name(name, schema=bed.schema)
             assert dialect.table_name(text).name == name
             assert dialect.table_name(text).schema == (bed.schema or "main")
@@ -306,7 +305,7 @@ def test_names_are_written_as_people_do(kind: str) -> None:
     expected = plain if kind != "generic" else '"sales_orders"'
     assert dialect.identifier(plain) == expected
     other = plain.swapcase()
-    if dialect.capabilities.unquoted_case != "keep":
+    if dialect.capabilities.syntax.unquoted_case != "keep":
         assert dialect.identifier(other) == dialect.quote_identifier(other)
     assert dialect.table_name(dialect.dest_name("Odd.Name", schema="s p")).parts == ("s p", "Odd.Name")
 

@@ -42,7 +42,8 @@ def test_a_whole_look_around(bench: Workbench) -> None:
         assert browser.find("ORDERS").name == "orders"
         assert [item.name for item in browser.columns('"order lines"')] == ["order_id", "line"]
         assert browser.keys("orders")[0].columns == ("id",)
-        sql = browser.dialect.select_sql(browser.find("orders"), browser.columns("orders"))
+        listed = ", ".join(browser.dialect.identifier(column.name) for column in browser.columns("orders"))
+        sql = f"SELECT {listed} FROM {browser.dialect.source_name(browser.find('orders'))}"
         assert sql == "SELECT id, Total, seen FROM orders"
         assert [item.family for item in browser.describe(f"{sql};\n-- all")] == ["int64", "decimal", "timestamp"]
         preview = browser.preview(sql, rows=1)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
+from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.databases.names import TableName
-from pipekit_engine.jrunner.protocol import Column
 from tests.databases.conftest import Bed
 
 GOLDEN = Path(__file__).parent / "golden" / "types.txt"

@@ -209,7 +209,8 @@ def test_databases_of_sql_server_are_a_level_of_their_own() -> None:
     dialect = get_dialect("sqlserver")
     assert [field.name for field in dialect.browse_fields] == ["database", "schema"]
     table = TableInfo("Orders", "dbo", "erp db")
-    assert dialect.select_sql(table, ["Id", "Order"]) == "SELECT Id, [Order] FROM [erp db].dbo.Orders"
+    assert [dialect.identifier(name) for name in ("Id", "Order")] == ["Id", "[Order]"]
+    assert dialect.source_name(table) == "[erp db].dbo.Orders"
     assert "[erp db].sys.columns" in dialect.column_notes_sql(table.table_name)
 
 

@@ -27,6 +27,7 @@ from pipekit_engine.models import (
     Trigger,
     Watermark,
 )
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import spans
 from pipekit_engine.store import Change, Store
 
@@ -52,7 +53,7 @@ TRICKY = [
 text = st.one_of(st.sampled_from(TRICKY), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 sql = st.one_of(st.sampled_from(["SELECT a\nFROM t\nWHERE x > '{w}'  -- note\n", "SELECT 1"]), text)
 #: A query of blanks and comments is refused, as is a table name that no database could read.
-queries = sql.filter(lambda query: any(s.kind != "comment" and s.text.strip(" \t\r\n;") for s in spans(query)))
+queries = sql.filter(lambda query: any(s.kind != "comment" and s.text.strip(" \t\r\n;") for s in spans(query, UNKNOWN)))
 tables = st.one_of(
     st.sampled_from(["t", "s.t", "c.s.[t x]"]), text.map(lambda name: '"' + name.replace('"', '""') + '"')
 )

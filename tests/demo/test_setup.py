@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,20 @@ def test_make_alone_lists_every_target() -> None:
 
 def test_the_shipped_dagster_yaml_is_the_one_that_serve_writes() -> None:
     assert (ROOT / "dagster.yaml").read_text() == (ROOT / "pipekit_dagster" / "dagster.yaml").read_text()
+
+
+def test_the_drivers_are_those_of_the_dialects() -> None:
+    """The script reads them from the source text; nothing is installed yet when it does."""
+    from pipekit_engine.databases.dialects import get_dialect, kinds
+
+    spec = spec_from_file_location("setup_script", ROOT / "scripts" / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    read = {(found.kind, found.coordinate, found.sha256, found.debian) for found in script.known_drivers()}
+    assert read == {
+        (kind, driver.coordinate(driver.version), driver.sha256, driver.debian)
+        for kind in kinds()
+        for driver in get_dialect(kind).drivers
+    }

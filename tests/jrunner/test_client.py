@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from pipekit_engine.common.columns import Column
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import (
-    Column,
     JRunnerCancelled,
     JRunnerDied,
     JRunnerError,
     OpenRequest,
-    Progress,
     Session,
     SessionPool,
     Statement,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session, Statement
-from tests.jrunner.conftest import jar, mariadb_request, postgresql_request, sqlite_request
+from tests.jrunner.conftest import LineSession, jar, mariadb_request, postgresql_request, sqlite_request
 from tests.servers.postgresql import PostgreSQLServer
 
 KINDS = [
@@ -166,3 +166,52 @@ def test_a_commit_is_on_disk_when_it_is_told(kind: str, tmp_path: Path) -> None:
     with Session() as session:
         session.open(request)
         assert rows(session) == ["1"]
+
+
+# Before the commit
+
+
+def test_before_commit_sees_an_open_transaction(session: Session, database: str) -> None:
+    asked = []
+    session.execute("db", ["INSERT INTO t VALUES (1)"], before_commit=lambda: asked.append(True))
+    assert asked == [True]
+    assert rows(session) == ["1"]
+
+
+@pytest.mark.parametrize("reason", [RuntimeError("no"), JRunnerError("no", phase="x", code="sql"), KeyboardInterrupt()])
+def test_a_commit_that_is_refused_is_rolled_back(session: Session, database: str, reason: BaseException) -> None:
+    def refuse() -> None:
+        raise reason
+
+    with pytest.raises(type(reason)):
+        session.execute("db", ["INSERT INTO t VALUES (1)"], before_commit=refuse)
+    assert rows(session) == []
+    session.execute("db", ["INSERT INTO t VALUES (2)"])
+    assert rows(session) == ["2"]
+
+
+def test_a_statement_that_fails_asks_nobody(session: Session, database: str) -> None:
+    asked = []
+    with pytest.raises(JRunnerError):
+        session.execute("db", ["INSERT INTO nowhere VALUES (1)"], before_commit=lambda: asked.append(True))
+    assert asked == []
+
+
+def test_a_cancel_ends_the_wait_for_the_confirmation(line_session: LineSession, tmp_path: Path) -> None:
+    request = sqlite_request("db", tmp_path / "db.db").to_json()
+    line_session.send(id=1, **request)
+    line_session.answer(1)
+    line_session.send(id=2, op="execute", connection="db", statements=[{"sql": "CREATE TABLE t (i int)"}], confirm=True)
+    assert line_session.next() == {"id": 2, "event": "confirm", "counts": [0]}
+    line_session.send(id=3, op="cancel", target=2)
+    assert line_session.answer(3)["cancelled"] is True
+    assert line_session.answer(2)["error"]["code"] == "cancelled"
+    line_session.send(id=4, op="confirm", target=2)
+    assert line_session.answer(4)["confirmed"] is False
+    line_session.send(id=5, op="query", connection="db", sql="SELECT count(*) FROM sqlite_master")
+    assert line_session.answer(5)["rows"] == [["0"]]
+
+
+def test_a_confirmation_outside_of_a_transaction_is_refused(line_session: LineSession) -> None:
+    line_session.send(id=1, op="execute", connection="db", statements=[], transaction=False, confirm=True)
+    assert line_session.answer(1)["error"]["code"] in ("protocol", "not_open")

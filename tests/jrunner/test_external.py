@@ -12,16 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
-from pipekit_engine.jrunner import (
-    ColumnPair,
-    JRunnerCancelled,
-    JRunnerError,
-    MigrateRequest,
-    MigrateResult,
-    Progress,
-    jvm,
-)
+from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, MigrateRequest, MigrateResult, jvm
 from pipekit_engine.jrunner.external import PROBE_TIMEOUT_S, ExternalProgram, ExternalSession
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from tests.jrunner.conftest import jar, postgresql_request, process_lives, sqlite_request

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import expressions as exp
 
-from pipekit_engine.lint.comparisons import uses
-from pipekit_engine.lint.selectlist import select_list
-from pipekit_engine.lint.tokens import tokens
+from pipekit_engine.databases.dialects import get_dialect, kinds
+from pipekit_engine.sql.comparisons import uses
+from pipekit_engine.sql.select_list import select_list
+from pipekit_engine.sql.syntax import UNKNOWN
+from pipekit_engine.sql.tokens import tokens
 
 #: query -> names; None for an expression without one, "*" for a star.
 SELECT_LISTS: list[tuple[str, list[str | None] | None]] = [
@@ -47,14 +49,14 @@ SELECT_LISTS: list[tuple[str, list[str | None] | None]] = [
 
 @pytest.mark.parametrize(("sql", "names"), SELECT_LISTS, ids=[sql for sql, _ in SELECT_LISTS])
 def test_the_select_list(sql: str, names: list[str | None] | None) -> None:
-    found = select_list(sql)
+    found = select_list(sql, UNKNOWN)
     assert (None if found is None else ["*" if item.star else item.name for item in found.items]) == names
 
 
 def test_sql_server_alone_names_a_column_with_equals() -> None:
     named, compared = (
-        select_list("SELECT total = a + b FROM t", "sqlserver"),
-        select_list("SELECT total = a + b FROM t"),
+        select_list("SELECT total = a + b FROM t", get_dialect("sqlserver").capabilities.syntax),
+        select_list("SELECT total = a + b FROM t", UNKNOWN),
     )
     assert named is not None
     assert compared is not None
@@ -62,7 +64,7 @@ def test_sql_server_alone_names_a_column_with_equals() -> None:
 
 
 def test_a_word_that_may_be_a_unit_or_a_name_makes_unsure() -> None:
-    found = select_list("SELECT ship_date + 5 days, a b FROM t")
+    found = select_list("SELECT ship_date + 5 days, a b FROM t", UNKNOWN)
     assert found is not None
     assert [(item.name, item.unsure) for item in found.items] == [(None, True), ("b", False)]
 
@@ -99,18 +101,18 @@ def test_names_agree_with_a_real_parser(items: list[str], prefix: str) -> None:
     expected = [
         item.alias_or_name if isinstance(item, (exp.Alias, exp.Column)) else None for item in parsed.expressions
     ]
-    found = select_list(sql)
+    found = select_list(sql, UNKNOWN)
     assert found is not None
     assert [item.name for item in found.items] == expected
 
 
 @settings(deadline=None)  # a busy machine is no fault
-@given(st.text(alphabet="ab ,()[]'\"*.:{}=<>-\n;`$", max_size=40))
-def test_no_text_makes_it_fall_over(text: str) -> None:
-    for token in tokens(f"SELECT {text}"):
+@given(st.text(alphabet="ab ,()[]'\"*.:{}=<>-\n;`$", max_size=40), st.sampled_from(kinds()))
+def test_no_text_makes_it_fall_over(text: str, kind: str) -> None:
+    for token in tokens(f"SELECT {text}", get_dialect(kind).capabilities.syntax):
         assert token.depth >= 0
-    select_list(f"SELECT {text}")
-    uses(f"SELECT {text}")
+    select_list(f"SELECT {text}", get_dialect(kind).capabilities.syntax)
+    uses(f"SELECT {text}", get_dialect(kind).capabilities.syntax)
 
 
 COMPARISONS = [
@@ -131,5 +133,5 @@ COMPARISONS = [
 
 @pytest.mark.parametrize(("condition", "expected"), COMPARISONS, ids=[item[0] for item in COMPARISONS])
 def test_how_watermarks_are_compared(condition: str, expected: list[tuple[str, str | None]]) -> None:
-    found = uses(f"SELECT a FROM t WHERE {condition}")
+    found = uses(f"SELECT a FROM t WHERE {condition}", UNKNOWN)
     assert [(use.name, use.operator) for use in found] == expected

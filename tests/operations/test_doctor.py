@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipekit_engine.operations import doctor
 from pipekit_engine.common.text import first_line, other_lines
 from pipekit_engine.errors import StoreError
+from pipekit_engine.operations import doctor
 from tests.cli.conftest import Project
 
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pipekit_engine.operations import support_bundle
 from pipekit_engine.models import Connection, Module
+from pipekit_engine.operations import support_bundle
 from pipekit_engine.operations.support_bundle import LOG_TAIL, Scrubber, _tail_of
 from pipekit_engine.store import Change, Store
 from tests.cli.conftest import Project

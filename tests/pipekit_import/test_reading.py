@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_import import Import, files_of, import_folder, syntax
 from pipekit_import.infer import Proposal
 from pipekit_import.interpreter import Interpreter
@@ -130,12 +131,14 @@ STATEMENTS = [
 
 @pytest.mark.parametrize(("sql", "kind", "table", "other", "keys"), STATEMENTS, ids=[item[0] for item in STATEMENTS])
 def test_statements(sql: str, kind: str, table: str, other: str, keys: tuple[str, ...]) -> None:
-    (found,) = read_statements(sql, Spot("x.sql", 1))
+    (found,) = read_statements(sql, Spot("x.sql", 1), UNKNOWN)
     assert (found.kind, found.table, found.other, found.keys) == (kind, table, other, keys)
 
 
 def test_statements_know_their_lines() -> None:
-    found = read_statements("\\set x 1\n-- first\nANALYZE a;\n\n  -- second\n  ANALYZE\n  b;\n", Spot("x.sql", 10))
+    found = read_statements(
+        "\\set x 1\n-- first\nANALYZE a;\n\n  -- second\n  ANALYZE\n  b;\n", Spot("x.sql", 10), UNKNOWN
+    )
     assert [(item.spot.line, item.kind) for item in found] == [(12, "other"), (15, "other")]
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import sqlglot
 
+from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.errors import ConfigurationError, DestinationError
-from pipekit_engine.jrunner.protocol import Column
 from pipekit_engine.models import Hook, Module, ResolvedWatermark, Watermark
-from pipekit_engine.planning.planner import RunPlan, plan_run
+from pipekit_engine.planning.build import plan_run, source_query
+from pipekit_engine.planning.plan import RunPlan
 
 GOLDEN = Path(__file__).parent / "golden"
 #: Kinds whose SQL sqlglot can read.
@@ -60,11 +61,13 @@ def plan(kind: str, strategy: str, *, exists: bool, **fields: object) -> RunPlan
         column(dest.column_name_from(source, item.name), item.family, "VARCHAR", item.precision, item.scale)
         for item in SOURCE
     ]
+    watermarks = {"since": ResolvedWatermark(value="2024-01-01", origin="resolver")}
     return plan_run(
         module,
         source=source,
         dest=dest,
-        watermarks={"since": ResolvedWatermark(value="2024-01-01", origin="resolver")},
+        watermarks=watermarks,
+        source_sql=source_query(module, source, watermarks),
         source_columns=SOURCE,
         dest_columns=there if exists else None,
         staging_schema=None if kind == "oracle" else "pipekit_staging",
@@ -164,6 +167,7 @@ def test_two_long_names_equal_in_what_the_database_keeps() -> None:
             source=get_dialect("sqlite"),
             dest=get_dialect("postgresql"),
             watermarks={},
+            source_sql="SELECT 1",
             source_columns=[column(long + "0000001", "int32"), column(long + "0000002", "int32")],
             dest_columns=None,
             staging_schema="pipekit_staging",
@@ -179,6 +183,7 @@ def test_a_long_module_name_gets_a_staging_name_of_its_own() -> None:
             source=get_dialect("sqlite"),
             dest=get_dialect("postgresql"),
             watermarks={},
+            source_sql="SELECT 1",
             source_columns=[column("a", "int32")],
             dest_columns=None,
             staging_schema="pipekit_staging",
@@ -196,6 +201,7 @@ def test_staging_is_never_the_destination() -> None:
                 source=get_dialect("sqlite"),
                 dest=get_dialect(kind),
                 watermarks={},
+                source_sql="SELECT 1",
                 source_columns=[column("a", "int32")],
                 dest_columns=None,
                 staging_schema=None if kind == "oracle" else "pipekit_staging",

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipekit_engine.config import Config
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError
-from pipekit_engine.running.monitor import RunEvent
+from pipekit_engine.running.events import RunEvent
 
 
 def main(folder: str, module: str, kill_at: str = "") -> int:

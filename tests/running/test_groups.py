@@ -12,7 +12,7 @@ import pytest
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.config import AlertsConfig, RetentionConfig
 from pipekit_engine.errors import ConfigurationError, GroupLocked, NotFoundError, RunCancelled
-from pipekit_engine.running.monitor import RunEvent
+from pipekit_engine.running.events import RunEvent
 from pipekit_engine.store import schema
 from tests.running.workbench import Workbench
 

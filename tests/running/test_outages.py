@@ -12,7 +12,7 @@ import pytest
 import pipekit_engine.running.monitor
 from pipekit_engine.errors import Interrupted, RunError, StagingError
 from pipekit_engine.jrunner.pool import SessionPool
-from pipekit_engine.running.monitor import RunEvent
+from pipekit_engine.running.events import RunEvent
 from pipekit_engine.store.leases import HEARTBEAT_FENCE, HEARTBEAT_TIMEOUT
 from tests.running.workbench import Workbench
 from tests.servers.postgresql import PostgreSQLServer

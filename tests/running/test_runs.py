@@ -20,7 +20,9 @@ from pipekit_engine.errors import (
     SourceError,
 )
 from pipekit_engine.models import Column, Hook
-from pipekit_engine.running.monitor import CancelToken, RunEvent, RunMonitor
+from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.events import RunEvent
+from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.security.redact import Redactor
 from tests.running.workbench import Workbench
 

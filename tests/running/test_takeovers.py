@@ -16,7 +16,7 @@ import pytest
 import pipekit_engine.running.group_run
 from pipekit_engine.errors import Interrupted, MergeError, OutcomeUnknown, RunCancelled
 from pipekit_engine.models import Column, Hook
-from pipekit_engine.running.monitor import RunEvent
+from pipekit_engine.running.events import RunEvent
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 from tests.servers.mariadb import MariaDBServer

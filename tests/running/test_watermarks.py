@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipekit_engine.errors import ConfigurationError, SourceError
-from pipekit_engine.planning.future import is_future
+from pipekit_engine.planning.watermarks import is_future
 from tests.running.workbench import Workbench
 
 SINCE = {"since": ("dst", "SELECT max(at) FROM t", "1970-01-01")}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipekit_engine.security.redact import STARS, Redactor, redact_url, url_holds_secret
+from pipekit_engine.databases.urls import redact_url, url_holds_secret
+from pipekit_engine.security.redact import STARS, Redactor
 
 KEPT = [
     "jdbc:postgresql://h:5432/db?user=a&ssl=true",

@@ -6,20 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit_engine.sql.text import Lexis, as_subquery, materialize, placeholders, spans, split_statements
+from pipekit_engine.databases.dialects import get_dialect, kinds
+from pipekit_engine.sql.syntax import UNKNOWN, SqlSyntax
+from pipekit_engine.sql.text import as_subquery, materialize, placeholders, spans, split_statements
 
-LEXES: list[Lexis] = ["standard", "mysql"]
+SYNTAXES: dict[str, SqlSyntax] = {"unknown": UNKNOWN, "mysql": get_dialect("mysql").capabilities.syntax}
 
 
-@pytest.mark.parametrize("lexis", LEXES)
+@pytest.mark.parametrize("kind", kinds())
 @given(sql=st.text(alphabet="abEq'\"`-/*;{}[]# \n$0\\"))
-def test_spans_are_the_whole_text(lexis: Lexis, sql: str) -> None:
-    assert "".join(span.text for span in spans(sql, lexis)) == sql
+def test_spans_are_the_whole_text(kind: str, sql: str) -> None:
+    assert "".join(span.text for span in spans(sql, get_dialect(kind).capabilities.syntax)) == sql
 
 
 @given(st.text(), st.text())
 def test_a_value_is_never_looked_at_again(first: str, second: str) -> None:
-    filled = materialize("{a}|{b}", {"a": first + "{b}", "b": second})
+    filled = materialize("{a}|{b}", {"a": first + "{b}", "b": second}, UNKNOWN)
     assert filled == f"{first}{{b}}|{second}"
 
 
@@ -34,7 +36,7 @@ def test_a_value_is_never_looked_at_again(first: str, second: str) -> None:
     ],
 )
 def test_placeholders(sql: str, expected: list[str]) -> None:
-    assert placeholders(sql) == expected
+    assert placeholders(sql, UNKNOWN) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_placeholders(sql: str, expected: list[str]) -> None:
     ],
 )
 def test_materialize(sql: str, expected: str) -> None:
-    assert materialize(sql, {"v": "it's"}) == expected
+    assert materialize(sql, {"v": "it's"}, UNKNOWN) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_materialize(sql: str, expected: str) -> None:
     ],
 )
 def test_split_statements(script: str, expected: list[str]) -> None:
-    assert split_statements(script) == expected
+    assert split_statements(script, UNKNOWN) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,36 +86,36 @@ def test_split_statements(script: str, expected: list[str]) -> None:
     ],
 )
 def test_as_subquery(sql: str, expected: str) -> None:
-    assert as_subquery(sql) == expected
+    assert as_subquery(sql, UNKNOWN) == expected
 
 
 VALUE = "C:\\it's\"\\"
 
 
 @pytest.mark.parametrize(
-    ("lexis", "sql", "expected"),
+    ("kind", "sql", "expected"),
     [
-        ("standard", "x = '{v}'", "x = 'C:\\it''s\"\\'"),
-        ("standard", "x = E'{v}'", "x = E'C:\\\\it''s\"\\\\'"),
-        ("standard", "x = E'\\'{v}', y = '{v}'", "x = E'\\'C:\\\\it''s\"\\\\', y = 'C:\\it''s\"\\'"),
-        ("standard", "x = q'[{v}]'", "x = q'[C:\\it's\"\\]'"),
+        ("unknown", "x = '{v}'", "x = 'C:\\it''s\"\\'"),
+        ("unknown", "x = E'{v}'", "x = E'C:\\\\it''s\"\\\\'"),
+        ("unknown", "x = E'\\'{v}', y = '{v}'", "x = E'\\'C:\\\\it''s\"\\\\', y = 'C:\\it''s\"\\'"),
+        ("unknown", "x = q'[{v}]'", "x = q'[C:\\it's\"\\]'"),
         ("mysql", "x = '{v}'", "x = 'C:\\\\it''s\"\\\\'"),
         ("mysql", 'x = "{v}"', 'x = "C:\\\\it\'s""\\\\"'),
         ("mysql", "x = 'it\\'s' AND y = '{v}' # {v}", "x = 'it\\'s' AND y = 'C:\\\\it''s\"\\\\' # {v}"),
     ],
 )
-def test_a_literal_means_exactly_the_value(lexis: Lexis, sql: str, expected: str) -> None:
-    assert materialize(sql, {"v": VALUE}, lexis) == expected
+def test_a_literal_means_exactly_the_value(kind: str, sql: str, expected: str) -> None:
+    assert materialize(sql, {"v": VALUE}, SYNTAXES[kind]) == expected
 
 
 @pytest.mark.parametrize(
-    ("lexis", "script", "expected"),
+    ("kind", "script", "expected"),
     [
-        ("standard", "a E'it\\'s; b'; c", ["a E'it\\'s; b'", "c"]),
-        ("standard", "a e'x''\\\\'; c", ["a e'x''\\\\'", "c"]),
-        ("standard", "a 'C:\\'; c", ["a 'C:\\'", "c"]),
-        ("standard", "a q'[it's; b]'; nq'!it's;!'; c", ["a q'[it's; b]'", "nq'!it's;!'", "c"]),
-        ("standard", "price 'x'; # b; c", ["price 'x'", "# b", "c"]),
+        ("unknown", "a E'it\\'s; b'; c", ["a E'it\\'s; b'", "c"]),
+        ("unknown", "a e'x''\\\\'; c", ["a e'x''\\\\'", "c"]),
+        ("unknown", "a 'C:\\'; c", ["a 'C:\\'", "c"]),
+        ("unknown", "a q'[it's; b]'; nq'!it's;!'; c", ["a q'[it's; b]'", "nq'!it's;!'", "c"]),
+        ("unknown", "price 'x'; # b; c", ["price 'x'", "# b", "c"]),
         ("mysql", "a 'it\\'s; b'; c", ["a 'it\\'s; b'", "c"]),
         ("mysql", 'a "it\'s; \\" b"; c', ['a "it\'s; \\" b"', "c"]),
         ("mysql", "a # it's; b\n; c", ["a # it's; b", "c"]),
@@ -121,9 +123,9 @@ def test_a_literal_means_exactly_the_value(lexis: Lexis, sql: str, expected: str
         ("mysql", "a $$; b", ["a $$", "b"]),
     ],
 )
-def test_statements_in_each_spelling(lexis: Lexis, script: str, expected: list[str]) -> None:
-    assert split_statements(script, lexis) == expected
+def test_statements_in_each_spelling(kind: str, script: str, expected: list[str]) -> None:
+    assert split_statements(script, SYNTAXES[kind]) == expected
 
 
 def test_a_comment_at_the_end_of_a_mysql_query() -> None:
-    assert as_subquery("SELECT 'it\\'s # no' # it's the end;", "mysql") == "SELECT 'it\\'s # no'"
+    assert as_subquery("SELECT 'it\\'s # no' # it's the end;", SYNTAXES["mysql"]) == "SELECT 'it\\'s # no'"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.wizard.builder import Wishes, draft_table
-from pipekit_engine.wizard.watermark_sql import Lag
 from pipekit_engine.wizard.workspace import Workspace
 from tests.running.conftest import EMBEDDED
 from tests.running.workbench import Workbench

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.databases.introspection import ColumnInfo, Key, TableInfo
 from pipekit_engine.errors import ConfigurationError, NotFoundError
-from pipekit_engine.jrunner.protocol import Column
 from pipekit_engine.wizard.connecting import address_hint, driver_of, jdbc_url, make_connection, secret_name
 from pipekit_engine.wizard.draft import dest_table_name, module_name
 from pipekit_engine.wizard.proposals import candidates, identifying_key, only_grows, propose
@@ -107,7 +107,7 @@ def test_keys_come_in_their_own_order_and_a_unique_one_stands_in() -> None:
 def test_sqlite_keeps_times_in_text() -> None:
     columns = [ID, column("updated_at", "text")]
     assert propose("t", columns).watermark is None
-    found = propose("t", columns, source_kind="sqlite").watermark
+    found = propose("t", columns, times_as_text=True).watermark
     assert found is not None
     assert found.kind == "text"
 

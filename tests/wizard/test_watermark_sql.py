@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import sqlglot
 
+from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect
+from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.jrunner.protocol import Column
 from pipekit_engine.wizard.proposals import Candidate, Kind
-from pipekit_engine.wizard.watermark_sql import Lag, Window, default_lag, default_value, window
+from pipekit_engine.wizard.watermark_sql import Window, default_lag, default_value, window
 
 #: Dialects of sqlglot, which reads the SQL back.
 READ = {

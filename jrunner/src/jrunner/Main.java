@@ -29,14 +29,5 @@ public final class Main {
         // stdout is for the protocol or for data. A driver that prints must not break it.
         System.setErr(RedactingStream.over(new FileOutputStream(FileDescriptor.err)));
         System.setOut(System.err);
-        // Derby writes derby.log into the working directory, HSQLDB reconfigures java.util.logging, unless told not to.
-        setDefault("derby.stream.error.file", "/dev/null");
-        setDefault("hsqldb.reconfig_logging", "false");
-    }
-
-    private static void setDefault(String property, String value) {
-        if (System.getProperty(property) == null) {
-            System.setProperty(property, value);
-        }
     }
 }

@@ -1,69 +1,63 @@
-"""The kinds of databases that pipekit knows, each a `Dialect` of data first and code second."""
+"""The kinds of databases that pipekit knows: a file and a line here for each."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults
-from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import MappedType
 from pipekit_engine.databases.dialects.db2 import DB2
-from pipekit_engine.databases.dialects.embedded import H2, HSQLDB, Derby
-from pipekit_engine.databases.dialects.mysql import MariaDB, MySQL
+from pipekit_engine.databases.dialects.derby import Derby
+from pipekit_engine.databases.dialects.generic import Generic
+from pipekit_engine.databases.dialects.h2 import H2
+from pipekit_engine.databases.dialects.hsqldb import HSQLDB
+from pipekit_engine.databases.dialects.mariadb import MariaDB
+from pipekit_engine.databases.dialects.mysql import MySQL
 from pipekit_engine.databases.dialects.oracle import Oracle
 from pipekit_engine.databases.dialects.postgresql import PostgreSQL
 from pipekit_engine.databases.dialects.sqlite import SQLite
 from pipekit_engine.databases.dialects.sqlserver import SQLServer
 from pipekit_engine.databases.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
-from pipekit_engine.databases.type_mapping import MappedType, decimal
 from pipekit_engine.errors import NotFoundError, RuntimeMissing
 from pipekit_engine.models import Driver
+from pipekit_engine.security import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 __all__ = [
-    "BrowseField", "Capabilities", "Catalog", "ColumnInfo", "Dialect", "Key", "MappedType", "TableInfo", "builtin_drivers",
-    "find_jars", "get_dialect", "kinds",
+    "GENERIC", "USUAL_SCHEMAS", "BrowseField", "Capabilities", "Catalog", "ColumnInfo", "Dialect", "JdbcDriver", "Key",
+    "MappedType", "TableInfo", "builtin_drivers", "find_jars", "get_dialect", "kind_of_client", "kind_of_url", "kinds",
 ]  # fmt: skip
-
-
-class Generic(Dialect):
-    """Any other JDBC database: standard SQL, names exactly as written, nothing asked that only some catalogues answer."""
-
-    kind = "generic"
-    label = "a JDBC database"
-    jdbc = JdbcDefaults(None, (), "jdbc:…")
-    types: ClassVar = {
-        **H2.types,
-        "decimal": decimal("NUMERIC({precision},{scale})", max_precision=38),
-        "uuid": "CHAR(36)",
-        "json": "CHARACTER LARGE OBJECT",
-    }
-    capabilities = Capabilities(
-        reads_plain_names=False,
-        drop_if_exists=False,
-        row_values=False,
-        window_functions=False,
-        missing_table_states=frozenset({"42S02", "42P01"}),
-    )
-
-    def is_kin(self, other: Dialect) -> bool:
-        """Two such databases need have nothing in common."""
-        return False
-
-    def schema_exists_sql(self, schema: str) -> None:
-        """Nobody knows where to ask; the staging schema has to be there."""
-        return
-
 
 _DIALECTS: dict[str, Dialect] = {
     dialect.kind: dialect
     for dialect in (
-        SQLite(), PostgreSQL(), MariaDB(), MySQL(), SQLServer(), Oracle(), DB2(), H2(), Derby(), HSQLDB(), Generic()
+        SQLite(),
+        PostgreSQL(),
+        MariaDB(),
+        MySQL(),
+        SQLServer(),
+        Oracle(),
+        DB2(),
+        H2(),
+        Derby(),
+        HSQLDB(),
+        Generic(),
     )
-}  # fmt: skip
+}
+#: The kind of a database that no other kind is for.
+GENERIC = Generic.kind
+#: What the usual schema is called in any kind.
+USUAL_SCHEMAS = frozenset().union(*(dialect.usual_schemas for dialect in _DIALECTS.values()))
+
+for _dialect in _DIALECTS.values():
+    for _driver in _dialect.drivers:
+        redact.know_url(_driver.url_prefix, is_path=_dialect.url_is_path, redact_login=_dialect.login_redaction())
 
 
 def kinds() -> tuple[str, ...]:
@@ -79,10 +73,26 @@ def get_dialect(kind: str) -> Dialect:
         raise NotFoundError("driver kind", kind, _DIALECTS) from None
 
 
+def kind_of_url(url: str) -> str:
+    """The kind whose driver takes a JDBC URL; `GENERIC` for one that none is known to take."""
+    prefixes = ((driver.url_prefix, kind) for kind, dialect in _DIALECTS.items() for driver in dialect.drivers)
+    return next((kind for prefix, kind in prefixes if url.lower().startswith(prefix)), GENERIC)
+
+
+def kind_of_client(program: str) -> str | None:
+    """The kind that a command-line client such as `psql` logs in to."""
+    return next((kind for kind, dialect in _DIALECTS.items() if program in dialect.clients), None)
+
+
 def builtin_drivers() -> list[Driver]:
     """A driver record for every kind, to be registered by `pipekit init`; jars are looked for when a connection is opened."""
     return [
-        Driver(name=kind, kind=kind, class_name=dialect.jdbc.class_name, url_template=dialect.jdbc.url_template)
+        Driver(
+            name=kind,
+            kind=kind,
+            class_name=dialect.driver.class_name if dialect.driver else None,
+            url_template=dialect.url_template,
+        )
         for kind, dialect in _DIALECTS.items()
     ]
 
@@ -93,10 +103,12 @@ def find_jars(driver: Driver, folders: Iterable[Path]) -> list[Path]:
     Raises RuntimeMissing saying which file is wanted and where it was looked for.
     """
     folders = list(folders)
-    wanted = [driver.jar] if driver.jar else list(get_dialect(driver.kind).jdbc.jars)
+    wanted = (
+        [driver.jar]
+        if driver.jar
+        else [pattern for known in get_dialect(driver.kind).drivers for pattern in known.files]
+    )
     if driver.jar and "/" in driver.jar:
-        from pathlib import Path
-
         if Path(driver.jar).is_file():
             return [Path(driver.jar)]
         raise RuntimeMissing(

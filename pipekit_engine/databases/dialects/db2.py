@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.databases.catalogues import view_in
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
-from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.identifiers import literal
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.introspection import BrowseField
-from pipekit_engine.databases.spelling import words
-from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 class DB2(Dialect):
@@ -23,9 +27,22 @@ class DB2(Dialect):
 
     kind = "db2"
     label = "DB2 for i"
-    jdbc = JdbcDefaults("com.ibm.as400.access.AS400JDBCDriver", ("jt400*.jar",), "jdbc:as400://HOST/LIBRARY")
+    drivers = (
+        JdbcDriver(
+            class_name="com.ibm.as400.access.AS400JDBCDriver",
+            url="jdbc:as400://HOST/LIBRARY",
+            files=("jt400*.jar",),
+            group="net.sf.jt400",
+            artifact="jt400",
+            version="20.0.7",
+            sha256="29c8e345aba17f94ad4b7f05e90f18f91ebef7c3fc752863840647dec9c8566d",
+            licence="IPL-1.0",
+            debian="libjt400-java",
+            debian_jar="jt400.jar",
+        ),
+    )
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True, system_naming=True),
         max_identifier_length=128,
         drop_if_exists=False,  # only newer releases know it
         missing_table_states=frozenset({"42704"}),
@@ -65,9 +82,9 @@ class DB2(Dialect):
         xmltable xmltext xmlvalidate xslload xsltransform year years yes zone
         """
     )
-    boolean_literals = ("0", "1")
-    date_literal = "'{}'"
-    timestamp_literal = "'{}'"
+    date_literal = "DATE('{}')"
+    timestamp_literal = "TIMESTAMP('{}')"
+    clocks = ("CURRENT TIMESTAMP", "CURRENT TIMESTAMP - CURRENT TIMEZONE")
     types: ClassVar = {
         "boolean": "SMALLINT",
         "int16": "SMALLINT",
@@ -94,7 +111,7 @@ class DB2(Dialect):
 
     def is_view_sql(self, table: TableName) -> str:
         """From the catalogue."""
-        return view_in("QSYS2.SYSVIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
+        return view_query("QSYS2.SYSVIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
 
     def schema_exists_sql(self, schema: str) -> str:
         """From the catalogue."""
@@ -135,3 +152,7 @@ class DB2(Dialect):
         """The query stands in parentheses."""
         names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """A labelled duration."""
+        return f"{greatest} - {lag.amount} {lag.sql_unit}S" if lag.amount else greatest

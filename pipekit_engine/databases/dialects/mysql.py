@@ -1,220 +1,9 @@
-"""MariaDB and MySQL."""
+"""MySQL."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, ClassVar
-
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults
-from pipekit_engine.databases.dialects.capabilities import Capabilities
-from pipekit_engine.databases.introspection import BrowseField
-from pipekit_engine.databases.remarks import TableRemarks, fit_comment
-from pipekit_engine.databases.spelling import words
-from pipekit_engine.databases.type_mapping import decimal, fractional, noted, sized_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
-
-
-#: What information_schema calls tables and views; sequences and its own views are left out.
-_TABLES = "'BASE TABLE', 'SYSTEM VERSIONED', 'VIEW'"
-_MAX_TABLE_COMMENT = 2048
-#: A type whose values are compared by a collation, and by which one is not said.
-_COLLATED = re.compile(
-    r"(?!.*\b(?:collate|character set|charset|binary)\b)(?:var)?char\b|(?:tiny|medium|long)?text\b", re.IGNORECASE
-)
-#: What a key of text without a length gets: as much as the index of a temporary table holds.
-_KEY_TEXT = "varchar(190)"
-#: An index on staged keys: how many columns, how much of each text; all of it stays below InnoDB's 3,072 bytes.
-_MAX_INDEXED = 8
-_INDEXED_LENGTH = 64
-_SIZED = ("text", "binary", "json", "xml")
-#: Part of a dest_type that a column cannot be given twice.
-_KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
-
-
-class MariaDB(Dialect):
-    """MariaDB 10.3 and newer. A database is what others call a schema. DDL and TRUNCATE commit, so neither is in a merge."""
-
-    kind = "mariadb"
-    label = "MariaDB"
-    jdbc = JdbcDefaults("org.mariadb.jdbc.Driver", ("mariadb-java-client*.jar",), "jdbc:mariadb://HOST:3306/DATABASE")
-    capabilities = Capabilities(
-        quote=("`", "`"),
-        max_identifier_length=64,
-        missing_table_states=frozenset({"42S02"}),
-        missing_table_codes=frozenset({1146, 1049}),
-        exact_text=False,
-        instants="utc",
-        max_comment_length=1024,
-        bulk_path="LOAD DATA LOCAL INFILE",
-        lexis="mysql",
-    )
-    browse_fields = (BrowseField("schema", "database"),)
-    home_schema_sql = "SELECT DATABASE()"
-    system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
-    reserved = words(
-        """
-        accessible asensitive blob cume_dist day_microsecond day_minute day_second delete_domain_id dense_rank
-        do_domain_ids double empty except first_value float4 float8 groups hour_microsecond hour_second
-        ignore_domain_ids int3 intersect json_table key lag last_value lead master_demote_to_replica
-        master_demote_to_slave master_ssl_verify_server_cert maxvalue middleint minute_microsecond minute_second
-        nth_value ntile over page_checksum parse_vcol_expr percent_rank portion rank read_write recursive ref_system_id
-        row_number rows second_microsecond sql_big_result sql_buffer_result sql_cache sql_calc_found_rows sql_no_cache
-        sql_small_result stats_auto_recalc stats_persistent stats_sample_pages system
-        """
-    )
-    date_literal = "'{}'"
-    timestamp_literal = "'{}'"
-    today_sql = "(CURRENT_DATE)"
-    types: ClassVar = {
-        "boolean": "boolean",
-        "int16": "smallint",
-        "int32": "int",
-        "int64": "bigint",
-        "decimal": decimal("decimal({precision},{scale})", max_precision=65, max_scale=30, scale=30),
-        "float32": "float",
-        "float64": "double",
-        "text": sized_text("varchar({precision})", max_length=4000, unlimited="longtext"),
-        "binary": "longblob",
-        "date": "date",
-        "time": fractional("time({precision})", max_digits=6),
-        "timestamp": fractional("datetime({precision})", max_digits=6),
-        "timetz": "varchar(32)",
-        "timestamptz": noted(
-            fractional("timestamp({precision}) NULL", max_digits=6),
-            "instants from 1970 to 2038-01-19 only, a row with another is refused; dest_type datetime(6) holds all, in UTC",
-        ),
-        "uuid": "char(36)",
-        "json": "longtext",
-    }
-
-    def create_schema_sql(self, schema: str) -> str:
-        """A database in UTF-8, whatever the server's default."""
-        return f"CREATE DATABASE {self.quote_identifier(schema)} CHARACTER SET utf8mb4"
-
-    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
-        """InnoDB and full UTF-8, whatever the server's default: transactions and every character."""
-        return super().create_table_sql(table, columns, staging=staging) + " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
-
-    def is_view_sql(self, table: TableName) -> str:
-        """In the named database, or the one in use."""
-        return (
-            f"SELECT 1 FROM information_schema.views WHERE table_schema = {self._database(table.schema)} "
-            f"AND table_name = {self.string_literal(table.name)}"
-        )
-
-    def no_transactions_sql(self, table: TableName) -> str:
-        """The engine of a table that cannot be rolled back, such as MyISAM or Aria."""
-        return (
-            "SELECT t.engine FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine "
-            f"WHERE t.table_schema = {self._database(table.schema)} AND t.table_name = {self.string_literal(table.name)} "
-            "AND COALESCE(e.transactions, 'NO') <> 'YES'"
-        )
-
-    def _database(self, name: str | None) -> str:
-        return self.string_literal(name) if name else "DATABASE()"
-
-    def string_literal(self, text: str) -> str:
-        """Backslashes are doubled: they escape, unless the session's sql_mode says otherwise (then they stay doubled)."""
-        return super().string_literal(text.replace("\\", "\\\\"))
-
-    def now_sql(self, digits: int) -> str:
-        """With as many digits as the column has, or it is refused."""
-        return f"CURRENT_TIMESTAMP({min(digits, 6)})" if digits else "CURRENT_TIMESTAMP"
-
-    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
-        """MySQL's driver gives no comments on tables, and MariaDB's calls each view's comment VIEW."""
-        where = f"t.table_type IN ({_TABLES})"
-        if schema is not None or table is not None:
-            where += f" AND t.table_schema = {self._database(schema)}"
-        if table is not None:
-            where += f" AND t.table_name = {self.string_literal(table)}"
-        return (
-            "SELECT t.table_schema, t.table_name, CASE WHEN t.table_type = 'VIEW' THEN 'view' ELSE 'table' END, "
-            "CASE WHEN t.table_type = 'VIEW' THEN NULL ELSE t.table_comment END "
-            f"FROM information_schema.tables t WHERE {where}"
-        )
-
-    def column_notes_sql(self, table: TableName) -> str:
-        """Comments and AUTO_INCREMENT."""
-        return (
-            "SELECT column_name, column_comment, CASE WHEN extra LIKE '%auto_increment%' THEN '1' ELSE '0' END "
-            f"FROM information_schema.columns WHERE table_schema = {self._database(table.schema)} "
-            f"AND table_name = {self.string_literal(table.name)}"
-        )
-
-    def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
-        """One ALTER TABLE for all. It is apart from CREATE TABLE so that a comment that is refused costs no table."""
-        changes = []
-        if remarks.table:
-            changes.append(f"COMMENT = {self.string_literal(_plain(remarks.table, _MAX_TABLE_COMMENT))}")
-        for name, sql_type in columns:
-            if remarks.columns.get(name):
-                comment = self.string_literal(_plain(remarks.columns[name], self.capabilities.max_comment_length))
-                changes.append(
-                    f"MODIFY COLUMN {self.quote_identifier(name)} {_KEYS.sub('', sql_type)} COMMENT {comment}"
-                )
-        return [f"ALTER TABLE {self.table_sql(table)} {', '.join(changes)}"] if changes else []
-
-    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
-        """CREATE TABLE AS keeps types, character sets and collations."""
-        names = self.column_list(columns)
-        return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
-
-    def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
-        """A lock of the session, which also lets it drop the table."""
-        return [f"LOCK TABLES {table} WRITE"], ["UNLOCK TABLES"]
-
-    def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:
-        """A join: DELETE with a subquery runs the subquery for each row."""
-        names = ", ".join(self.quote_identifier(name) for name in key)
-        return (
-            f"DELETE d FROM {dest} d JOIN (SELECT DISTINCT {names} FROM {staging}) s ON {self.key_match('d', 's', key)}"
-        )
-
-    def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str:
-        """From a join that can use an index of either side: a subquery on an INSERT's own table runs for each row."""
-        names = ", ".join(f"d.{self.quote_identifier(name)}" for name in key)
-        matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
-        return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
-
-    def key_type(self, sql_type: str, *, exact: bool) -> str:
-        """No index holds a long text whole, and joins without one compare each row with each; a longer key is refused.
-
-        Exact is a binary collation: it still ignores blanks at the end, which the check before the merge does not.
-        """
-        if not _COLLATED.match(sql_type):
-            return sql_type
-        sized = _KEY_TEXT if "text" in sql_type.lower() else sql_type
-        return f"{sized} COLLATE utf8mb4_bin" if exact else sized
-
-    def index_staging_sql(self, staging: TableName, key: Sequence[Column]) -> list[str]:
-        """A join of tables without an index compares each row with each: of the texts, their beginnings are enough."""
-        parts = []
-        for column in key[:_MAX_INDEXED]:
-            long = column.family in _SIZED and not 0 < column.precision <= _INDEXED_LENGTH
-            parts.append(self.quote_identifier(column.name) + (f"({_INDEXED_LENGTH})" if long else ""))
-        return [f"CREATE INDEX pipekit_key ON {self.table_sql(staging)} ({', '.join(parts)})"]
-
-    def exact_sql(self, text: str) -> str:
-        """The bytes, in one character set."""
-        return f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
-
-    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
-        """UPDATE with a join."""
-        sets = ", ".join(f"d.{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
-        return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
-
-
-def _plain(text: str, limit: int) -> str:
-    """Comments are kept in three-byte UTF-8: what lies beyond would be refused."""
-    return "".join(
-        character if ord(character) <= 0xFFFF else "\N{REPLACEMENT CHARACTER}" for character in fit_comment(text, limit)
-    )
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.mariadb import MariaDB
 
 
 class MySQL(MariaDB):
@@ -222,5 +11,17 @@ class MySQL(MariaDB):
 
     kind = "mysql"
     label = "MySQL"
-    jdbc = JdbcDefaults("com.mysql.cj.jdbc.Driver", ("mysql-connector-j*.jar",), "jdbc:mysql://HOST:3306/DATABASE")
-    raw_defaults = True
+    drivers = (
+        JdbcDriver(
+            class_name="com.mysql.cj.jdbc.Driver",
+            url="jdbc:mysql://HOST:3306/DATABASE",
+            files=("mysql-connector-j*.jar",),
+            group="com.mysql",
+            artifact="mysql-connector-j",
+            version="8.4.0",
+            sha256="d77962877d010777cff997015da90ee689f0f4bb76848340e1488f2b83332af5",
+            licence="GPL-2.0-only with the Universal FOSS Exception",
+            note="MariaDB's driver, which Debian has, serves most MySQL servers too (kind mariadb).",
+        ),
+    )
+    clients = ()  # scripts that call `mysql` mostly mean MariaDB's

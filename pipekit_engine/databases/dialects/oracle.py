@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.databases.catalogues import view_in
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
-from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.identifiers import literal
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem, fractional, sized_text
 from pipekit_engine.databases.introspection import BrowseField
-from pipekit_engine.databases.spelling import words
-from pipekit_engine.databases.type_mapping import MappedType, fractional, sized_text
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.security.redact import STARS
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 _CURRENT = "SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA')"
 _MAX_DIGITS = 38
+_URL = re.compile(r"(?P<head>jdbc:oracle:(?:thin|oci8?|kprb):)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
-def _number(column: Column, source: Dialect) -> MappedType:
+def _number(column: Column, source: TypeSystem) -> MappedType:
     """NUMBER keeps 38 digits wherever the point is, so that more of them are refused and nothing else."""
     before, behind = max(column.precision - column.scale, 0), max(column.scale, 0)
     if column.precision > 0 and before + behind <= _MAX_DIGITS:
@@ -30,16 +37,41 @@ def _number(column: Column, source: Dialect) -> MappedType:
     return MappedType("NUMBER", f"{_MAX_DIGITS} digits are kept, a row that needs more is refused")
 
 
+def _redact_login(url: str) -> str | None:
+    """`user/password@` behind the driver's name; an address with a slash and no @ may be a login, too."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return None
+    login, at, address = match["rest"].rpartition("@")
+    if not at:
+        return None if "/" in match["rest"] else url
+    user, slash, _ = login.partition("/")
+    return f"{match['head']}{user}{slash}{STARS if slash else ''}@{address}"
+
+
 class Oracle(Dialect):
     """Oracle 12.2 and newer. A staging schema is a user; by default the login's own is used. '' is NULL in Oracle."""
 
     kind = "oracle"
     label = "Oracle"
-    jdbc = JdbcDefaults("oracle.jdbc.OracleDriver", ("ojdbc*.jar",), "jdbc:oracle:thin:@//HOST:1521/SERVICE")
+    drivers = (
+        JdbcDriver(
+            class_name="oracle.jdbc.OracleDriver",
+            url="jdbc:oracle:thin:@//HOST:1521/SERVICE",
+            files=("ojdbc*.jar",),
+            group="com.oracle.database.jdbc",
+            artifact="ojdbc11",
+            version="23.4.0.24.05",
+            sha256="87fb13d9cdbfee487bc38142d8ac531dc235ba3abe5d9c46369496883b2eb5b3",
+            licence="Oracle Free Use Terms and Conditions (FUTC)",
+            note="Proprietary: read Oracle's terms before you use it.",
+        ),
+    )
     capabilities = Capabilities(
-        unquoted_case="upper",
+        syntax=SqlSyntax(parser="oracle", unquoted_case="upper", q_strings=True, name_characters="$#"),
         max_identifier_length=128,
         identifier_unit="bytes",
+        creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
         max_comment_length=4000,
@@ -56,7 +88,13 @@ class Oracle(Dialect):
         share size successful synonym sysdate uid validate whenever
         """
     )
-    boolean_literals = ("0", "1")
+    date_literal = "DATE '{}'"
+    timestamp_literal = "TIMESTAMP '{}'"
+    zoned_literal = "TIMESTAMP '{} +00:00'"
+    clocks = (
+        "TO_CHAR(SYSTIMESTAMP, 'YYYY-MM-DD HH24:MI:SS')",
+        "TO_CHAR(SYS_EXTRACT_UTC(SYSTIMESTAMP), 'YYYY-MM-DD HH24:MI:SS')",
+    )
     types: ClassVar = {
         "boolean": "NUMBER(1)",
         "int16": "NUMBER(5)",
@@ -77,7 +115,7 @@ class Oracle(Dialect):
 
     def is_view_sql(self, table: TableName) -> str:
         """Of those that the login may see."""
-        return view_in("ALL_VIEWS", table, "OWNER", "VIEW_NAME", _CURRENT)
+        return view_query("ALL_VIEWS", table, "OWNER", "VIEW_NAME", _CURRENT)
 
     def schemas_sql(self, database: str | None) -> str:
         """Users that have a table or view which the login may see, and not Oracle's own."""
@@ -125,3 +163,21 @@ class Oracle(Dialect):
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
         """In parentheses, without the word COLUMN."""
         return f"ALTER TABLE {self.table_sql(table)} ADD ({self.quote_identifier(name)} {sql_type})"
+
+    def time_literal(self, column: Column, text: str) -> str:
+        """A DATE has a time of day; compared with a timestamp it would become one, past its index."""
+        if column.family != "date" and column.type_name.upper() == "DATE":
+            return f"TO_DATE('{text}', 'YYYY-MM-DD HH24:MI:SS')"
+        return super().time_literal(column, text)
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """Text: by itself it would be written as the session's NLS settings have it."""
+        if family == "date":
+            return f"TO_CHAR({greatest}{f' - {lag.amount}' if lag.amount else ''}, 'YYYY-MM-DD')"
+        moved = f" - NUMTODSINTERVAL({lag.amount}, '{lag.sql_unit}')" if lag.amount else ""
+        value = f"SYS_EXTRACT_UTC({greatest})" if family == "timestamptz" else f"CAST({greatest} AS TIMESTAMP)"
+        return f"TO_CHAR({value}{moved}, 'YYYY-MM-DD HH24:MI:SS{'' if whole_seconds else '.FF6'}')"
+
+    def login_redaction(self) -> Callable[[str], str | None]:
+        """`jdbc:oracle:thin:user/password@//host:1521/service`."""
+        return _redact_login

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
-from pipekit_engine.databases.dialects.capabilities import Capabilities
-from pipekit_engine.databases.spelling import words
-from pipekit_engine.databases.type_mapping import decimal, fractional
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.identifiers import literal
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 #: Types whose name alone says all, in a description by the driver.
 _NATIVE = frozenset(
@@ -48,17 +52,40 @@ _NATIVE = frozenset(
     ]
 )
 
+#: Codes of strftime as to_char writes them.
+_TO_CHAR = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%y": "YY", "%j": "DDD"}
+
 
 class PostgreSQL(Dialect):
     """PostgreSQL 10 and newer. DDL is transactional: a new destination appears together with its rows."""
 
     kind = "postgresql"
     label = "PostgreSQL"
-    jdbc = JdbcDefaults(
-        "org.postgresql.Driver", ("postgresql.jar", "postgresql-[0-9]*.jar"), "jdbc:postgresql://HOST:5432/DATABASE"
+    drivers = (
+        JdbcDriver(
+            class_name="org.postgresql.Driver",
+            url="jdbc:postgresql://HOST:5432/DATABASE",
+            files=("postgresql.jar", "postgresql-[0-9]*.jar"),
+            group="org.postgresql",
+            artifact="postgresql",
+            version="42.7.13",
+            sha256="6e0e4cc2d8cae902084f8a2b18728b073a6fd9d1f87c9d8bff8f298c18185b93",
+            licence="BSD-2-Clause",
+            debian="libpostgresql-jdbc-java",
+            debian_jar="postgresql.jar",
+        ),
     )
+    clients = ("psql",)
     capabilities = Capabilities(
-        unquoted_case="lower",
+        syntax=SqlSyntax(
+            parser="postgres",
+            unquoted_case="lower",
+            escape_strings=True,
+            dollar_strings=True,
+            nested_comments=True,
+            name_characters="$",
+            recursive_keyword=True,
+        ),
         max_identifier_length=63,
         identifier_unit="bytes",
         transactional_ddl=True,
@@ -70,9 +97,11 @@ class PostgreSQL(Dialect):
     )
     home_schema_sql = "SELECT current_schema()"
     system_schemas = ("information_schema", "pg_*")
+    usual_schemas = frozenset({"public"})
+    free_schemas = True
     reserved = words("concurrently")
-    date_literal = "'{}'"
-    timestamp_literal = "'{}'"
+    zoned_literal = "'{}+00'"
+    clocks = ("localtimestamp", "now() AT TIME ZONE 'UTC'")
     types: ClassVar = {
         "boolean": "boolean",
         "int16": "smallint",
@@ -161,3 +190,23 @@ class PostgreSQL(Dialect):
         """UPDATE ... FROM: MERGE came with version 15 only."""
         sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"UPDATE {dest} d SET {sets} FROM {staged} s WHERE {self.key_match('d', 's', key)}"
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """Dates take a number of days; moments are told in UTC."""
+        if family == "date":
+            return f"{greatest} - {lag.amount}" if lag.amount else greatest
+        value = f"{greatest} - interval '{lag.words}'" if lag.amount else greatest
+        if family != "timestamptz":
+            return value
+        return f"({value}) AT TIME ZONE 'UTC'" if lag.amount else f"{value} AT TIME ZONE 'UTC'"
+
+    def day_sql(self, days: int, form: str) -> str:
+        """By to_char."""
+        moved = f" {'-' if days < 0 else '+'} {abs(days)}" if days else ""
+        for code, letters in _TO_CHAR.items():
+            form = form.replace(code, letters)
+        return f"SELECT to_char(current_date{moved}, '{form}')"
+
+    def analyze_sql(self, table: str) -> str:
+        """For the planner, which autovacuum tells only later."""
+        return f"ANALYZE {table}"

@@ -5,23 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults, literal
-from pipekit_engine.databases.dialects.capabilities import Capabilities
-from pipekit_engine.databases.spelling import words
-from pipekit_engine.databases.type_mapping import MappedType
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.identifiers import literal
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.introspection import ColumnInfo
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 #: Decimal digits that SQLite's 8-byte floats keep; longer decimals are stored as text.
 _FLOAT_DIGITS = 15
 
 
-def _decimal(column: Column, source: Dialect) -> MappedType:
+def _decimal(column: Column, source: TypeSystem) -> MappedType:
     """NUMERIC affinity turns decimals into floats: right up to 15 digits. Longer ones stay text, digit by digit."""
     before, behind = max(column.precision - column.scale, 0), max(column.scale, 0)
     if column.precision > 0 and before + behind <= _FLOAT_DIGITS:
@@ -34,10 +38,25 @@ class SQLite(Dialect):
 
     kind = "sqlite"
     label = "SQLite"
-    jdbc = JdbcDefaults(
-        "org.sqlite.JDBC", ("sqlite-jdbc*.jar", "xerial-sqlite-jdbc*.jar"), "jdbc:sqlite:/path/to/file.db"
+    drivers = (
+        JdbcDriver(
+            class_name="org.sqlite.JDBC",
+            url="jdbc:sqlite:/path/to/file.db",
+            files=("sqlite-jdbc*.jar", "xerial-sqlite-jdbc*.jar"),
+            group="org.xerial",
+            artifact="sqlite-jdbc",
+            version="3.49.1.0",
+            sha256="5c8609d2ca341deb8c6f71778974b5ba4995c7d32d7c7c89d9392a3e72c39291",
+            licence="Apache-2.0",
+            debian="libxerial-sqlite-jdbc-java",
+            debian_jar="sqlite-jdbc.jar",
+        ),
     )
+    clients = ("sqlite3",)
+    needs_login = False
+    url_is_path = True
     capabilities = Capabilities(
+        syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
         transactional_ddl=True,
         transactional_truncate=True,
@@ -47,11 +66,12 @@ class SQLite(Dialect):
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
+    open_file_sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
+    usual_schemas = frozenset({"main"})
     binding_types = False
+    times_are_text = True
+    clocks = ("datetime('now')", "datetime('now')")
     reserved = words("autoincrement glob indexed isnull nothing notnull raise transaction without")
-    boolean_literals = ("0", "1")
-    date_literal = "'{}'"
-    timestamp_literal = "'{}'"
     types: ClassVar = {
         "boolean": "BOOLEAN",
         "int16": "SMALLINT",
@@ -69,15 +89,15 @@ class SQLite(Dialect):
     }
 
     def database_file(self, url: str) -> str | None:
-        """The path in `jdbc:sqlite:path?options`; None for databases in memory, resources and `file:` URIs."""
-        path = url.removeprefix("jdbc:sqlite:").partition("?")[0]
-        return None if not path or path.startswith((":", "file:")) else path
+        """The path in `jdbc:sqlite:path?options`; None for databases in memory and resources."""
+        path = url.removeprefix("jdbc:sqlite:").partition("?")[0].removeprefix("file:")
+        return None if not path or path.startswith(":") else path
 
     def native_type(self, column: Column) -> str | None:
         """The declared type as it was written; an expression without one is mapped by family."""
         return column.type_name or None if column.family != "any" else None
 
-    def narrowing(self, there: Column, column: Column, source: Dialect) -> str | None:
+    def narrowing(self, there: Column, column: Column, source: TypeSystem) -> str | None:
         """Nothing: a declared type here is a preference."""
         return None
 
@@ -128,3 +148,26 @@ class SQLite(Dialect):
         """UPDATE ... FROM, as in PostgreSQL but with the target named `AS`."""
         sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"UPDATE {dest} AS d SET {sets} FROM {staged} AS s WHERE {self.key_match('d', 's', key)}"
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """By its functions on text, which write whole seconds."""
+        function = "date" if family == "date" else "datetime"
+        if lag.amount:
+            return f"{function}({greatest}, '-{lag.words}')"
+        return f"datetime({greatest})" if family == "timestamptz" else greatest
+
+    def day_sql(self, days: int, form: str) -> str | None:
+        """By strftime, which knows no year of two digits."""
+        if "%y" in form:
+            return None
+        moved = f", '{days:+d} days'" if days else ""
+        return f"SELECT strftime('{form}', 'now', 'localtime'{moved})"
+
+    def numeric_times_sql(self, columns: Sequence[str], table: str, rows: int) -> str:
+        """Any column keeps any value: a TIMESTAMP may hold seconds since 1970, which never compare with text."""
+        tests = ", ".join(f"max(typeof({name}) IN ('integer', 'real'))" for name in columns)
+        return f"SELECT {tests} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
+
+    def analyze_sql(self, table: str) -> str:
+        """For the planner, which nothing else tells."""
+        return f"ANALYZE {table}"

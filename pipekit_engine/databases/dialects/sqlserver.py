@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from pipekit_engine.databases.dialects.base import Dialect, JdbcDefaults
-from pipekit_engine.databases.dialects.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
-from pipekit_engine.databases.spelling import words
-from pipekit_engine.databases.type_mapping import decimal, fractional, sized_text
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.jrunner.protocol import Column
 
 
 #: A collation that compares code points, and types that have a collation.
@@ -31,13 +34,34 @@ class SQLServer(Dialect):
 
     kind = "sqlserver"
     label = "SQL Server"
-    jdbc = JdbcDefaults(
-        "com.microsoft.sqlserver.jdbc.SQLServerDriver",
-        ("mssql-jdbc*.jar", "jtds*.jar"),
-        "jdbc:sqlserver://HOST:1433;databaseName=DATABASE",
+    drivers = (
+        JdbcDriver(
+            class_name="com.microsoft.sqlserver.jdbc.SQLServerDriver",
+            url="jdbc:sqlserver://HOST:1433;databaseName=DATABASE",
+            files=("mssql-jdbc*.jar",),
+            group="com.microsoft.sqlserver",
+            artifact="mssql-jdbc",
+            version="12.8.1.jre11",
+            sha256="e6933c0711e598a224060e52ed31392f720a4a7664e85d8ae37c52a85b67ebb0",
+            licence="MIT",
+        ),
+        JdbcDriver(
+            class_name="net.sourceforge.jtds.jdbc.Driver",
+            url="jdbc:jtds:sqlserver://HOST:1433/DATABASE",
+            files=("jtds*.jar",),
+            group="net.sourceforge.jtds",
+            artifact="jtds",
+            version="1.3.1",
+            sha256="aac05ebf5504c91b29420129b02dd878a86c52f8fa6eccf9235e0bfd7a60bef1",
+            licence="LGPL-2.1-or-later",
+            debian="libjtds-java",
+            debian_jar="jtds.jar",
+            note="jTDS: register it (`pipekit drivers register`), or use Microsoft's URL",
+        ),
     )
     capabilities = Capabilities(
         quote=("[", "]"),
+        syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
         max_identifier_length=128,
         transactional_ddl=True,
         transactional_truncate=True,
@@ -50,6 +74,8 @@ class SQLServer(Dialect):
     )
     browse_fields = (BrowseField("database", "database"), BrowseField("schema", "schema"))
     system_schemas = ("INFORMATION_SCHEMA", "sys", "guest", "db_*")
+    usual_schemas = frozenset({"dbo"})
+    free_schemas = True
     reserved = words(
         """
         backup break browse bulk checkpoint clustered compute contains containstable dbcc deny disk distributed dump errlvl file
@@ -59,10 +85,9 @@ class SQLServer(Dialect):
         textsize tran transaction tsequal unpivot updatetext waitfor writetext
         """
     )
-    boolean_literals = ("0", "1")
-    date_literal = "'{}'"
-    timestamp_literal = "'{}'"
-    today_sql = "CAST(CURRENT_TIMESTAMP AS date)"
+    # A plain string would be read by the login's language: 2024-05-06 may be the 5th of June.
+    timestamp_literal = "CONVERT(datetime2, '{}', 121)"
+    clocks = ("CONVERT(varchar(27), SYSDATETIME(), 121)", "CONVERT(varchar(27), SYSUTCDATETIME(), 121)")
     types: ClassVar = {
         "boolean": "bit",
         "int16": "smallint",
@@ -186,3 +211,12 @@ class SQLServer(Dialect):
         """UPDATE ... FROM with a join."""
         sets = ", ".join(f"d.{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"UPDATE d SET {sets} FROM {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)}"
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """Text in the form of ODBC: by itself it would be written as the login's language has it."""
+        value = f"DATEADD({lag.unit}, -{lag.amount}, {greatest})" if lag.amount else greatest
+        if family == "date":
+            return f"CONVERT(varchar(10), {value}, 23)"
+        if family == "timestamptz":
+            value = f"CONVERT(datetime2, SWITCHOFFSET({value}, '+00:00'))"
+        return f"CONVERT(varchar({19 if whole_seconds else 27}), {value}, 121)"

@@ -13,8 +13,8 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pipekit_engine.databases.urls import redact_url
 from pipekit_engine.errors import RuntimeMissing
-from pipekit_engine.security.redact import redact_url
 
 if TYPE_CHECKING:
     from pathlib import Path

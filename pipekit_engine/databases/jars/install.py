@@ -1,8 +1,6 @@
 """Gets the jar of a driver by the way that is there: Debian's package, Maven, or a Maven repository.
 
-    source = jar_source("postgresql")
-    for attempt in ways(source, config): ...
-    installed = install(source, config, say=print)
+    installed = install(Request("postgresql"), config, say=print)
 
 Nothing is put in place that was not checked. A jar comes to a temporary file in the folder where it will stand, and takes its
 name in one step: a folder never holds half a jar.
@@ -24,8 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pipekit_engine.config import DEBIAN_JARS
-from pipekit_engine.databases.dialects import builtin_drivers, find_jars, get_dialect
-from pipekit_engine.databases.jars.catalogue import SOURCES, JarSource
+from pipekit_engine.databases.dialects import JdbcDriver, builtin_drivers, find_jars, get_dialect, kinds
 from pipekit_engine.databases.jars.download import Repository
 from pipekit_engine.errors import ConfigurationError, NotFoundError, RuntimeMissing
 from pipekit_engine.security.secrets import Secrets, reference_key
@@ -49,20 +46,30 @@ Say = Callable[[str], None]
 class Request:
     """What is wanted. `version` and `folder` are None for the default ones; `sha256` is what the caller knows of the jar."""
 
-    source: JarSource
+    kind: str
     version: str | None = None
     folder: Path | None = None
     sha256: str | None = None
 
     @property
+    def driver(self) -> JdbcDriver:
+        """The driver whose jar is wanted. Raises NotFoundError for a kind that has none of its own."""
+        driver = get_dialect(self.kind).driver
+        if driver is None:
+            raise NotFoundError(
+                "driver kind with a known jar", self.kind, [kind for kind in kinds() if get_dialect(kind).drivers]
+            )
+        return driver
+
+    @property
     def chosen_version(self) -> str:
         """The version that Maven is asked for."""
-        return self.version or self.source.artifact.version
+        return self.version or self.driver.version
 
     @property
     def pin(self) -> str | None:
         """The SHA-256 that the jar must have, if it is known."""
-        known = self.sha256 or self.source.artifact.pins.get(self.chosen_version)
+        known = self.sha256 or (self.driver.sha256 if self.chosen_version == self.driver.version else None)
         return known.lower() if known else None
 
 
@@ -73,14 +80,6 @@ class Installed:
     path: Path
     way: Way | None
     checked: str
-
-
-def jar_source(kind: str) -> JarSource:
-    """Where the jar of a kind comes from. Raises NotFoundError."""
-    try:
-        return SOURCES[kind]
-    except KeyError:
-        raise NotFoundError("driver kind with a known jar", kind, SOURCES) from None
 
 
 def obstacle(way: Way, request: Request, config: Config) -> str | None:
@@ -115,13 +114,13 @@ def install(request: Request, config: Config, *, way: Way | None = None, say: Sa
                 raise
             problems.append(f"{candidate}: {error}")
             say(f"{candidate} did not work: {error}")
-    artifact = request.source.artifact
+    driver = request.driver
     raise RuntimeMissing(
-        f"The {request.source.kind} driver could not be installed.\n"
+        f"The {request.kind} driver could not be installed.\n"
         + "".join(f"  {problem}\n" for problem in problems)
-        + f"Download {artifact.coordinate(request.chosen_version)} yourself, put it into "
+        + f"Download {driver.coordinate(request.chosen_version)} yourself, put it into "
         f"{target_folder(request, config)} (or any folder under `jars:` in the config), or register it with "
-        f"`pipekit drivers register {request.source.kind} --jar FILE`."
+        f"`pipekit drivers register {request.kind} --jar FILE`."
     )
 
 
@@ -134,22 +133,22 @@ def target_folder(request: Request, config: Config) -> Path:
 
 def commands(way: Way, request: Request, config: Config) -> str:
     """What a way would do, for people (`run ...`, `download ...`); without secrets."""
-    artifact, version = request.source.artifact, request.chosen_version
+    driver, version = request.driver, request.chosen_version
     if way == "debian":
         return f"run {' '.join(_apt(request))}"
     if way == "maven":
         return (
             f"run {' '.join(_maven(request, Path('FOLDER')))}, then put the jar into {target_folder(request, config)}"
         )
-    return f"download {_repository(config).address(artifact.path(version))} into {target_folder(request, config)}"
+    return f"download {_repository(config).address(driver.path(version))} into {target_folder(request, config)}"
 
 
 # Debian
 
 
 def _debian_obstacle(request: Request, config: Config) -> str | None:
-    if request.source.debian is None:
-        return f"Debian has no package of the {request.source.kind} driver"
+    if request.driver.debian is None:
+        return f"Debian has no package of the {request.kind} driver"
     if request.version is not None:
         return "a package has the version that it has; --version is for maven and repository"
     if request.sha256 is not None:
@@ -166,9 +165,9 @@ def _debian_obstacle(request: Request, config: Config) -> str | None:
 
 
 def _apt(request: Request, *, simulate: bool = False) -> list[str]:
-    assert request.source.debian is not None
+    assert request.driver.debian is not None
     options = ["--simulate"] if simulate else ["--yes"]
-    return ["apt-get", "install", *options, "--no-install-recommends", request.source.debian]
+    return ["apt-get", "install", *options, "--no-install-recommends", request.driver.debian]
 
 
 def simulate_debian(request: Request) -> list[str]:
@@ -180,11 +179,11 @@ def _install_debian(request: Request, config: Config, say: Say) -> Installed:
     command = _apt(request)
     say(f"Running {' '.join(command)}")
     _run(command, _APT_TIMEOUT_S)
-    assert request.source.debian_jar is not None
-    jar = DEBIAN_JARS / request.source.debian_jar
+    assert request.driver.debian_jar is not None
+    jar = DEBIAN_JARS / request.driver.debian_jar
     if not jar.is_file():
-        raise RuntimeMissing(f"{request.source.debian} is installed, but {jar} is not there.")
-    _check_is_driver(jar, request.source.kind)
+        raise RuntimeMissing(f"{request.driver.debian} is installed, but {jar} is not there.")
+    _check_is_driver(jar, request.driver)
     return Installed(jar, "debian", "checked by Debian's signature")
 
 
@@ -192,14 +191,14 @@ def _install_debian(request: Request, config: Config, say: Say) -> Installed:
 
 
 def _maven(request: Request, folder: Path) -> list[str]:
-    coordinate = request.source.artifact.coordinate(request.chosen_version)
+    coordinate = request.driver.coordinate(request.chosen_version)
     # --strict-checksums: by itself Maven only warns about a broken download.
     return ["mvn", "--batch-mode", "--quiet", "--strict-checksums", "dependency:copy", f"-Dartifact={coordinate}",
             f"-DoutputDirectory={folder}"]  # fmt: skip
 
 
 def _install_maven(request: Request, config: Config, say: Say) -> Installed:
-    name = request.source.artifact.file_name(request.chosen_version)
+    name = request.driver.file_name(request.chosen_version)
     with _workspace(request, config) as folder:
         command = _maven(request, folder)
         say(f"Running {' '.join(command)}")
@@ -229,8 +228,8 @@ def _repository(config: Config) -> Repository:
 
 def _install_repository(request: Request, config: Config, say: Say) -> Installed:
     repository = _repository(config)
-    artifact, version = request.source.artifact, request.chosen_version
-    path, name = artifact.path(version), artifact.file_name(version)
+    driver, version = request.driver, request.chosen_version
+    path, name = driver.path(version), driver.file_name(version)
     with _workspace(request, config) as folder:
         jar = folder / name
         say(f"Downloading {repository.address(path)}")
@@ -264,11 +263,11 @@ _INSTALLERS: dict[Way, Callable[[Request, Config, Say], Installed]] = {
 
 
 def _already(request: Request, config: Config) -> Installed | None:
-    if request == Request(request.source):  # any version will do, anywhere
-        driver = next(driver for driver in builtin_drivers() if driver.name == request.source.kind)
+    if request == Request(request.kind):  # any version will do, anywhere
+        registered = next(item for item in builtin_drivers() if item.name == request.kind)
         with suppress(RuntimeMissing):
-            return Installed(find_jars(driver, config.jar_folders)[0], None, ALREADY)
-    jar = target_folder(request, config) / request.source.artifact.file_name(request.chosen_version)
+            return Installed(find_jars(registered, config.jar_folders)[0], None, ALREADY)
+    jar = target_folder(request, config) / request.driver.file_name(request.chosen_version)
     if request.pin and jar.is_file() and _sha256(jar) == request.pin:
         return Installed(jar, None, f"checked: SHA-256 as expected; {ALREADY}")
     return None
@@ -291,7 +290,7 @@ def _workspace(request: Request, config: Config) -> Iterator[Path]:
 
 
 def _put(jar: Path, request: Request, config: Config) -> Path:
-    _check_is_driver(jar, request.source.kind)
+    _check_is_driver(jar, request.driver)
     target = target_folder(request, config) / jar.name
     with jar.open("rb") as file:
         os.fsync(file.fileno())
@@ -300,17 +299,16 @@ def _put(jar: Path, request: Request, config: Config) -> Path:
     return target
 
 
-def _check_is_driver(jar: Path, kind: str) -> None:
+def _check_is_driver(jar: Path, driver: JdbcDriver) -> None:
     """Raise RuntimeMissing for a file that is no driver, such as the error page of a proxy."""
-    class_name = get_dialect(kind).jdbc.class_name
-    wanted = f"{class_name.replace('.', '/')}.class" if class_name else ""
+    wanted = f"{driver.class_name.replace('.', '/')}.class"
     try:
         with zipfile.ZipFile(jar) as archive:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, OSError):
         raise RuntimeMissing(f"{jar.name}: what came is no jar (the page of a proxy?).") from None
     if wanted not in names:
-        raise RuntimeMissing(f"{jar.name}: what came is a jar, but it holds no {class_name}.")
+        raise RuntimeMissing(f"{jar.name}: what came is a jar, but it holds no {driver.class_name}.")
 
 
 def _sha256(path: Path) -> str:

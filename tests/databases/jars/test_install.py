@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 import stat
 import threading
 import zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
@@ -16,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.config import Config
-from pipekit_engine.databases.dialects import get_dialect
-from pipekit_engine.databases.jars.catalogue import SOURCES
+from pipekit_engine.databases.dialects import GENERIC, get_dialect, kinds
+from pipekit_engine.databases.dialects.h2 import H2
 from pipekit_engine.databases.jars.download import Repository
-from pipekit_engine.databases.jars.install import Request, install, jar_source, obstacle, simulate_debian
+from pipekit_engine.databases.jars.install import Request, install, obstacle, simulate_debian
 from pipekit_engine.errors import ConfigurationError, RuntimeMissing
 from pipekit_engine.security.redact import STARS
 from tests.cli.conftest import Project
@@ -34,7 +36,7 @@ def _config(folder: Path, repo: Repo | None, **fields: object) -> Config:
 
 
 def _request(**fields: object) -> Request:
-    return Request(**{"source": jar_source("h2"), "version": VERSION, **fields})  # type: ignore[arg-type]
+    return Request(**{"kind": "h2", "version": VERSION, **fields})  # type: ignore[arg-type]
 
 
 def _left(folder: Path) -> list[str]:
@@ -88,7 +90,7 @@ def test_nothing_is_put_in_place_that_is_not_right(
     elif how == "wrong pin":
         # The default version is pinned; the repository gives something else under its name.
         request = _request(version=None)
-        repo.add_jar(SOURCES["h2"].artifact.path(request.chosen_version), h2_jar)
+        repo.add_jar(request.driver.path(request.chosen_version), h2_jar)
     elif how == "no checksum":
         del repo.files[f"{H2_PATH}.sha1"]
     elif how == "absent":
@@ -238,7 +240,7 @@ def test_a_way_that_fails_gives_way_to_the_next(tmp_path: Path, repo: Repo, h2_j
 def test_when_no_way_is_open_each_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeMissing) as caught:
-        install(Request(jar_source("sqlserver")), _config(tmp_path, None))
+        install(Request("sqlserver"), _config(tmp_path, None))
     message = str(caught.value)
     assert "debian: Debian has no package of the sqlserver driver" in message
     assert "maven: mvn is not on the PATH" in message
@@ -249,7 +251,7 @@ def test_when_no_way_is_open_each_says_why(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="this system has no package manager of Debian's")
 def test_debian_s_way_as_a_dry_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = Request(jar_source("h2"))
+    request = Request("h2")
     lines = simulate_debian(request)
     assert any("libh2-java" in line or "newly installed" in line for line in lines)
     config = Config(jars=[Path("/usr/share/java")])
@@ -259,9 +261,9 @@ def test_debian_s_way_as_a_dry_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert obstacle("debian", request, config) is None
     assert "not among `jars:`" in (obstacle("debian", request, _config(tmp_path, None)) or "")
     assert "--version" in (obstacle("debian", _request(), config) or "")
-    broken = Request(SOURCES["h2"].__class__("h2", "none", SOURCES["h2"].artifact, "no-such-package-of-pipekit"))
+    monkeypatch.setattr(H2, "drivers", (replace(H2.drivers[0], debian="no-such-package-of-pipekit"),))
     with pytest.raises(RuntimeMissing, match="Unable to locate package"):
-        simulate_debian(broken)
+        simulate_debian(request)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, repo: Repo) -> None:
@@ -270,22 +272,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, repo: Repo) -> None:
         install(_request(folder=tmp_path / "file"), _config(tmp_path, repo), way="repository")
 
 
-def test_the_catalogue_knows_every_kind() -> None:
-    for kind, source in SOURCES.items():
-        assert source.kind == kind
-        assert source.licence
-        dialect = get_dialect(kind)
-        name = source.artifact.file_name(source.artifact.version)
-        from fnmatch import fnmatch
-
-        # The jar is found under its name when it stands in a configured folder.
-        assert any(fnmatch(name, pattern) for pattern in dialect.jdbc.jars), (name, dialect.jdbc.jars)
-        assert source.debian_jar is None or any(fnmatch(source.debian_jar, pattern) for pattern in dialect.jdbc.jars)
-        for pin in source.artifact.pins.values():
-            assert len(pin) == 64
-    from pipekit_engine.databases.dialects import kinds
-
-    assert set(kinds()) - set(SOURCES) == {"generic"}
+def test_every_kind_but_the_generic_one_has_a_driver() -> None:
+    for kind in kinds():
+        for driver in get_dialect(kind).drivers:
+            assert driver.licence
+            # The jar is found under its name when it stands in a configured folder.
+            assert driver.is_file(driver.file_name(driver.version)), driver
+            assert driver.debian_jar is None or driver.is_file(driver.debian_jar)
+            assert re.fullmatch(r"[0-9a-f]{64}", driver.sha256)
+    assert [kind for kind in kinds() if not get_dialect(kind).drivers] == [GENERIC]
 
 
 def _write_config(project: Project, url: str) -> None:

@@ -9,7 +9,7 @@ public final class ConnectSpec {
     /** Seconds to wait for a connection when the request does not say. */
     public static final int DEFAULT_CONNECT_TIMEOUT_S = 15;
 
-    /** A {@link Kind} by its id, or empty: told by the URL. */
+    /** A {@link jrunner.kinds.Kind} by its id, or empty: told by the URL. */
     public String kind = "";
 
     /** Paths of the driver's jar and of what it needs. */

@@ -10,6 +10,8 @@ import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.Redaction;
 import jrunner.Timed;
+import jrunner.kinds.Kind;
+import jrunner.kinds.Kinds;
 
 /** Opens and checks connections. */
 public final class Connector {
@@ -41,8 +43,11 @@ public final class Connector {
                 Redaction.addSecret(property.getValue());
             }
         }
+        // By the URL, which tells the driver even where the request calls the kind generic.
+        Kinds.byUrl(spec.url).beforeDriver();
         Drivers.Loaded loaded = Drivers.load(spec, kind);
-        Properties properties = kind.properties(spec, loaded.driver.getClass().getName());
+        Properties properties = new Properties();
+        kind.properties(properties, spec, loaded.driver.getClass().getName());
         spec.properties.forEach(properties::setProperty);
         if (spec.user != null) {
             properties.setProperty("user", spec.user);
@@ -66,15 +71,11 @@ public final class Connector {
 
     private static Kind kind(ConnectSpec spec) throws Failure {
         if (spec.kind.isEmpty()) {
-            return Kind.byUrl(spec.url);
+            return Kinds.byUrl(spec.url);
         }
-        Kind kind = Kind.byId(spec.kind);
+        Kind kind = Kinds.byId(spec.kind);
         if (kind == null) {
-            StringBuilder known = new StringBuilder();
-            for (Kind k : Kind.values()) {
-                known.append(known.length() == 0 ? "" : ", ").append(k.id());
-            }
-            throw Failure.of("open", Failure.DRIVER, "unknown kind '" + spec.kind + "'; known are " + known);
+            throw Failure.of("open", Failure.DRIVER, "unknown kind '" + spec.kind + "'; known are " + Kinds.ids());
         }
         return kind;
     }
@@ -117,8 +118,7 @@ public final class Connector {
             if (!connection.getAutoCommit()) {
                 connection.setAutoCommit(true);
             }
-            // SQLite's read-only mode is chosen at open, and its driver refuses to set it later.
-            if (spec.readOnly && kind != Kind.SQLITE) {
+            if (spec.readOnly && !kind.isReadOnlyByProperty()) {
                 connection.setReadOnly(true);
             }
         } catch (SQLException e) {
@@ -127,29 +127,10 @@ public final class Connector {
         for (String sql : kind.initSql()) {
             run(connection, sql, cancel);
         }
-        for (String sql : kind.bestEffortSql()) {
+        for (String sql : kind.bestEffortSql(connection)) {
             try {
                 run(connection, sql, cancel);
             } catch (Failure e) {
-                throwIfCancelled(cancel);
-            }
-        }
-        if (kind == Kind.POSTGRESQL) {
-            try {
-                // A client whose machine vanished leaves an open transaction with its locks behind, for two hours by most
-                // systems' settings: within a minute the server finds out.
-                run(connection, "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3",
-                        cancel);
-            } catch (Failure e) {
-                throwIfCancelled(cancel);
-            }
-            // A server that can (14 and later) ends a query within seconds when the client has vanished, even if it was
-            // killed without a chance to cancel.
-            try {
-                if (connection.getMetaData().getDatabaseMajorVersion() >= 14) {
-                    run(connection, "SET client_connection_check_interval = '2s'", cancel);
-                }
-            } catch (SQLException | Failure e) {
                 throwIfCancelled(cancel);
             }
         }
@@ -208,7 +189,7 @@ public final class Connector {
 
     /** Shows a new application name to the database, where it can change on an open connection. */
     public static void setApplicationName(Database database, String applicationName) {
-        String property = Kind.byId(database.kind()).clientInfoName();
+        String property = database.kind().clientInfoName();
         if (property == null) {
             return;
         }

@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import jrunner.Failure;
 import jrunner.Redaction;
+import jrunner.kinds.Kind;
 
 /**
  * One open connection to a database, with what the rest of jrunner needs to know about it.
@@ -34,12 +35,11 @@ public final class Database implements AutoCloseable {
     }
 
     /**
-     * {@code sqlite}, {@code postgresql}, {@code mariadb}, {@code mysql}, {@code sqlserver}, {@code oracle}, {@code db2}
-     * (for i and LUW), {@code h2}, {@code derby}, {@code hsqldb} or {@code generic}. A server that turns out to be
-     * MariaDB behind a {@code mysql} URL, or the other way round, keeps the kind that the request named.
+     * What is different for this database. A server that turns out to be MariaDB behind a {@code mysql} URL, or the other
+     * way round, keeps the kind that the request named.
      */
-    public String kind() {
-        return kind.id();
+    public Kind kind() {
+        return kind;
     }
 
     /** The driver's connection. Whoever changes its autocommit mode or isolation sets it back. */

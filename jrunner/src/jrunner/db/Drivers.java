@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import jrunner.Failure;
+import jrunner.kinds.Kind;
 
 /**
  * Loads JDBC drivers from jars, each list of jars in a class loader of its own.

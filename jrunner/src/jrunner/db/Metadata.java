@@ -30,7 +30,7 @@ public final class Metadata {
     public Metadata(Database database, Cancel cancel) {
         this.database = database;
         this.cancel = cancel;
-        this.catalogsAreSchemas = database.kind().equals("mysql") || database.kind().equals("mariadb");
+        this.catalogsAreSchemas = database.kind().hasCatalogsForSchemas();
     }
 
     /**
@@ -153,8 +153,9 @@ public final class Metadata {
 
     private List<Map<String, Object>> columns(DatabaseMetaData about, String catalog, String schema, String table)
             throws SQLException {
-        if (database.kind().equals("sqlite")) {
-            return SqliteColumns.of(database, schema, table);
+        List<Map<String, Object>> own = database.kind().tableColumns(database, schema, table);
+        if (own != null) {
+            return own;
         }
         Map<Integer, Map<String, Object>> items = new TreeMap<>();
         try (ResultSet rows = about.getColumns(

@@ -3,33 +3,15 @@ package jrunner.flags;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import jrunner.Failure;
 import jrunner.Redaction;
+import jrunner.kinds.Kind;
+import jrunner.kinds.Kinds;
 
 /** Finds the driver jar for a URL among jars and folders of jars, by the names under which drivers are published. */
 final class DriverSearch {
-    /** How URLs begin, and how the file names of the jars begin that serve them; the first one found wins. */
-    private static final Map<String, List<String>> JARS = new LinkedHashMap<>();
-
-    static {
-        JARS.put("jdbc:sqlite:", List.of("sqlite-jdbc", "xerial-sqlite-jdbc"));
-        JARS.put("jdbc:postgresql:", List.of("postgresql"));
-        JARS.put("jdbc:mariadb:", List.of("mariadb-java-client"));
-        JARS.put("jdbc:mysql:", List.of("mysql-connector", "mariadb-java-client-2", "mariadb-java-client"));
-        JARS.put("jdbc:sqlserver:", List.of("mssql-jdbc", "sqljdbc"));
-        JARS.put("jdbc:jtds:", List.of("jtds"));
-        JARS.put("jdbc:oracle:", List.of("ojdbc"));
-        JARS.put("jdbc:as400:", List.of("jt400"));
-        JARS.put("jdbc:db2:", List.of("db2jcc", "jcc"));
-        JARS.put("jdbc:h2:", List.of("h2"));
-        JARS.put("jdbc:derby:", List.of("derby", "derbyclient", "derbyshared", "derbytools"));
-        JARS.put("jdbc:hsqldb:", List.of("hsqldb"));
-    }
-
     private DriverSearch() {}
 
     /**
@@ -52,11 +34,10 @@ final class DriverSearch {
         if (!named.isEmpty()) {
             return named;
         }
-        String lower = url.toLowerCase(Locale.ROOT);
-        for (Map.Entry<String, List<String>> entry : JARS.entrySet()) {
-            if (lower.startsWith(entry.getKey())) {
-                return find(url, entry.getValue(), folders, entry.getKey().equals("jdbc:derby:"));
-            }
+        Kind kind = Kinds.byUrl(url);
+        List<String> names = kind.driverJars(url.toLowerCase(Locale.ROOT));
+        if (!names.isEmpty()) {
+            return find(url, names, folders, kind.isDriverInSeveralJars());
         }
         throw Failure.of("open", Failure.DRIVER,
                 "no driver is known for " + Redaction.url(url) + "; name its jar with --jars");

@@ -22,7 +22,6 @@ import jrunner.Version;
 import jrunner.db.ConnectSpec;
 import jrunner.db.Connector;
 import jrunner.db.Database;
-import jrunner.db.SharedFile;
 import jrunner.transfer.Transfer;
 import jrunner.transfer.TransferRequest;
 import jrunner.transfer.TransferResult;
@@ -135,15 +134,13 @@ public final class FlagMode {
 
     private long write(Database source, Writer writer) throws SQLException, Failure, IOException {
         RowFormat format = RowFormat.valueOf(flags.format.toUpperCase(Locale.ROOT));
-        if (source.kind().equals("postgresql")) {
-            // Its driver reads by cursor only inside a transaction; without one the whole result would be in memory.
+        if (source.kind().isCursorInTransaction()) {
             source.connection().setAutoCommit(false);
         }
         long count = 0;
         try (Statement statement = source.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
-            boolean connectorJ = statement.getClass().getName().startsWith("com.mysql");
-            statement.setFetchSize(connectorJ ? Integer.MIN_VALUE : FETCH_ROWS);
+            source.kind().setFetchSize(statement, FETCH_ROWS);
             if (!statement.execute(flags.query)) {
                 // Nothing is committed: -sq is for reading.
                 throw Failure.of("query", Failure.SQL, "the statement returns no rows").statement(flags.query);
@@ -179,25 +176,11 @@ public final class FlagMode {
         request.trim = flags.trim ? TransferRequest.Trim.ALL : TransferRequest.Trim.NONE;
         request.clear = flags.clear;
         try (Database source = open("source", flags.sourceUrl, flags.sourceUser, flags.sourcePassword);
-                Database dest = open("destination", flags.destUrl, flags.destUser, flags.destPassword);
-                SharedFile guard = SharedFile.guard(source, dest)) {
-            request.path = flags.path != null ? flags.path : flags.bulk ? bulkPath(dest) : TransferRequest.AUTO;
+                Database dest = open("destination", flags.destUrl, flags.destUser, flags.destPassword)) {
+            request.path = flags.path != null ? flags.path : flags.bulk ? dest.kind().bulkPath() : TransferRequest.AUTO;
             TransferResult done = Transfer.run(request, source, dest, progress(), cancel);
             err.println(String.format(Locale.ROOT, "%s: %s, %.1f s", done.path, done.pathReason, done.elapsedMs / 1000.0));
             err.println(done.rowsWritten + " rows");
-        }
-    }
-
-    /** Where the automatic choice could fall back on batches, the bulk path by name; elsewhere it is the best there is. */
-    private static String bulkPath(Database dest) {
-        switch (dest.kind()) {
-            case "mariadb":
-            case "mysql":
-                return TransferRequest.LOAD_DATA;
-            case "sqlserver":
-                return TransferRequest.BULK;
-            default:
-                return TransferRequest.AUTO;
         }
     }
 

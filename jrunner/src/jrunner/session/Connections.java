@@ -2,7 +2,6 @@ package jrunner.session;
 
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -142,14 +141,8 @@ final class Connections {
         try {
             database.connection().rollback();
         } catch (SQLException first) {
-            if (database.kind().equals("sqlite")) {
-                // SQLite itself has rolled back after an interrupt or a full disk, and its driver begins the next
-                // transaction only after a successful rollback: give it one to roll back.
-                try (Statement statement = database.statement()) {
-                    statement.execute("BEGIN");
-                }
-            }
-            // Elsewhere a cancel that arrived late can hit the rollback itself; the second one is not disturbed.
+            database.kind().beforeSecondRollback(database);
+            // A cancel that arrived late can hit the rollback itself; the second one is not disturbed.
             database.connection().rollback();
         }
     }

@@ -4,10 +4,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
-import java.util.Locale;
-import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.Progress;
@@ -17,11 +13,6 @@ import jrunner.db.Database;
 final class Execute {
     /** A driver that never says "no more results" must not keep us for ever. */
     private static final int MAX_RESULTS = 10_000;
-
-    private static final Set<String> DML = Set.of("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH");
-
-    /** Blanks and comments, then a word. */
-    private static final Pattern FIRST_WORD = Pattern.compile("(?s)(?:\\s|--[^\\n]*+(?:\\n|$)|/\\*.*?\\*/)*+(\\w+)");
 
     private Execute() {}
 
@@ -36,13 +27,26 @@ final class Execute {
         }
     }
 
+    /** What is asked once all statements have run, before the commit. */
+    interface BeforeCommit {
+        /** @throws Failure to roll back instead */
+        void check(long[] counts) throws Failure;
+    }
+
     /**
      * Runs the statements and commits. On any failure nothing of a transaction stays.
      *
+     * @param beforeCommit asked in a transaction, before its commit
      * @return each statement's row count; -1 where the driver gives none
      * @throws Failure of phase {@code commit} if it is unknown whether the commit happened
      */
-    static long[] run(Database database, List<Step> steps, boolean transaction, Progress progress, Cancel cancel)
+    static long[] run(
+            Database database,
+            List<Step> steps,
+            boolean transaction,
+            BeforeCommit beforeCommit,
+            Progress progress,
+            Cancel cancel)
             throws Failure {
         Connection connection = database.connection();
         long[] counts = new long[steps.size()];
@@ -66,6 +70,7 @@ final class Execute {
         }
         if (transaction) {
             cancel.throwIfCancelled();
+            beforeCommit.check(counts);
             commit(connection);
         }
         return counts;
@@ -75,23 +80,13 @@ final class Execute {
         long count;
         try (Statement statement = database.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
-            count = count(statement, statement.execute(step.sql));
-        }
-        if (count > 0 && database.kind().equals("sqlite") && !changesRows(step.sql)) {
-            // SQLite's count is that of the last statement that had one; CREATE TABLE repeats it.
-            count = 0;
+            count = database.kind().changedRows(step.sql, count(statement, statement.execute(step.sql)));
         }
         if (step.expectRows != null && step.expectRows != count) {
             throw Failure.of("execute", Failure.COUNT_MISMATCH, "the statement changed "
                     + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + step.expectRows);
         }
         return count;
-    }
-
-    /** True for a statement that begins (after comments) with a word of DML. */
-    private static boolean changesRows(String sql) {
-        Matcher word = FIRST_WORD.matcher(sql);
-        return !word.lookingAt() || DML.contains(word.group(1).toUpperCase(Locale.ROOT));
     }
 
     /**

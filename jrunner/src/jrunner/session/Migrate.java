@@ -4,7 +4,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import jrunner.Failure;
 import jrunner.db.Database;
-import jrunner.db.SharedFile;
 import jrunner.transfer.Transfer;
 import jrunner.transfer.TransferRequest;
 import jrunner.transfer.TransferResult;
@@ -35,10 +34,7 @@ final class Migrate {
         transfer.trim = request.bool("trim", false) ? TransferRequest.Trim.FIXED : TransferRequest.Trim.NONE;
         transfer.clear = request.bool("clear", false);
         request.finish();
-        TransferResult done;
-        try (SharedFile guard = SharedFile.guard(source, dest)) {
-            done = Transfer.run(transfer, source, dest, task, task.cancel);
-        }
+        TransferResult done = Transfer.run(transfer, source, dest, task, task.cancel);
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("rows_read", done.rowsRead);
         result.put("rows_written", done.rowsWritten);

@@ -111,16 +111,26 @@ final class Operations {
             item.finish();
         }
         boolean transaction = request.bool("transaction", true);
+        boolean confirm = request.bool("confirm", false);
         request.finish();
-        long[] counts = Execute.run(database, steps, transaction, task, task.cancel);
+        if (confirm && !transaction) {
+            throw Request.failure("'confirm' needs a transaction");
+        }
+        Execute.BeforeCommit beforeCommit =
+                confirm ? counts -> task.awaitConfirm(Map.of("counts", list(counts))) : counts -> {};
+        long[] counts = Execute.run(database, steps, transaction, beforeCommit, task, task.cancel);
+        Map<String, Object> result = new LinkedHashMap<>();
+        result.put("counts", list(counts));
+        result.put("elapsed_ms", task.elapsedMs());
+        return result;
+    }
+
+    private static List<Object> list(long[] counts) {
         List<Object> list = new ArrayList<>();
         for (long count : counts) {
             list.add(count);
         }
-        Map<String, Object> result = new LinkedHashMap<>();
-        result.put("counts", list);
-        result.put("elapsed_ms", task.elapsedMs());
-        return result;
+        return list;
     }
 
     private Map<String, ?> describe(Task task, Request request) throws Failure {

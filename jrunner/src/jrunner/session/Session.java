@@ -137,6 +137,9 @@ public final class Session {
             case "cancel":
                 cancel(id, request);
                 return;
+            case "confirm":
+                confirm(id, request);
+                return;
             case "quit":
                 request.finish();
                 quit = new Task(id, op, request, List.of(), output);
@@ -217,6 +220,13 @@ public final class Session {
         if (cancelled) {
             cancel(task);
         }
+    }
+
+    private void confirm(Object id, Request request) throws Failure {
+        Object target = request.id("target");
+        request.finish();
+        Task task = inFlight.get(target);
+        output.event(id, "result", Map.of("confirmed", task != null && task.confirm()));
     }
 
     private void cancel(Task task) {

@@ -3,6 +3,7 @@ package jrunner.session;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import jrunner.Cancel;
 import jrunner.Failure;
@@ -21,6 +22,8 @@ final class Task implements Progress {
 
     private final Output output;
     private final AtomicBoolean answered = new AtomicBoolean();
+    private final CountDownLatch confirmed = new CountDownLatch(1);
+    private volatile boolean awaitsConfirm;
     private volatile long startedNanos;
     private volatile long cancelledNanos;
     private volatile long lastCancelNanos;
@@ -100,6 +103,31 @@ final class Task implements Progress {
         if (!answered.get()) {
             output.event(id, "progress", fields);
         }
+    }
+
+    /**
+     * Tells the client that all is done but the commit, and waits until it confirms. The transaction stays open, and with it
+     * every lock that its statements took.
+     *
+     * @throws Failure of code {@code cancelled} when a cancel comes instead
+     */
+    void awaitConfirm(Map<String, ?> fields) throws Failure {
+        try (Cancel.Registration registered = cancel.onCancel(confirmed::countDown)) {
+            awaitsConfirm = true;
+            output.event(id, "confirm", fields);
+            confirmed.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw Failure.cancelled(op);
+        }
+        cancel.throwIfCancelled();
+    }
+
+    /** @return whether it waited for this */
+    boolean confirm() {
+        boolean waited = awaitsConfirm && confirmed.getCount() > 0;
+        confirmed.countDown();
+        return waited;
     }
 
     void result(Map<String, ?> fields) {

@@ -7,7 +7,7 @@ import java.sql.Statement;
 import java.util.Collections;
 import java.util.List;
 import jrunner.Failure;
-import jrunner.db.Database;
+import jrunner.kinds.Kind;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 
@@ -29,19 +29,20 @@ final class BatchSink implements RowSink {
     private long counted;
     private long bytes;
 
-    BatchSink(Database db, List<Target> targets, String table, String columns, int batchRows) throws Failure {
-        this.targets = targets;
+    BatchSink(Load load, int batchRows) throws Failure {
+        Kind kind = load.dest.kind();
+        this.targets = load.targets;
         this.batchRows = batchRows > 0 ? batchRows : ROWS;
         binders = new Binder[targets.size()];
         nullTypes = new int[targets.size()];
         for (int i = 0; i < binders.length; i++) {
-            binders[i] = Binder.of(targets.get(i));
-            nullTypes[i] = Binder.nullType(targets.get(i));
+            binders[i] = kind.binder(targets.get(i));
+            nullTypes[i] = kind.nullType(targets.get(i).info);
         }
-        sql = "INSERT INTO " + table + " (" + columns + ") VALUES ("
+        sql = "INSERT INTO " + load.table + " (" + load.columns + ") VALUES ("
             + String.join(", ", Collections.nCopies(binders.length, "?")) + ")";
         try {
-            statement = db.connection().prepareStatement(sql);
+            statement = load.dest.connection().prepareStatement(sql);
         } catch (SQLException e) {
             throw Failure.sql("write", e, sql);
         }

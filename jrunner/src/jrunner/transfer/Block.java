@@ -3,7 +3,7 @@ package jrunner.transfer;
 import jrunner.types.Cells;
 
 /** Some rows on their way from reader to writer, column by column. Blocks are reused. */
-final class Block {
+public final class Block {
     /** A block is handed on when its values pass this size, however few its rows: huge values must not add up. */
     static final int BYTES = 1 << 20;
 
@@ -12,11 +12,11 @@ final class Block {
         return Math.max(64, Math.min(1024, 100_000 / Math.max(1, columns)));
     }
 
-    final Cells[] columns;
+    public final Cells[] columns;
     final int capacity;
-    int rows;
+    public int rows;
     /** The number of the first row, from 1. */
-    long firstRow;
+    public long firstRow;
 
     Block(int columnCount) {
         capacity = rowsFor(columnCount);
@@ -47,7 +47,8 @@ final class Block {
         return dataBytes() + 8L * rows * columns.length;
     }
 
-    boolean isFull() {
+    /** True when the block is to be handed on. */
+    public boolean isFull() {
         return rows == capacity || dataBytes() >= BYTES;
     }
 }

@@ -1,61 +1,94 @@
 package jrunner.transfer;
 
-import java.util.Set;
-
-/** What the types of a kind of database cannot hold, beyond what a column's own size says. */
-final class Limits {
+/**
+ * What the types of a kind of database cannot hold, beyond what a column's own size says. As made it is the narrowest;
+ * a kind adds what its types hold and what they do not distinguish. Asked when a {@link Target} is made.
+ */
+public final class Limits {
     private static final long ANY_YEAR = 999_999_999;
 
-    final boolean floatSpecials;
-    final boolean decimalNan;
-    final boolean infiniteDates;
-    /** Years of dates and timestamps; 0 is 1 BC. */
-    final long firstYear;
-    final long lastYear;
-    /** A time of day of 24:00:00. */
-    final boolean midnightAtEnd;
-    /** Days that the change to the Gregorian calendar skipped, 5 to 14 October 1582, are moved or refused. */
-    final boolean skippedDays;
-    /** The length of a text column counts UTF-16 units, not characters. */
-    final boolean utf16;
-    /** Text of no characters would become NULL. */
-    final boolean emptyIsNull;
+    boolean floatSpecials;
+    boolean decimalNan;
+    boolean infiniteDates;
+    long firstYear = 1;
+    long lastYear = 9999;
+    boolean midnightAtEnd;
+    boolean skippedDays;
+    boolean utf16;
+    boolean emptyIsNull;
+    boolean durations;
+    boolean noOffsets;
+    boolean floatText;
 
-    private Limits(String kind, boolean floatSpecials, boolean decimalNan, boolean infiniteDates, long firstYear,
-        long lastYear,
-            boolean midnightAtEnd, boolean skippedDays, boolean emptyIsNull) {
-        this.floatSpecials = floatSpecials;
-        this.decimalNan = decimalNan;
-        this.infiniteDates = infiniteDates;
-        this.firstYear = firstYear;
-        this.lastYear = lastYear;
-        this.midnightAtEnd = midnightAtEnd;
-        this.skippedDays = skippedDays;
-        this.utf16 = Set.of("h2", "derby", "hsqldb", "sqlserver").contains(kind);
-        this.emptyIsNull = emptyIsNull;
+    /** Floating-point numbers may be NaN or infinite. */
+    public Limits floatSpecials() {
+        floatSpecials = true;
+        return this;
     }
 
-    static Limits of(String kind) {
-        switch (kind) {
-            case "postgresql":
-                return new Limits(kind, true, true, true, -4712, 294_276, true, false, false);
-            case "mariadb":
-            case "mysql":
-                return new Limits(kind, false, false, false, 1, 9999, true, false, false);
-            case "sqlite":
-                // Dates are text there, and text holds every one of them.
-                return new Limits(kind, true, true, true, -ANY_YEAR, ANY_YEAR, true, false, false);
-            case "h2":
-                return new Limits(kind, true, false, false, -ANY_YEAR, ANY_YEAR, false, false, false);
-            case "oracle":
-                return new Limits(kind, true, false, false, 1, 9999, false, true, true);
-            case "hsqldb":
-            case "generic":
-                return new Limits(kind, true, false, false, 1, 9999, false, true, false);
-            case "sqlserver":
-                return new Limits(kind, false, false, false, 1, 9999, false, false, false);
-            default:
-                return new Limits(kind, false, false, false, 1, 9999, false, true, false);
-        }
+    /** Decimals may be NaN, and infinite where they have no precision. */
+    public Limits decimalNan() {
+        decimalNan = true;
+        return this;
+    }
+
+    /** Dates and timestamps may be infinite. */
+    public Limits infiniteDates() {
+        infiniteDates = true;
+        return this;
+    }
+
+    /** Years of dates and timestamps, instead of 1 to 9999; 0 is 1 BC. */
+    public Limits years(long first, long last) {
+        firstYear = first;
+        lastYear = last;
+        return this;
+    }
+
+    /** Any year that jrunner knows. */
+    public Limits anyYear() {
+        return years(-ANY_YEAR, ANY_YEAR);
+    }
+
+    /** A time of day may be 24:00:00. */
+    public Limits midnightAtEnd() {
+        midnightAtEnd = true;
+        return this;
+    }
+
+    /** Days that the change to the Gregorian calendar skipped, 5 to 14 October 1582, are moved or refused. */
+    public Limits skippedDays() {
+        skippedDays = true;
+        return this;
+    }
+
+    /** The length of a text column counts UTF-16 units, not characters. */
+    public Limits utf16() {
+        utf16 = true;
+        return this;
+    }
+
+    /** Text of no characters would become NULL. */
+    public Limits emptyIsNull() {
+        emptyIsNull = true;
+        return this;
+    }
+
+    /** Times may be durations of more than a day, which the database checks. */
+    public Limits durations() {
+        durations = true;
+        return this;
+    }
+
+    /** The text of a timestamp with time zone takes no offset: the session runs in UTC. */
+    public Limits noOffsets() {
+        noOffsets = true;
+        return this;
+    }
+
+    /** The shortest text of a float is read as a float. Elsewhere it is read as a double first, and could round twice. */
+    public Limits floatText() {
+        floatText = true;
+        return this;
     }
 }

@@ -12,12 +12,10 @@ import jrunner.types.BadValue;
 import jrunner.types.CellReader;
 import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;
-import jrunner.types.Family;
 
 /** Reads a query through a JDBC cursor: the rows are never in memory together, whichever the driver. */
-final class ResultSource implements RowSource {
+public final class ResultSource implements RowSource {
     private static final int FETCH_ROWS = 1000;
-    private static final int LONG_VALUE = 10_000;
 
     private final Database db;
     private final String sql;
@@ -29,12 +27,21 @@ final class ResultSource implements RowSource {
     private int[] indexes;
     private CellReader[] readers;
 
-    ResultSource(Database db, String sql, int fetchRows, Cancel cancel) throws Failure {
+    /** @param fetchRows rows fetched at a time, 0 for the usual number */
+    public ResultSource(Database db, String sql, int fetchRows, Cancel cancel) throws Failure {
+        this(db, sql, sql, null, fetchRows, cancel);
+    }
+
+    /**
+     * @param sql the query, for messages
+     * @param executed what is executed for it
+     * @param described its columns, null to take those of the result
+     */
+    public ResultSource(Database db, String sql, String executed, List<ColumnInfo> described, int fetchRows, Cancel cancel)
+            throws Failure {
         this.db = db;
         this.sql = sql;
-        // pgjdbc uses a cursor only inside a transaction.
-        this.inTransaction = db.kind().equals("postgresql");
-        boolean isMysql = db.kind().equals("mariadb") || db.kind().equals("mysql");
+        this.inTransaction = db.kind().isCursorInTransaction();
         Statement opened = null;
         Cancel.Registration registered = null;
         try {
@@ -43,12 +50,10 @@ final class ResultSource implements RowSource {
                 connection.setAutoCommit(false);
             }
             opened = connection.createStatement(ResultSet.TYPE_FORWARD_ONLY, ResultSet.CONCUR_READ_ONLY);
-            List<ColumnInfo> described = isMysql ? ColumnInfo.describe(db, sql, false, cancel) : null;
-            int usual = described != null && holdsLongValues(described) ? 1 : FETCH_ROWS;
-            setFetch(opened, fetchRows > 0 ? fetchRows : usual);
+            db.kind().setFetchSize(opened, fetchRows > 0 ? fetchRows : FETCH_ROWS);
             registered = cancel.register(opened);
-            result = opened.executeQuery(described == null ? sql : exactFloats(db, sql, described));
-            columns = described == null ? ColumnInfo.of(db, result.getMetaData()) : described;
+            result = opened.executeQuery(executed);
+            columns = described == null ? db.kind().columns(result.getMetaData()) : described;
         } catch (SQLException | Failure e) {
             statement = opened;
             registration = registered;
@@ -58,37 +63,6 @@ final class ResultSource implements RowSource {
         }
         statement = opened;
         registration = registered;
-    }
-
-    /** MariaDB's driver holds as many rows as are fetched at a time; where each may be huge, one must be enough. */
-    private static boolean holdsLongValues(List<ColumnInfo> columns) {
-        for (ColumnInfo column : columns) {
-            Family family = column.family();
-            boolean bytes = family == Family.TEXT || family == Family.JSON || family == Family.BINARY;
-            if (bytes && (column.precision() == 0 || column.precision() > LONG_VALUE)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private static void setFetch(Statement statement, int rows) throws SQLException {
-        // MySQL's own driver streams only at this magic number, and reads everything into memory at any other.
-        boolean connectorJ = statement.getClass().getName().startsWith("com.mysql");
-        statement.setFetchSize(connectorJ ? Integer.MIN_VALUE : rows);
-    }
-
-    /** MySQL prints a FLOAT with six digits, which loses some; as a DOUBLE it comes whole. */
-    private static String exactFloats(Database db, String sql, List<ColumnInfo> columns) {
-        StringBuilder list = new StringBuilder();
-        boolean any = false;
-        for (ColumnInfo column : columns) {
-            String name = db.quote(column.name());
-            boolean isFloat = column.family() == Family.FLOAT32;
-            any |= isFloat;
-            list.append(list.length() == 0 ? "" : ", ").append(isFloat ? name + " + 0e0 AS " + name : name);
-        }
-        return any ? "SELECT " + list + " FROM (" + sql + "\n) AS q" : sql;
     }
 
     @Override
@@ -101,7 +75,7 @@ final class ResultSource implements RowSource {
         indexes = selected;
         readers = new CellReader[selected.length];
         for (int i = 0; i < selected.length; i++) {
-            readers[i] = CellReader.of(db, columns.get(selected[i]));
+            readers[i] = db.kind().reader(db, columns.get(selected[i]));
         }
     }
 

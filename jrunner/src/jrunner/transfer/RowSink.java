@@ -3,7 +3,7 @@ package jrunner.transfer;
 import jrunner.Failure;
 
 /** Where rows go. All calls come from one thread. The transaction around it is its owner's. */
-interface RowSink {
+public interface RowSink {
     void write(Block block) throws Failure;
 
     /**

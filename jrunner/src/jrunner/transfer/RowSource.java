@@ -5,7 +5,7 @@ import jrunner.Failure;
 import jrunner.types.ColumnInfo;
 
 /** Where rows come from. Used by one thread, except {@link #abort}. */
-interface RowSource extends AutoCloseable {
+public interface RowSource extends AutoCloseable {
     /** The columns of the source query. */
     List<ColumnInfo> columns();
 

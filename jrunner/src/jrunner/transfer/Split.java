@@ -14,15 +14,14 @@ import jrunner.types.ColumnInfo;
 /**
  * One big read as several, each over a connection of its own and a range of an integer column's values.
  *
- * <p>In PostgreSQL all of them read one snapshot. Other databases have none to share: rows that change while the reads
- * start may be seen by one and not by another, so splitting is for sources that stand still. NULLs go with the first
+ * <p>All of them read one snapshot where the kind has one to share. Elsewhere rows that change while the reads start may be
+ * seen by one and not by another, so splitting is for sources that stand still. NULLs go with the first
  * range.
  */
 final class Split implements AutoCloseable {
     private final List<Database> siblings = new ArrayList<>();
     private final List<String> queries = new ArrayList<>();
     private final Database source;
-    private boolean snapshot;
 
     /**
      * @throws Failure of code {@code columns} if {@code column} is not an integer column of the query, or of whatever
@@ -100,26 +99,7 @@ final class Split implements AutoCloseable {
         for (int i = 1; i < queries.size(); i++) {
             siblings.add(source.openSibling());
         }
-        if (!source.kind().equals("postgresql")) {
-            return;
-        }
-        String id;
-        source.connection().setAutoCommit(false);
-        snapshot = true;
-        try (Statement statement = source.connection().createStatement()) {
-            statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-            try (ResultSet result = statement.executeQuery("SELECT pg_export_snapshot()")) {
-                result.next();
-                id = result.getString(1);
-            }
-        }
-        for (Database sibling : siblings) {
-            sibling.connection().setAutoCommit(false);
-            try (Statement statement = sibling.connection().createStatement()) {
-                statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-                statement.execute("SET TRANSACTION SNAPSHOT '" + id + "'");
-            }
-        }
+        source.kind().shareSnapshot(source, siblings);
     }
 
     int size() {
@@ -142,8 +122,6 @@ final class Split implements AutoCloseable {
             sibling.close();
         }
         siblings.clear();
-        if (snapshot) {
-            Transactions.rollback(source);
-        }
+        Transactions.rollback(source);
     }
 }

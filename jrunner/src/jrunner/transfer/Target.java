@@ -1,7 +1,6 @@
 package jrunner.transfer;
 
-import java.sql.Types;
-import java.util.Locale;
+import jrunner.kinds.Kind;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;
@@ -13,87 +12,48 @@ import jrunner.types.Temporals;
  * A destination column and what it can hold. The methods bring a cell to the column's type and size, exactly or with a
  * {@link BadValue}; every path goes through them, so that all paths hold and refuse the same values.
  */
-final class Target {
+public final class Target {
     /** 1582-10-15. */
     private static final long GREGORIAN_DAY = -141_427;
 
-    final ColumnInfo info;
-    final Family family;
-    final String kind;
-    /** The source is SQLite too: cells keep the storage class they have. */
-    final boolean dynamic;
+    /** What else a timestamp must fulfil, for a kind that would change it. */
+    public interface TimestampCheck {
+        /** Looks at the seconds and nanoseconds that are left in {@code value}. */
+        void check(Convert value) throws BadValue;
+    }
+
+    public final ColumnInfo info;
+    public final Family family;
+    /** Converts the cells; methods without a result leave it there. */
+    public final Convert convert;
+    /** The source is of the destination's kind. */
+    public final boolean isSameKind;
     private final Limits limits;
     private final long least;
     private final long most;
-    private final boolean sqlServerDatetime;
     private final boolean fixedBinary;
-    private final boolean mysqlTime;
-    final Convert convert;
+    private final int fractionDigits;
+    private final TimestampCheck timestampCheck;
 
-    Target(String kind, ColumnInfo info, String sourceKind, Convert convert) {
-        this.kind = kind;
+    Target(Kind kind, ColumnInfo info, Kind source, Convert convert) {
         this.info = info;
         this.family = info.family();
         this.convert = convert;
-        this.dynamic = kind.equals("sqlite") && sourceKind.equals("sqlite");
-        this.limits = Limits.of(kind);
-        long[] range = range();
+        this.isSameKind = kind == source;
+        this.limits = kind.limits();
+        long[] range = kind.integerRange(info);
         this.least = range[0];
         this.most = range[1];
-        this.sqlServerDatetime = kind.equals("sqlserver") && info.typeName().equals("datetime");
-        String type = info.typeName().toLowerCase(Locale.ROOT);
-        boolean mysql = kind.equals("mariadb") || kind.equals("mysql");
-        this.fixedBinary = info.family() == Family.BINARY && info.precision() > 0
-            && (mysql ? type.startsWith("binary") : info.jdbcType() == Types.BINARY && !kind.equals("postgresql")
-                && !kind.equals("sqlite"));
-        this.mysqlTime = mysql;
+        this.fixedBinary = family == Family.BINARY && info.precision() > 0 && kind.padsBinary(info);
+        this.fractionDigits = kind.fractionDigits(info);
+        this.timestampCheck = kind.timestampCheck(info);
     }
 
-    private long[] range() {
-        String type = info.typeName().toLowerCase(Locale.ROOT);
-        boolean mysql = kind.equals("mariadb") || kind.equals("mysql");
-        if (mysql && type.startsWith("bit")) {
-            boolean sized = info.precision() > 0 && info.precision() < 63;
-            return new long[] {0, sized ? (1L << info.precision()) - 1 : Long.MAX_VALUE};
-        }
-        if (mysql || kind.equals("sqlserver")) {
-            boolean unsigned = type.contains("unsigned");
-            if (type.startsWith("tinyint")) {
-                return unsigned || kind.equals("sqlserver") ? new long[] {0, 255} : new long[] {-128, 127};
-            }
-            if (type.startsWith("smallint") && unsigned) {
-                return new long[] {0, 65_535};
-            }
-            if (type.startsWith("mediumint")) {
-                return unsigned ? new long[] {0, 16_777_215} : new long[] {-8_388_608, 8_388_607};
-            }
-            if (type.startsWith("int") && unsigned) {
-                return new long[] {0, 4_294_967_295L};
-            }
-            if (type.startsWith("year")) {
-                return new long[] {0, 2155};
-            }
-        } else if (info.jdbcType() == Types.TINYINT && !kind.equals("sqlite")) {
-            return new long[] {-128, 127};
-        }
-        if (type.equals("oid")) {
-            return new long[] {0, 4_294_967_295L};
-        }
-        switch (family) {
-            case INT16:
-                return new long[] {Short.MIN_VALUE, Short.MAX_VALUE};
-            case INT32:
-                return new long[] {Integer.MIN_VALUE, Integer.MAX_VALUE};
-            default:
-                return new long[] {Long.MIN_VALUE, Long.MAX_VALUE};
-        }
-    }
-
-    String name() {
+    public String name() {
         return info.name();
     }
 
-    long integer(Cells cells, int row) throws BadValue {
+    public long integer(Cells cells, int row) throws BadValue {
         if (cells.tag[row] == Cells.INT) {
             long value = cells.a[row];
             if (value >= least && value <= most) {
@@ -103,12 +63,12 @@ final class Target {
         return convert.integer(cells, row, least, most);
     }
 
-    boolean bool(Cells cells, int row) throws BadValue {
+    public boolean bool(Cells cells, int row) throws BadValue {
         return convert.bool(cells, row);
     }
 
     /** Leaves the number in {@code convert.decimal}. */
-    void decimal(Cells cells, int row) throws BadValue {
+    public void decimal(Cells cells, int row) throws BadValue {
         convert.decimal(cells, row);
         if (convert.decimal.isSpecial) {
             boolean nan = Double.isNaN(convert.decimal.special);
@@ -121,7 +81,7 @@ final class Target {
         convert.decimal.fit(info.precision(), info.scale());
     }
 
-    double float64(Cells cells, int row) throws BadValue {
+    public double float64(Cells cells, int row) throws BadValue {
         double value = convert.float64(cells, row);
         if (!limits.floatSpecials) {
             finite(value);
@@ -129,7 +89,7 @@ final class Target {
         return value;
     }
 
-    float float32(Cells cells, int row) throws BadValue {
+    public float float32(Cells cells, int row) throws BadValue {
         float value = convert.float32(cells, row);
         if (!limits.floatSpecials) {
             finite(value);
@@ -144,7 +104,7 @@ final class Target {
     }
 
     /** Days since 1970-01-01. */
-    long date(Cells cells, int row) throws BadValue {
+    public long date(Cells cells, int row) throws BadValue {
         long day = convert.date(cells, row);
         checkDay(day);
         return day;
@@ -173,12 +133,12 @@ final class Target {
     }
 
     /** Nanoseconds of the day. */
-    long time(Cells cells, int row) throws BadValue {
+    public long time(Cells cells, int row) throws BadValue {
         return checkTime(convert.time(cells, row));
     }
 
     /** Nanoseconds of the day; the offset is left in {@code convert.offset}. */
-    long timeTz(Cells cells, int row) throws BadValue {
+    public long timeTz(Cells cells, int row) throws BadValue {
         return checkTime(convert.timeTz(cells, row));
     }
 
@@ -186,23 +146,18 @@ final class Target {
         if (nanos == Temporals.NANOS_PER_DAY && !limits.midnightAtEnd) {
             throw new BadValue("24:00:00 is no time that the destination can hold");
         }
-        Convert.checkFraction(nanos, fraction());
+        Convert.checkFraction(nanos, fractionDigits);
         return nanos;
     }
 
-    /** Digits of a second's fraction that the column holds. */
-    private int fraction() {
-        return kind.equals("sqlite") ? 9 : info.precision();
-    }
-
     /** Leaves the wall clock time in {@code convert.seconds} and {@code convert.nanos}. */
-    void timestamp(Cells cells, int row) throws BadValue {
+    public void timestamp(Cells cells, int row) throws BadValue {
         convert.timestamp(cells, row);
         checkTimestamp();
     }
 
     /** Leaves the instant in {@code convert.seconds}, {@code convert.nanos} and {@code convert.offset}. */
-    void timestampTz(Cells cells, int row) throws BadValue {
+    public void timestampTz(Cells cells, int row) throws BadValue {
         convert.timestampTz(cells, row);
         checkTimestamp();
     }
@@ -213,21 +168,18 @@ final class Target {
             return;
         }
         checkDay(Math.floorDiv(convert.seconds, 86_400L));
-        Convert.checkFraction(convert.nanos, fraction());
-        int lastDigit = convert.nanos / 1_000_000 % 10;
-        if (sqlServerDatetime && lastDigit != 0 && lastDigit != 3 && lastDigit != 7) {
-            throw new BadValue("a fraction of ." + convert.nanos / 1_000_000
-                + " would be rounded: a datetime column counts in "
-                + "1/300 of a second (use datetime2)");
+        Convert.checkFraction(convert.nanos, fractionDigits);
+        if (timestampCheck != null) {
+            timestampCheck.check(convert);
         }
     }
 
-    void uuid(Cells cells, int row) throws BadValue {
+    public void uuid(Cells cells, int row) throws BadValue {
         convert.uuid(cells, row);
     }
 
     /** Leaves the bytes in {@code convert}. */
-    void binary(Cells cells, int row) throws BadValue {
+    public void binary(Cells cells, int row) throws BadValue {
         convert.binary(cells, row);
         if (fixedBinary && convert.length < info.precision()) {
             throw new BadValue("a binary value of " + convert.length + " bytes would be padded to the column's "
@@ -240,7 +192,7 @@ final class Target {
     }
 
     /** The cell as text of a text column, in {@code convert}. */
-    void text(Cells cells, int row) throws BadValue {
+    public void text(Cells cells, int row) throws BadValue {
         convert.utf8(cells, row);
         convert.checkLength(info.precision(), limits.utf16);
         if (limits.emptyIsNull && convert.length == 0) {
@@ -250,7 +202,7 @@ final class Target {
     }
 
     /** The cell, checked against the column's type whatever that is, as text in {@code convert}. */
-    void anyText(Cells cells, int row, Cells scratch) throws BadValue {
+    public void anyText(Cells cells, int row, Cells scratch) throws BadValue {
         scratch.clear();
         switch (family) {
             case BOOLEAN:
@@ -272,9 +224,8 @@ final class Target {
                 }
                 break;
             case FLOAT32:
-                // MySQL reads digits as a double first: a float's own short text could round twice.
                 scratch.setDouble(0, float32(cells, row));
-                if (kind.equals("postgresql")) {
+                if (limits.floatText) {
                     scratch.tag[0] = Cells.FLOAT;
                 }
                 break;
@@ -285,8 +236,7 @@ final class Target {
                 scratch.setDate(0, date(cells, row));
                 break;
             case TIME:
-                if (mysqlTime && cells.tag[row] == Cells.TEXT) {
-                    // Durations beyond a day are times there; the server checks them.
+                if (limits.durations && cells.tag[row] == Cells.TEXT) {
                     convert.utf8(cells, row);
                     return;
                 }
@@ -302,8 +252,7 @@ final class Target {
                 break;
             case TIMESTAMPTZ:
                 timestampTz(cells, row);
-                if (mysqlTime) {
-                    // The session runs in UTC and takes no offset.
+                if (limits.noOffsets) {
                     scratch.setTimestamp(0, convert.seconds, convert.nanos);
                 } else {
                     scratch.setTimestampTz(0, convert.seconds, convert.nanos, convert.offset);

@@ -8,33 +8,6 @@ final class Transactions {
     private Transactions() {
     }
 
-    /**
-     * Begins the transaction of a load. SQLite's connections begin immediate transactions (see {@link jrunner.db.Kind}), which lock
-     * every attached file: a load writes to one of them from its first statement on and leaves the others to their writers.
-     */
-    static void begin(Database db) throws SQLException {
-        sqliteMode(db, "DEFERRED");
-        try {
-            db.connection().setAutoCommit(false);
-        } finally {
-            sqliteMode(db, "IMMEDIATE");
-        }
-    }
-
-    private static void sqliteMode(Database db, String mode) {
-        if (!db.kind().equals("sqlite")) {
-            return;
-        }
-        try {
-            Object config = db.connection().getClass().getMethod("getConnectionConfig").invoke(db.connection());
-            Class<?> modes = Class.forName("org.sqlite.SQLiteConfig$TransactionMode", true, db.driverLoader());
-            Object chosen = modes.getMethod("valueOf", String.class).invoke(null, mode);
-            config.getClass().getMethod("setTransactionMode", modes).invoke(config, chosen);
-        } catch (ReflectiveOperationException e) {
-            // Another driver for SQLite: its loads keep other writers waiting, nothing worse.
-        }
-    }
-
     /** Rolls back and returns to autocommit. A connection that cannot is broken: its next use says so. */
     static void rollback(Database db) {
         try {

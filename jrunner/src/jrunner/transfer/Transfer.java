@@ -44,7 +44,9 @@ public final class Transfer {
     public static TransferResult run(TransferRequest request, Database source, Database dest, Progress progress,
         Cancel cancel)
             throws Failure {
-        return new Transfer(request, source, dest, progress, cancel).run();
+        try (LoadGuard guard = dest.kind().guard(source, dest)) {
+            return new Transfer(request, source, dest, progress, cancel).run();
+        }
     }
 
     /** The query is put inside of others, where a semicolon would end it too early. */
@@ -65,7 +67,7 @@ public final class Transfer {
         boolean done = false;
         try {
             List<ColumnInfo> destColumns = ColumnInfo.describe(dest, request.table, true, cancel);
-            Transactions.begin(dest);
+            dest.kind().beginLoad(dest);
             if (request.clear) {
                 clear();
             }
@@ -81,7 +83,7 @@ public final class Transfer {
             if (!done) {
                 Transactions.rollback(dest);
             }
-            SqlServerBulk.disable(dest);
+            dest.kind().afterLoad(dest);
         }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;
@@ -111,20 +113,19 @@ public final class Transfer {
         }
     }
 
-    /** Streams COPY from server to server if both are PostgreSQL and the types allow it. */
+    /** Copies from server to server if both are of a kind that can, and query and types allow it. */
     private boolean tryRaw(List<ColumnInfo> destColumns) throws Failure {
         boolean forced = request.path.equals(TransferRequest.COPY_RAW);
         if (!forced && !request.path.equals(TransferRequest.AUTO)) {
             return false;
         }
-        PgDriver from = PgDriver.of(source);
-        PgDriver to = PgDriver.of(dest);
-        if (from == null || to == null) {
+        DirectCopy copy = dest.kind().directCopy(source, dest);
+        if (copy == null) {
             refuse(forced, "copy-raw needs PostgreSQL on both sides");
             return false;
         }
-        if (!PgCopySource.isSelect(sql)) {
-            refuse(forced, "copy-raw takes queries that begin with SELECT, WITH, VALUES or TABLE");
+        if (copy.obstacle(sql) != null) {
+            refuse(forced, copy.obstacle(sql));
             return false;
         }
         if (request.splitBy != null && request.parallel > 1 || request.trim != TransferRequest.Trim.NONE) {
@@ -133,7 +134,7 @@ public final class Transfer {
         }
         List<ColumnInfo> sourceColumns = sourceColumns();
         Matching matching = Matching.of(sourceColumns, destColumns, request);
-        String obstacle = RawCopy.obstacle(sourceColumns, matching.sources, matching.targets);
+        String obstacle = copy.obstacle(sourceColumns, matching.sources, matching.targets);
         if (obstacle != null) {
             refuse(forced, obstacle);
             result.pathReason = obstacle;
@@ -145,17 +146,9 @@ public final class Transfer {
             names.add(source.quote(sourceColumns.get(matching.sources[i]).name()));
             whole &= matching.sources[i] == i;
         }
-        String read = PgCopySource.copySql(sql, whole ? null : names);
-        String write = "COPY " + request.table + " (" + columnList(matching.targets) + ") FROM STDIN (FORMAT binary)";
-        RawCopy.Stream stream = new RawCopy.Stream(from, to, read, write);
-        stream.run(progress, cancel);
-        result.rowsRead = stream.rowsRead();
-        result.rowsWritten = stream.rowsWritten;
-        result.bytes = stream.bytes;
-        result.readMs = stream.readMs();
-        result.writeMs = stream.writeMs();
+        copy.run(sql, whole ? null : names, request.table, columnList(matching.targets), result, progress, cancel);
         result.path = TransferRequest.COPY_RAW;
-        result.pathReason = forced ? "asked for" : "PostgreSQL on both sides, with matching column types";
+        result.pathReason = forced ? "asked for" : copy.reason();
         return true;
     }
 
@@ -200,7 +193,7 @@ public final class Transfer {
             for (ColumnInfo column : matching.targets) {
                 targets.add(new Target(dest.kind(), column, source.kind(), convert));
             }
-            sink = sink(targets, columnList(matching.targets));
+            sink = dest.kind().rowSink(new Load(dest, targets, columnList(matching.targets), request, result));
             Pump pump = new Pump(sources, sink, targets.size(), progress, cancel);
             RowSink running = sink;
             sink = null;
@@ -223,75 +216,7 @@ public final class Transfer {
     }
 
     private RowSource source(Database from, String sql) throws Failure {
-        RowSource fast = SqliteSource.open(from, sql, cancel);
-        if (fast == null) {
-            fast = PgCopySource.open(from, sql, cancel);
-        }
-        RowSource plain = fast != null ? fast : new ResultSource(from, sql, request.fetchRows, cancel);
+        RowSource plain = from.kind().rowSource(from, sql, request.fetchRows, cancel);
         return request.trim == TransferRequest.Trim.NONE ? plain : new TrimmedSource(plain, request.trim);
-    }
-
-    private RowSink sink(List<Target> targets, String columns) throws Failure {
-        String path = request.path;
-        boolean auto = path.equals(TransferRequest.AUTO);
-        PgDriver pg = auto || path.startsWith("copy-") ? PgDriver.of(dest) : null;
-        if (pg != null) {
-            String unknown = targets.stream().filter(t -> !PgBinary.knows(t.info.typeName()))
-                .map(t -> "column " + t.name() + " is of type " + t.info.typeName()).findFirst().orElse(null);
-            if (auto && unknown == null || path.equals(TransferRequest.COPY_BINARY)) {
-                if (unknown != null) {
-                    throw Failure.of("describe", Failure.PROTOCOL, "path copy-binary is not possible: " + unknown);
-                }
-                chosen(TransferRequest.COPY_BINARY, "PostgreSQL destination, every type has a known binary form");
-                return new CopySink(pg, new PgBinary(targets), targets, request.table, columns);
-            }
-            chosen(TransferRequest.COPY_TEXT, unknown);
-            return new CopySink(pg, new PgText(targets), targets, request.table, columns);
-        }
-        if ((auto || path.equals(TransferRequest.LOAD_DATA)) && isMysql(dest)) {
-            RowSink loader = LoadDataSink.open(dest, targets, request.table);
-            if (loader != null) {
-                chosen(TransferRequest.LOAD_DATA, "the way into MariaDB and MySQL that is fastest");
-                return loader;
-            }
-            if (!auto) {
-                throw Failure.of("describe", Failure.PROTOCOL,
-                    "path load-data is not possible: driver or server forbid LOAD DATA LOCAL"
-                    + " (the server's variable local_infile, the driver's property allowLocalInfile)");
-            }
-            chosen(TransferRequest.BATCH, "driver or server forbid LOAD DATA LOCAL");
-            return new BatchSink(dest, targets, request.table, columns, request.batchRows);
-        }
-        boolean bulk = auto || path.equals(TransferRequest.BULK);
-        if (bulk && SqlServerBulk.enable(dest)) {
-            chosen(TransferRequest.BULK, "bulk copy, through the driver's batches");
-            return new BatchSink(dest, targets, request.table, columns, request.batchRows);
-        }
-        if (path.equals(TransferRequest.BULK) && dest.kind().equals("sqlserver")) {
-            throw Failure.of("describe", Failure.PROTOCOL,
-                "path bulk is not possible: it needs Microsoft's driver for SQL Server,"
-                + " of a version that has setBulkCopyForBatchInsertKeepNulls");
-        }
-        if (!auto && !path.equals(TransferRequest.BATCH)) {
-            throw Failure.of("describe", Failure.PROTOCOL, "path " + path
-                + " is not possible for a destination of kind " + dest.kind());
-        }
-        chosen(TransferRequest.BATCH, "prepared inserts are the way into a database of kind " + dest.kind());
-        return new BatchSink(dest, targets, request.table, columns, request.batchRows);
-    }
-
-    private static boolean isMysql(Database db) {
-        return db.kind().equals("mariadb") || db.kind().equals("mysql");
-    }
-
-    private void chosen(String path, String why) {
-        result.path = path;
-        if (!request.path.equals(TransferRequest.AUTO)) {
-            result.pathReason = "asked for";
-        } else if (result.pathReason == null) {
-            result.pathReason = why;
-        } else {
-            result.pathReason = why + " (copy-raw: " + result.pathReason + ")";
-        }
     }
 }

@@ -16,6 +16,11 @@ public enum Family {
         return name().toLowerCase(Locale.ROOT);
     }
 
+    /** True for dates, times and timestamps. */
+    public boolean isTemporal() {
+        return this == DATE || this == TIME || this == TIMETZ || this == TIMESTAMP || this == TIMESTAMPTZ;
+    }
+
     public boolean isInteger() {
         return this == INT16 || this == INT32 || this == INT64;
     }

@@ -19,10 +19,10 @@ public final class TextValues {
 
     /** @throws SQLException if the driver cannot describe the result */
     public TextValues(Database db, ResultSetMetaData meta) throws SQLException {
-        columns = ColumnInfo.of(db, meta);
+        columns = db.kind().columns(meta);
         readers = new CellReader[columns.size()];
         for (int i = 0; i < readers.length; i++) {
-            readers[i] = CellReader.of(db, columns.get(i));
+            readers[i] = db.kind().reader(db, columns.get(i));
         }
     }
 

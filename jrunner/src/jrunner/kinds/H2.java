@@ -1,0 +1,45 @@
+package jrunner.kinds;
+
+import java.sql.Connection;
+import java.util.List;
+import jrunner.transfer.Binder;
+import jrunner.transfer.Binders;
+import jrunner.transfer.Limits;
+import jrunner.transfer.Target;
+import jrunner.types.Family;
+
+/** H2, embedded or as a server. */
+public final class H2 extends Kind {
+    @Override
+    public String driverClass() {
+        return "org.h2.Driver";
+    }
+
+    @Override
+    public List<String> driverJars(String url) {
+        return List.of("h2");
+    }
+
+    @Override
+    public List<String> bestEffortSql(Connection connection) {
+        // A commit is on disk when it returns, not half a second later.
+        return List.of("SET WRITE_DELAY 0");
+    }
+
+    @Override
+    public String quoteString(Connection connection) {
+        return "\"";
+    }
+
+    @Override
+    public Limits limits() {
+        return new Limits().floatSpecials().anyYear().utf16();
+    }
+
+    @Override
+    public Binder binder(Target target) {
+        return target.family.isTemporal() ? Binders.javaTime(target)
+            // As a string it would become a JSON string.
+            : target.family == Family.JSON ? Binders.textAsBytes(target) : Binders.standard(target);
+    }
+}

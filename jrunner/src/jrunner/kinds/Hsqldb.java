@@ -1,0 +1,58 @@
+package jrunner.kinds;
+
+import java.sql.Connection;
+import java.util.List;
+import java.util.Properties;
+import jrunner.db.ConnectSpec;
+import jrunner.transfer.Binder;
+import jrunner.transfer.Binders;
+import jrunner.transfer.Limits;
+import jrunner.transfer.Target;
+import jrunner.types.Family;
+
+/** HSQLDB, embedded or as a server. */
+public final class Hsqldb extends Kind {
+    @Override
+    public String driverClass() {
+        return "org.hsqldb.jdbc.JDBCDriver";
+    }
+
+    @Override
+    public List<String> driverJars(String url) {
+        return List.of("hsqldb");
+    }
+
+    @Override
+    public void beforeDriver() {
+        // It reconfigures java.util.logging, unless told not to.
+        systemDefault("hsqldb.reconfig_logging", "false");
+    }
+
+    @Override
+    public void properties(Properties p, ConnectSpec spec, String driver) {
+        // The log is forced to disk at each commit, not twice a second.
+        p.setProperty("hsqldb.write_delay", "false");
+    }
+
+    @Override
+    public List<String> bestEffortSql(Connection connection) {
+        return List.of("SET FILES WRITE DELAY FALSE");
+    }
+
+    @Override
+    public String quoteString(Connection connection) {
+        return "\"";
+    }
+
+    @Override
+    public Limits limits() {
+        return new Limits().floatSpecials().skippedDays().utf16();
+    }
+
+    @Override
+    public Binder binder(Target target) {
+        // As an object it would be moved by the days between the Julian and the Gregorian calendar before 1582.
+        return target.family == Family.TIMESTAMPTZ ? Binders.text(target)
+            : target.family.isTemporal() ? Binders.javaTime(target) : Binders.standard(target);
+    }
+}

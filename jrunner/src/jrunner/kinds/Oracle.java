@@ -1,0 +1,86 @@
+package jrunner.kinds;
+
+import java.sql.Connection;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Properties;
+import jrunner.db.ConnectSpec;
+import jrunner.transfer.Binder;
+import jrunner.transfer.Binders;
+import jrunner.transfer.Limits;
+import jrunner.transfer.Target;
+import jrunner.types.Family;
+
+/** Oracle Database. */
+public final class Oracle extends Kind {
+    private static final Map<String, Family> TYPES = StandardTypes.table(
+        "DATE", Family.TIMESTAMP, "BINARY_FLOAT", Family.FLOAT32, "BINARY_DOUBLE", Family.FLOAT64, "FLOAT",
+            Family.DECIMAL,
+        "RAW", Family.BINARY, "LONG RAW", Family.BINARY, "LONG", Family.TEXT, "ROWID", Family.TEXT, "UROWID",
+            Family.TEXT,
+        "TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ, "TIMESTAMP WITH LOCAL TIME ZONE", Family.TIMESTAMPTZ,
+        "INTERVALDS", Family.INTERVAL, "INTERVALYM", Family.INTERVAL, "JSON", Family.JSON);
+
+    @Override
+    public String driverClass() {
+        return "oracle.jdbc.OracleDriver";
+    }
+
+    @Override
+    public List<String> driverJars(String url) {
+        return List.of("ojdbc");
+    }
+
+    @Override
+    public void properties(Properties p, ConnectSpec spec, String driver) {
+        p.setProperty("v$session.program", spec.applicationName);
+        p.setProperty("oracle.net.CONNECT_TIMEOUT", Long.toString(spec.connectTimeoutSeconds * 1000L));
+        p.setProperty("oracle.net.keepAlive", "true");
+        // Region names that an older server does not know end in ORA-01882; an offset always works.
+        p.setProperty("oracle.jdbc.timezoneAsRegion", "false");
+    }
+
+    @Override
+    public String clientInfoName() {
+        return "OCSID.MODULE";
+    }
+
+    @Override
+    public String quoteString(Connection connection) {
+        return "\"";
+    }
+
+    @Override
+    Family family(int jdbcType, String typeName, int precision) {
+        String base = StandardTypes.baseName(typeName);
+        if (base.startsWith("TIMESTAMP")) {
+            return base.contains("ZONE") ? Family.TIMESTAMPTZ : Family.TIMESTAMP;
+        }
+        Family named = TYPES.get(base.toUpperCase(Locale.ROOT));
+        return named != null ? named : StandardTypes.byJdbcType(jdbcType);
+    }
+
+    @Override
+    int[] decimalSize(String typeName, int precision, int scale) {
+        // NUMBER without a precision has a scale of -127.
+        boolean unconstrained = scale < 0 || typeName.equals("FLOAT");
+        return unconstrained ? new int[] {0, 0} : super.decimalSize(typeName, precision, scale);
+    }
+
+    @Override
+    int fraction(Family family, String typeName, int scale) {
+        return typeName.equals("DATE") ? 0 : super.fraction(family, typeName, scale);
+    }
+
+    @Override
+    public Limits limits() {
+        return new Limits().floatSpecials().skippedDays().emptyIsNull();
+    }
+
+    @Override
+    public Binder binder(Target target) {
+        return target.family.isTemporal() ? Binders.javaTime(target)
+            : target.family == Family.BOOLEAN ? Binders.booleanAsInt(target) : Binders.standard(target);
+    }
+}

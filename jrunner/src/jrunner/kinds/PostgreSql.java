@@ -1,0 +1,193 @@
+package jrunner.kinds;
+
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Types;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Properties;
+import jrunner.Cancel;
+import jrunner.Failure;
+import jrunner.db.ConnectSpec;
+import jrunner.db.Database;
+import jrunner.transfer.Binder;
+import jrunner.transfer.Binders;
+import jrunner.transfer.DirectCopy;
+import jrunner.transfer.Limits;
+import jrunner.transfer.Load;
+import jrunner.transfer.RowSink;
+import jrunner.transfer.RowSource;
+import jrunner.transfer.Target;
+import jrunner.transfer.TransferRequest;
+import jrunner.types.CellReader;
+import jrunner.types.CellReaders;
+import jrunner.types.ColumnInfo;
+import jrunner.types.Family;
+
+/** PostgreSQL: read and written by COPY in its binary format, by way of {@link PgDriver}. */
+public final class PostgreSql extends Kind {
+    private static final Map<String, Family> TYPES = StandardTypes.table(
+        "bool", Family.BOOLEAN, "int2", Family.INT16, "smallserial", Family.INT16, "int4", Family.INT32, "serial",
+            Family.INT32,
+        "int8", Family.INT64, "bigserial", Family.INT64, "oid", Family.INT64, "numeric", Family.DECIMAL, "float4",
+            Family.FLOAT32,
+        "float8", Family.FLOAT64, "text", Family.TEXT, "varchar", Family.TEXT, "bpchar", Family.TEXT, "char",
+            Family.TEXT,
+        "name", Family.TEXT, "citext", Family.TEXT, "bytea", Family.BINARY, "date", Family.DATE, "time", Family.TIME,
+        "timetz", Family.TIMETZ, "timestamp", Family.TIMESTAMP, "timestamptz", Family.TIMESTAMPTZ, "uuid", Family.UUID,
+        "json", Family.JSON, "jsonb", Family.JSON, "xml", Family.XML, "interval", Family.INTERVAL);
+
+    @Override
+    public String driverClass() {
+        return "org.postgresql.Driver";
+    }
+
+    @Override
+    public List<String> driverJars(String url) {
+        return List.of("postgresql");
+    }
+
+    @Override
+    public void properties(Properties p, ConnectSpec spec, String driver) {
+        String seconds = Integer.toString(spec.connectTimeoutSeconds);
+        p.setProperty("ApplicationName", spec.applicationName);
+        p.setProperty("tcpKeepAlive", "true");
+        p.setProperty("connectTimeout", seconds);
+        p.setProperty("loginTimeout", seconds);
+        // Text parameters take the type of their column (uuid, json, enums) on the batch path.
+        p.setProperty("stringtype", "unspecified");
+    }
+
+    @Override
+    public List<String> bestEffortSql(Connection connection) {
+        // A client whose machine vanished leaves an open transaction with its locks behind, for two hours by most systems'
+        // settings: within a minute the server finds out.
+        String keepAlive = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+        // A server that can (14 and later) ends a query within seconds when the client has vanished, even if it was killed
+        // without a chance to cancel.
+        String check = "SET client_connection_check_interval = '2s'";
+        try {
+            return connection.getMetaData().getDatabaseMajorVersion() >= 14 ? List.of(keepAlive, check) : List.of(keepAlive);
+        } catch (SQLException e) {
+            return List.of(keepAlive);
+        }
+    }
+
+    @Override
+    public String clientInfoName() {
+        return "ApplicationName";
+    }
+
+    @Override
+    public String quoteString(Connection connection) {
+        return "\"";
+    }
+
+    @Override
+    Family family(int jdbcType, String typeName, int precision) {
+        Family named = TYPES.get(StandardTypes.baseName(typeName).toLowerCase(Locale.ROOT));
+        return named != null ? named : typeName.startsWith("_") ? Family.ARRAY : Family.OTHER;
+    }
+
+    @Override
+    public RowSource rowSource(Database database, String sql, int fetchRows, Cancel cancel) throws Failure {
+        RowSource copy = PgCopySource.open(database, sql, cancel);
+        return copy != null ? copy : super.rowSource(database, sql, fetchRows, cancel);
+    }
+
+    @Override
+    public CellReader reader(Database database, ColumnInfo column) {
+        switch (column.family()) {
+            case BOOLEAN: case INT16: case INT32: case INT64: case FLOAT32: case FLOAT64:
+            case TEXT: case BINARY: case UUID:
+                return CellReaders.standard(column);
+            case DECIMAL: case DATE: case TIME: case TIMETZ: case TIMESTAMP: case TIMESTAMPTZ:
+                // NaN, infinity, BC and 24:00 exist only in PostgreSQL's own text.
+                return CellReaders.fromText(column.family());
+            default:
+                return CellReaders.string();
+        }
+    }
+
+    @Override
+    public boolean isCursorInTransaction() {
+        return true;
+    }
+
+    @Override
+    public void shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+        String id;
+        source.connection().setAutoCommit(false);
+        try (Statement statement = source.connection().createStatement()) {
+            statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+            try (ResultSet result = statement.executeQuery("SELECT pg_export_snapshot()")) {
+                result.next();
+                id = result.getString(1);
+            }
+        }
+        for (Database sibling : siblings) {
+            sibling.connection().setAutoCommit(false);
+            try (Statement statement = sibling.connection().createStatement()) {
+                statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+                statement.execute("SET TRANSACTION SNAPSHOT '" + id + "'");
+            }
+        }
+    }
+
+    @Override
+    public Limits limits() {
+        return new Limits().floatSpecials().decimalNan().infiniteDates().years(-4712, 294_276).midnightAtEnd()
+            .floatText();
+    }
+
+    @Override
+    public long[] integerRange(ColumnInfo column) {
+        return column.typeName().equalsIgnoreCase("oid") ? new long[] {0, 4_294_967_295L}
+            : StandardTypes.integerRange(column.family());
+    }
+
+    @Override
+    public boolean padsBinary(ColumnInfo column) {
+        return false;
+    }
+
+    @Override
+    public Binder binder(Target target) {
+        return target.family == Family.BINARY ? Binders.bytes(target) : Binders.text(target);
+    }
+
+    @Override
+    public int nullType(ColumnInfo column) {
+        return Types.NULL;
+    }
+
+    @Override
+    public RowSink rowSink(Load load) throws Failure {
+        boolean binary = load.takes(TransferRequest.COPY_BINARY);
+        PgDriver driver = binary || load.takes(TransferRequest.COPY_TEXT) ? PgDriver.of(load.dest) : null;
+        if (driver == null) {
+            return super.rowSink(load);
+        }
+        String unknown = load.targets.stream().filter(t -> !PgBinary.knows(t.info.typeName()))
+            .map(t -> "column " + t.name() + " is of type " + t.info.typeName()).findFirst().orElse(null);
+        if (binary && unknown == null) {
+            load.chosen(TransferRequest.COPY_BINARY, "PostgreSQL destination, every type has a known binary form");
+            return new PgCopySink(driver, new PgBinary(load.targets), load);
+        }
+        if (!load.takes(TransferRequest.COPY_TEXT)) {
+            throw load.impossible(": " + unknown);
+        }
+        load.chosen(TransferRequest.COPY_TEXT, unknown);
+        return new PgCopySink(driver, new PgText(load.targets), load);
+    }
+
+    @Override
+    public DirectCopy directCopy(Database source, Database dest) {
+        PgDriver from = source.kind() == this ? PgDriver.of(source) : null;
+        PgDriver to = from == null ? null : PgDriver.of(dest);
+        return to == null ? null : new PgRawCopy(from, to);
+    }
+}

@@ -1,0 +1,121 @@
+package jrunner.kinds;
+
+import java.sql.Connection;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Properties;
+import jrunner.Failure;
+import jrunner.db.ConnectSpec;
+import jrunner.db.Database;
+import jrunner.transfer.Binder;
+import jrunner.transfer.Binders;
+import jrunner.transfer.Limits;
+import jrunner.transfer.Load;
+import jrunner.transfer.RowSink;
+import jrunner.transfer.Target;
+import jrunner.transfer.TransferRequest;
+import jrunner.types.BadValue;
+import jrunner.types.ColumnInfo;
+import jrunner.types.Convert;
+import jrunner.types.Family;
+
+/** Microsoft SQL Server, with Microsoft's driver or jTDS; written by bulk copy ({@link SqlServerBulk}). */
+public final class SqlServer extends Kind {
+    private static final Map<String, Family> TYPES = StandardTypes.table(
+        "bit", Family.BOOLEAN, "tinyint", Family.INT16, "money", Family.DECIMAL, "smallmoney", Family.DECIMAL, "real",
+            Family.FLOAT32,
+        "float", Family.FLOAT64, "datetime", Family.TIMESTAMP, "datetime2", Family.TIMESTAMP, "smalldatetime",
+            Family.TIMESTAMP,
+        "datetimeoffset", Family.TIMESTAMPTZ, "uniqueidentifier", Family.UUID, "xml", Family.XML, "timestamp",
+            Family.BINARY,
+        "rowversion", Family.BINARY, "sql_variant", Family.OTHER);
+
+    @Override
+    public String driverClass() {
+        return "com.microsoft.sqlserver.jdbc.SQLServerDriver";
+    }
+
+    @Override
+    public List<String> driverJars(String url) {
+        return url.startsWith("jdbc:jtds:") ? List.of("jtds") : List.of("mssql-jdbc", "sqljdbc");
+    }
+
+    @Override
+    public void properties(Properties p, ConnectSpec spec, String driver) {
+        boolean jtds = driver.startsWith("net.sourceforge.jtds");
+        p.setProperty(jtds ? "appName" : "applicationName", spec.applicationName);
+        p.setProperty("loginTimeout", Integer.toString(spec.connectTimeoutSeconds));
+    }
+
+    @Override
+    public String quoteString(Connection connection) {
+        return "[";
+    }
+
+    @Override
+    Family family(int jdbcType, String typeName, int precision) {
+        Family named = TYPES.get(StandardTypes.baseName(typeName).toLowerCase(Locale.ROOT));
+        return named != null ? named : StandardTypes.byJdbcType(jdbcType);
+    }
+
+    @Override
+    int fraction(Family family, String typeName, int scale) {
+        return typeName.equals("datetime") ? 3 : typeName.equals("smalldatetime") ? 0 : Math.min(7, Math.max(0, scale));
+    }
+
+    @Override
+    public Limits limits() {
+        return new Limits().utf16();
+    }
+
+    @Override
+    public long[] integerRange(ColumnInfo column) {
+        boolean tiny = column.typeName().toLowerCase(Locale.ROOT).startsWith("tinyint");
+        return tiny ? new long[] {0, 255} : StandardTypes.integerRange(column.family());
+    }
+
+    @Override
+    public Target.TimestampCheck timestampCheck(ColumnInfo column) {
+        return column.typeName().equals("datetime") ? SqlServer::checkDatetime : null;
+    }
+
+    private static void checkDatetime(Convert value) throws BadValue {
+        int lastDigit = value.nanos / 1_000_000 % 10;
+        if (lastDigit != 0 && lastDigit != 3 && lastDigit != 7) {
+            throw new BadValue("a fraction of ." + value.nanos / 1_000_000
+                + " would be rounded: a datetime column counts in 1/300 of a second (use datetime2)");
+        }
+    }
+
+    @Override
+    public Binder binder(Target target) {
+        return target.family.isTemporal() ? Binders.javaTime(target)
+            : target.family == Family.UUID ? Binders.uuidAsText(target) : Binders.standard(target);
+    }
+
+    @Override
+    public RowSink rowSink(Load load) throws Failure {
+        if (!load.takes(TransferRequest.BULK)) {
+            return super.rowSink(load);
+        }
+        if (SqlServerBulk.enable(load.dest)) {
+            return load.batches(TransferRequest.BULK, "bulk copy, through the driver's batches");
+        }
+        if (!load.takes(TransferRequest.BATCH)) {
+            throw load.impossible(": it needs Microsoft's driver for SQL Server,"
+                + " of a version that has setBulkCopyForBatchInsertKeepNulls");
+        }
+        return super.rowSink(load);
+    }
+
+    @Override
+    public String bulkPath() {
+        return TransferRequest.BULK;
+    }
+
+    @Override
+    public void afterLoad(Database dest) {
+        SqlServerBulk.disable(dest);
+    }
+}

@@ -1,0 +1,184 @@
+"""Looking around in a database: schemas, tables, views, columns, keys, and the remarks on them.
+
+Everything is read live through jrunner. Most kinds answer by JDBC's metadata; where that falls short (comments that a
+driver hides, labels, identity columns) a kind brings a query on its own catalogue, and JDBC's metadata is the fallback for a
+login that may not read the catalogue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.identifiers import Identifiers, literal
+from pipekit_engine.databases.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
+from pipekit_engine.databases.remarks import TableRemarks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipekit_engine.databases.names import TableName
+
+
+class CatalogQueries(Identifiers):
+    """What a kind's catalogue is asked, and the answers as records."""
+
+    #: Levels by which a person finds a table, outermost first.
+    browse_fields: ClassVar[tuple[BrowseField, ...]] = (BrowseField("schema", "schema"),)
+    #: Schemas of the database itself, as shell patterns; they are not browsed.
+    system_schemas: ClassVar[tuple[str, ...]] = ("INFORMATION_SCHEMA", "information_schema")
+    #: Schemas, in lower case, in which a table lies when nobody chose one; a destination need not copy them.
+    usual_schemas: ClassVar[frozenset[str]] = frozenset()
+    #: Asks which schema a name without one is in; None where it need not be known.
+    home_schema_sql: ClassVar[str | None] = None
+
+    # What a kind may ask in its own way
+
+    def databases_sql(self) -> str | None:
+        """A query for the names of databases that can be read beside the connection's own."""
+        return None
+
+    def schemas_sql(self, database: str | None) -> str | None:
+        """A query for schema names, where JDBC's metadata falls short."""
+        return None
+
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str | None:
+        """A query for (schema, table, `table` or `view`, remarks), where JDBC's metadata falls short.
+
+        For one `table` when it is given, in the connection's own schema when none is.
+        """
+        return None
+
+    def column_notes_sql(self, table: TableName) -> str | None:
+        """A query for (column, remarks, `1` for an identity column), where JDBC's metadata falls short."""
+        return None
+
+    def tidy_remark(self, text: str) -> str:
+        """A remark as a person would want to read it."""
+        return text
+
+    def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
+        """What this kind knows better about a table's columns, all of them seen together."""
+        return columns
+
+    # Answers
+
+    def list_databases(self, catalog: Catalog) -> list[str]:
+        """Databases that the connection can read, where `browse_fields` has a `database`; else none."""
+        rows = catalog.ask(self.databases_sql())
+        return sorted(row[0] for row in rows or () if row[0] is not None)
+
+    def list_schemas(self, catalog: Catalog, database: str | None = None) -> list[str]:
+        """Schemas, the system's own left out. `database` None: the connection's own."""
+        if not any(field.name == "schema" for field in self.browse_fields):
+            return []
+        rows = catalog.ask(self.schemas_sql(database))
+        found = (
+            [row[0] for row in rows]
+            if rows is not None
+            else [item["schema"] for item in catalog.metadata("schemas", catalog=database)]
+        )
+        return sorted({name for name in found if name and not self._is_system(name)})
+
+    def _is_system(self, schema: str) -> bool:
+        return any(fnmatchcase(schema, pattern) for pattern in self.system_schemas)
+
+    def list_tables(
+        self, catalog: Catalog, schema: str | None = None, database: str | None = None, *, table: str | None = None
+    ) -> list[TableInfo]:
+        """Tables and views of one schema, or of all but the system's, with their remarks; sorted by schema and name.
+
+        With a `table`, that one alone; `schema` None is then the connection's own.
+        """
+        rows = catalog.ask(self.tables_sql(schema, database, table))
+        if rows is not None:
+            found = [
+                TableInfo(
+                    name,
+                    of,
+                    database,
+                    "view" if kind == "view" else "table",
+                    self._remark(remarks),
+                    partition=kind == "partition",
+                )
+                for of, name, kind, remarks in rows
+                if name is not None
+            ]
+        else:
+            found = [
+                TableInfo(item["table"], item.get("schema"), database, item["type"], self._remark(item.get("remarks")))
+                for item in catalog.metadata("tables", schema=schema, catalog=database, table=table)
+            ]
+        if schema is None and table is None:
+            found = [item for item in found if item.schema is None or not self._is_system(item.schema)]
+        return sorted(found, key=lambda item: (item.schema or "", item.name))
+
+    def get_columns(self, catalog: Catalog, table: TableInfo | TableName) -> list[ColumnInfo]:
+        """Columns of a table or view in its order, with defaults, remarks and their place in the primary key.
+
+        Types are those that a sync would see (jrunner's description of a query on the table); the rest comes from the
+        catalogue.
+        """
+        name = table.table_name if isinstance(table, TableInfo) else table
+        described = catalog.describe_table(self.table_sql(name))
+        items = catalog.metadata("columns", catalog=name.catalog, schema=name.schema, table=name.name)
+        known = {item["column"]: item for item in items}
+        primary = next((key.columns for key in self.get_keys(catalog, name) if key.primary), ())
+        notes = self._notes(catalog, name)
+        columns = []
+        for column in described:
+            item = known.get(column.name, {})
+            note = notes.get(column.name)
+            columns.append(
+                ColumnInfo(
+                    replace(column, nullable=column.nullable and item.get("nullable") is not False),
+                    default=_default(item.get("default")),
+                    remarks=self._remark(item.get("remarks")) if note is None or note[0] is None else note[0],
+                    key_position=primary.index(column.name) + 1 if column.name in primary else None,
+                    identity=bool(item.get("auto_increment")) or bool(note and note[1]),
+                    generated=bool(item.get("generated")),
+                )
+            )
+        return self.refine_columns(columns)
+
+    def get_keys(self, catalog: Catalog, table: TableInfo | TableName) -> list[Key]:
+        """The primary key first, then the unique ones; columns in each key's order."""
+        name = table.table_name if isinstance(table, TableInfo) else table
+        items = catalog.metadata("keys", catalog=name.catalog, schema=name.schema, table=name.name)
+        return [Key(tuple(item["columns"]), item["type"] == "primary", item.get("name")) for item in items]
+
+    def get_remarks(self, catalog: Catalog, table: TableName) -> TableRemarks:
+        """The remarks on a table or view and on its columns."""
+        found = self.list_tables(catalog, table.schema, table.catalog, table=table.name)
+        notes = {name: note[0] for name, note in self._notes(catalog, table).items()}
+        items = (
+            [] if notes else catalog.metadata("columns", catalog=table.catalog, schema=table.schema, table=table.name)
+        )
+        notes.update({item["column"]: self._remark(item.get("remarks")) for item in items})
+        return TableRemarks(
+            found[0].remarks if found else None,
+            {name: text for name, text in notes.items() if text is not None},
+            frozenset(notes),
+        )
+
+    def _notes(self, catalog: Catalog, table: TableName) -> Mapping[str, tuple[str | None, bool]]:
+        """Remarks and identity by column name, from the kind's own catalogue query."""
+        rows = catalog.ask(self.column_notes_sql(table)) or []
+        return {row[0]: (self._remark(row[1]), row[2] == "1") for row in rows if row[0] is not None}
+
+    def _remark(self, text: str | None) -> str | None:
+        """Some catalogues pad remarks with blanks, or keep empty ones."""
+        text = (text or "").strip()
+        return self.tidy_remark(text) if text else None
+
+
+def view_query(catalogue: str, table: TableName, schema_column: str, name_column: str, current: str) -> str:
+    """A query that gives a row when a catalogue of views holds the table, in its schema or the `current` one."""
+    schema = literal(table.schema) if table.schema else current
+    return f"SELECT 1 FROM {catalogue} WHERE {schema_column} = {schema} AND {name_column} = {literal(table.name)}"
+
+
+def _default(text: str | None) -> str | None:
+    """MariaDB writes out the default that every nullable column has."""
+    return None if text is None or not text.strip() or text.strip().upper() == "NULL" else text.strip()

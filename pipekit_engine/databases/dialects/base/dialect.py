@@ -1,0 +1,60 @@
+"""`Dialect`, the base of all kinds of databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from pipekit_engine.databases.dialects.base.catalog import CatalogQueries
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.merging import MergeStatements
+from pipekit_engine.databases.dialects.base.tables import TableStatements
+from pipekit_engine.databases.dialects.base.types import TypeSystem
+from pipekit_engine.databases.dialects.base.watermarks import WatermarkStatements
+
+
+class Dialect(CatalogQueries, TypeSystem, TableStatements, MergeStatements, WatermarkStatements):
+    """One kind of database. Stateless; `get_dialect(kind)` gives the instance.
+
+    A kind reads as data first (driver, capabilities, type table), code second (the few statements that it spells
+    differently).
+    """
+
+    #: The drivers that serve it, the one to take first. Empty: any driver, registered by hand.
+    drivers: ClassVar[tuple[JdbcDriver, ...]] = ()
+    #: Command-line programs that log in to it, as the import of scripts meets them.
+    clients: ClassVar[tuple[str, ...]] = ()
+    #: A connection has a user and mostly a password.
+    needs_login: ClassVar[bool] = True
+    #: What stands behind a URL's prefix is a path or a name, never a login.
+    url_is_path: ClassVar[bool] = False
+
+    @property
+    def driver(self) -> JdbcDriver | None:
+        """The driver that is taken unless another is registered."""
+        return self.drivers[0] if self.drivers else None
+
+    @property
+    def url_template(self) -> str:
+        """What a JDBC URL of this kind looks like."""
+        return self.drivers[0].url if self.drivers else "jdbc:…"
+
+    def database_file(self, url: str) -> str | None:
+        """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""
+        return None
+
+    def login_redaction(self) -> Callable[[str], str | None] | None:
+        """Takes the password out of a URL whose login is written in the kind's own way; gives None where that cannot be told.
+
+        Without such a function logins are read as in any URL.
+        """
+        return None
+
+    def is_missing_table(self, sqlstate: str | None, vendor_code: int | None, message: str) -> bool:
+        """Whether an error says that a table (or its schema) does not exist."""
+        known = self.capabilities
+        if vendor_code and vendor_code in known.missing_table_codes:
+            return True
+        if sqlstate and sqlstate in known.missing_table_states:
+            return True
+        return bool(known.missing_table_message) and known.missing_table_message in message  # type: ignore[operator]

@@ -1,0 +1,83 @@
+"""The SQL around a run: schemas, tables, columns and the comments on them; views and engines that a run has to know of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.identifiers import Identifiers, literal
+from pipekit_engine.databases.remarks import TableRemarks, fit_comment
+from pipekit_engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.names import TableName
+
+
+class TableStatements(Identifiers):
+    """How a kind makes, changes, describes and drops tables."""
+
+    #: A destination may get a schema of the source's name; elsewhere a schema is a user, a library or a database.
+    free_schemas: ClassVar[bool] = False
+    #: Asks for the file of the open database, where staging tables live in a file beside it; None where they live in a schema.
+    open_file_sql: ClassVar[str | None] = None
+
+    def schema_exists_sql(self, schema: str) -> str | None:
+        """A query that gives a row when the schema exists; None when schemas are not created here."""
+        return f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {literal(schema)}"
+
+    def create_schema_sql(self, schema: str) -> str:
+        """Makes a schema."""
+        return f"CREATE SCHEMA {self.quote_identifier(schema)}"
+
+    def is_view_sql(self, table: TableName) -> str | None:
+        """A query that gives a row when the name is a view's; None where that cannot be asked."""
+        return None
+
+    def no_transactions_sql(self, table: TableName) -> str | None:
+        """A query that gives a row when the table's changes cannot be rolled back, naming why; None where all can."""
+        return None
+
+    def drop_table_sql(self, table: TableName) -> str:
+        """Drops a table, if it exists where the database can say so."""
+        exists = "IF EXISTS " if self.capabilities.drop_if_exists else ""
+        return f"DROP TABLE {exists}{self.table_sql(table)}"
+
+    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
+        """Makes a table of (name, type) columns."""
+        body = ", ".join(f"{self.quote_identifier(name)} {sql_type}" for name, sql_type in columns)
+        return f"CREATE TABLE {self.table_sql(table)} ({body})"
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """Makes an empty table with some columns of an existing one, in their exact types."""
+        names = self.column_list(columns)
+        return f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM {self.table_sql(like)} WITH NO DATA"
+
+    def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
+        """Adds a column to a table."""
+        return f"ALTER TABLE {self.table_sql(table)} ADD COLUMN {self.quote_identifier(name)} {sql_type}"
+
+    def attach_sql(self, file: str, schema: str) -> tuple[list[str], list[str]]:
+        """Statements that attach a staging file under a schema name, and that take it off. For SQLite only."""
+        raise ConfigurationError(f"{self.label} has no attached files.")
+
+    def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
+        """Statements that put remarks on a new table and its (name, type) columns; none where there are no comments.
+
+        Remarks are cut to what the database holds.
+        """
+        if not self.capabilities.max_comment_length:
+            return []
+        statements = []
+        if remarks.table:
+            statements.append(f"COMMENT ON TABLE {self.table_sql(table)} IS {self._comment(remarks.table)}")
+        for name, _ in columns:
+            if remarks.columns.get(name):
+                column = f"{self.table_sql(table)}.{self.quote_identifier(name)}"
+                statements.append(f"COMMENT ON COLUMN {column} IS {self._comment(remarks.columns[name])}")
+        return statements
+
+    def _comment(self, text: str) -> str:
+        known = self.capabilities
+        return self.string_literal(fit_comment(text, known.max_comment_length, bytes_=known.comment_unit == "bytes"))

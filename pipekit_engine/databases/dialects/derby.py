@@ -1,0 +1,90 @@
+"""Apache Derby."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.identifiers import literal
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
+
+if TYPE_CHECKING:
+    from pipekit_engine.databases.names import TableName
+
+
+class Derby(Dialect):
+    """Apache Derby 10.14 and newer: close to DB2."""
+
+    kind = "derby"
+    label = "Derby"
+    drivers = (
+        JdbcDriver(
+            class_name="org.apache.derby.jdbc.EmbeddedDriver",
+            url="jdbc:derby:/path/to/folder",
+            files=("derby.jar", "derby-[0-9]*.jar"),
+            group="org.apache.derby",
+            artifact="derby",
+            version="10.14.2.0",
+            sha256="2c40eb581e5221ab33c7c796979b49ce404e7e393357c58f7bcdb30a09efca72",
+            licence="Apache-2.0",
+            debian="libderby-java",
+            debian_jar="derby.jar",
+        ),
+    )
+    url_is_path = True
+    capabilities = Capabilities(
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
+        max_identifier_length=128,
+        transactional_ddl=True,
+        drop_if_exists=False,
+        row_values=False,
+        instants="none",
+        missing_table_states=frozenset({"42X05", "42Y07", "42Y55"}),
+        one_row_from=" FROM SYSIBM.SYSDUMMY1",
+    )
+    system_schemas = ("SYS*", "NULLID", "SQLJ")
+    usual_schemas = frozenset({"app", "sa"})
+    free_schemas = True
+    date_literal = "DATE('{}')"
+    timestamp_literal = "TIMESTAMP('{}')"
+    clocks = ("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP")
+    takes_lag = False  # its only arithmetic of times is an escape of JDBC
+    reserved = words(
+        """
+        allocate assertion at avg bit boolean cascaded close connection constraints deferred definer diagnostics
+        disconnect double exception first found go goto hour identity indicator input invoker isolation key last lower
+        minute national next none output partial preserve prior privileges public relative scroll second substring
+        temporary transaction trim upper whenever work xml xmlexists xmlparse xmlserialize year
+        """
+    )
+    types: ClassVar = {
+        "boolean": "BOOLEAN",
+        "int16": "SMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "decimal": decimal("DECIMAL({precision},{scale})", max_precision=31),
+        "float32": "REAL",
+        "float64": "DOUBLE",
+        "text": sized_text("VARCHAR({precision})", max_length=32672, unlimited="CLOB"),
+        "binary": "BLOB",
+        "date": "DATE",
+        "time": fractional("TIME", max_digits=0),
+        "timetz": "VARCHAR(32)",
+        "timestamp": fractional("TIMESTAMP", max_digits=9),
+        "timestamptz": fractional("TIMESTAMP", max_digits=9),
+        "uuid": "CHAR(36)",
+    }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """Tables and views share one catalogue."""
+        tables = "SYS.SYSTABLES t JOIN SYS.SYSSCHEMAS s ON t.SCHEMAID = s.SCHEMAID AND t.TABLETYPE = 'V'"
+        return view_query(tables, table, "SCHEMANAME", "TABLENAME", "CURRENT SCHEMA")
+
+    def schema_exists_sql(self, schema: str) -> str:
+        """Derby has no information_schema."""
+        return f"SELECT 1 FROM SYS.SYSSCHEMAS WHERE SCHEMANAME = {literal(schema)}"

@@ -1,0 +1,39 @@
+"""Any other JDBC database."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.types import TypeSystem, decimal
+from pipekit_engine.databases.dialects.h2 import H2
+
+
+class Generic(Dialect):
+    """Any other JDBC database: standard SQL, names exactly as written, nothing asked that only some catalogues answer."""
+
+    kind = "generic"
+    label = "a JDBC database"
+    takes_lag = False
+    types: ClassVar = {
+        **H2.types,
+        "decimal": decimal("NUMERIC({precision},{scale})", max_precision=38),
+        "uuid": "CHAR(36)",
+        "json": "CHARACTER LARGE OBJECT",
+    }
+    capabilities = Capabilities(
+        reads_plain_names=False,
+        drop_if_exists=False,
+        row_values=False,
+        window_functions=False,
+        missing_table_states=frozenset({"42S02", "42P01"}),
+    )
+
+    def is_kin(self, other: TypeSystem) -> bool:
+        """Two such databases need have nothing in common."""
+        return False
+
+    def schema_exists_sql(self, schema: str) -> None:
+        """Nobody knows where to ask; the staging schema has to be there."""
+        return

@@ -1,0 +1,82 @@
+"""H2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
+
+if TYPE_CHECKING:
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
+    from pipekit_engine.databases.names import TableName
+
+
+class H2(Dialect):
+    """H2 2.x."""
+
+    kind = "h2"
+    label = "H2"
+    drivers = (
+        JdbcDriver(
+            class_name="org.h2.Driver",
+            url="jdbc:h2:/path/to/file",
+            files=("h2.jar", "h2-[0-9]*.jar"),
+            group="com.h2database",
+            artifact="h2",
+            version="2.3.232",
+            sha256="8dae62d22db8982c3dcb3826edb9c727c5d302063a67eef7d63d82de401f07d3",
+            licence="MPL-2.0 or EPL-1.0",
+            debian="libh2-java",
+            debian_jar="h2.jar",
+            note="A database file is bound to H2's version: take the one that wrote yours.",
+        ),
+    )
+    url_is_path = True
+    usual_schemas = frozenset({"public"})
+    free_schemas = True
+    capabilities = Capabilities(
+        syntax=SqlSyntax(unquoted_case="upper", dollar_strings=True, nested_comments=True, recursive_keyword=True),
+        max_identifier_length=256,
+        matches_by="in",
+        max_comment_length=100_000,
+        missing_table_states=frozenset({"42S02", "42S04", "90079"}),
+        missing_table_codes=frozenset({42102, 42104, 90079}),
+    )
+    reserved = words("day hour key minute month qualify rownum second uescape year")
+    date_literal = "DATE '{}'"
+    timestamp_literal = "TIMESTAMP '{}'"
+    zoned_literal = "TIMESTAMP WITH TIME ZONE '{}+00:00'"
+    clocks = ("LOCALTIMESTAMP", "CAST(CURRENT_TIMESTAMP AT TIME ZONE 'UTC' AS TIMESTAMP)")
+    types: ClassVar = {
+        "boolean": "BOOLEAN",
+        "int16": "SMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "decimal": decimal("NUMERIC({precision},{scale})", max_precision=100000, unconstrained="DECFLOAT"),
+        "float32": "REAL",
+        "float64": "DOUBLE PRECISION",
+        "text": sized_text("VARCHAR({precision})", max_length=1_000_000, unlimited="CHARACTER LARGE OBJECT"),
+        "binary": "BINARY LARGE OBJECT",
+        "date": "DATE",
+        "time": fractional("TIME({precision})", max_digits=9),
+        "timetz": fractional("TIME({precision}) WITH TIME ZONE", max_digits=9),
+        "timestamp": fractional("TIMESTAMP({precision})", max_digits=9),
+        "timestamptz": fractional("TIMESTAMP({precision}) WITH TIME ZONE", max_digits=9),
+        "uuid": "UUID",
+        "json": "CHARACTER LARGE OBJECT",
+    }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """Moments are told in UTC."""
+        value = f"DATEADD({lag.sql_unit}, -{lag.amount}, {greatest})" if lag.amount else greatest
+        return f"CAST({value} AT TIME ZONE 'UTC' AS TIMESTAMP)" if family == "timestamptz" else value

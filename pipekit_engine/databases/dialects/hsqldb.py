@@ -1,0 +1,97 @@
+"""HSQLDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
+    from pipekit_engine.databases.names import TableName
+
+
+class HSQLDB(Dialect):
+    """HSQLDB 2.5 and newer."""
+
+    kind = "hsqldb"
+    label = "HSQLDB"
+    drivers = (
+        JdbcDriver(
+            class_name="org.hsqldb.jdbc.JDBCDriver",
+            url="jdbc:hsqldb:file:/path/to/file",
+            files=("hsqldb.jar", "hsqldb-[0-9]*.jar"),
+            group="org.hsqldb",
+            artifact="hsqldb",
+            version="2.7.4",
+            sha256="5fab2bb4384ac06b762638c8fa2740c944b8d080e4796c0c6c2af8b90dd4e5ad",
+            licence="BSD-3-Clause (HSQLDB)",
+            debian="libhsqldb-java",
+            debian_jar="hsqldb.jar",
+        ),
+    )
+    url_is_path = True
+    capabilities = Capabilities(
+        syntax=SqlSyntax(unquoted_case="upper", recursive_keyword=True),
+        max_identifier_length=128,
+        matches_by="in",
+        max_comment_length=100_000,
+        missing_table_states=frozenset({"42501", "3F000"}),
+        missing_table_codes=frozenset({-5501, -4850}),
+        one_row_from=" FROM (VALUES(0))",
+    )
+    system_schemas = ("INFORMATION_SCHEMA", "SYSTEM_LOBS")
+    usual_schemas = frozenset({"public"})
+    free_schemas = True
+    date_literal = "DATE '{}'"
+    timestamp_literal = "TIMESTAMP '{}'"
+    zoned_literal = "TIMESTAMP '{}+0:00'"
+    clocks = ("LOCALTIMESTAMP", "CAST(CURRENT_TIMESTAMP AT TIME ZONE INTERVAL '0:00' HOUR TO MINUTE AS TIMESTAMP)")
+    reserved = words("at coalesce normalize prevval sysdate")
+    types: ClassVar = {
+        "boolean": "BOOLEAN",
+        "int16": "SMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "decimal": decimal("DECIMAL({precision},{scale})", max_precision=100, scale=40),
+        "float32": "DOUBLE",
+        "float64": "DOUBLE",
+        "text": sized_text("VARCHAR({precision})", max_length=32768, unlimited="CLOB(1G)"),
+        "binary": "BLOB(1G)",
+        "date": "DATE",
+        "time": fractional("TIME({precision})", max_digits=9),
+        "timetz": fractional("TIME({precision}) WITH TIME ZONE", max_digits=9),
+        "timestamp": fractional("TIMESTAMP({precision})", max_digits=9),
+        "timestamptz": fractional("TIMESTAMP({precision}) WITH TIME ZONE", max_digits=9),
+        "uuid": "UUID",
+    }
+
+    def is_view_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
+
+    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
+        """CACHED: on disk, where the default keeps every row in memory."""
+        return super().create_table_sql(table, columns).replace("CREATE TABLE", "CREATE CACHED TABLE", 1)
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """The query stands in parentheses."""
+        names = self.column_list(columns)
+        return (
+            f"CREATE CACHED TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"
+        )
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """An interval's leading field takes nine digits only when it says so."""
+        value = f"{greatest} - INTERVAL '{lag.amount}' {lag.sql_unit}(9)" if lag.amount else greatest
+        zone = "AT TIME ZONE INTERVAL '0:00' HOUR TO MINUTE"
+        return f"CAST(({value}) {zone} AS TIMESTAMP)" if family == "timestamptz" else value

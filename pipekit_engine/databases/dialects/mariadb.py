@@ -1,0 +1,257 @@
+"""MariaDB, and what MySQL has in common with it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, noted, sized_text
+from pipekit_engine.databases.introspection import BrowseField
+from pipekit_engine.databases.remarks import TableRemarks, fit_comment
+from pipekit_engine.databases.reserved_words import words
+from pipekit_engine.sql.syntax import SqlSyntax
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.watermarks import Lag
+    from pipekit_engine.databases.names import TableName
+
+
+#: What information_schema calls tables and views; sequences and its own views are left out.
+_TABLES = "'BASE TABLE', 'SYSTEM VERSIONED', 'VIEW'"
+_MAX_TABLE_COMMENT = 2048
+#: A type whose values are compared by a collation, and by which one is not said.
+_COLLATED = re.compile(
+    r"(?!.*\b(?:collate|character set|charset|binary)\b)(?:var)?char\b|(?:tiny|medium|long)?text\b", re.IGNORECASE
+)
+#: What a key of text without a length gets: as much as the index of a temporary table holds.
+_KEY_TEXT = "varchar(190)"
+#: An index on staged keys: how many columns, how much of each text; all of it stays below InnoDB's 3,072 bytes.
+_MAX_INDEXED = 8
+_INDEXED_LENGTH = 64
+_SIZED = ("text", "binary", "json", "xml")
+#: Part of a dest_type that a column cannot be given twice.
+_KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
+
+
+class MariaDB(Dialect):
+    """MariaDB 10.3 and newer. A database is what others call a schema. DDL and TRUNCATE commit, so neither is in a merge."""
+
+    kind = "mariadb"
+    label = "MariaDB"
+    drivers = (
+        JdbcDriver(
+            class_name="org.mariadb.jdbc.Driver",
+            url="jdbc:mariadb://HOST:3306/DATABASE",
+            files=("mariadb-java-client*.jar",),
+            group="org.mariadb.jdbc",
+            artifact="mariadb-java-client",
+            version="2.7.12",  # the 2.7 line, which most of the tests run on
+            sha256="ccf16f38a7bc5bd55e59aa5e3590d74faebb2fb92d111ed5641d5175c4a3624a",
+            licence="LGPL-2.1-or-later",
+            debian="libmariadb-java",
+            debian_jar="mariadb-java-client.jar",
+        ),
+    )
+    clients: ClassVar[tuple[str, ...]] = ("mariadb", "mysql")
+    capabilities = Capabilities(
+        quote=("`", "`"),
+        max_identifier_length=64,
+        missing_table_states=frozenset({"42S02"}),
+        missing_table_codes=frozenset({1146, 1049}),
+        exact_text=False,
+        instants="utc",
+        max_comment_length=1024,
+        bulk_path="LOAD DATA LOCAL INFILE",
+        syntax=SqlSyntax(
+            parser="mysql",
+            backslash_escapes=True,
+            double_quoted_strings=True,
+            hash_comments=True,
+            spaced_dashes=True,
+            name_characters="$",
+            recursive_keyword=True,
+        ),
+    )
+    browse_fields = (BrowseField("schema", "database"),)
+    home_schema_sql = "SELECT DATABASE()"
+    system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
+    reserved = words(
+        """
+        accessible asensitive blob cume_dist day_microsecond day_minute day_second delete_domain_id dense_rank
+        do_domain_ids double empty except first_value float4 float8 groups hour_microsecond hour_second
+        ignore_domain_ids int3 intersect json_table key lag last_value lead master_demote_to_replica
+        master_demote_to_slave master_ssl_verify_server_cert maxvalue middleint minute_microsecond minute_second
+        nth_value ntile over page_checksum parse_vcol_expr percent_rank portion rank read_write recursive ref_system_id
+        row_number rows second_microsecond sql_big_result sql_buffer_result sql_cache sql_calc_found_rows sql_no_cache
+        sql_small_result stats_auto_recalc stats_persistent stats_sample_pages system
+        """
+    )
+    clocks = ("now(6)", "utc_timestamp(6)")
+    types: ClassVar = {
+        "boolean": "boolean",
+        "int16": "smallint",
+        "int32": "int",
+        "int64": "bigint",
+        "decimal": decimal("decimal({precision},{scale})", max_precision=65, max_scale=30, scale=30),
+        "float32": "float",
+        "float64": "double",
+        "text": sized_text("varchar({precision})", max_length=4000, unlimited="longtext"),
+        "binary": "longblob",
+        "date": "date",
+        "time": fractional("time({precision})", max_digits=6),
+        "timestamp": fractional("datetime({precision})", max_digits=6),
+        "timetz": "varchar(32)",
+        "timestamptz": noted(
+            fractional("timestamp({precision}) NULL", max_digits=6),
+            "instants from 1970 to 2038-01-19 only, a row with another is refused; dest_type datetime(6) holds all, in UTC",
+        ),
+        "uuid": "char(36)",
+        "json": "longtext",
+    }
+
+    def create_schema_sql(self, schema: str) -> str:
+        """A database in UTF-8, whatever the server's default."""
+        return f"CREATE DATABASE {self.quote_identifier(schema)} CHARACTER SET utf8mb4"
+
+    def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
+        """InnoDB and full UTF-8, whatever the server's default: transactions and every character."""
+        return super().create_table_sql(table, columns, staging=staging) + " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+
+    def is_view_sql(self, table: TableName) -> str:
+        """In the named database, or the one in use."""
+        return (
+            f"SELECT 1 FROM information_schema.views WHERE table_schema = {self._database(table.schema)} "
+            f"AND table_name = {self.string_literal(table.name)}"
+        )
+
+    def no_transactions_sql(self, table: TableName) -> str:
+        """The engine of a table that cannot be rolled back, such as MyISAM or Aria."""
+        return (
+            "SELECT t.engine FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine "
+            f"WHERE t.table_schema = {self._database(table.schema)} AND t.table_name = {self.string_literal(table.name)} "
+            "AND COALESCE(e.transactions, 'NO') <> 'YES'"
+        )
+
+    def _database(self, name: str | None) -> str:
+        return self.string_literal(name) if name else "DATABASE()"
+
+    def string_literal(self, text: str) -> str:
+        """Backslashes are doubled: they escape, unless the session's sql_mode says otherwise (then they stay doubled)."""
+        return super().string_literal(text.replace("\\", "\\\\"))
+
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
+        """MySQL's driver gives no comments on tables, and MariaDB's calls each view's comment VIEW."""
+        where = f"t.table_type IN ({_TABLES})"
+        if schema is not None or table is not None:
+            where += f" AND t.table_schema = {self._database(schema)}"
+        if table is not None:
+            where += f" AND t.table_name = {self.string_literal(table)}"
+        return (
+            "SELECT t.table_schema, t.table_name, CASE WHEN t.table_type = 'VIEW' THEN 'view' ELSE 'table' END, "
+            "CASE WHEN t.table_type = 'VIEW' THEN NULL ELSE t.table_comment END "
+            f"FROM information_schema.tables t WHERE {where}"
+        )
+
+    def column_notes_sql(self, table: TableName) -> str:
+        """Comments and AUTO_INCREMENT."""
+        return (
+            "SELECT column_name, column_comment, CASE WHEN extra LIKE '%auto_increment%' THEN '1' ELSE '0' END "
+            f"FROM information_schema.columns WHERE table_schema = {self._database(table.schema)} "
+            f"AND table_name = {self.string_literal(table.name)}"
+        )
+
+    def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
+        """One ALTER TABLE for all. It is apart from CREATE TABLE so that a comment that is refused costs no table."""
+        changes = []
+        if remarks.table:
+            changes.append(f"COMMENT = {self.string_literal(_plain(remarks.table, _MAX_TABLE_COMMENT))}")
+        for name, sql_type in columns:
+            if remarks.columns.get(name):
+                comment = self.string_literal(_plain(remarks.columns[name], self.capabilities.max_comment_length))
+                changes.append(
+                    f"MODIFY COLUMN {self.quote_identifier(name)} {_KEYS.sub('', sql_type)} COMMENT {comment}"
+                )
+        return [f"ALTER TABLE {self.table_sql(table)} {', '.join(changes)}"] if changes else []
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """CREATE TABLE AS keeps types, character sets and collations."""
+        names = self.column_list(columns)
+        return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
+
+    def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
+        """A lock of the session, which also lets it drop the table."""
+        return [f"LOCK TABLES {table} WRITE"], ["UNLOCK TABLES"]
+
+    def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:
+        """A join: DELETE with a subquery runs the subquery for each row."""
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        return (
+            f"DELETE d FROM {dest} d JOIN (SELECT DISTINCT {names} FROM {staging}) s ON {self.key_match('d', 's', key)}"
+        )
+
+    def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str:
+        """From a join that can use an index of either side: a subquery on an INSERT's own table runs for each row."""
+        names = ", ".join(f"d.{self.quote_identifier(name)}" for name in key)
+        matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
+        return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
+
+    def key_type(self, sql_type: str, *, exact: bool) -> str:
+        """No index holds a long text whole, and joins without one compare each row with each; a longer key is refused.
+
+        Exact is a binary collation: it still ignores blanks at the end, which the check before the merge does not.
+        """
+        if not _COLLATED.match(sql_type):
+            return sql_type
+        sized = _KEY_TEXT if "text" in sql_type.lower() else sql_type
+        return f"{sized} COLLATE utf8mb4_bin" if exact else sized
+
+    def index_staging_sql(self, staging: TableName, key: Sequence[Column]) -> list[str]:
+        """A join of tables without an index compares each row with each: of the texts, their beginnings are enough."""
+        parts = []
+        for column in key[:_MAX_INDEXED]:
+            long = column.family in _SIZED and not 0 < column.precision <= _INDEXED_LENGTH
+            parts.append(self.quote_identifier(column.name) + (f"({_INDEXED_LENGTH})" if long else ""))
+        return [f"CREATE INDEX pipekit_key ON {self.table_sql(staging)} ({', '.join(parts)})"]
+
+    def exact_sql(self, text: str) -> str:
+        """The bytes, in one character set."""
+        return f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
+        """UPDATE with a join."""
+        sets = ", ".join(f"d.{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
+        return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
+
+    def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
+        """A TIMESTAMP is read as a moment, with an offset behind it; sessions are in UTC."""
+        value = f"{greatest} - INTERVAL {lag.amount} {lag.sql_unit}" if lag.amount else greatest
+        if whole_seconds and family != "date":
+            return f"date_format({value}, '%Y-%m-%d %H:%i:%s')"
+        return f"CAST({value} AS datetime(6))" if family == "timestamptz" else value
+
+    def signed_sql(self, greatest: str, column: Column) -> str:
+        """A negative result of an unsigned column is refused, which a destination of the same kind would have."""
+        return f"CAST({greatest} AS SIGNED)" if "unsigned" in column.type_name.lower() else greatest
+
+    def day_sql(self, days: int, form: str) -> str:
+        """By date_format, whose codes are those of strftime."""
+        moved = f" {'-' if days < 0 else '+'} INTERVAL {abs(days)} DAY" if days else ""
+        return f"SELECT date_format(current_date{moved}, '{form}')"
+
+    def zero_dates_sql(self, columns: Sequence[str], table: str, rows: int) -> str:
+        """Zero dates come before every real one."""
+        tests = ", ".join(f"max({name} < '0001-01-01')" for name in columns)
+        return f"SELECT {tests} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
+
+
+def _plain(text: str, limit: int) -> str:
+    """Comments are kept in three-byte UTF-8: what lies beyond would be refused."""
+    return "".join(
+        character if ord(character) <= 0xFFFF else "\N{REPLACEMENT CHARACTER}" for character in fit_comment(text, limit)
+    )

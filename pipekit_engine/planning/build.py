@@ -1,0 +1,180 @@
+"""From descriptions to a plan, without asking anybody: the same arguments give the same plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipekit_engine.databases.remarks import TableRemarks
+from pipekit_engine.planning.checks import plan_checks
+from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
+from pipekit_engine.planning.plan import PlannedHook, RunPlan
+from pipekit_engine.planning.staging import plan_staging, staging_name
+from pipekit_engine.sql.syntax import UNKNOWN
+from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements
+from pipekit_engine.strategies import STRATEGIES, Merge, MergeStatement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.models import Module, ResolvedWatermark
+
+
+def source_query(module: Module, source: Dialect, watermarks: Mapping[str, ResolvedWatermark]) -> str:
+    """The module's query with its watermarks' values in it, fit to stand in a FROM clause."""
+    syntax = source.capabilities.syntax
+    values = {name: watermark.value for name, watermark in watermarks.items()}
+    return as_subquery(materialize(module.query, values, syntax), syntax)
+
+
+def plan_run(
+    module: Module,
+    *,
+    source: Dialect,
+    dest: Dialect,
+    watermarks: Mapping[str, ResolvedWatermark],
+    source_sql: str,
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+    staging_schema: str | None,
+    staging_file: str | None = None,
+    remarks: TableRemarks | None = None,
+    hook_dialects: Mapping[str, Dialect] | None = None,
+) -> RunPlan:
+    """Plan a run.
+
+    `source_columns` describe `source_sql` (of `source_query`), `dest_columns` the destination table (None: it does not exist).
+    `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
+    source, its columns by their names in the query, become comments of a new destination and of new columns.
+    `hook_dialects` are those of the connections that hooks name.
+    Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
+    """
+    table = dest.table_name(module.dest_table)
+    layout = plan_columns(module, source, dest, source_columns, dest_columns)
+    key = resolve_key(module, layout.columns)
+    creates = dest_columns is None
+    if creates:
+        keyed = _key_types(module, dest, layout.columns, key, exact=source.capabilities.exact_text)
+        layout = replace(layout, columns=keyed)
+    staging_table = staging_name(module.name, dest, staging_schema, table)
+    strategy = STRATEGIES[module.strategy]
+    rows = Merge(
+        dest,
+        dest_sql=dest.table_sql(table),
+        staging_sql=dest.table_sql(staging_table),
+        columns=[column.dest for column in layout.columns],
+        key=key,
+        dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
+    )
+    # Nothing is in the way of rows in a table that the run makes.
+    merge = [rows.insert_all()] if creates else strategy.merge(rows)
+    index: list[str] = []
+    blurred = _blurred_keys(source, dest, key, dest_columns)
+    counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
+    if dest_columns is not None and (counts_matches or (blurred and strategy.needs_key)):
+        keyed_columns = [column for name in key for column in dest_columns if column.name == name]
+        # A key that is new to the table has nothing to be matched with.
+        index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(key) else []
+    staging = plan_staging(
+        dest,
+        staging_table,
+        table,
+        layout.columns,
+        dest_columns,
+        schema=staging_schema,
+        file=staging_file,
+        index=index,
+    )
+    ddl: list[str] = []
+    if creates:
+        ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
+    ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
+    comments: list[str] = []
+    if remarks:
+        made = layout.columns if creates else layout.added
+        comments = dest.comment_sql(table, _in_dest_names(remarks, made, new_table=creates), _typed(made))
+    in_transaction = dest.capabilities.transactional_ddl
+    undo = [dest.drop_table_sql(table)] if creates and not in_transaction else []
+    return RunPlan(
+        module=module,
+        source_sql=source_sql,
+        watermarks=watermarks,
+        columns=layout.columns,
+        key=key,
+        dest_table=dest.table_sql(table),
+        creates_destination=creates,
+        staging=staging,
+        checks=plan_checks(
+            module,
+            dest,
+            staging.table,
+            dest.table_sql(table),
+            key,
+            creates=creates,
+            counts_matches=counts_matches,
+            blurred=blurred,
+        ),
+        prepare=() if in_transaction else tuple(ddl),
+        comments=() if in_transaction else tuple(comments),
+        undo_prepare=tuple(undo),
+        merge=(
+            *(MergeStatement(sql) for sql in ddl if in_transaction),
+            *(MergeStatement(sql, optional=True) for sql in comments if in_transaction),
+            *merge,
+        ),
+        hooks=_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
+        warnings=(*_placeholder_warnings(module, source), *layout.warnings),
+    )
+
+
+def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook, ...]:
+    planned = []
+    for hook in module.ordered_hooks:
+        connection = hook.connection or module.dest
+        syntax = dialects[connection].capabilities.syntax if connection in dialects else UNKNOWN
+        planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, syntax))))
+    return tuple(planned)
+
+
+def _key_types(
+    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str], *, exact: bool
+) -> tuple[PlannedColumn, ...]:
+    """The columns of a new table, those of its key in types fit for it; a type that the module gives stands."""
+    given = {item.dest_name for item in module.columns if item.dest_type}
+    return tuple(
+        replace(column, dest_type=dest.key_type(column.dest_type, exact=exact))
+        if column.dest in key and column.dest not in given
+        else column
+        for column in columns
+    )
+
+
+def _blurred_keys(
+    source: Dialect, dest: Dialect, key: Sequence[str], dest_columns: Sequence[Column] | None
+) -> tuple[str, ...]:
+    """Key columns of an existing destination in which it may take for equal what the source tells apart."""
+    if dest.capabilities.exact_text or not source.capabilities.exact_text:
+        return ()
+    texts = {column.name for column in dest_columns or () if column.family == "text"}
+    return tuple(name for name in key if name in texts)
+
+
+def _typed(columns: Sequence[PlannedColumn]) -> list[tuple[str, str]]:
+    return [(column.dest, column.dest_type) for column in columns]
+
+
+def _in_dest_names(remarks: TableRemarks, columns: Sequence[PlannedColumn], *, new_table: bool) -> TableRemarks:
+    texts = {column.dest: remarks.columns.get(column.source) for column in columns}
+    return TableRemarks(remarks.table if new_table else None, {name: text for name, text in texts.items() if text})
+
+
+def _placeholder_warnings(module: Module, source: Dialect) -> list[str]:
+    declared = {watermark.name for watermark in module.watermarks}
+    used = placeholders(module.query, source.capabilities.syntax)
+    warnings = [
+        f"{{{name}}} in the query is no declared watermark and stays as it is" for name in used if name not in declared
+    ]
+    warnings += [f"watermark {name} is not used in the query" for name in sorted(declared - set(used))]
+    return warnings

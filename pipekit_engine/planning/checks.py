@@ -1,0 +1,84 @@
+"""The queries on staged rows that come before the merge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipekit_engine.planning.plan import Checks
+from pipekit_engine.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.models import Module
+
+
+def plan_checks(
+    module: Module,
+    dest: Dialect,
+    staging: str,
+    dest_table: str,
+    key: Sequence[str],
+    *,
+    creates: bool,
+    counts_matches: bool,
+    blurred: Sequence[str],
+) -> Checks:
+    """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
+
+    `blurred` are key columns in which the destination may take for equal what the source tells apart.
+    """
+    strategy = STRATEGIES[module.strategy]
+    count = f"SELECT COUNT(*) FROM {staging}"
+    shrink = None
+    if module.max_shrink_percent is not None and not creates:
+        shrink = f"SELECT COUNT(*) FROM {dest_table}"
+    if not key:
+        return Checks(count, dest_count=shrink)
+    names = ", ".join(dest.quote_identifier(name) for name in key)
+    nulls = " OR ".join(f"{dest.quote_identifier(name)} IS NULL" for name in key)
+    checked = module.dedupe != "none" or strategy.unique_key
+    matched = None
+    if counts_matches:
+        condition = dest.in_table("s", dest_table, key)
+        matched = f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s WHERE {condition}"
+    folded = None
+    if blurred and checked:
+        exact = [dest.exact_sql(dest.quote_identifier(name)) for name in blurred]
+        unlike = " OR ".join(f"MIN({text}) <> MAX({text})" for text in exact)
+        folded = f"SELECT {names} FROM {staging} GROUP BY {names} HAVING {unlike}"
+    return Checks(
+        count,
+        null_keys=f"SELECT COUNT(*) FROM {staging} WHERE {nulls}",
+        distinct_keys=f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) k" if checked else None,
+        duplicate_sample=f"SELECT {names} FROM {staging} GROUP BY {names} HAVING COUNT(*) > 1" if checked else None,
+        matched=matched,
+        folded=folded,
+        blurred=(_blurred_sql(dest, staging, dest_table, key, blurred) if blurred and strategy.needs_key else None),
+        dest_count=shrink,
+    )
+
+
+def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str], blurred: Sequence[str]) -> str:
+    """Keys of the destination that equal a staged one by its collation, and none of the staged ones exactly.
+
+    Grouped rather than joined by the exact keys: MySQL joins long texts that no index holds row by row with row.
+    """
+    quoted = {name: dest.quote_identifier(name) for name in key}
+    theirs, staged, shown = [], [], []
+    for number, (name, sql) in enumerate(quoted.items()):
+        theirs.append(f"d.{sql}")
+        staged.append(sql)
+        shown.append(f"MIN(k.{sql})" if name in blurred else f"k.{sql}")
+        if name in blurred:
+            theirs.append(f"{dest.exact_sql(f'd.{sql}')} AS e{number}")
+            staged.append(dest.exact_sql(sql))
+    exact = ", ".join(
+        f"k.e{number}" if name in blurred else f"k.{sql}" for number, (name, sql) in enumerate(quoted.items())
+    )
+    return (
+        f"SELECT {', '.join(shown)} FROM (SELECT {', '.join(theirs)}, 1 AS of_dest FROM {dest_table} d "
+        f"WHERE EXISTS (SELECT 1 FROM {staging} s WHERE {dest.key_match('d', 's', key)}) "
+        f"UNION ALL SELECT {', '.join(staged)}, 0 FROM {staging}) k GROUP BY {exact} HAVING MIN(k.of_dest) = 1"
+    )

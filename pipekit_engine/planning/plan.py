@@ -1,0 +1,112 @@
+"""The plan of a module run as records: every statement that will be executed, and what each must count.
+
+A dry run prints the very object that a real run executes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipekit_engine.models import Module, ResolvedWatermark, RunOn
+    from pipekit_engine.planning.columns import PlannedColumn
+    from pipekit_engine.strategies import MergeStatement
+
+
+@dataclass(frozen=True)
+class PlannedHook:
+    """A hook's statements, and the connection on which they run."""
+
+    run_on: RunOn
+    connection: str
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Staging:
+    """The staging table: its name, what makes it, what follows once it is filled, and what takes it away.
+
+    `schema` has to be made first where it is missing; None puts staging beside the destination. `file` is SQLite's file for
+    staging, which a run removes. `leftover` drops what a killed run may have left, where `setup` cannot say IF EXISTS; it
+    fails when there is nothing.
+    """
+
+    table: str
+    schema: str | None
+    file: str | None
+    leftover: str | None
+    setup: tuple[str, ...]
+    filled: tuple[str, ...]
+    cleanup: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Queries on the staging table, before the merge. Each gives one number, but for the sample."""
+
+    count: str
+    null_keys: str | None = None
+    distinct_keys: str | None = None
+    duplicate_sample: str | None = None
+    #: Where a statement must count them: staged keys that the destination has already.
+    matched: str | None = None
+    #: Where the destination's collation blurs texts that the source tells apart: staged keys that it takes for one, and keys
+    #: of the destination that it takes for staged ones. Samples, empty when all is well.
+    folded: str | None = None
+    blurred: str | None = None
+    #: With max_shrink_percent: rows in the destination now.
+    dest_count: str | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that a run will do. `merge` runs in one transaction; `prepare` holds DDL that cannot be rolled back there."""
+
+    module: Module
+    source_sql: str
+    watermarks: Mapping[str, ResolvedWatermark]
+    columns: tuple[PlannedColumn, ...]
+    key: tuple[str, ...]
+    dest_table: str
+    creates_destination: bool
+    staging: Staging
+    checks: Checks
+    prepare: tuple[str, ...]
+    #: Comments on what `prepare` made; one that fails is told, and costs nothing else.
+    comments: tuple[str, ...]
+    undo_prepare: tuple[str, ...]
+    merge: tuple[MergeStatement, ...]
+    hooks: tuple[PlannedHook, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def merge_sql(self) -> str:
+        """The merge as a script, for run_log and people."""
+        return ";\n".join((*self.prepare, *self.comments, *(statement.sql for statement in self.merge)))
+
+    def render(self) -> str:
+        """The whole plan as a readable script."""
+        module = self.module
+        lines = [
+            f"-- pipekit plan of module {module.name}: {module.source} -> {module.dest}, strategy {module.strategy}"
+        ]
+        lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
+        lines += [f"-- warning: {warning}" for warning in self.warnings]
+        lines += _section(f"source query, on {module.source}", [self.source_sql])
+        lines += _section(f"staging, on {module.dest}", (*self.staging.setup, *self.staging.filled))
+        if self.prepare:
+            lines += _section(
+                f"destination, on {module.dest} (this database commits DDL at once)", (*self.prepare, *self.comments)
+            )
+        lines += _section(f"merge, on {module.dest}, in one transaction", [item.sql for item in self.merge])
+        for hook in self.hooks:
+            lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
+        lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
+        return "\n".join(lines) + "\n"
+
+
+def _section(title: str, statements: Sequence[str]) -> list[str]:
+    return ["", f"-- {title}", *(f"{statement};" for statement in statements)]

@@ -1,0 +1,68 @@
+"""Where a module's rows are staged, and the statements that make, index and drop the staging table."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from pipekit_engine.databases.names import TableName
+from pipekit_engine.errors import DestinationError
+from pipekit_engine.planning.plan import Staging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.planning.columns import PlannedColumn
+
+
+def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName) -> TableName:
+    """Where a module's rows are staged. Raises DestinationError if that were the destination itself."""
+    name = module
+    if schema is None:
+        name = f"pipekit_staging_{module}"
+    limit = dest.capabilities.max_identifier_length
+    if len(name.encode()) > limit:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name.encode()[: limit - 9].decode(errors='ignore')}_{digest}"
+    staging = TableName(name=name, schema=schema or table.schema, catalog=table.catalog if schema is None else None)
+    if staging.name.casefold() == table.name.casefold() and staging.schema == table.schema:
+        # Staging is dropped and made anew: it must never be the destination.
+        raise DestinationError(
+            f"The destination {table.parts} is also where module {module!r} stages its rows. "
+            "Choose another destination schema, or another staging_schema."
+        )
+    return staging
+
+
+def plan_staging(
+    dest: Dialect,
+    staging: TableName,
+    table: TableName,
+    columns: Sequence[PlannedColumn],
+    dest_columns: Sequence[Column] | None,
+    *,
+    schema: str | None,
+    file: str | None,
+    index: Sequence[str],
+) -> Staging:
+    """The statements around a staging table. `index` is what follows once it is filled; for the others see `Staging`."""
+    there = {column.name: column for column in dest_columns or () if any(column.name == item.dest for item in columns)}
+    if there:
+        # In the destination's exact types: a value that it cannot hold is found while staging, not while merging.
+        setup = [dest.create_like_sql(staging, table, [there[item.dest] for item in columns if item.dest in there])]
+        setup += [dest.add_column_sql(staging, item.dest, item.dest_type) for item in columns if item.dest not in there]
+    else:
+        setup = [dest.create_table_sql(staging, [(column.dest, column.dest_type) for column in columns], staging=True)]
+    drop = dest.drop_table_sql(staging)
+    cleanup = [drop]
+    leftover = None
+    if dest.capabilities.drop_if_exists:
+        setup.insert(0, drop)
+    else:
+        leftover = drop
+    if file is not None:
+        attach, detach = dest.attach_sql(file, staging.schema or "")
+        setup, cleanup = [*attach, *setup], [*cleanup, *detach]
+    return Staging(dest.table_sql(staging), schema, file, leftover, tuple(setup), tuple(index), tuple(cleanup))

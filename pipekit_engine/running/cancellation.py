@@ -1,0 +1,30 @@
+"""Tokens that end a run's work: on request, with the caller's own event, or when its lock may be lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class CancelToken(threading.Event):
+    """Set by itself, or by the event of the caller that it was made with."""
+
+    def __init__(self, parent: threading.Event | None = None) -> None:
+        super().__init__()
+        self._parent = parent
+
+    def is_set(self) -> bool:
+        """Whether the run is to end."""
+        return super().is_set() or (self._parent is not None and self._parent.is_set())
+
+
+class LeaseGuard(CancelToken):
+    """Set, too, when the lock could not be renewed for so long that another machine may soon take it."""
+
+    def __init__(self, parent: threading.Event, is_out_of_touch: Callable[[], bool]) -> None:
+        super().__init__(parent)
+        self._is_out_of_touch = is_out_of_touch
+
+    def is_set(self) -> bool:
+        """Whether the work is to end."""
+        return super().is_set() or self._is_out_of_touch()

@@ -1,0 +1,126 @@
+"""What a merge strategy is: the statements of the merge, and what it asks of key and watermark.
+
+A strategy stands below the records, which are checked by it, so it knows a database only as `MergeDialect`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Counts = Literal["deleted", "inserted", "updated"]
+#: What a statement's row count must be: all staged rows, staged keys, keys that the destination had, keys that it had not.
+Expected = Literal["staged", "distinct", "matched", "unmatched"]
+
+
+@dataclass(frozen=True)
+class MergeStatement:
+    """One statement of the merge, which run_log count it feeds, and the count that it must have.
+
+    An `optional` one that the database refuses is left out, and the merge is done again without it.
+    """
+
+    sql: str
+    counts: Counts | None = None
+    expected: Expected | None = None
+    optional: bool = False
+
+
+class MergeDialect(Protocol):
+    """What a strategy needs of the destination's dialect (`pipekit_engine.databases.dialects.Dialect`, which documents it)."""
+
+    def quote_identifier(self, name: str) -> str: ...
+
+    def lock_table_sql(self, dest: str) -> list[str]: ...
+
+    def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str: ...
+
+    def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str: ...
+
+    def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str: ...
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What is merged. Names are unquoted; `dest_sql` and `staging_sql` are SQL texts of table names."""
+
+    dialect: MergeDialect
+    dest_sql: str
+    staging_sql: str
+    columns: Sequence[str]
+    key: Sequence[str]
+    #: Of staged rows with the same key only the one with the greatest value here is merged.
+    dedupe_column: str | None = None
+
+    @property
+    def column_list(self) -> str:
+        """The columns, quoted, with commas between."""
+        return ", ".join(self.dialect.quote_identifier(name) for name in self.columns)
+
+    @property
+    def rows_sql(self) -> str:
+        """The staged rows that are merged: the staging table, or a subquery of its latest rows, NULL counting as the oldest."""
+        if self.dedupe_column is None:
+            return self.staging_sql
+        partition = ", ".join(self.dialect.quote_identifier(name) for name in self.key)
+        order = self.dialect.quote_identifier(self.dedupe_column)
+        return (
+            f"(SELECT {self.column_list} FROM (SELECT {self.column_list}, ROW_NUMBER() OVER (PARTITION BY {partition} "
+            f"ORDER BY CASE WHEN {order} IS NULL THEN 1 ELSE 0 END, {order} DESC) AS pipekit_rank FROM {self.staging_sql}) r "
+            f"WHERE pipekit_rank = 1)"
+        )
+
+    def lock(self) -> list[MergeStatement]:
+        """Keeps other writers away until the commit, where the database needs to be told."""
+        return [MergeStatement(sql) for sql in self.dialect.lock_table_sql(self.dest_sql)]
+
+    def insert_all(self) -> MergeStatement:
+        """Inserts all rows."""
+        sql = f"INSERT INTO {self.dest_sql} ({self.column_list}) SELECT {self.column_list} FROM {self.rows_sql} s"
+        return MergeStatement(sql, "inserted", "staged" if self.dedupe_column is None else "distinct")
+
+    def insert_unmatched(self) -> MergeStatement:
+        """Inserts the rows whose key the destination lacks."""
+        absent = self.dialect.absent_sql("s", self.dest_sql, self.staging_sql, self.key)
+        select = ", ".join(f"s.{self.dialect.quote_identifier(name)}" for name in self.columns)
+        sql = f"INSERT INTO {self.dest_sql} ({self.column_list}) SELECT {select} FROM {self.rows_sql} s WHERE {absent}"
+        return MergeStatement(sql, "inserted", "unmatched")
+
+    def update_matched(self, others: Sequence[str]) -> MergeStatement:
+        """Updates columns of the destination's rows whose key is staged."""
+        sql = self.dialect.update_matching_sql(self.dest_sql, self.rows_sql, self.key, others)
+        return MergeStatement(sql, "updated", "matched")
+
+
+class Strategy:
+    """A way to merge staged rows into a table. Stateless; `STRATEGIES` holds one instance of each by its name."""
+
+    name: ClassVar[str]
+    #: What it does to the destination, in the words of a person who chooses (the wizard).
+    summary: ClassVar[str]
+    #: Its statements in short, and what another run after an unknown outcome gives (docs/guarantees.md).
+    statements: ClassVar[str]
+    rerun: ClassVar[str] = "right"
+    #: A merge_key must be given. Where the destination has rows with a staged key, they are replaced or left as a whole.
+    needs_key: ClassVar[bool] = False
+    #: No two staged rows may have the same key.
+    unique_key: ClassVar[bool] = False
+    #: Everything that is not staged goes: max_shrink_percent guards it, and a watermark would delete what it leaves out.
+    replaces_table: ClassVar[bool] = False
+    #: Rows in the destination are replaced by new ones, whose columns outside of the query get their defaults.
+    replaces_rows: ClassVar[bool] = False
+    #: A row that is read again does no harm, so a watermark may read its newest value again. Where it would come twice, a
+    #: watermark is expected, and has to exclude the value that was read last.
+    rereads: ClassVar[bool] = True
+
+    @property
+    def watermark_operator(self) -> str:
+        """How a query compares its column with the watermark."""
+        return ">=" if self.rereads else ">"
+
+    def merge(self, merge: Merge) -> list[MergeStatement]:
+        """Statements that merge the staged rows into a table that exists; all run in one transaction."""
+        raise NotImplementedError

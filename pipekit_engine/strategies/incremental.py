@@ -1,0 +1,20 @@
+"""Replace all rows of the keys that were read."""
+
+from __future__ import annotations
+
+from pipekit_engine.strategies.base import Merge, MergeStatement, Strategy
+
+
+class Incremental(Strategy):
+    """Many rows may share a key, such as a day's: what was withdrawn from it goes, too."""
+
+    name = "incremental"
+    summary = "replace all rows of the keys that were read; a key may be shared by many rows"
+    statements = "`DELETE` the rows whose key is staged, `INSERT` all staged"
+    needs_key = True
+    replaces_rows = True
+
+    def merge(self, merge: Merge) -> list[MergeStatement]:
+        """DELETE by key, and INSERT."""
+        delete = merge.dialect.delete_matching_sql(merge.dest_sql, merge.staging_sql, merge.key)
+        return [*merge.lock(), MergeStatement(delete, "deleted"), merge.insert_all()]
