@@ -4,7 +4,6 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.Driver;
-import java.sql.DriverManager;
 import java.sql.DriverPropertyInfo;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
@@ -12,7 +11,7 @@ import java.util.Properties;
 import java.util.logging.Logger;
 
 /**
- * A driver over SQLite's that is not true to what it is given: jdbc:lying:HOW:FILE. HOW says what it does to the second and
+ * A driver over H2's that is not true to what it is given: jdbc:lying:HOW:FILE. HOW says what it does to the second and
  * third parameter of each row: swap them, drop the second to NULL, cut the second's text; or "honest".
  */
 public final class LyingDriver implements Driver {
@@ -29,7 +28,14 @@ public final class LyingDriver implements Driver {
             return null;
         }
         String[] parts = url.substring(PREFIX.length()).split(":", 2);
-        Connection real = DriverManager.getConnection("jdbc:sqlite:" + parts[1], info);
+        Connection real;
+        try {
+            // H2's own class, out of this driver's jar: DriverManager knows drivers of other class loaders only.
+            var driver = (Driver) Class.forName("org.h2.Driver").getDeclaredConstructor().newInstance();
+            real = driver.connect("jdbc:h2:" + parts[1], info);
+        } catch (ReflectiveOperationException error) {
+            throw new SQLException(error);
+        }
         return (Connection) wrapped(Connection.class, real, parts[0]);
     }
 

@@ -17,7 +17,7 @@ Make = Callable[[str], Database]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `all_pairs` unless `--all-pairs` asks for it; each pair's tests stay on one worker."""
+    """Leave out what is marked `all_pairs` unless `--all-pairs` asks for it."""
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     if not config.getoption("--all-pairs"):
         left_out = [item for item in here if item.get_closest_marker("all_pairs")]

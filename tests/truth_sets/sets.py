@@ -366,7 +366,7 @@ def changed(table: SetTable, run: int) -> SetTable:
             row[at] = newest + timedelta(minutes=minutes)
 
     if texts:
-        rows[1][texts[0]] = str(rows[1][texts[0]])[::-1][:2] or "x"
+        rows[1][texts[-1]] = str(rows[1][texts[-1]])[::-1][:2] or "x"
     touch(rows[1], 5)
     if nullable:
         rows[2][nullable[0]] = None

@@ -91,4 +91,5 @@ class Site:
 
     def wizard(self, *flags: str) -> Done:
         """The wizard in batch mode: `pipekit wizard --source src --dest dst ... --yes`."""
+        self.apply()
         return self.project.look("wizard", "--source", "src", "--dest", "dst", *flags, "--yes")

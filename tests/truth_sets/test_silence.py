@@ -11,14 +11,17 @@ import pytest
 
 from tests.truth_sets.comparer import compare
 from tests.truth_sets.known import SILENCE, mark
-from tests.truth_sets.readers import PostgreSQL, SQLite
+from tests.truth_sets.readers import JARS, PostgreSQL
 from tests.truth_sets.site import Site
 
 MakeSite = Callable[[str, str], Site]
 
 
-def cases(test: str, *names: str) -> list[object]:
-    return [pytest.param(name, marks=mark(SILENCE, (test, name))) for name in names]
+def cases(test: str, *names: str, quick: int = 1) -> list[object]:
+    """The cases of a test, the known ones marked; the first `quick` of them are in the quick cut."""
+    slow = [pytest.mark.all_pairs]
+    return [pytest.param(name, marks=[*mark(SILENCE, (test, name)), *(slow if place >= quick else [])])
+            for place, name in enumerate(names)]  # fmt: skip
 
 
 def differences(site: Site, table: str, key: str = "id") -> list[str]:
@@ -29,7 +32,7 @@ def differences(site: Site, table: str, key: str = "id") -> list[str]:
 # --- times that are text
 
 
-@pytest.mark.parametrize("dest", cases("west", "sqlite", "postgresql", "mariadb"))
+@pytest.mark.parametrize("dest", cases("west", "postgresql", "sqlite", "mariadb"))
 def test_a_change_at_an_offset_west_of_utc_arrives(site: MakeSite, dest: str) -> None:
     place = site("sqlite", dest)
     place.source.execute(
@@ -94,7 +97,7 @@ KEEPERS = {
 }
 
 
-@pytest.mark.parametrize("dest", cases("keeper", *KEEPERS))
+@pytest.mark.parametrize("dest", cases("keeper", *KEEPERS, quick=2))
 def test_rows_that_a_trigger_keeps(site: MakeSite, dest: str) -> None:
     place = site("sqlite", dest)
     place.source.execute("CREATE TABLE t (id INTEGER, name TEXT)", "INSERT INTO t VALUES (1, 'a')")
@@ -106,7 +109,8 @@ def test_rows_that_a_trigger_keeps(site: MakeSite, dest: str) -> None:
     assert outcome.error is not None or not differences(place, "t")
 
 
-def test_rows_that_a_policy_hides(site: MakeSite) -> None:
+@pytest.mark.parametrize("case", cases("policy", "hidden"))
+def test_rows_that_a_policy_hides(site: MakeSite, case: str) -> None:
     place = site("postgresql", "sqlite")
     source = place.source
     assert isinstance(source, PostgreSQL)
@@ -127,7 +131,8 @@ def test_rows_that_a_policy_hides(site: MakeSite) -> None:
     assert outcome.refuses("row.level security") or not differences(place, "t")
 
 
-def test_invisible_columns_are_moved_or_told_of(site: MakeSite) -> None:
+@pytest.mark.parametrize("case", cases("invisible", "only"))
+def test_invisible_columns_are_moved_or_told_of(site: MakeSite, case: str) -> None:
     place = site("mariadb", "sqlite")
     place.source.execute(
         "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(10), secret INT INVISIBLE DEFAULT 7)",
@@ -184,6 +189,7 @@ SETTINGS = {
     "money": "lc_monetary = 'C'",
     "search_path": "search_path = ''",
 }
+QUICK_SETTINGS = ("array_nulls", "intervalstyle")
 CREATED = (
     "CREATE TABLE t (id integer PRIMARY KEY, d date, ts timestamp, tz timestamptz, i interval, b bytea, f double precision, "
     "r real, a text[], n integer[], da date[], fa float8[], ia interval[], ba bytea[], s text, z tstzrange)"
@@ -191,15 +197,21 @@ CREATED = (
 FILLED = (
     "INSERT INTO t VALUES (1, '2024-02-01', '2024-02-01 03:04:05.678901', '2024-02-01 03:04:05.678901+00', "
     "'1 year 2 mons -3 days 04:05:06.789', decode('5c00ff41', 'hex'), 0.1::float8 + 0.2::float8, 0.3::real, "
-    "array['a', NULL, 'NULL'], array[1, NULL], array['2024-02-01'::date], array[0.1::float8 + 0.2::float8], "
+    "array['a', NULL, 'NULL'], array[1, 2], array['2024-02-01'::date], array[0.1::float8 + 0.2::float8], "
     "array['-1 day 02:03:04'::interval], array[decode('5c00', 'hex')], E'back\\\\slash ''quote'' \\u20ac', "
     '\'["2024-01-01 00:00:00+00","2024-06-01 00:00:00+00")\'), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '
     "NULL, NULL, NULL, NULL, NULL)"
 )
 
 
-@pytest.mark.parametrize("dest", ["postgresql", "sqlite"])
-@pytest.mark.parametrize("setting", cases("settings", *SETTINGS))
+@pytest.mark.parametrize(
+    ("setting", "dest"),
+    [
+        pytest.param(setting, dest, marks=[*mark(SILENCE, ("settings", f"{setting}-{dest}")),
+                     *([] if setting in QUICK_SETTINGS else [pytest.mark.all_pairs])])
+        for setting in SETTINGS for dest in ("postgresql", "sqlite")
+    ],
+)  # fmt: skip
 def test_settings_of_the_databases_change_no_value(site: MakeSite, setting: str, dest: str) -> None:
     place = site("postgresql", dest)
     place.source.execute(CREATED, FILLED)
@@ -231,7 +243,8 @@ def small(site: MakeSite, dest: str = "sqlite") -> Site:
     return place
 
 
-def test_a_misspelt_placeholder_is_an_error(site: MakeSite) -> None:
+@pytest.mark.parametrize("case", cases("misspelt", "only"))
+def test_a_misspelt_placeholder_is_an_error(site: MakeSite, case: str) -> None:
     place = small(site)
     since = {"since": {"connection": "src", "resolver_sql": "SELECT '2020-01-01'"}}
     place.define("modules", {"modules": {"t": {
@@ -247,17 +260,17 @@ NIGHTS: dict[str, dict[str, object]] = {
     "no_value": {"watermarks": {"since": {"connection": "src", "resolver_sql": "SELECT NULL"}}},
     "query": {"query": "SELECT id, at FROM gone WHERE at >= '{since}'"},
     "column": {"query": "SELECT id, at, 1 AS newcomer FROM t WHERE at >= '{since}'"},
-    "staging": {"query": "SELECT id, 'x' AS n FROM t WHERE at >= '{since}'", "dest_table": "numbers"},
+    "shrink": {"query": "SELECT id, at FROM t WHERE at > '{since}' AND id > 9", "max_shrink_percent": 20},
 }
 
 
 @pytest.mark.parametrize("run_on", ["failure", "always"])
-@pytest.mark.parametrize("night", cases("hooks", *NIGHTS))
+@pytest.mark.parametrize("night", cases("hooks", *NIGHTS, quick=2))
 def test_a_failed_run_runs_its_hooks(site: MakeSite, night: str, run_on: str) -> None:
     place = small(site)
     place.dest.execute(
         "CREATE TABLE t (id INTEGER, at TEXT)",
-        "CREATE TABLE numbers (id INTEGER, n INTEGER)",
+        "INSERT INTO t VALUES (7, NULL)",
         "CREATE TABLE bell (n INTEGER)",
     )
     fields: dict[str, object] = {
@@ -271,7 +284,8 @@ def test_a_failed_run_runs_its_hooks(site: MakeSite, night: str, run_on: str) ->
     assert place.dest.read("bell").rows == [("1",)]
 
 
-def test_a_mistyped_sqlite_path_is_an_error(site: MakeSite) -> None:
+@pytest.mark.parametrize("case", cases("mistyped", "only"))
+def test_a_mistyped_sqlite_path_is_an_error(site: MakeSite, case: str) -> None:
     place = small(site)
     wrong = place.project.folder / "no-such.db"
     place.define("wrong", {"connections": {"wrong": {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{wrong}"}}})
@@ -284,7 +298,8 @@ def test_a_mistyped_sqlite_path_is_an_error(site: MakeSite) -> None:
     assert not wrong.exists()
 
 
-def test_apply_names_modules_whose_file_is_gone(site: MakeSite) -> None:
+@pytest.mark.parametrize("case", cases("gone", "only"))
+def test_apply_names_modules_whose_file_is_gone(site: MakeSite, case: str) -> None:
     place = small(site)
     place.modules({"lonely": {"query": "SELECT id FROM t"}}, "lonely")
     (place.project.folder / "definitions/lonely.yaml").unlink()
@@ -301,25 +316,23 @@ def lying_jar(java: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = Path(__file__).with_name("LyingDriver.java")
     javac = Path(java).resolve().with_name("javac")
     subprocess.run([str(javac), "-d", str(folder), str(source)], check=True)
-    sqlite = next(file for file in Path("/usr/share/java").glob("*sqlite-jdbc.jar"))
     jar = folder / "lying.jar"
-    shutil.copy(sqlite, jar)
+    shutil.copy(JARS / "h2.jar", jar)
     program = str(javac.with_name("jar"))
     subprocess.run([program, "uf", str(jar), "-C", str(folder), "lying"], check=True)
     return jar
 
 
 def lied_to(site: MakeSite, jar: Path, how: str, **fields: object) -> Site:
-    place = site("sqlite", "sqlite")
+    place = site("sqlite", "h2")
     place.source.execute(
         "CREATE TABLE t (id INTEGER, name TEXT, place TEXT)",
         "INSERT INTO t VALUES (1, 'Antonia', 'Berlin'), (2, 'Bob', NULL)",
     )
-    dest = place.dest
-    assert isinstance(dest, SQLite)
+    path = place.dest.url.removeprefix("jdbc:h2:")
     place.define("lying", {
-        "drivers": {"lying": {"kind": "sqlite", "jar": str(jar), "class": "lying.LyingDriver"}},
-        "connections": {"liar": {"driver": "lying", "jdbc_url": f"jdbc:lying:{how}:{dest.file}"}},
+        "drivers": {"lying": {"kind": "h2", "jar": str(jar), "class": "lying.LyingDriver"}},
+        "connections": {"liar": {"driver": "lying", "jdbc_url": f"jdbc:lying:{how}:{path}", "username": "sa"}},
     })  # fmt: skip
     place.define(
         "modules",
@@ -339,7 +352,7 @@ def lied_to(site: MakeSite, jar: Path, how: str, **fields: object) -> Site:
     return place
 
 
-@pytest.mark.parametrize("how", ["swap", "drop", "cut"])
+@pytest.mark.parametrize("how", cases("found", "swap", "drop", "cut", quick=3))
 def test_the_comparer_finds_what_a_driver_did(site: MakeSite, lying_jar: Path, how: str) -> None:
     place = lied_to(site, lying_jar, how)
     place.apply()

@@ -357,6 +357,7 @@ DERBY = (
         "xml",
         "XML",
         tuple(f"XMLPARSE(DOCUMENT CAST('{text}' AS CLOB) PRESERVE WHITESPACE)" for text in ('<a b="c">d</a>', "<x/>")),
+        alone=True,
     ),
 )
 
