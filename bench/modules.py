@@ -11,9 +11,9 @@ from typing import Any
 from pipekit_engine.config import Config
 from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.engine import Engine
-from pipekit_engine.models import Connection, Group, Module
+from pipekit_engine.models import Connection, DefinitionKind, Group, Module
 from pipekit_engine.security.secrets import Secrets
-from pipekit_engine.store import Change, Kind, Store
+from pipekit_engine.store import Change, Store
 from tests.servers.postgresql import PostgreSQLServer
 
 MODULES = 100
@@ -51,7 +51,7 @@ def _measure(folder: Path, title: str, target: Connection, password: str) -> tup
     names = [f"m{number:03}" for number in range(MODULES)]
     fields = {"source": "src", "dest": "dst", "query": "SELECT * FROM t", "strategy": "full"}
     source_file = Connection(name="src", driver="sqlite", jdbc_url=f"jdbc:sqlite:{home}/source.db")
-    records: list[tuple[Kind, Any]] = [("drivers", driver) for driver in builtin_drivers()]
+    records: list[tuple[DefinitionKind, Any]] = [("drivers", driver) for driver in builtin_drivers()]
     records += [("connections", source_file), ("connections", target)]
     records += [("modules", Module(name=name, dest_table=name, **fields)) for name in names]
     records += [("groups", Group(name="all", layers=tuple((name,) for name in names)))]

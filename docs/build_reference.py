@@ -182,12 +182,12 @@ def _parameter_row(item: Any) -> tuple[str, str, str]:
 
 def definitions_page(notes: Notes) -> str:
     """docs/reference/definitions.md"""
-    from pipekit_engine.definitions.forms import KINDS, SINGULAR
     from pipekit_engine.definitions.schema import definitions_schema
+    from pipekit_engine.models import DEFINITION_KINDS, singular
 
     schema = definitions_schema()
     page = HEAD + notes.text("definitions")
-    parts = [(kind, SINGULAR[kind], f"`{kind}`") for kind in KINDS]
+    parts = [(kind, singular(kind), f"`{kind}`") for kind in DEFINITION_KINDS]
     inner = {"modules": ("watermark", "hook", "column")}
     for kind, name, title in parts:
         page += f"\n## {title}\n\n{notes.get('kinds', kind)}\n\n" + _keys(schema["$defs"][name], kind, notes)

@@ -13,14 +13,13 @@ import hmac
 import json
 import os
 import secrets
-import stat
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pipekit_engine.common.files import write_private
 from pipekit_engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -119,27 +118,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, data: dict[str, Any]) -> None:
     """Replace the file in one step. A new file can be read by its owner, and by the folder's group when root makes it."""
+    root = os.geteuid() == 0
     try:
-        before = path.stat()
-        mode, owner, group = stat.S_IMODE(before.st_mode), before.st_uid, before.st_gid
-    except FileNotFoundError:
-        shared = os.geteuid() == 0 and path.parent.stat().st_gid != 0
-        mode, owner, group = 0o640 if shared else 0o600, os.geteuid(), path.parent.stat().st_gid if shared else -1
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file, indent=2, sort_keys=True)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-                os.fchmod(file.fileno(), mode)
-                if os.geteuid() == 0:
-                    os.fchown(file.fileno(), owner, group)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        folder_group = path.parent.stat().st_gid
+        shared = root and folder_group != 0
+        write_private(
+            path,
+            json.dumps(data, indent=2, sort_keys=True) + "\n",
+            mode=0o640 if shared else 0o600,
+            group=folder_group if shared else -1,
+            keep_owner=root,
+        )
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -18,6 +18,7 @@ from pipekit_dagster.schedules import build_schedule
 from pipekit_dagster.sensors import build_reconcile_sensor, build_trigger_sensor
 from pipekit_dagster.translator import DagsterPipekitTranslator
 from pipekit_engine.config import Config, load_config
+from pipekit_engine.models import DefinitionKind, singular
 from pipekit_engine.store import BrokenRecord, Store
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Names:
     def of(cls, definitions: Definitions, broken: list[BrokenRecord], translator: DagsterPipekitTranslator) -> Names:
         """Names for all records, the broken ones included: a record keeps its name while it is broken."""
 
-        def names(kind: str) -> set[str]:
-            return set(getattr(definitions, kind)) | {item.name for item in broken if item.kind == kind}
+        def names(kind: DefinitionKind) -> set[str]:
+            return set(definitions.of_kind(kind)) | {item.name for item in broken if item.kind == kind}
 
         members = {member for group in definitions.groups.values() for member in group.members}
         jobs = distinct_names(names("groups"), translator.job_name, taken=(MODULES_JOB, PROBLEMS_JOB))
@@ -185,10 +186,10 @@ def _add_jobs(
     taken = set(names.ops.values())
     broken_ops = []
     for item in broken:
-        kind = item.kind.rstrip("s")
-        name = distinct_names([f"broken_{kind}_{item.name}"], dagster_name, taken)[f"broken_{kind}_{item.name}"]
+        wanted = f"broken_{singular(item.kind)}_{item.name}"
+        name = distinct_names([wanted], dagster_name, taken)[wanted]
         taken.add(name)
-        op = build_broken_op(name, f"{kind} {item.name}", item.problem)
+        op = build_broken_op(name, item.label, item.problem)
         broken_ops.append(op)
         if item.kind == "groups":
             # A broken group keeps its job, red: schedules and people that look for it find the reason.
@@ -196,7 +197,7 @@ def _add_jobs(
                 names.jobs[item.name], [op], f"Group `{item.name}` is broken: {item.problem}"
             )
     if broken_ops:
-        listing = "\n".join(f"- {item.kind.rstrip('s')} `{item.name}`: {item.problem}" for item in broken)
+        listing = "\n".join(f"- {singular(item.kind)} `{item.name}`: {item.problem}" for item in broken)
         parts.jobs["\0"] = _broken_job(PROBLEMS_JOB, broken_ops, f"**These definitions cannot be read.**\n\n{listing}")
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_engine.errors import RunError
+from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -76,25 +78,24 @@ def materialization(
 
 def describe_failure(error: PipekitError) -> str:
     """The error for a person, with the run of pipekit that holds the rest."""
-    record = getattr(error, "record", None)
-    return f"{error}" + (f"\nMore: pipekit runs show {record.id}" if record is not None else "")
+    return f"{error}" + (f"\nMore: pipekit runs show {error.record.id}" if error.record is not None else "")
 
 
 def failure_metadata(error: PipekitError) -> dict[str, Any]:
     """What is known of a failure: its kind, phase, the database's codes, whether the destination was changed."""
     data: dict[str, Any] = {
         "error": type(error).__name__,
-        "merge_committed": bool(getattr(error, "merge_committed", False)),
+        "merge_committed": isinstance(error, RunError) and error.merge_committed,
     }
     # What the database itself said: jrunner's error, from which the engine's was raised.
-    cause = error.__cause__
-    for name in ("phase", "sqlstate", "vendor_code", "statement"):
-        value = getattr(error, name, None) or getattr(cause, name, None)
-        if value not in (None, ""):
-            data[name] = dg.MetadataValue.md(f"```sql\n{value}\n```") if name == "statement" else value
-    record = getattr(error, "record", None)
-    if record is not None:
-        data.update(record_metadata(record))
-        if record.phase and "phase" not in data:
-            data["phase"] = record.phase
+    cause = error if isinstance(error, JRunnerError) else error.__cause__
+    if isinstance(cause, JRunnerError):
+        said = {"phase": cause.phase, "sqlstate": cause.sqlstate, "vendor_code": cause.vendor_code}
+        data.update({name: value for name, value in said.items() if value})
+        if cause.statement:
+            data["statement"] = dg.MetadataValue.md(f"```sql\n{cause.statement}\n```")
+    if error.record is not None:
+        data.update(record_metadata(error.record))
+        if error.record.phase and "phase" not in data:
+            data["phase"] = error.record.phase
     return data

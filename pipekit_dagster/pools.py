@@ -17,11 +17,10 @@ def sync_pools(instance: dg.DagsterInstance, definitions: Definitions, translato
     if not storage.supports_global_concurrency_limits:
         return
     wanted: dict[str, int] = {}
-    for connection in definitions.connections.values():
-        if connection.max_parallel is not None:
-            # Names such as `dw-1` and `dw_1` share a pool: then the tighter limit holds for both.
-            name = translator.pool_name(connection.name)
-            wanted[name] = min(connection.max_parallel, wanted.get(name, connection.max_parallel))
+    for connection, limit in definitions.connection_limits.items():
+        # Names such as `dw-1` and `dw_1` share a pool: then the tighter limit holds for both.
+        name = translator.pool_name(connection)
+        wanted[name] = min(limit, wanted.get(name, limit))
     present = {pool.name: pool.limit for pool in storage.get_pool_limits()}
     for name, limit in wanted.items():
         if present.get(name) != limit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
@@ -14,6 +14,7 @@ from pipekit_dagster.cancellation import broken_off, cancel_event
 from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
+from pipekit_engine.running.connection_slots import ConnectionSlots
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import Engine, RunEvent, RunResult
@@ -62,7 +63,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _run_id: str | None = PrivateAttr(default=None)
     _triggered_by: str = PrivateAttr(default="manual")
     _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
-    _slots: dict[str, threading.BoundedSemaphore] = PrivateAttr(default_factory=dict)
+    _slots: ConnectionSlots = PrivateAttr(default_factory=lambda: ConnectionSlots({}))
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -102,11 +103,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             definitions, _ = engine.store.definitions.load_checked()
             self._modules = dict(definitions.modules)
             self._check_watermarks(self._members(run, definitions.groups.get(group) if group else None))
-            self._slots = {
-                name: threading.BoundedSemaphore(connection.max_parallel)
-                for name, connection in definitions.connections.items()
-                if connection.max_parallel is not None
-            }
+            self._slots = ConnectionSlots(definitions.connection_limits)
             parallel = definitions.groups[group].max_parallel if group in definitions.groups else 4
             self._sessions = stack.enter_context(engine.session_pool(max_sessions=parallel))
             if group is None:
@@ -185,10 +182,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         `max_parallel` first. Ends with RunCancelled when the Dagster run is terminated.
         """
         found = self._modules.get(module)
-        limited = sorted({found.source, found.dest} & set(self._slots)) if found else []
-        with ExitStack() as stack:
-            for name in limited:  # sorted, so that two ops never wait for each other
-                stack.enter_context(self._slot(name))
+        with self._slots.held(found, self._cancel) if found else nullcontext():
             try:
                 return self.engine.run(
                     module,
@@ -202,17 +196,6 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                     sessions=self._sessions,
                 )
             except PipekitError as error:
-                if getattr(error, "record", None) is None and not isinstance(error, RunCancelled):
+                if error.record is None and not isinstance(error, RunCancelled):
                     self.note_problem(f"{module}: {error}")  # locked, or a bad definition
                 raise
-
-    @contextmanager
-    def _slot(self, connection: str) -> Iterator[None]:
-        slot = self._slots[connection]
-        while not slot.acquire(timeout=0.1):
-            if self._cancel.is_set():
-                raise RunCancelled(f"Cancelled while it waited for a free place on connection {connection}.")
-        try:
-            yield
-        finally:
-            slot.release()

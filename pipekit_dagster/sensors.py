@@ -174,7 +174,7 @@ def build_reconcile_sensor(config: Config, translator: DagsterPipekitTranslator,
         for record in ended:
             context.log.warning(f"Run {record.id} of {record.module} was ended as {record.status}: {record.error}")
         said = [f"ended {len(ended)} runs of dead processes" if ended else "all runs have a living process"]
-        said += [f"{item.kind.rstrip('s')} {item.name} is broken: {item.problem}" for item in broken]
+        said += [f"{item.label} is broken: {item.problem}" for item in broken]
         return dg.SkipReason("; ".join(said) + ".")
 
     return dg.SensorDefinition(

@@ -78,13 +78,9 @@ class DagsterPipekitTranslator:
 
     def pool(self, module: Module, definitions: Definitions) -> str | None:
         """The Dagster pool of a module's op: the connection with the tighter `max_parallel`; None without limits."""
-        limits = {
-            name: definitions.connections[name].max_parallel
-            for name in (module.source, module.dest)
-            if name in definitions.connections
-        }
-        limited = {name: limit for name, limit in limits.items() if limit is not None}
-        return self.pool_name(min(limited, key=lambda name: limited[name])) if limited else None
+        limits = definitions.connection_limits
+        limited = [name for name in (module.source, module.dest) if name in limits]
+        return self.pool_name(min(limited, key=lambda name: limits[name])) if limited else None
 
     def pool_name(self, connection: str) -> str:
         """Name of the pool of a connection."""

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.errors import ConfigurationError
 
 SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
@@ -189,20 +190,19 @@ def load_config(path: str | Path | None = None) -> Config:
     try:
         return Config.model_validate({**data, "path": found})
     except ValidationError as error:
-        raise ConfigurationError("\n".join(f"{found}: {_problem(item)}" for item in error.errors())) from None
+        raise ConfigurationError("\n".join(f"{found}: {_told(item)}" for item in field_problems(error))) from None
 
 
-def _problem(item: Any) -> str:
-    """One pydantic error as `field: what is wrong`, with the nearest right key for an unknown one."""
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg']}"
+def _told(problem: FieldProblem) -> str:
+    """`field: what is wrong`, with the nearest right key for an unknown one."""
+    if problem.type != "extra_forbidden":
+        return str(problem)
     section: Any = Config
-    for part in item["loc"][:-1]:
+    for part in problem.loc[:-1]:
         annotation = section.model_fields[part].annotation
         section = next((kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")), section)
-    near = get_close_matches(str(item["loc"][-1]), list(section.model_fields), n=1)
-    return f"{where}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    near = get_close_matches(str(problem.loc[-1]), list(section.model_fields), n=1)
+    return f"{'.'.join(map(str, problem.loc))}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def parse_age(text: str) -> timedelta:

@@ -22,7 +22,7 @@ from pipekit_engine.jrunner.start import start_own_session, start_session
 from pipekit_engine.running.alerts import send_failure
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
-from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, active_group_run
+from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, MemberEvent, active_group_run
 from pipekit_engine.running.module_run import ModuleRun, RunRequest, RunResult, check_overrides
 from pipekit_engine.running.recovery import recover, unlock
 from pipekit_engine.security.redact import Redactor
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Engine", "GroupResult", "RunEvent", "RunResult"]
+__all__ = ["Engine", "GroupResult", "MemberEvent", "RunEvent", "RunResult"]
 
 
 class Engine:
@@ -147,7 +147,7 @@ class Engine:
             return attempt()
         except ModuleLocked:
             # The holder may be dead.
-            if not recover(self.store, request.module.name):
+            if not recover(self.store, request.module.name).runs:
                 raise
             return attempt()
 
@@ -160,14 +160,14 @@ class Engine:
         triggered_by: str = "manual",
         dagster_run_id: str | None = None,
         on_event: Callable[[RunEvent], None] | None = None,
-        on_message: Callable[[str], None] | None = None,
+        on_member: Callable[[MemberEvent], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> GroupResult:
         """Run a group's members in their order.
 
         A failed member does not raise: the record's status is `error` and its error text says which and why. `watermarks`
-        overrides are given to each member that declares the name. Raises ConfigurationError when none does, GroupLocked, and
-        RunCancelled with `.record`.
+        overrides are given to each member that declares the name. `on_member` hears of members that are skipped or fail, on
+        the threads that work. Raises ConfigurationError when none does, GroupLocked, and RunCancelled with `.group_record`.
         """
         definition = self.store.definitions.group(group)
         modules = {name: self.store.definitions.module(name) for name in definition.members}
@@ -193,11 +193,14 @@ class Engine:
                     sessions,
                 )
 
-            def say(message: str) -> None:
-                if on_message is not None:
-                    on_message(message)
-
-            runner = GroupRun(definition, modules, self.connection_limits(), run_member, cancel=token, say=say)
+            runner = GroupRun(
+                definition,
+                modules,
+                self.store.definitions.load_checked()[0].connection_limits,
+                run_member,
+                cancel=token,
+                on_member=on_member or (lambda event: None),
+            )
             with self.group_run(
                 group,
                 triggered_by=triggered_by,
@@ -208,13 +211,13 @@ class Engine:
                 try:
                     runner.execute()
                 except RunCancelled as error:
-                    error.record = active.finish("cancelled")  # type: ignore[attr-defined]
+                    error.group_record = active.finish("cancelled")
                     raise
                 finally:
                     active.problems += runner.problems
         record = self.store.group_runs.get(active.id)
         runs = self.store.runs.list(group_run_id=active.id, limit=None)
-        return GroupResult(record, runs[::-1], runner.skipped)
+        return GroupResult(record, runs[::-1], runner.skipped, active.problems)
 
     @contextmanager
     def group_run(
@@ -267,11 +270,6 @@ class Engine:
             runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
             send_failure(self.config.alerts, Secrets.load(self.config.secrets_file), record, runs)
 
-    def connection_limits(self) -> dict[str, int]:
-        """`max_parallel` of the connections that have one."""
-        connections = self.store.definitions.load_checked()[0].connections
-        return {name: item.max_parallel for name, item in connections.items() if item.max_parallel is not None}
-
     def plan(self, module: str, *, watermarks: Mapping[str, str] | None = None) -> RunPlan:
         """What a run would do now: resolvers run live, nothing is moved. It is a dry run, and recorded as one."""
         plan = self.run(module, dry_run=True, watermarks=watermarks).plan
@@ -297,12 +295,10 @@ class Engine:
 
         A group run that is ended this way has failed: its alerts are sent.
         """
-        unfinished = self.store.group_runs.unfinished()
         ended = recover(self.store)
-        for group_run in unfinished:
-            if (self.store.group_runs.get(group_run.id).error or "").startswith("interrupted"):
-                self._tell_of_failure(group_run.id)
-        return ended
+        for group_run in ended.group_runs:
+            self._tell_of_failure(group_run.id)
+        return ended.runs
 
     def query(self, connection: str, sql: str, *, cancel: threading.Event | None = None) -> str | None:
         """First cell of a query's first row, as text; None for NULL or no row.

@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipekit_engine.models import GroupRunRecord, RunRecord
+
 #: What to do when nobody can tell whether a merge was committed.
 RUN_AGAIN = (
     "run it again: it gives the right rows in both cases (with strategy append, if its watermark is read from the "
@@ -44,6 +46,10 @@ class PipekitError(Exception):
     """Base of all errors that pipekit raises on purpose. `str()` is a message fit for a person."""
 
     exit_status = 1
+    #: The run that this error ended, as run_log holds it; None when no run had begun.
+    record: RunRecord | None = None
+    #: The group run that this error ended; None when no group run had begun.
+    group_record: GroupRunRecord | None = None
 
 
 class ConfigurationError(PipekitError):
@@ -112,6 +118,10 @@ class StagingError(RunError):
 
 class DestinationError(RunError):
     """The destination table does not fit the module. It is untouched."""
+
+
+class EarlierMergeActive(RunError):
+    """The merge of an earlier run of the module is still under way at the destination. This run did nothing."""
 
 
 class MergeError(RunError):

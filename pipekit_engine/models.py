@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from pipekit_engine.statuses import RunStatus
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ else:
 RunOn = Literal["success", "failure", "always"]
 OnSchemaChange = Literal["fail", "add_columns", "ignore"]
 OnFailure = Literal["continue", "stop"]
-RunStatus = Literal["running", "success", "dry_run", "error", "cancelled"]
 TriggerKind = Literal["watermark", "group"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -49,10 +50,19 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
 
-class Driver(Record):
-    """A JDBC driver: which jar and class make connections of this kind."""
+#: Type of the validation error of a module whose strategy needs a key.
+KEY_MISSING: Final = "merge_key_missing"
+
+
+class NamedRecord(Record):
+    """Base of the records that the YAML files define by name."""
 
     name: Name
+
+
+class Driver(NamedRecord):
+    """A JDBC driver: which jar and class make connections of this kind."""
+
     kind: str
     jar: str | None = Field(
         default=None, description="path of the driver's jar, or a bare file name found in a jar folder"
@@ -63,10 +73,9 @@ class Driver(Record):
     url_template: str | None = Field(default=None, description="what a JDBC URL of this driver looks like")
 
 
-class Connection(Record):
+class Connection(NamedRecord):
     """A database that modules read from or write to."""
 
-    name: Name
     driver: str = Field(description="name of a registered driver, such as postgresql")
     jdbc_url: str
     username: str | None = None
@@ -157,10 +166,9 @@ class Hook(Record):
     )
 
 
-class Module(Record):
+class Module(NamedRecord):
     """One sync job: a source query, a destination table and how the rows are merged into it."""
 
-    name: Name
     source: str
     dest: str
     query: str
@@ -218,7 +226,7 @@ class Module(Record):
     def _fields_fit_together(self) -> Module:
         strategy = STRATEGIES[self.strategy]
         if strategy.needs_key and not self.merge_key:
-            raise ValueError(f"strategy {self.strategy} needs a merge_key")
+            raise PydanticCustomError(KEY_MISSING, "strategy {strategy} needs a merge_key", {"strategy": self.strategy})
         if self.dedupe != "none" and not self.merge_key:
             raise ValueError("dedupe needs a merge_key")
         if self.max_shrink_percent is not None and not strategy.replaces_table:
@@ -241,10 +249,9 @@ class Module(Record):
         return tuple(hook for _, _, hook in sorted(placed, key=lambda item: item[:2]))
 
 
-class Group(Record):
+class Group(NamedRecord):
     """Modules that run together. `layers` run one after another; the members of one layer may run side by side."""
 
-    name: Name
     layers: tuple[tuple[str, ...], ...] = Field(min_length=1)
     max_parallel: int = Field(default=1, ge=1)
     on_failure: OnFailure = "continue"
@@ -266,10 +273,9 @@ class Group(Record):
         return tuple(member for layer in self.layers for member in layer)
 
 
-class Schedule(Record):
+class Schedule(NamedRecord):
     """A cron expression that runs a group."""
 
-    name: Name
     group: str
     cron: str
     timezone: str = "UTC"
@@ -311,10 +317,9 @@ class Schedule(Record):
         return value
 
 
-class Trigger(Record):
+class Trigger(NamedRecord):
     """An event that runs a group: a resolver's value changed, or another group succeeded."""
 
-    name: Name
     group: str
     kind: TriggerKind
     connection: str | None = Field(default=None, description="watermark: where the resolver runs")
@@ -335,6 +340,30 @@ class Trigger(Record):
         return self
 
 
+#: What the YAML files define and the state store holds; the key of the YAML files and the field of `Definitions`.
+DefinitionKind = Literal["drivers", "connections", "modules", "groups", "schedules", "triggers"]
+#: In the order in which one kind may refer to those before it.
+DEFINITION_KINDS: tuple[DefinitionKind, ...] = get_args(DefinitionKind)
+RECORD_TYPES: dict[DefinitionKind, type[NamedRecord]] = {
+    "drivers": Driver,
+    "connections": Connection,
+    "modules": Module,
+    "groups": Group,
+    "schedules": Schedule,
+    "triggers": Trigger,
+}
+
+
+def singular(kind: DefinitionKind) -> str:
+    """What one record of the kind is called, such as `module`."""
+    return kind[:-1]
+
+
+def record_label(kind: DefinitionKind, name: str) -> str:
+    """A record for a person, such as `module orders`."""
+    return f"{singular(kind)} {name}"
+
+
 class Definitions(Record):
     """All that the YAML files define, by name."""
 
@@ -344,6 +373,16 @@ class Definitions(Record):
     groups: dict[str, Group] = Field(default_factory=dict)
     schedules: dict[str, Schedule] = Field(default_factory=dict)
     triggers: dict[str, Trigger] = Field(default_factory=dict)
+
+    def of_kind(self, kind: DefinitionKind) -> dict[str, NamedRecord]:
+        """The records of one kind, by name."""
+        records: dict[str, NamedRecord] = getattr(self, kind)
+        return records
+
+    @property
+    def connection_limits(self) -> dict[str, int]:
+        """`max_parallel` of the connections that have one: the module runs that may use the connection side by side."""
+        return {name: item.max_parallel for name, item in self.connections.items() if item.max_parallel is not None}
 
 
 class ResolvedWatermark(Record):
@@ -388,6 +427,11 @@ class RunRecord(Record):
         """Seconds from start to finish; None while it runs."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
+    def as_json(self, *, logs: bool = False) -> dict[str, Any]:
+        """The run as `--json` and the REST interface show it, with its duration; without its logs unless asked."""
+        exclude = set() if logs else {"stdout", "stderr", "live_log"}
+        return {**self.model_dump(mode="json", exclude=exclude), "duration_s": self.duration_s}
+
 
 class GroupRunRecord(Record):
     """One row of group_run."""
@@ -405,3 +449,7 @@ class GroupRunRecord(Record):
     def duration_s(self) -> float | None:
         """Seconds from start to finish; None while it runs."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The group run as `--json` shows it, with its duration."""
+        return {**self.model_dump(mode="json"), "duration_s": self.duration_s}

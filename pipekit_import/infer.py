@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipekit_engine.models import Module
+from pipekit_engine.common.validation import field_problems
+from pipekit_engine.models import KEY_MISSING, Module
 from pipekit_engine.sql.select_list import select_list
 from pipekit_engine.sql.text import as_subquery, split_statements
 from pipekit_engine.strategies import STRATEGIES
@@ -127,6 +128,8 @@ class _Builder:
     local: list[str] = field(default_factory=list)
     #: The loaded table and the one that its rows end in.
     tables: tuple[str, ...] = ()
+    #: A note says, with its place, that the load has no key.
+    key_is_told_missing: bool = False
 
     def block(self, text: str, spot: Spot | None = None) -> None:
         """Note something that a person has to decide."""
@@ -309,6 +312,7 @@ class _Builder:
         if statement.keys:
             self.fields["merge_key"] = [self._source_name(key) for key in statement.keys]
         else:
+            self.key_is_told_missing = True
             self.block(
                 f"{strategy} needs a key, and the statement names none: the primary key of the destination?",
                 statement.spot,
@@ -414,9 +418,7 @@ class _Builder:
         try:
             proposal.module = Module.model_validate({**self.fields, "name": proposal.name, "watermarks": marks})
         except ValidationError as error:
-            for item in error.errors():
-                where = ".".join(str(part) for part in item["loc"])
-                text = str(item["msg"]).removeprefix("Value error, ")
-                if "needs a merge_key" in text and any("names none" in note.text for note in self.notes):
+            for problem in field_problems(error):
+                if problem.type == KEY_MISSING and self.key_is_told_missing:
                     continue  # said already, with its place
-                self.block(f"{where}: {text}" if where else text)
+                self.block(str(problem))

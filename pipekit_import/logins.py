@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.common.validation import field_problems
 from pipekit_engine.databases.dialects import GENERIC, Dialect, get_dialect, kind_of_client, kind_of_url
 from pipekit_engine.databases.urls import redact_url, url_holds_secret
 from pipekit_engine.models import Connection
@@ -67,7 +68,9 @@ class Connections:
         try:
             connection = Connection(name=name, driver=kind, jdbc_url=url, username=user or None)
         except ValidationError as error:
-            notes.append(Note(spot, f"{redact_url(url)} is no JDBC URL: {error.errors()[0]['msg']}", blocking=True))
+            notes.append(
+                Note(spot, f"{redact_url(url)} is no JDBC URL: {field_problems(error)[0].message}", blocking=True)
+            )
             return None
         if kind == GENERIC:
             notes.append(Note(spot, f"no driver of pipekit is for {redact_url(url)}: register one, then name it"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipekit_engine.common.validation import field_problems
 from pipekit_engine.models import Definitions, Group, Schedule
 from pipekit_import.crontab import Entry, read_crontabs
 from pipekit_import.events import Account, Note, ScriptCall, Secret
@@ -183,8 +184,8 @@ def _schedule(result: Import, group: str, entry: Entry) -> None:
     try:
         result.schedules[name] = Schedule(name=name, group=group, cron=entry.cron, timezone=entry.timezone or "UTC")
     except ValidationError as error:
-        text = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        result.notes.append(Note(entry.spot, f"schedule {name} was left out: {text}"))
+        what = field_problems(error)[0].message
+        result.notes.append(Note(entry.spot, f"schedule {name} was left out: {what}"))
 
 
 def _stem(script: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.common.validation import field_problems
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.models import Watermark
 from pipekit_engine.sql.text import as_subquery
@@ -78,7 +79,7 @@ def _add(
     try:
         found[name] = Watermark(name=name, connection=connection, resolver_sql=sql, default=default)
     except ValidationError as error:
-        notes.append(Note(spot, f"watermark {name}: {error.errors()[0]['msg']}", blocking=True))
+        notes.append(Note(spot, f"watermark {name}: {field_problems(error)[0].message}", blocking=True))
 
 
 def _default_in(sql: str) -> str | None:

@@ -88,9 +88,9 @@ def _section(page: str, command: str) -> str:
 
 
 def test_every_key_column_and_status_is_in_the_reference(builder: ModuleType) -> None:
-    from pipekit_engine.definitions.forms import KINDS as RECORDS
-    from pipekit_engine.definitions.forms import MODELS, keys_of
-    from pipekit_engine.models import Column, Hook, RunStatus, Watermark
+    from pipekit_engine.definitions.forms import keys_of
+    from pipekit_engine.models import DEFINITION_KINDS as RECORDS
+    from pipekit_engine.models import RECORD_TYPES, Column, Hook, RunStatus, Watermark
     from pipekit_engine.running.events import RunEvent
     from pipekit_engine.store.schema import metadata
 
@@ -99,7 +99,7 @@ def test_every_key_column_and_status_is_in_the_reference(builder: ModuleType) ->
     missing = [
         f"{kind}.{key}"
         for kind in RECORDS
-        for key in keys_of(MODELS[kind])
+        for key in keys_of(RECORD_TYPES[kind])
         if f"\n| `{key}` |" not in definitions.partition(f"\n## `{kind}`\n")[2].partition("\n## ")[0]
     ]
     for model in (Watermark, Hook, Column):
@@ -260,9 +260,9 @@ def test_shell_that_is_only_shown_is_shell(block: Block) -> None:
 def test_yaml_loads(block: Block, tmp_path: Path) -> None:
     """As definitions or as configuration. Files below no-apply/ show mistakes, which a console block runs into."""
     from pipekit_engine.config import Config
-    from pipekit_engine.definitions.forms import KINDS as RECORDS
     from pipekit_engine.definitions.load import read_definitions
     from pipekit_engine.lint import lint_files
+    from pipekit_engine.models import DEFINITION_KINDS as RECORDS
 
     if block.file is not None and block.file.startswith("no-apply/"):
         pytest.skip("shows a mistake")

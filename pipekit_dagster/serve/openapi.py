@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from pipekit_engine._version import __version__
 from pipekit_engine.models import Group, GroupRunRecord, Module, RunRecord, Schedule
+from pipekit_engine.statuses import RUN_STATUSES
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _ID = {
@@ -121,7 +122,7 @@ def _paths(run_options: str) -> dict[str, Any]:
         {
             "name": "status",
             "in": "query",
-            "schema": {"type": "string", "enum": ["running", "success", "dry_run", "error", "cancelled"]},
+            "schema": {"type": "string", "enum": list(RUN_STATUSES)},
         },
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}},
     ]

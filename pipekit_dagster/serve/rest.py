@@ -21,7 +21,9 @@ from starlette.routing import Match, Route
 from pipekit_dagster.serve.launch import LaunchRefused, launch
 from pipekit_dagster.serve.openapi import describe_api
 from pipekit_dagster.serve.views import group_view, module_view, run_view, schedule_view
+from pipekit_engine.common.validation import describe
 from pipekit_engine.errors import NotFoundError, PipekitError
+from pipekit_engine.statuses import RUN_STATUSES
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pipekit.serve")
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_STATUSES = ("running", "success", "dry_run", "error", "cancelled")
 MAX_BODY_BYTES = 1_000_000
 MAX_LIMIT = 1000
 
@@ -134,8 +135,8 @@ class RestApi:
         if unknown:
             raise ApiError(400, f"Unknown parameter {', '.join(sorted(unknown))}; there are module, status and limit.")
         status = query.get("status")
-        if status is not None and status not in _STATUSES:
-            raise ApiError(400, f"status is one of {', '.join(_STATUSES)}.")
+        if status is not None and status not in RUN_STATUSES:
+            raise ApiError(400, f"status is one of {', '.join(RUN_STATUSES)}.")
         limit = _whole(query.get("limit", "20"), "limit", 1, MAX_LIMIT)
 
         def read(store: Store) -> Any:
@@ -259,8 +260,7 @@ async def _body(request: Request) -> RunOptions:
     try:
         return RunOptions.model_validate(json.loads(text))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors())
-        raise ApiError(422, problems) from None
+        raise ApiError(422, describe(error, whole="body")) from None
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"The body is not JSON: {error}") from None
 

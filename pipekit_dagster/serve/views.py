@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Group, GroupRunRecord, Module, RunRecord, Schedule
 
 _NEXT_TICKS = 5
-_LONG = {"stdout", "stderr", "live_log"}
 
 
 def module_view(module: Module) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def group_view(group: Group, runs: list[GroupRunRecord]) -> dict[str, Any]:
 
 def run_view(run: RunRecord, *, full: bool = False) -> dict[str, Any]:
     """A row of run_log; with `full` its log texts, too."""
-    return {**run.model_dump(mode="json", exclude=None if full else _LONG), "duration_s": run.duration_s}
+    return run.as_json(logs=full)
 
 
 def schedule_view(schedule: Schedule, last_fired_at: datetime | None) -> dict[str, Any]:

@@ -90,9 +90,8 @@ def report(error: PipekitError) -> None:
         note(f"{count} problem{'s' if count != 1 else ''}; nothing was changed.")
         return
     console.print(f"[bold red]error:[/bold red] {_escaped(str(error))}", highlight=False, soft_wrap=True)
-    record = getattr(error, "record", None)
-    if record is not None:
-        note(f"More: pipekit runs show {record.id}")
+    if error.record is not None:
+        note(f"More: pipekit runs show {error.record.id}")
 
 
 def dagster_part(name: str, what: str) -> Any:

@@ -13,8 +13,7 @@ import typer
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
 
 if TYPE_CHECKING:
-    from pipekit_engine.definitions.forms import Kind
-    from pipekit_engine.models import Definitions, Schedule
+    from pipekit_engine.models import DefinitionKind, Definitions, Schedule
     from pipekit_engine.store import Store
 
 _LINE_STYLES = {"+": "green", "~": "yellow", "-": "red"}
@@ -32,7 +31,7 @@ def apply(
     Running state (locks, last fired times, past runs) is never touched.
     """
     from pipekit_engine.cli.output import errors, print_json, results
-    from pipekit_engine.definitions.apply import plan_apply, save_plan
+    from pipekit_engine.definitions.apply import plan_apply
 
     with settings(context).store() as store:
         applied = plan_apply(store, path, prune=prune)
@@ -43,7 +42,7 @@ def apply(
                 style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
                 results().print(line, style=style, markup=False, soft_wrap=True)
         if not dry_run:
-            save_plan(store, applied.plan)
+            store.definitions.save(applied.plan.changes)
     if as_json:
         changes = [
             {
@@ -107,7 +106,7 @@ NameArgument = Annotated[str | None, typer.Argument(help="Show this one as YAML 
 
 def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List the modules with their last run, or show one."""
-    from pipekit_engine.cli.output import count, moment, print_json, print_table, run_json, status
+    from pipekit_engine.cli.output import count, moment, print_json, print_table, status
 
     with settings(context).store() as store:
         if name is not None:
@@ -123,7 +122,7 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
         found = []
         for module in definitions.modules.values():
             run = last[module.name]
-            record = run_json(run) if run else None
+            record = run.as_json() if run else None
             found.append({**module.model_dump(mode="json"), "groups": groups.get(module.name, []), "last_run": record})
         print_json(found)
         return
@@ -148,7 +147,7 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
 
 def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List the groups with their last run, or show one."""
-    from pipekit_engine.cli.output import group_run_json, moment, print_json, print_table, seconds, status
+    from pipekit_engine.cli.output import moment, print_json, print_table, seconds, status
 
     with settings(context).store() as store:
         if name is not None:
@@ -160,7 +159,7 @@ def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag 
         found = []
         for group in definitions.groups.values():
             run = last[group.name]
-            found.append({**group.model_dump(mode="json"), "last_run": group_run_json(run) if run else None})
+            found.append({**group.model_dump(mode="json"), "last_run": run.as_json() if run else None})
         print_json(found)
         return
     rows = []
@@ -257,7 +256,7 @@ def _readable(store: Store) -> Definitions:
     return definitions
 
 
-def _show(store: Store, kind: Kind, name: str, as_json: bool) -> None:
+def _show(store: Store, kind: DefinitionKind, name: str, as_json: bool) -> None:
     from pipekit_engine.cli.output import print_json, print_text
     from pipekit_engine.definitions.export import to_yaml
     from pipekit_engine.models import Definitions

@@ -69,6 +69,7 @@ def register_driver(
     from pydantic import ValidationError
 
     from pipekit_engine.cli.output import results
+    from pipekit_engine.common.validation import describe
     from pipekit_engine.databases.dialects import find_jars, get_dialect
     from pipekit_engine.models import Driver
     from pipekit_engine.store import Change
@@ -85,8 +86,7 @@ def register_driver(
         try:
             driver = Driver(**fields)
         except ValidationError as error:
-            what = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
-            raise ConfigurationError(what.replace("Value error, ", "")) from None
+            raise ConfigurationError(describe(error)) from None
         jars = find_jars(driver, config.jar_folders)
         store.definitions.save([Change("change" if old else "create", "drivers", name, driver)])
     results().print(f"Registered driver {name} ({kind}) with {', '.join(map(str, jars))}.", soft_wrap=True)

@@ -18,7 +18,7 @@ from rich.text import Text
 from pipekit_engine.common.text import first_line
 
 if TYPE_CHECKING:
-    from pipekit_engine.models import GroupRunRecord, RunRecord
+    from pipekit_engine.models import RunRecord
 
 #: As many columns as a table may need.
 _TABLE_WIDTH = 100_000
@@ -26,7 +26,7 @@ _TABLE_WIDTH = 100_000
 _ERROR_WIDTH = 100
 #: Columns that a last column of long text needs on a terminal; with less it goes below its row.
 _ROOM_FOR_TEXT = 40
-_COLOURS = {
+STATUS_COLOURS = {
     "success": "green",
     "dry_run": "cyan",
     "running": "blue",
@@ -99,7 +99,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[Text]], right: Seque
 
 def status(text: str) -> Text:
     """A run's status in its colour."""
-    return Text(text, style=_COLOURS.get(text, ""))
+    return Text(text, style=STATUS_COLOURS.get(text, ""))
 
 
 def count(number: int | None) -> str:
@@ -136,17 +136,6 @@ def size(value: int | None) -> str:
 def moment(value: datetime | None) -> str:
     """A time in the reader's own zone."""
     return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def run_json(record: RunRecord, *, logs: bool = False) -> dict[str, Any]:
-    """A run as JSON, with its duration; without its logs unless asked."""
-    exclude = set() if logs else {"stdout", "stderr", "live_log"}
-    return {**record.model_dump(mode="json", exclude=exclude), "duration_s": record.duration_s}
-
-
-def group_run_json(record: GroupRunRecord) -> dict[str, Any]:
-    """A group run as JSON, with its duration."""
-    return {**record.model_dump(mode="json"), "duration_s": record.duration_s}
 
 
 def changes(record: RunRecord) -> str:

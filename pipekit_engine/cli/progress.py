@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from pipekit_engine.cli.output import count, errors, seconds
+from pipekit_engine.cli.output import STATUS_COLOURS, count, errors, seconds
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import RunEvent
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 #: Between two plain progress lines of one run.
 PLAIN_INTERVAL_S = 5.0
 _TICK_S = 0.25
-_COLOURS = {"success": "green", "dry_run": "cyan", "error": "red", "cancelled": "yellow"}
 
 
 @dataclass
@@ -144,7 +143,7 @@ def summary(record: RunRecord) -> str:
         ("deleted", record.rows_deleted),
     )
     counts = [f"{number:,} {what}" for what, number in numbers if number or (what == "read" and number is not None)]
-    colour = _COLOURS.get(record.status, "default")
+    colour = STATUS_COLOURS.get(record.status, "default")
     text = f"[{colour}]{record.status}[/{colour}]  [bold]{escape(record.module)}[/bold]"
     facts = [seconds(record.duration_s), ", ".join(counts)]
     if record.error and record.status != "success":

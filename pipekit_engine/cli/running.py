@@ -16,8 +16,8 @@ from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import ConfigurationError, LockedError, NotFoundError, PipekitError, RunCancelled, RunError
 
 if TYPE_CHECKING:
-    from pipekit_engine.models import GroupRunRecord, RunRecord
-    from pipekit_engine.store import Kind, Store
+    from pipekit_engine.models import DefinitionKind
+    from pipekit_engine.store import Store
 
 SetOption = Annotated[
     list[str] | None,
@@ -39,7 +39,7 @@ def run(
     Exit status: 0 success, 1 the run failed, 2 configuration, 3 locked by another run, 130 cancelled.
     """
     from pipekit_engine import Engine
-    from pipekit_engine.cli.output import print_json, print_text, results, run_json
+    from pipekit_engine.cli.output import print_json, print_text, results
     from pipekit_engine.cli.progress import Progress, summary
 
     watermarks = parse_overrides(overrides)
@@ -52,12 +52,12 @@ def run(
         except PipekitError as caught:
             error = _with_right_command(caught, engine.store, module, "groups", "run-group")
             if as_json:
-                record: RunRecord | None = getattr(error, "record", None)
-                print_json({**(run_json(record) if record else {"module": module}), **_failure(error)})
+                head = {"module": module} if error.record is None else error.record.as_json()
+                print_json({**head, **_failure(error)})
             raise error from None
     plan = result.plan.render() if result.plan is not None and dry_run else None
     if as_json:
-        print_json({**run_json(result.record), **({"plan": plan} if plan else {})})
+        print_json({**result.record.as_json(), **({"plan": plan} if plan else {})})
     elif plan is not None:
         print_text(plan)
     else:
@@ -76,7 +76,7 @@ def run_group(
     Exit status: 0 success, 1 a member failed, 2 configuration, 3 the group is running, 130 cancelled.
     """
     from pipekit_engine import Engine
-    from pipekit_engine.cli.output import group_run_json, print_json, print_text, results, run_json, runs_table
+    from pipekit_engine.cli.output import print_json, print_text, results, runs_table
     from pipekit_engine.cli.progress import Progress
 
     watermarks = parse_overrides(overrides)
@@ -88,25 +88,25 @@ def run_group(
                     dry_run=dry_run,
                     watermarks=watermarks,
                     on_event=progress.event,
-                    # A failed member that has a run is told when that run ends.
-                    on_message=lambda text: None if " failed: " in text else progress.say(text),
+                    # A failed member that has a run is told when that run ends; others are at the end of this command.
+                    on_member=lambda event: progress.say(str(event)) if event.kind == "skipped" else None,
                     cancel=cancel,
                 )
         except PipekitError as caught:
             error = _with_right_command(caught, engine.store, group, "modules", "run")
             if as_json:
-                ended: GroupRunRecord | None = getattr(error, "record", None)
+                ended = error.group_record
                 runs = engine.store.runs.list(group_run_id=ended.id, limit=None)[::-1] if ended else []
-                head = group_run_json(ended) if ended else {"group": group}
-                print_json({**head, **_failure(error), "runs": [run_json(item) for item in runs]})
+                head = ended.as_json() if ended else {"group": group}
+                print_json({**head, **_failure(error), "runs": [item.as_json() for item in runs]})
             raise error from None
         # Without their logs, except for what a dry run planned.
         plans = [engine.store.runs.get(item.id).stdout for item in result.runs] if dry_run else []
     if as_json:
-        members = [run_json(item) for item in result.runs]
+        members = [item.as_json() for item in result.runs]
         for member, plan in zip(members, plans, strict=False):
             member["plan"] = plan
-        print_json({**group_run_json(result.record), "runs": members, "skipped": result.skipped})
+        print_json({**result.record.as_json(), "runs": members, "skipped": result.skipped})
     else:
         if dry_run:
             for plan in plans:
@@ -115,12 +115,9 @@ def run_group(
         line = f"group {result.record.group}: {result.record.status}  (group run {result.record.id})"
         results().print(line, markup=False, soft_wrap=True)
     if result.record.status == "error":
-        # What the table does not show: members that could not even begin.
-        rest = result.record.error or ""
-        for item in result.runs:
-            rest = rest.replace(f"{item.module}: {item.error}", "")
-        if rest.strip():
-            note(rest.strip())
+        # What the table does not show.
+        for problem in result.problems:
+            note(problem)
         raise typer.Exit(1)
     if result.record.status == "cancelled":
         raise typer.Exit(RunCancelled.exit_status)
@@ -164,10 +161,14 @@ def unlock(
     note(f"{module} was not locked." if lease is None else f"{module} is free; it was held by {lease.describe()}.")
 
 
-def _with_right_command(error: PipekitError, store: Store, name: str, kind: Kind, command: str) -> PipekitError:
+def _with_right_command(
+    error: PipekitError, store: Store, name: str, kind: DefinitionKind, command: str
+) -> PipekitError:
     """The error; for a group's name given to `run`, or a module's to `run-group`, one that says the right command."""
-    if isinstance(error, NotFoundError) and name in getattr(store.definitions.load_checked()[0], kind):
-        return ConfigurationError(f"{name!r} is a {kind[:-1]}: use `pipekit {command} {name}`.")
+    from pipekit_engine.models import singular
+
+    if isinstance(error, NotFoundError) and name in store.definitions.load_checked()[0].of_kind(kind):
+        return ConfigurationError(f"{name!r} is a {singular(kind)}: use `pipekit {command} {name}`.")
     return error
 
 
@@ -203,18 +204,18 @@ def cancellable() -> Iterator[threading.Event]:
 
 def _failure(error: PipekitError) -> dict[str, Any]:
     """An error as JSON. A run that was refused has no record, but a status that says so."""
-    record = getattr(error, "record", None)
     refused = "locked" if isinstance(error, LockedError) else "refused"
-    status = {} if record is not None else {"status": "error" if isinstance(error, RunError) else refused}
+    begun = error.record is not None or error.group_record is not None
+    status = {} if begun else {"status": "error" if isinstance(error, RunError) else refused}
     return {**status, "error": str(error), "error_type": type(error).__name__, "exit_status": error.exit_status}
 
 
-def _names(kind: str) -> list[str]:
+def _names(kind: DefinitionKind) -> list[str]:
     """Names for the shell's completion; none when the store cannot be read."""
     from pipekit_engine.cli.base import Settings
 
     try:
         with Settings().store() as store:
-            return list(getattr(store.definitions.load_checked()[0], kind))
+            return list(store.definitions.load_checked()[0].of_kind(kind))
     except PipekitError:
         return []

@@ -9,13 +9,13 @@ import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, note, settings
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.statuses import RUN_STATUSES
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord
     from pipekit_engine.store import Store
 
 app = family("runs", "Past and present runs.")
-_STATUSES = ("running", "success", "dry_run", "error", "cancelled")
 _POLL_S = 0.3
 
 
@@ -23,23 +23,23 @@ _POLL_S = 0.3
 def list_runs(
     context: typer.Context,
     module: Annotated[str | None, typer.Argument(help="Only runs of this module.")] = None,
-    status: Annotated[str | None, typer.Option(help=f"Only runs with this status: {', '.join(_STATUSES)}.")] = None,
+    status: Annotated[str | None, typer.Option(help=f"Only runs with this status: {', '.join(RUN_STATUSES)}.")] = None,
     group_run: Annotated[int | None, typer.Option(help="Only runs of this group run.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List runs, newest first."""
-    from pipekit_engine.cli.output import print_json, run_json, runs_table
+    from pipekit_engine.cli.output import print_json, runs_table
 
-    if status is not None and status not in _STATUSES:
-        raise typer.BadParameter(f"must be one of {', '.join(_STATUSES)}", param_hint="--status")
+    if status is not None and status not in RUN_STATUSES:
+        raise typer.BadParameter(f"must be one of {', '.join(RUN_STATUSES)}", param_hint="--status")
     with settings(context).store() as store:
         records = store.runs.list(module=module, status=status, group_run_id=group_run, limit=limit)
         if module is not None and not records:
             # A module may be gone while its runs stay; one that never was is a mistake.
             store.definitions.module(module)
     if as_json:
-        print_json([run_json(record) for record in records])
+        print_json([record.as_json() for record in records])
     else:
         runs_table(records)
 
@@ -51,12 +51,12 @@ def show_run(
     as_json: JsonFlag = False,
 ) -> None:
     """Show one run: status, time per phase, counts, watermarks, the SQL that ran, the error."""
-    from pipekit_engine.cli.output import print_json, run_json
+    from pipekit_engine.cli.output import print_json
 
     with settings(context).store() as store:
         record = store.runs.get(run if run is not None else _newest(store).id)
     if as_json:
-        print_json(run_json(record, logs=True))
+        print_json(record.as_json(logs=True))
     else:
         _print_run(record)
 

@@ -282,10 +282,9 @@ def _json(proposed: Sequence[Proposed], folder: Folder, outcome: Outcome, *, app
 
 
 def _run_json(engine: Engine, draft: Draft) -> dict[str, Any]:
-    from pipekit_engine.cli.output import run_json
 
     record = next(iter(engine.store.runs.list(module=draft.name, limit=1)), None)
-    return run_json(record) if record else {"module": draft.name, "status": "refused"}
+    return record.as_json() if record else {"module": draft.name, "status": "refused"}
 
 
 # By questions

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from pipekit_engine.errors import ConfigurationError
 
@@ -51,21 +52,50 @@ def write_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
     Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(path) as stream:
+        if keep_mode and path.exists():
+            mode = path.stat().st_mode & 0o7777
+        else:
+            # mkstemp's 0600 is for secrets.
+            umask = os.umask(0)
+            os.umask(umask)
+            mode = 0o666 & ~umask
+        os.fchmod(stream.fileno(), mode)
+        stream.write(text)
+
+
+def write_private(path: Path, text: str, *, mode: int = 0o600, group: int = -1, keep_owner: bool = True) -> None:
+    """Replace a file that not everybody may read in one step, brought to the disk; a crash leaves the old file or the new one.
+
+    The mode of an existing file stays, and with `keep_owner` its owner and group; a new one gets `mode` and `group`.
+    Raises OSError.
+    """
+    before = path.stat() if path.exists() else None
+    with _replacing(path) as stream:
+        handle = stream.fileno()
+        if before is None:
+            if group >= 0:
+                os.fchown(handle, -1, group)
+        elif keep_owner and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(handle, before.st_uid, before.st_gid)
+        os.fchmod(handle, mode if before is None else before.st_mode & 0o7777)
+        stream.write(text)
+        stream.flush()
+        os.fsync(handle)
+    _flush(path.parent)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """A stream into a new file of mode 0600, which takes the path's place at the end of the block; none when it raises."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            if keep_mode and path.exists():
-                mode = path.stat().st_mode & 0o7777
-            else:
-                # mkstemp's 0600 is for secrets.
-                umask = os.umask(0)
-                os.umask(umask)
-                mode = 0o666 & ~umask
-            os.fchmod(handle, mode)
-            stream.write(text)
+            yield stream
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
 
 

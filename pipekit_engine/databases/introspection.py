@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.databases.names import TableName
-from pipekit_engine.errors import PipekitError
+from pipekit_engine.jrunner.errors import JRunnerError
 
 if TYPE_CHECKING:
     import threading
@@ -107,8 +107,8 @@ class Catalog:
             return None
         try:
             return list(self.query(sql).rows)
-        except PipekitError as error:
-            # Of jrunner's errors: the database refused the statement. Anything else is no answer to the question.
-            if getattr(error, "code", None) != "sql":
+        except JRunnerError as error:
+            # `sql`: the database refused the statement. Anything else is no answer to the question.
+            if error.code != "sql":
                 raise
             return None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipekit_engine.definitions.apply_plan import ApplyPlan, make_plan
-from pipekit_engine.definitions.forms import KINDS, Kind
 from pipekit_engine.definitions.load import load_definitions
 from pipekit_engine.definitions.yaml_nodes import Problem
-from pipekit_engine.store import Change, Store
+from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind
+from pipekit_engine.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,15 @@ def plan_apply(store: Store, path: Path, *, prune: bool = False) -> Applied:
     Raises DefinitionsError with every problem, ConfigurationError when there are no files.
     """
     stored, broken_records = store.definitions.load_checked()
-    broken: dict[Kind, Collection[str]] = {
-        kind: [record.name for record in broken_records if record.kind == kind] for kind in KINDS
+    broken: dict[DefinitionKind, Collection[str]] = {
+        kind: [record.name for record in broken_records if record.kind == kind] for kind in DEFINITION_KINDS
     }
-    names: dict[Kind, Collection[str]] = {kind: {*getattr(stored, kind), *broken[kind]} for kind in KINDS}
+    names: dict[DefinitionKind, Collection[str]] = {
+        kind: {*stored.of_kind(kind), *broken[kind]} for kind in DEFINITION_KINDS
+    }
     loaded = load_definitions(path, names, prune=prune)
     plan = make_plan(loaded.definitions, stored, prune=prune, broken=broken)
     return Applied(plan, tuple(loaded.warnings), dry_run=True)
-
-
-def save_plan(store: Store, plan: ApplyPlan) -> None:
-    """Make all the plan's changes, or none. Locks, last_fired_at, cursors and runs are not touched."""
-    if plan.changes:
-        store.definitions.save([Change(c.action, c.kind, c.name, c.record) for c in plan.changes])
 
 
 def apply_definitions(store: Store, path: Path, *, prune: bool = False, dry_run: bool = False) -> Applied:
@@ -51,5 +47,5 @@ def apply_definitions(store: Store, path: Path, *, prune: bool = False, dry_run:
     """
     planned = plan_apply(store, path, prune=prune)
     if not dry_run:
-        save_plan(store, planned.plan)
+        store.definitions.save(planned.plan.changes)
     return Applied(planned.plan, planned.warnings, dry_run)

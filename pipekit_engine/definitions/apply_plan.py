@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import unified_diff
-from typing import Any, Literal
+from typing import Any
 
 from pipekit_engine.definitions.export import yaml_form
-from pipekit_engine.definitions.forms import KINDS, SINGULAR, Kind
-from pipekit_engine.models import Definitions, Record
+from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, Definitions, Record, record_label
+from pipekit_engine.store.definitions import Action, Change
 
-Action = Literal["create", "change", "delete"]
 _SIGNS: dict[Action, str] = {"create": "+", "change": "~", "delete": "-"}
 
 
@@ -35,21 +34,17 @@ class FieldChange:
                 yield f"  {line}"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """One record to create, change or delete."""
+@dataclass(frozen=True)
+class PlannedChange(Change):
+    """One record to create, change or delete, and how that shows in a plan."""
 
-    action: Action
-    kind: Kind
-    name: str
-    record: Record | None = None
     fields: tuple[FieldChange, ...] = ()
     note: str | None = None
 
     def lines(self) -> Iterator[str]:
         """The change as text: a line that begins with `+`, `~` or `-`, then its fields, indented."""
         note = f"  ({self.note})" if self.note else ""
-        yield f"{_SIGNS[self.action]} {SINGULAR[self.kind]} {self.name}{note}"
+        yield f"{_SIGNS[self.action]} {record_label(self.kind, self.name)}{note}"
         for change in self.fields:
             for line in change.lines():
                 yield f"    {line}"
@@ -81,7 +76,7 @@ def make_plan(
     stored: Definitions,
     *,
     prune: bool = False,
-    broken: Mapping[Kind, Collection[str]] | None = None,
+    broken: Mapping[DefinitionKind, Collection[str]] | None = None,
 ) -> ApplyPlan:
     """What to do so that the store holds `wanted`.
 
@@ -92,9 +87,8 @@ def make_plan(
     changes: list[PlannedChange] = []
     deletes: list[PlannedChange] = []
     unchanged = 0
-    for kind in KINDS:
-        new: dict[str, Record] = getattr(wanted, kind)
-        old: dict[str, Record] = getattr(stored, kind)
+    for kind in DEFINITION_KINDS:
+        new, old = wanted.of_kind(kind), stored.of_kind(kind)
         lost = [name for name in (*old, *broken.get(kind, ())) if name not in new and kind != "drivers"]
         twins = {name: yaml_form(old[name]) for name in lost if name in old}
         for name, record in new.items():
@@ -117,7 +111,7 @@ def make_plan(
     return ApplyPlan(everything, unchanged, counts)
 
 
-def _rename(record: Record, twins: dict[str, dict[str, Any]], kind: Kind, prune: bool) -> str | None:
+def _rename(record: Record, twins: dict[str, dict[str, Any]], kind: DefinitionKind, prune: bool) -> str | None:
     form = yaml_form(record)
     old = next((name for name, twin in twins.items() if twin == form), None)
     if old is None:

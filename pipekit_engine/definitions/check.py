@@ -5,18 +5,29 @@ placeholders that nothing fills, watermarks that nothing uses.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 
 from pipekit_engine.databases.names import split_name
-from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind
+from pipekit_engine.definitions.forms import Draft
 from pipekit_engine.definitions.yaml_nodes import Loc, Problem
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.models import Connection, Group, Module, Record, Schedule, Trigger
+from pipekit_engine.models import (
+    DEFINITION_KINDS,
+    Connection,
+    DefinitionKind,
+    Group,
+    Module,
+    Record,
+    Schedule,
+    Trigger,
+    singular,
+)
 from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import placeholders, spans
 
 
-def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
+def references(record: Record) -> Iterator[tuple[Loc, DefinitionKind, str]]:
     """What a record refers to: the field, the kind and the name of the other record."""
     if isinstance(record, Connection):
         yield ("driver",), "drivers", record.driver
@@ -42,8 +53,8 @@ def references(record: Record) -> Iterator[tuple[Loc, Kind, str]]:
 
 
 def check(
-    drafts: Mapping[tuple[Kind, str], Draft],
-    existing: Mapping[Kind, Collection[str]],
+    drafts: Mapping[tuple[DefinitionKind, str], Draft],
+    existing: Mapping[DefinitionKind, Collection[str]],
     *,
     prune: bool,
     texts: bool = True,
@@ -53,8 +64,10 @@ def check(
     A name that the files define badly is not reported again where it is used. `texts` False leaves out what lint has rules
     of its own for: queries and table names.
     """
-    known: dict[Kind, set[str]] = {kind: {name for k, name in drafts if k == kind} for kind in KINDS}
-    for kind in KINDS:
+    known: dict[DefinitionKind, set[str]] = {
+        kind: {name for k, name in drafts if k == kind} for kind in DEFINITION_KINDS
+    }
+    for kind in DEFINITION_KINDS:
         # Drivers belong to the machine and are never pruned.
         if not prune or kind == "drivers":
             known[kind] |= set(existing.get(kind, ()))
@@ -65,7 +78,7 @@ def check(
         for loc, kind, name in references(draft.record):
             if name not in known[kind]:
                 place = draft.place(loc)
-                what = f"there is no {SINGULAR[kind]} {name!r}"
+                what = f"there is no {singular(kind)} {name!r}"
                 near = get_close_matches(name, known[kind], n=1)
                 if near:
                     what += f"; did you mean {near[0]!r}?"
@@ -73,7 +86,7 @@ def check(
                     what += " in the files, and --prune would delete the stored one"
                 elif kind == "drivers":
                     what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
-                problems.append(Problem(draft.file, place.line, place.where, what))
+                problems.append(draft.problem(place, what, missing=kind))
         if isinstance(draft.record, Module):
             if texts:
                 problems += _unreadable_texts(draft, draft.record)
@@ -85,12 +98,12 @@ def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
     """What would fail in every run, whatever the database."""
     if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query, UNKNOWN)):
         place = draft.place(("query",))
-        yield Problem(draft.file, place.line, place.where, "is empty; write a SELECT")
+        yield draft.problem(place, "is empty; write a SELECT")
     try:
         split_name(module.dest_table)
     except ConfigurationError as error:
         place = draft.place(("dest_table",))
-        yield Problem(draft.file, place.line, place.where, str(error))
+        yield draft.problem(place, str(error))
 
 
 def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
@@ -103,8 +116,8 @@ def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
             near = get_close_matches(token, declared, n=1)
             what += f"; did you mean {{{near[0]}}}?" if near else ""
             line = place.line_of(module.query, module.query.find(f"{{{token}}}"))
-            yield Problem(draft.file, line, place.where, what, warning=True)
+            yield draft.problem(replace(place, line=line), what, warning=True)
     for i, name in enumerate(declared):
         if name not in used:
             spot = draft.place(("watermarks", i))
-            yield Problem(draft.file, spot.line, spot.where, f"the query never uses {{{name}}}", warning=True)
+            yield draft.problem(spot, f"the query never uses {{{name}}}", warning=True)

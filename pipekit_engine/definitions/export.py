@@ -13,9 +13,8 @@ from typing import Any
 import yaml
 
 from pipekit_engine.common.files import write_text
-from pipekit_engine.definitions.forms import KINDS, Kind
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.models import Column, Definitions, Driver, Group, Module, Record
+from pipekit_engine.models import DEFINITION_KINDS, Column, DefinitionKind, Definitions, Driver, Group, Module, Record
 
 
 def yaml_form(record: Record) -> dict[str, Any]:
@@ -40,11 +39,11 @@ def _column(column: Column) -> Any:
     return column.source_name if len(form) == 1 else form
 
 
-def to_yaml(definitions: Definitions, kinds: Iterable[Kind] = KINDS) -> str:
+def to_yaml(definitions: Definitions, kinds: Iterable[DefinitionKind] = DEFINITION_KINDS) -> str:
     """One YAML text with these kinds; a kind without records is left out."""
     document = {}
     for kind in kinds:
-        records: dict[str, Record] = getattr(definitions, kind)
+        records = definitions.of_kind(kind)
         if records:
             document[kind] = {name: _layout(yaml_form(record)) for name, record in records.items()}
     return _dump(document) if document else ""
@@ -53,7 +52,7 @@ def to_yaml(definitions: Definitions, kinds: Iterable[Kind] = KINDS) -> str:
 def export_files(definitions: Definitions) -> dict[str, str]:
     """Relative path -> text, for a folder."""
     files = {}
-    for kind in KINDS:
+    for kind in DEFINITION_KINDS:
         if kind == "modules":
             for name, module in definitions.modules.items():
                 one = Definitions.model_construct(None, modules={name: module})

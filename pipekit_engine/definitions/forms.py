@@ -8,30 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.databases.urls import url_holds_secret
-from pipekit_engine.definitions.yaml_nodes import Loc, Place, Source, line_of
-from pipekit_engine.models import Column, Connection, Driver, Group, Hook, Module, Record, Schedule, Trigger, Watermark
+from pipekit_engine.definitions.yaml_nodes import Loc, Place, Problem, Source, line_of
+from pipekit_engine.models import RECORD_TYPES, Column, DefinitionKind, Hook, NamedRecord, Record, Watermark
 from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
-
-Kind = Literal["drivers", "connections", "modules", "groups", "schedules", "triggers"]
-#: In the order in which one kind may refer to another.
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-MODELS: dict[Kind, type[Record]] = {
-    "drivers": Driver,
-    "connections": Connection,
-    "modules": Module,
-    "groups": Group,
-    "schedules": Schedule,
-    "triggers": Trigger,
-}
-SINGULAR: dict[Kind, str] = {kind: kind[:-1] for kind in KINDS}
 
 #: What people write from habit, and what it is called here.
 _OTHER_WORDS = {
@@ -69,13 +56,13 @@ _OTHER_WORDS = {
 class Draft:
     """A record as read: its fields for the model, and where each of them stands."""
 
-    kind: Kind
+    kind: DefinitionKind
     name: str
     file: str
     line: int
     fields: dict[str, Any] = field(default_factory=dict)
     places: dict[Loc, Place] = field(default_factory=dict)
-    record: Record | None = None
+    record: NamedRecord | None = None
     #: Paths of keys that a misspelt key was probably meant to be: not reported as missing too.
     meant: set[str] = field(default_factory=set)
 
@@ -86,6 +73,12 @@ class Draft:
                 return self.places[loc[:length]]
         return Place(f"{self.kind}.{self.name}", self.line)
 
+    def problem(
+        self, place: Place, what: str, *, warning: bool = False, missing: DefinitionKind | None = None
+    ) -> Problem:
+        """Something to mend at a place of this record."""
+        return Problem(self.file, place.line, place.where, what, warning, (self.kind, self.name), missing)
+
 
 def keys_of(model: type[Record]) -> list[str]:
     """The keys that a record may have in YAML."""
@@ -93,18 +86,20 @@ def keys_of(model: type[Record]) -> list[str]:
     return ["members" if name == "layers" else name for name in names if name != "name"]
 
 
-def read_record(source: Source, kind: Kind, name: str, key: yaml.Node, node: yaml.Node) -> Draft:
+def read_record(source: Source, kind: DefinitionKind, name: str, key: yaml.Node, node: yaml.Node) -> Draft:
     """Read one record. Problems go to `source`; the draft's `record` stays None when there were any."""
     draft = Draft(kind, name, source.file, line_of(key))
     where = f"{kind}.{name}"
     before = len(source.problems)
     if not isinstance(node, yaml.MappingNode):
-        source.problem(draft.line, where, f"must hold `key: value` pairs ({', '.join(keys_of(MODELS[kind])[:4])}, …)")
+        source.problem(
+            draft.line, where, f"must hold `key: value` pairs ({', '.join(keys_of(RECORD_TYPES[kind])[:4])}, …)"
+        )
         return draft
     draft.places[()] = Place(where, draft.line)
     for word, key_node, value in source.pairs(node, where):
         inner = f"{where}.{word}"
-        if not _known(source, draft, MODELS[kind], line_of(key_node), inner):
+        if not _known(source, draft, RECORD_TYPES[kind], line_of(key_node), inner):
             continue
         if word == "watermarks":
             draft.fields[word] = _watermarks(source, draft, value, inner)
@@ -115,18 +110,18 @@ def read_record(source: Source, kind: Kind, name: str, key: yaml.Node, node: yam
             _check_parts(source, draft, word)
     _refuse_passwords(source, draft)
     try:
-        record = MODELS[kind].model_validate({**draft.fields, "name": name})
+        record = RECORD_TYPES[kind].model_validate({**draft.fields, "name": name})
     except ValidationError as error:
         told = {(problem.line, problem.where) for problem in source.problems[before:]}
-        for item in error.errors(include_url=False):
-            place = draft.place(item["loc"])
+        for item in field_problems(error):
+            place = draft.place(item.loc)
             where_exactly = place.where
-            if item["type"] == "missing":
-                where_exactly = f"{place.where}.{'members' if item['loc'][-1] == 'layers' else item['loc'][-1]}"
-                if item["loc"][-1] == "dest_name" and "source_name" not in item["input"]:
+            if item.type == "missing":
+                where_exactly = f"{place.where}.{'members' if item.loc[-1] == 'layers' else item.loc[-1]}"
+                if item.loc[-1] == "dest_name" and "source_name" not in item.given:
                     continue  # it would be the same
             if (place.line, where_exactly) not in told and where_exactly not in draft.meant:
-                source.problem(place.line, where_exactly, _message(item, MODELS[kind]))
+                source.problem(place.line, where_exactly, _message(item, RECORD_TYPES[kind]))
     else:
         if len(source.problems) == before:
             draft.record = record
@@ -215,12 +210,12 @@ def _refuse_passwords(source: Source, draft: Draft) -> None:
             source.problem(place.line, place.where, "holds a secret; use `password: $VAR`, or give a $VAR reference")
 
 
-def _message(item: Any, model: type[Record]) -> str:
+def _message(item: FieldProblem, model: type[Record]) -> str:
     """What pydantic found, in plain words; the value is repeated only where the allowed ones are few."""
-    kind, given, context = item["type"], item.get("input"), item.get("ctx", {})
+    kind, given, context = item.type, item.given, item.context
     if kind == "missing":
-        info = next((i for n, i in model.model_fields.items() if item["loc"][-1] in (n, i.alias)), None)
-        return "is missing" + (f" ({info.description})" if info and info.description and len(item["loc"]) == 1 else "")
+        info = next((i for n, i in model.model_fields.items() if item.loc[-1] in (n, i.alias)), None)
+        return "is missing" + (f" ({info.description})" if info and info.description and len(item.loc) == 1 else "")
     if given is None:
         return "is empty; give a value or leave the key out"
     if kind == "literal_error" and isinstance(given, str):
@@ -245,7 +240,7 @@ def _message(item: Any, model: type[Record]) -> str:
         return f"must be at most {context['le']}"
     if kind == "too_short":
         return "must not be empty"
-    return str(item["msg"]).removeprefix("Value error, ")
+    return item.message
 
 
 def _shape(value: Any) -> str:

@@ -18,10 +18,10 @@ from typing import Any
 import yaml
 
 from pipekit_engine.definitions.check import check
-from pipekit_engine.definitions.forms import KINDS, SINGULAR, Draft, Kind, read_record
+from pipekit_engine.definitions.forms import Draft, read_record
 from pipekit_engine.definitions.yaml_nodes import Problem, Source, line_of
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
-from pipekit_engine.models import Definitions
+from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, Definitions, singular
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Loaded:
     """What files define. `drafts` also holds the records that have problems; `definitions` only the good ones."""
 
     definitions: Definitions
-    drafts: dict[tuple[Kind, str], Draft] = field(default_factory=dict)
+    drafts: dict[tuple[DefinitionKind, str], Draft] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     #: True when a file could not be read at all: what it defines is not known to be missing.
@@ -66,7 +66,7 @@ def read_definitions(path: Path) -> Loaded:
     """Read all files and collect their problems; nothing is raised for a bad file."""
     files = definition_files(path)
     loaded = Loaded(Definitions(), files=files)
-    records: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
+    records: dict[DefinitionKind, dict[str, Any]] = {kind: {} for kind in DEFINITION_KINDS}
     for file in files:
         source = Source(str(file))
         documents = source.documents(file)
@@ -83,7 +83,7 @@ def read_definitions(path: Path) -> Loaded:
 
 
 def load_definitions(
-    path: Path, existing: Mapping[Kind, Collection[str]] | None = None, *, prune: bool = False
+    path: Path, existing: Mapping[DefinitionKind, Collection[str]] | None = None, *, prune: bool = False
 ) -> Loaded:
     """Read definitions and check them against each other and against the names in `existing` (the store's).
 
@@ -103,21 +103,23 @@ def _read_document(source: Source, document: yaml.MappingNode, loaded: Loaded) -
     for word, key, value in source.pairs(document, ""):
         if word.startswith("x-"):
             continue
-        if word not in KINDS:
-            near = get_close_matches(word, KINDS, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KINDS)}"
+        if word not in DEFINITION_KINDS:
+            near = get_close_matches(word, DEFINITION_KINDS, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(DEFINITION_KINDS)}"
             source.problem(line_of(key), word, f"unknown key; {fix}")
             continue
-        kind: Kind = word
+        kind: DefinitionKind = word
         if not isinstance(value, yaml.MappingNode):
             if source.plain(value, (), word, {}) is not None:
                 source.problem(line_of(key), word, f"must map the {kind}' names to what they are")
             continue
-        for name, name_key, node in source.pairs(value, word):
+        for name, name_key, node in source.pairs(value, word, kind):
+            source.record = (kind, name)
             draft = read_record(source, kind, name, name_key, node)
             first = loaded.drafts.get((kind, name))
             if first is None:
                 loaded.drafts[kind, name] = draft
             else:
-                what = f"this {SINGULAR[kind]} is already defined in {first.file}:{first.line}"
+                what = f"this {singular(kind)} is already defined in {first.file}:{first.line}"
                 source.problem(draft.line, f"{kind}.{name}", what)
+        source.record = None

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit_engine.definitions.forms import KINDS, MODELS, SINGULAR
-from pipekit_engine.models import Column, Hook, Record, Watermark
+from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, Column, Hook, Record, Watermark, singular
 
 #: Where people write numbers and dates without quotes: the loader takes the text that was typed.
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -18,7 +17,7 @@ _NAMES = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"}
 
 def definitions_schema() -> dict[str, Any]:
     """The schema, in draft 2020-12."""
-    parts = {SINGULAR[kind]: _record(MODELS[kind]) for kind in KINDS}
+    parts = {singular(kind): _record(RECORD_TYPES[kind]) for kind in DEFINITION_KINDS}
     parts |= {
         "watermark": _record(Watermark),
         "hook": _record(Hook),
@@ -26,12 +25,12 @@ def definitions_schema() -> dict[str, Any]:
     }
     kinds = {
         kind: {
-            "description": (MODELS[kind].__doc__ or "").strip().splitlines()[0],
+            "description": (RECORD_TYPES[kind].__doc__ or "").strip().splitlines()[0],
             "type": ["object", "null"],
             "propertyNames": _NAMES,
-            "additionalProperties": {"$ref": f"#/$defs/{SINGULAR[kind]}"},
+            "additionalProperties": {"$ref": f"#/$defs/{singular(kind)}"},
         }
-        for kind in KINDS
+        for kind in DEFINITION_KINDS
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
+
+from pipekit_engine.models import DefinitionKind
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
@@ -21,18 +24,31 @@ _PLAIN_TAGS = ("tag:yaml.org,2002:",)
 #: Deeper than any definition: stops an alias that contains itself.
 _MAX_DEPTH = 12
 
+#: The way from a record to a value inside it, as pydantic's errors give it: field names and indices.
 Loc = tuple[str | int, ...]
+#: Kind and name of a record.
+RecordKey = tuple[DefinitionKind, str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something to mend in a definition: where it stands, which field, what is wrong and how to mend it."""
+    """Something to mend in a definition: where it stands, which field, what is wrong and how to mend it.
+
+    `record` is the record that it concerns, `missing` the kind of another one that it refers to and that is not there.
+    """
 
     file: str
     line: int
     where: str
     what: str
     warning: bool = False
+    record: RecordKey | None = field(default=None, compare=False)
+    missing: DefinitionKind | None = field(default=None, compare=False)
+
+    @property
+    def field_path(self) -> str:
+        """The path of the field inside its record, such as `watermarks.since`; empty for the record itself."""
+        return self.where if self.record is None else self.where.removeprefix(".".join(self.record)).removeprefix(".")
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -54,14 +70,15 @@ class Place:
 
 @dataclass(slots=True)
 class Source:
-    """One YAML file while it is read."""
+    """One YAML file while it is read; `record` is the record that is being read."""
 
     file: str
+    record: RecordKey | None = None
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, line: int, where: str, what: str) -> None:
+    def problem(self, line: int, where: str, what: str, record: RecordKey | None = None) -> None:
         """Note a problem; reading goes on, so that all of them are told at once."""
-        self.problems.append(Problem(self.file, line, where, what))
+        self.problems.append(Problem(self.file, line, where, what, record=record or self.record))
 
     def documents(self, path: Path) -> list[yaml.MappingNode]:
         """The file's documents. A file that cannot be read, or is no YAML, is one problem and no documents."""
@@ -84,8 +101,13 @@ class Source:
             self.problem(*_syntax(error))
         return found
 
-    def pairs(self, node: yaml.MappingNode, where: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        """Key text, key node and value node of a mapping; `<<: *anchor` is merged, a key given twice is a problem."""
+    def pairs(
+        self, node: yaml.MappingNode, where: str, kind: DefinitionKind | None = None
+    ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+        """Key text, key node and value node of a mapping; `<<: *anchor` is merged, a key given twice is a problem.
+
+        With `kind`, the keys are the names of records.
+        """
         merged: list[tuple[yaml.Node, yaml.Node]] = []
         own: list[tuple[yaml.Node, yaml.Node]] = []
         for key, value in node.value:
@@ -104,7 +126,8 @@ class Source:
             if not isinstance(key, yaml.ScalarNode):
                 self.problem(_line(key), where, "has a key that is not text (quote a value that begins with { or [)")
             elif key.value in lines:
-                self.problem(_line(key), _join(where, key.value), f"is given twice, first in line {lines[key.value]}")
+                what = f"is given twice, first in line {lines[key.value]}"
+                self.problem(_line(key), _join(where, key.value), what, (kind, key.value) if kind else None)
             else:
                 lines[key.value] = _line(key)
         result = {key.value: (key, value) for key, value in merged if isinstance(key, yaml.ScalarNode)}
@@ -150,8 +173,12 @@ def _join(where: str, key: str) -> str:
 
 def _syntax(error: yaml.YAMLError) -> tuple[int, str, str]:
     """Line, path and text of a syntax problem. The line's text is not shown: it may hold a password."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be understood"
+    mark = what = None
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark, what = error.problem_mark or error.context_mark, error.problem
+    elif isinstance(error, ReaderError):
+        what = error.reason
+    what = what or "cannot be understood"
     if any(word in what for word in ("alias", "anchor", "tag")):
         what = re.sub(r"\s*'[^']*'", "", what) + " (quote a value that begins with *, & or !)"
     elif "mapping values are not allowed" in what or "expected" in what:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from pipekit_engine.common.columns import Column
 from pipekit_engine.common.event_queue import EventQueue
@@ -30,6 +30,8 @@ from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import (
     PROTOCOL_VERSION,
     ExecuteResult,
+    Fate,
+    Interruption,
     MigrateRequest,
     MigrateResult,
     OpenRequest,
@@ -52,8 +54,6 @@ STDERR_LINES = 200
 MAX_LINE_BYTES = 32 << 20
 
 ProgressHandler = Callable[[Progress], None]
-#: How a request ended whose caller was interrupted: its work was done, nothing of it stays, or nobody can tell.
-Fate = Literal["done", "undone", "unknown"]
 
 
 def _fate(answer: Mapping[str, Any]) -> Fate:
@@ -78,7 +78,7 @@ class Session:
     methods that take ``cancel`` look at that event every 50 ms: once it is set, the request is cancelled in jrunner (the
     statement is cancelled in the database and its transaction rolled back) and :class:`JRunnerCancelled` is raised. If the work
     was done before the cancel came (a commit, say), the result is returned as if nothing had happened. An exception in the
-    waiting thread (KeyboardInterrupt) cancels the request, too, and gets the attribute ``request_fate``: how the request ended.
+    waiting thread (KeyboardInterrupt) cancels the request, too; ``execute`` tells an :class:`Interruption` how that ended.
 
     :param java: path of the java program; found by itself when None.
     :param heap: the JVM's ``-Xmx``.
@@ -202,11 +202,14 @@ class Session:
         before_commit: Callable[[], None] | None = None,
         on_progress: ProgressHandler | None = None,
         cancel: threading.Event | None = None,
+        interruption: Interruption | None = None,
     ) -> ExecuteResult:
         """Runs statements, by default in one transaction: all of them take effect, or none does.
 
         ``before_commit`` is called in the calling thread once all statements of the transaction have run, while it holds its
         locks; an exception in it rolls the transaction back and goes on to the caller.
+
+        ``interruption`` learns what became of them when an exception ends the waiting, such as KeyboardInterrupt.
 
         :raises JRunnerError: with ``phase`` ``commit`` when it is unknown whether the commit happened, and with ``code``
             ``count_mismatch`` when a statement's ``expect_rows`` differs.
@@ -220,7 +223,9 @@ class Session:
         }
         if before_commit is not None:
             request["confirm"] = True
-        answer = self._request(request, on_progress=on_progress, before_commit=before_commit, cancel=cancel)
+        answer = self._request(
+            request, on_progress=on_progress, before_commit=before_commit, cancel=cancel, interruption=interruption
+        )
         return ExecuteResult(counts=tuple(answer["counts"]), elapsed_ms=answer["elapsed_ms"])
 
     def describe(
@@ -325,6 +330,7 @@ class Session:
         on_progress: ProgressHandler | None = None,
         before_commit: Callable[[], None] | None = None,
         cancel: threading.Event | None = None,
+        interruption: Interruption | None = None,
     ) -> dict[str, Any]:
         if cancel is not None and cancel.is_set():
             raise JRunnerCancelled("cancelled before it began")
@@ -339,11 +345,11 @@ class Session:
             except (JRunnerError, JRunnerDied, JRunnerCancelled):
                 raise
             except _CommitRefusedError as refused:
-                self._abandon(number, events)
+                self._abandon(number, events, Interruption())
                 raise refused.reason from None
-            except BaseException as interrupt:
+            except BaseException:
                 # Ctrl-C, or a fault in on_progress: the work must not go on behind the caller's back.
-                interrupt.request_fate = self._abandon(number, events)  # type: ignore[attr-defined]
+                self._abandon(number, events, interruption or Interruption())
                 raise
         finally:
             with self._lock:
@@ -403,23 +409,23 @@ class Session:
             raise self._died("jrunner ended while a request was under way")
         return event
 
-    def _abandon(self, number: int, events: EventQueue[dict[str, Any] | None]) -> Fate:
+    def _abandon(self, number: int, events: EventQueue[dict[str, Any] | None], interruption: Interruption) -> None:
         """Cancels a request that nobody wants any more, sees it end, and tells how."""
+        interruption.fate = "unknown"
         try:
             self._send_cancel(number)
             deadline = time.monotonic() + CANCEL_TIMEOUT_S
             while time.monotonic() < deadline:
                 event = self._next_event(events)
                 if event is not None and event["event"] in ("result", "error"):
-                    return _fate(event)
+                    interruption.fate = _fate(event)
+                    return
         except JRunnerDied:
-            return "unknown"
-        except BaseException as second:  # another Ctrl-C
+            return
+        except BaseException:  # another Ctrl-C
             self.kill()
-            second.request_fate = "unknown"  # type: ignore[attr-defined]
             raise
         self.kill()
-        return "unknown"
 
     def _send_cancel(self, number: int) -> None:
         self._send({"id": self._new_id(None), "op": "cancel", "target": number})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 #: The protocol version that this client speaks.
 PROTOCOL_VERSION = 1
@@ -95,6 +95,17 @@ class ExecuteResult:
 
     counts: tuple[int, ...]
     elapsed_ms: int
+
+
+#: How a request ended whose caller was interrupted: its work was done, nothing of it stays, or nobody can tell.
+Fate = Literal["done", "undone", "unknown"]
+
+
+@dataclass
+class Interruption:
+    """Given to a request, it learns how the request ended when the waiting thread was interrupted; ``fate`` is None otherwise."""
+
+    fate: Fate | None = None
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.definitions.check import check
-from pipekit_engine.definitions.forms import KINDS
 from pipekit_engine.definitions.load import read_definitions
 from pipekit_engine.errors import StoreError
 from pipekit_engine.lint import queries, relations, windows
 from pipekit_engine.lint.findings import LEVELS, RULES, Finding, Level, Rule
 from pipekit_engine.lint.ignore import Ignores
 from pipekit_engine.lint.subject import Subject
-from pipekit_engine.models import Definitions
+from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, Definitions, record_label
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,7 +46,7 @@ def lint_files(path: Path, config: Config, *, live: bool = False) -> list[Findin
         if live:
             _live(subject, config)
     ignores = Ignores.read(loaded.files)
-    lines = {(draft.file, f"{kind[:-1]} {name}"): draft.line for (kind, name), draft in loaded.drafts.items()}
+    lines = {(draft.file, record_label(kind, name)): draft.line for (kind, name), draft in loaded.drafts.items()}
     kept = [f for f in subject.findings if not ignores.covers(f, lines.get((f.file or "", f.record)))]
     return sorted([*kept, *ignores.unneeded()], key=lambda finding: finding.order)
 
@@ -61,7 +60,7 @@ def lint_store(config: Config, *, live: bool = False) -> list[Finding]:
     subject = _subject(definitions, definitions)
     for item in broken:
         fix = "Mend its definition and `pipekit apply` it."
-        subject.findings.append(Finding("PK001", "error", f"{item.kind[:-1]} {item.name}", "", item.problem, fix))
+        subject.findings.append(Finding("PK001", "error", item.label, "", item.problem, fix))
     _apply_rules(subject, whole=not broken)
     if live:
         _live(subject, config)
@@ -89,27 +88,25 @@ def _subject(definitions: Definitions, stored: Definitions) -> Subject:
 
 def _problems(subject: Subject, loaded: Loaded, stored: Definitions | None) -> None:
     """What `pipekit apply` would refuse."""
-    names: dict[str, Collection[str]] = {kind: set(getattr(stored or Definitions(), kind)) for kind in KINDS}
+    there = stored or Definitions()
+    names: dict[DefinitionKind, Collection[str]] = {kind: set(there.of_kind(kind)) for kind in DEFINITION_KINDS}
     names["drivers"] = set(subject.known_drivers)
     problems = [(problem, "PK001", "") for problem in loaded.problems]
     told: set[str] = set()
     if not loaded.unreadable:
-        for problem in check(loaded.drafts, names, prune=False, texts=False):  # type: ignore[arg-type]
+        for problem in check(loaded.drafts, names, prune=False, texts=False):
             if problem.warning:
                 continue  # placeholders: rules of their own
-            elsewhere = stored is None and problem.what.startswith(("there is no connection", "there is no driver"))
+            elsewhere = stored is None and problem.missing in ("connections", "drivers")
             if elsewhere and problem.what in told:
                 continue  # once is enough for what is no mistake
             told.add(problem.what)
             fix = "It may be in the state store, which is not here." if elsewhere else ""
             problems.append((problem, "PK002" if elsewhere else "PK001", fix))
     for problem, code, fix in problems:
-        kind, _, rest = problem.where.partition(".")
-        record = ""
-        name = next((n for k, n in loaded.drafts if k == kind and (rest == n or rest.startswith(f"{n}."))), None)
-        if name is not None:
-            record = f"{kind[:-1]} {name}"
-            rest = rest[len(name) + 1 :]
+        record = record_label(*problem.record) if problem.record else ""
+        # Of the top of a file, the path's first part is what is wrong with it: it is no kind of definition.
+        rest = problem.field_path if problem.record else problem.where.partition(".")[2]
         message = f"{rest}: {problem.what}" if rest else problem.what
         level = RULES[code].level
         subject.findings.append(

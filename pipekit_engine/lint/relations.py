@@ -16,9 +16,8 @@ from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.definitions.forms import Kind
     from pipekit_engine.lint.subject import ReadModule, Subject
-    from pipekit_engine.models import Schedule, Trigger
+    from pipekit_engine.models import DefinitionKind, Schedule, Trigger
     from pipekit_engine.sql.syntax import SqlSyntax
 
 #: In a literal: a connection string's `password=...`. A `$VAR`, a placeholder or stars are none.
@@ -122,7 +121,7 @@ def check_groups(subject: Subject, *, whole: bool) -> None:
     _circles(subject)
 
 
-def _runs_something(subject: Subject, kind: Kind, runner: Schedule | Trigger) -> None:
+def _runs_something(subject: Subject, kind: DefinitionKind, runner: Schedule | Trigger) -> None:
     group, modules = subject.definitions.groups.get(runner.group), subject.definitions.modules
     if group is None or not all(name in modules for name in group.members):
         return

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.dialects import get_dialect
-from pipekit_engine.definitions.forms import SINGULAR
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.lint.findings import RULES, Finding, Level
+from pipekit_engine.models import DefinitionKind, record_label
 from pipekit_engine.sql.comparisons import Use, uses
 from pipekit_engine.sql.select_list import SelectList, select_list
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -18,7 +18,7 @@ from pipekit_engine.sql.text import is_ambiguous
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.definitions.forms import Draft, Kind
+    from pipekit_engine.definitions.forms import Draft
     from pipekit_engine.definitions.yaml_nodes import Loc
     from pipekit_engine.models import Connection, Definitions, Driver, Module
     from pipekit_engine.sql.syntax import SqlSyntax
@@ -32,7 +32,7 @@ class Subject:
     """
 
     definitions: Definitions
-    drafts: Mapping[tuple[Kind, str], Draft] = field(default_factory=dict)
+    drafts: Mapping[tuple[DefinitionKind, str], Draft] = field(default_factory=dict)
     known_connections: Mapping[str, Connection] = field(default_factory=dict)
     known_drivers: Mapping[str, Driver] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Subject:
     def report(
         self,
         code: str,
-        kind: Kind,
+        kind: DefinitionKind,
         name: str,
         message: str,
         fix: str = "",
@@ -58,7 +58,7 @@ class Subject:
             text = draft.fields.get(str(loc[0])) if len(loc) == 1 else None
             if position is not None and isinstance(text, str):
                 line = place.line_of(text, position)
-        record = f"{SINGULAR[kind]} {name}"
+        record = record_label(kind, name)
         where = ".".join(str(part) for part in loc)
         self.findings.append(Finding(code, level or RULES[code].level, record, where, message, fix, file, line))
 

@@ -226,7 +226,7 @@ class _Bundle:
         with store:
             self._add("state.json", lambda: self._state(store))
             self._add("definitions.yaml", lambda: self._definitions(store))
-            self._add("runs.json", lambda: _json([_run_json(run) for run in store.runs.list(limit=runs)]))
+            self._add("runs.json", lambda: _json([run.as_json() for run in store.runs.list(limit=runs)]))
             for run in store.runs.list(limit=runs):
                 self._add(f"runs/{run.id}-{run.module}.txt", lambda number=run.id: _run_text(store, number))  # type: ignore[misc]
 
@@ -272,10 +272,6 @@ class _Bundle:
         outputs = sorted((home / "run_output").glob("*.log"), key=lambda file: file.stat().st_mtime)
         for file in outputs[-_RUN_OUTPUTS:]:
             self._add(f"dagster/run_output/{file.name}", lambda file=file: _tail_of(file))  # type: ignore[misc]
-
-
-def _run_json(run: Any) -> dict[str, Any]:
-    return {**run.model_dump(mode="json", exclude={"stdout", "stderr", "live_log"}), "duration_s": run.duration_s}
 
 
 def _run_text(store: Store, number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
@@ -87,6 +88,7 @@ def plan_run(
         file=staging_file,
         index=index,
     )
+    fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     ddl: list[str] = []
     if creates:
         ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
@@ -106,6 +108,7 @@ def plan_run(
         dest_table=dest.table_sql(table),
         creates_destination=creates,
         staging=staging,
+        fence=fence,
         checks=plan_checks(
             module,
             dest,
@@ -120,6 +123,7 @@ def plan_run(
         comments=() if in_transaction else tuple(comments),
         undo_prepare=tuple(undo),
         merge=(
+            *(MergeStatement(sql) for sql in fence.enter),
             *(MergeStatement(sql) for sql in ddl if in_transaction),
             *(MergeStatement(sql, optional=True) for sql in comments if in_transaction),
             *merge,

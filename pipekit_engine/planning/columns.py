@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.names import find_name
 from pipekit_engine.errors import ConfigurationError, DestinationError, NotFoundError, SourceError
 from pipekit_engine.models import Column as ModuleColumn
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
@@ -156,16 +157,16 @@ def _wanted(
     if module.columns:
         wanted = []
         for item in module.columns:
-            name = _find(item.source_name, by_name)
+            name = find_name(item.source_name, by_name)
             if name is None:
                 raise ConfigurationError(
                     f"module {module.name}: columns: {NotFoundError('query column', item.source_name, by_name)}"
                 )
-            dest_name = _find(item.dest_name, there) or item.dest_name
+            dest_name = find_name(item.dest_name, there) or item.dest_name
             wanted.append(item.model_copy(update={"source_name": name, "dest_name": dest_name}))
     else:
         wanted = [
-            ModuleColumn(source_name=name, dest_name=_find(name, there) or dest.column_name_from(source, name))
+            ModuleColumn(source_name=name, dest_name=find_name(name, there) or dest.column_name_from(source, name))
             for name in by_name
         ]
     seen: dict[str, str] = {}
@@ -180,20 +181,11 @@ def _wanted(
     return wanted
 
 
-def _find(name: str, among: Iterable[str]) -> str | None:
-    """The same name, or the only one that differs in case alone."""
-    names = list(among)
-    if name in names:
-        return name
-    alike = [other for other in names if other.casefold() == name.casefold()]
-    return alike[0] if len(alike) == 1 else None
-
-
 def _find_column(name: str, columns: Sequence[PlannedColumn], what: str) -> str:
-    by_dest = _find(name, [column.dest for column in columns])
+    by_dest = find_name(name, [column.dest for column in columns])
     if by_dest is not None:
         return by_dest
-    by_source = _find(name, [column.source for column in columns])
+    by_source = find_name(name, [column.source for column in columns])
     if by_source is not None:
         return next(column.dest for column in columns if column.source == by_source)
     raise ConfigurationError(f"{what}: {NotFoundError('column', name, [column.dest for column in columns])}")

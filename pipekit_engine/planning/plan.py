@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipekit_engine.databases.fence import Fence
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
     from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.strategies import MergeStatement
@@ -73,6 +74,7 @@ class RunPlan:
     dest_table: str
     creates_destination: bool
     staging: Staging
+    fence: Fence
     checks: Checks
     prepare: tuple[str, ...]
     #: Comments on what `prepare` made; one that fails is told, and costs nothing else.

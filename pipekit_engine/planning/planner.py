@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.common.text import first_line
 from pipekit_engine.databases.connections import ModuleConnections
+from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.introspection import Catalog
 from pipekit_engine.errors import DestinationError, SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, source_query
 from pipekit_engine.planning.remarks import find_remarks
+from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import Connections
+    from pipekit_engine.databases.fence import Fence
     from pipekit_engine.databases.remarks import TableRemarks
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module, ResolvedWatermark
@@ -146,6 +149,13 @@ class Planner:
         except JRunnerError as error:
             self._say(f"warning: the source's remarks could not be read: {first_line(error)}")
             return None
+
+    def fence(self) -> Fence:
+        """The fence of the module's merges, known before anything is read. Raises DestinationError, as `plan` does."""
+        dest = self._connections.dest.dialect
+        table = dest.table_name(self._module.dest_table)
+        staging = staging_name(self._module.name, dest, self._staging_schema(), table)
+        return dest.fence(FenceName(dest.table_sql(staging)), dest.table_sql(table))
 
     def _staging_schema(self) -> str | None:
         """The connection's own; else the default, where a schema can be made for it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.common.text import first_line
 from pipekit_engine.jrunner.errors import JRunnerError
-from pipekit_engine.jrunner.protocol import Statement
+from pipekit_engine.jrunner.protocol import Interruption, Statement
 
 if TYPE_CHECKING:
     import threading
@@ -21,24 +21,41 @@ def commit(
     handle: str,
     items: Sequence[MergeStatement],
     expected: Mapping[str, int],
+    *,
     say: Callable[[str], None],
+    before_commit: Callable[[], None],
     cancel: threading.Event,
+    interruption: Interruption,
 ) -> list[tuple[MergeStatement, int]]:
     """Run the merge's statements in one transaction; each with its count.
 
+    `before_commit` is called while the transaction holds its locks; what it raises rolls everything back.
     An optional statement that the database refuses takes the transaction back with it: it is done again without the optional
-    ones. Raises what the session raises; nothing was changed then, but for a failure of the commit itself.
+    ones. Raises what the session raises; nothing was changed then, but for a failure of the commit itself. `interruption` learns
+    what an interrupt (Ctrl-C) left behind, which may come when the commit is done already.
     """
     statements = [Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in items]
     try:
-        counts = session.execute(handle, statements, cancel=cancel).counts
+        answer = session.execute(
+            handle, statements, before_commit=before_commit, cancel=cancel, interruption=interruption
+        )
     except JRunnerError as error:
         at = error.statement_index
         if error.code != "sql" or at is None or not items[at].optional:
             raise
         say(f"warning: the destination gets no comments: {first_line(error)}")
-        return commit(session, handle, [item for item in items if not item.optional], expected, say, cancel)
-    return list(zip(items, counts, strict=True))
+        required = [item for item in items if not item.optional]
+        return commit(
+            session,
+            handle,
+            required,
+            expected,
+            say=say,
+            before_commit=before_commit,
+            cancel=cancel,
+            interruption=interruption,
+        )
+    return list(zip(items, answer.counts, strict=True))
 
 
 def apply_comments(

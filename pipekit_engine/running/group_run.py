@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.errors import GroupLocked, NotFoundError, PipekitError, RunCancelled, StoreError
 from pipekit_engine.running.cancellation import CancelToken
-from pipekit_engine.running.monitor import TICK_S
+from pipekit_engine.running.connection_slots import ConnectionSlots
 from pipekit_engine.store.leases import HEARTBEAT_INTERVAL
 from pipekit_engine.store.retrying import retrying
 
@@ -28,11 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """How a group run ended. `runs` are in the order of their start; `skipped` names disabled and unreached members."""
+    """How a group run ended. `runs` are in the order of their start; `skipped` names disabled and unreached members.
+
+    `problems` tells what went wrong without a row in run_log: members that could not even begin.
+    """
 
     record: GroupRunRecord
     runs: list[RunRecord]
     skipped: list[str]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class MemberEvent:
+    """A member of a group that was skipped, or that failed. `str()` is a line for a person."""
+
+    kind: Literal["skipped", "failed"]
+    member: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.member} {'is skipped' if self.kind == 'skipped' else 'failed'}: {self.reason}"
 
 
 @dataclass
@@ -145,14 +161,14 @@ class GroupRun:
         run_member: Callable[[Module, CancelToken], RunResult],
         *,
         cancel: CancelToken,
-        say: Callable[[str], None],
+        on_member: Callable[[MemberEvent], None],
     ) -> None:
         self._group = group
         self._modules = modules
         self._run_member = run_member
         self._cancel = cancel
-        self._say = say
-        self._connections = {name: threading.BoundedSemaphore(limit) for name, limit in limits.items()}
+        self._on_member = on_member
+        self._slots = ConnectionSlots(limits)
         self._failed = threading.Event()
         self.problems: list[str] = []
         self.skipped: list[str] = []
@@ -183,7 +199,7 @@ class GroupRun:
     def _skip(self, names: list[str] | tuple[str, ...], reason: str) -> None:
         self.skipped += names
         for name in names:
-            self._say(f"{name} is skipped: {reason}")
+            self._on_member(MemberEvent("skipped", name, reason))
 
     def _member(self, name: str) -> None:
         module = self._modules[name]
@@ -194,23 +210,15 @@ class GroupRun:
             self._skip([name], "another member failed and on_failure is stop")
             return
         try:
-            with ExitStack() as held:
-                # In one order for all, so that two members never wait for each other.
-                for connection in sorted({module.source, module.dest} & self._connections.keys()):
-                    self._acquire(held, self._connections[connection])
+            with self._slots.held(module, self._cancel):
                 self._run_member(module, self._cancel)
         except RunCancelled:
             # A single run can be cancelled by itself; the others go on.
             return
         except Exception as error:
             self._failed.set()
-            if getattr(error, "record", None) is None:
+            if not isinstance(error, PipekitError) or error.record is None:
                 # It has no row in run_log that would tell: locked, or a bad definition.
                 self.problems.append(f"{name}: {error}")
-            self._say(f"{name} failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-
-    def _acquire(self, held: ExitStack, semaphore: threading.BoundedSemaphore) -> None:
-        while not semaphore.acquire(timeout=TICK_S):
-            if self._cancel.is_set():
-                raise RunCancelled("cancelled while waiting for a connection")
-        held.callback(semaphore.release)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._on_member(MemberEvent("failed", name, reason))

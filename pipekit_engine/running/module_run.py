@@ -20,6 +20,7 @@ from pipekit_engine.errors import (
     RUN_AGAIN,
     ConfigurationError,
     ConnectError,
+    EarlierMergeActive,
     HookError,
     Interrupted,
     ModuleLocked,
@@ -151,7 +152,7 @@ class ModuleRun:
             try:
                 self._work_once()
                 return
-            except (ConnectError, SourceError, StagingError, JRunnerDied) as error:
+            except (ConnectError, EarlierMergeActive, SourceError, StagingError, JRunnerDied) as error:
                 # Only what failed before the merge is tried again: nothing was written yet.
                 if attempt == self._module.retry or self._monitor.phase in ("merge", "hooks"):
                     self._run_failure_hooks(error)
@@ -192,6 +193,9 @@ class ModuleRun:
             say=self._monitor.say,
         )
         with self._phase("resolve"):
+            if not self._request.dry_run:
+                connections.open_both()
+                phases.await_earlier_merge(planner.fence())
             watermarks = planner.resolve_watermarks()
         with self._phase("plan"):
             plan = self._state.plan = planner.plan(watermarks)
@@ -316,7 +320,8 @@ class ModuleRun:
             ) from error
         record = retrying(lambda: self._store.runs.get(self._state.run_id))
         if error is not None:
-            error.record = record  # type: ignore[attr-defined]
+            if isinstance(error, PipekitError):
+                error.record = record
             raise error
         return RunResult(record, self._state.plan)
 

@@ -23,8 +23,9 @@ from pipekit_engine.errors import (
     StagingError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.protocol import ColumnPair, MigrateRequest
+from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest
 from pipekit_engine.running.commit import apply_comments, commit
+from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.verification import StagedRows
 from pipekit_engine.store.retrying import retrying
@@ -33,11 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
+    from pipekit_engine.databases.fence import Fence
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.running.cancellation import CancelToken
     from pipekit_engine.running.monitor import RunMonitor
     from pipekit_engine.store import Store
     from pipekit_engine.strategies import MergeStatement
+
+
+#: How many runs are looked at for one whose merge may not have ended.
+_RUNS_LOOKED_AT = 50
 
 
 @dataclass
@@ -81,6 +87,19 @@ class Phases:
     def _plan(self) -> RunPlan:
         assert self._state.plan is not None, "this phase comes after the plan"
         return self._state.plan
+
+    def await_earlier_merge(self, fence: Fence) -> None:
+        """Wait for, or end, a merge that an earlier run of this module left at the destination. Raises EarlierMergeActive."""
+        MergeFence(self._connections, fence, self._state.monitor.say).await_earlier_merge(in_doubt=self._in_doubt())
+
+    def _in_doubt(self) -> bool:
+        """Whether a run since the last successful one may have left its merge unfinished."""
+        for run in self._store.runs.list(self._module.name, limit=_RUNS_LOOKED_AT):
+            if run.status == "success":
+                return False
+            if run.phase == "merge" and run.id != self._state.run_id:
+                return True
+        return False
 
     def stage(self) -> int:
         """Fill the staging table; the rows that the source gave."""
@@ -145,11 +164,11 @@ class Phases:
 
     def merge(self, expected: Mapping[str, int]) -> None:
         """Change the destination in one transaction; `expected` holds what its statements must count."""
-        if not retrying(self._state.monitor.renew, cancel=self._state.cancel):
-            raise Interrupted("The lock of this run was taken away.")
         prepared = False
         say = self._state.monitor.say
         try:
+            if self._plan.prepare:
+                self._assert_lock()  # what follows cannot be rolled back
             if self._plan.creates_destination:
                 table = self._dest.dialect.table_name(self._module.dest_table)
                 if table.schema is not None:
@@ -183,15 +202,28 @@ class Phases:
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
 
     def _commit(self, expected: Mapping[str, int]) -> list[tuple[MergeStatement, int]]:
-        monitor = self._state.monitor
+        monitor, interruption = self._state.monitor, Interruption()
         try:
-            return commit(self._session, self._dest.handle, self._plan.merge, expected, monitor.say, monitor.guard())
-        except BaseException as error:
-            # An interrupt (Ctrl-C) may come when the commit is done already.
-            fate = getattr(error, "request_fate", None)
-            self._state.committed = fate == "done"
-            self._state.in_doubt = fate == "unknown"
+            with MergeFence(self._connections, self._plan.fence, monitor.say).held():
+                return commit(
+                    self._session,
+                    self._dest.handle,
+                    self._plan.merge,
+                    expected,
+                    say=monitor.say,
+                    before_commit=self._assert_lock,
+                    cancel=monitor.guard(),
+                    interruption=interruption,
+                )
+        except BaseException:
+            self._state.committed = interruption.fate == "done"
+            self._state.in_doubt = interruption.fate == "unknown"
             raise
+
+    def _assert_lock(self) -> None:
+        """Renew the run's lock. Raises Interrupted when it was taken away, and StoreError."""
+        if not retrying(self._state.monitor.renew, cancel=self._state.cancel):
+            raise Interrupted("The lock of this run was taken away.")
 
     def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
         self._state.in_doubt = True

@@ -6,12 +6,13 @@ killed first, so that a freed module has nobody left who writes for the old run.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipekit_engine.errors import RUN_AGAIN, NotFoundError
+from pipekit_engine.errors import RUN_AGAIN, ModuleLocked, NotFoundError
 
 if TYPE_CHECKING:
-    from pipekit_engine.models import RunRecord
+    from pipekit_engine.models import GroupRunRecord, RunRecord
     from pipekit_engine.store import Lease, Store
 
 #: What it means that a run died in a phase.
@@ -28,16 +29,24 @@ _UNLOCKED_IN_MERGE = (
 )
 
 
-def recover(store: Store, module: str | None = None) -> list[RunRecord]:
+@dataclass(frozen=True)
+class Recovered:
+    """The runs of modules and of groups that were ended because their process was dead."""
+
+    runs: list[RunRecord] = field(default_factory=list)
+    group_runs: list[GroupRunRecord] = field(default_factory=list)
+
+
+def recover(store: Store, module: str | None = None) -> Recovered:
     """End every run (or those of one module) whose owner is dead and free its lock; the runs that were ended."""
-    ended: list[RunRecord] = []
+    ended = Recovered()
     for lease in store.leases.all():
         if (module is None or (lease.what, lease.name) == ("module", module)) and lease.abandoned():
-            ended += _end(store, lease)
+            _end(store, lease, ended)
     if module is None:
         for run in store.runs.orphans():
             if store.runs.finish(run.id, "error", error="interrupted: the run lost its lock and nobody works on it."):
-                ended.append(store.runs.get(run.id))
+                ended.runs.append(store.runs.get(run.id))
     return ended
 
 
@@ -46,8 +55,6 @@ def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
 
     A live owner keeps its lock unless `force` is given. Raises NotFoundError, and ModuleLocked naming the live owner.
     """
-    from pipekit_engine.errors import ModuleLocked
-
     lease = store.leases.find("module", module)
     if lease is None:
         known = store.definitions.load().modules
@@ -55,9 +62,9 @@ def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
             raise NotFoundError("module", module, known)
         return None
     if lease.abandoned():
-        _end(store, lease)
+        _end(store, lease, Recovered())
     elif force:
-        _end(store, lease, by_hand=True)
+        _end(store, lease, Recovered(), by_hand=True)
     else:
         raise ModuleLocked(
             f"Module {module!r} is being run by {lease.describe()}, which is alive. Cancel its run with `pipekit cancel`; "
@@ -66,21 +73,21 @@ def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
     return lease
 
 
-def _end(store: Store, lease: Lease, *, by_hand: bool = False) -> list[RunRecord]:
+def _end(store: Store, lease: Lease, ended: Recovered, *, by_hand: bool = False) -> None:
+    """Free a lock and end what held it; `ended` learns which run that was."""
     if lease.child is not None and lease.child.is_here:
         lease.child.kill()
     who = lease.owner.label if lease.owner else "its process"
     if lease.what == "group":
-        store.group_runs.abandon(lease.name, lease.token, f"interrupted: {who} died.")
-        return []
+        ended.group_runs.extend(store.group_runs.abandon(lease.name, lease.token, f"interrupted: {who} died."))
+        return
     run = store.runs.running(lease.token)
     if run is None:
         store.leases.release("module", lease.name, lease.token)
-        return []
+        return
     if by_hand:
         text = _UNLOCKED_IN_MERGE if run.phase == "merge" else _UNLOCKED
     else:
         text = {"merge": _IN_MERGE, "hooks": _AFTER_MERGE}.get(run.phase or "", _BEFORE_MERGE)
-    if not store.runs.finish(run.id, "error", error=text.format(who=who, phase=run.phase)):
-        return []
-    return [store.runs.get(run.id)]
+    if store.runs.finish(run.id, "error", error=text.format(who=who, phase=run.phase)):
+        ended.runs.append(store.runs.get(run.id))

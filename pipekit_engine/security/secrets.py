@@ -11,13 +11,13 @@ import fcntl
 import io
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
+from pipekit_engine.common.files import write_private
 from pipekit_engine.errors import SecretError
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -122,7 +122,7 @@ class Secrets:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _lock(target):
                 text = change(_parse(_read(target), self.path))
-                _replace(target, text)
+                write_private(target, text)
         except OSError as error:
             raise SecretError(f"{self.path}: cannot be written: {error.strerror}.") from None
         self._values = _values(_parse(text, self.path))
@@ -180,34 +180,3 @@ def _lock(target: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _replace(target: Path, text: str) -> None:
-    """Put `text` in the place of the file in one step; mode and owner stay.
-
-    A crash leaves the old file or the new one.
-    """
-    try:
-        old = target.stat()
-    except FileNotFoundError:
-        old = None
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if old is not None:
-                if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(handle, old.st_uid, old.st_gid)
-                os.fchmod(handle, old.st_mode & 0o7777)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(handle)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -13,9 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipekit_engine.errors import StoreError
 from pipekit_engine.store.database import Database
-from pipekit_engine.store.definitions import DefinitionStore
+from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
-from pipekit_engine.store.kinds import KINDS, BrokenRecord, Change, Kind
 from pipekit_engine.store.leases import Lease, LeaseStore
 from pipekit_engine.store.runs import RunStore
 from pipekit_engine.store.ticks import TickStore
@@ -24,7 +23,7 @@ from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["KINDS", "BrokenRecord", "Change", "InitReport", "Kind", "Lease", "Store"]
+__all__ = ["BrokenRecord", "Change", "InitReport", "Lease", "Store"]
 
 
 class Store:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from pydantic import ValidationError
 from sqlalchemy import select, update
 
 from pipekit_engine import models
+from pipekit_engine.common.validation import describe
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, NamedRecord, record_label, singular
 from pipekit_engine.store import schema
-from pipekit_engine.store.kinds import KINDS, TABLES, BrokenRecord, Change, Kind
 from pipekit_engine.store.reading import READERS
 from pipekit_engine.store.writing import WRITERS, delete_record
 
@@ -21,13 +23,40 @@ if TYPE_CHECKING:
 
     from pipekit_engine.store.database import Database
 
-R = TypeVar("R", bound=models.Record)
+R = TypeVar("R", bound=NamedRecord)
 
 #: Columns that say how things run, not what is defined.
 _STATE_COLUMNS = frozenset(
     {"id", "updated_at", "last_fired_at", "cursor", "running", "heartbeat_at"}
     | {f"running_{part}" for part in ("token", "owner", "child", "since")}
 )
+
+
+Action = Literal["create", "change", "delete"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step of an apply. `record` is the new state; None for a delete."""
+
+    action: Action
+    kind: DefinitionKind
+    name: str
+    record: NamedRecord | None = None
+
+
+@dataclass(frozen=True)
+class BrokenRecord:
+    """A row that is no valid record, with what is wrong with it."""
+
+    kind: DefinitionKind
+    name: str
+    problem: str
+
+    @property
+    def label(self) -> str:
+        """The record for a person, such as `module orders`."""
+        return record_label(self.kind, self.name)
 
 
 class DefinitionStore:
@@ -40,7 +69,7 @@ class DefinitionStore:
         """All definitions. Raises ConfigurationError naming every row that is not valid."""
         definitions, broken = self.load_checked()
         if broken:
-            raise ConfigurationError("\n".join(f"{item.kind} {item.name}: {item.problem}" for item in broken))
+            raise ConfigurationError("\n".join(f"{item.label}: {item.problem}" for item in broken))
         return definitions
 
     def load_checked(self) -> tuple[models.Definitions, list[BrokenRecord]]:
@@ -48,7 +77,7 @@ class DefinitionStore:
         found: dict[str, dict[str, Any]] = {}
         broken: list[BrokenRecord] = []
         with self._database.read() as connection:
-            for kind in KINDS:
+            for kind in DEFINITION_KINDS:
                 found[kind] = {}
                 for name, build in READERS[kind](connection, None):
                     try:
@@ -59,42 +88,42 @@ class DefinitionStore:
 
     def driver(self, name: str) -> models.Driver:
         """A driver by name. Raises NotFoundError, ConfigurationError for a broken row."""
-        return self._one("drivers", "driver", name, models.Driver)
+        return self._one("drivers", name, models.Driver)
 
     def connection(self, name: str) -> models.Connection:
         """A connection by name. Raises as `driver`."""
-        return self._one("connections", "connection", name, models.Connection)
+        return self._one("connections", name, models.Connection)
 
     def module(self, name: str) -> models.Module:
         """A module by name. Raises as `driver`."""
-        return self._one("modules", "module", name, models.Module)
+        return self._one("modules", name, models.Module)
 
     def group(self, name: str) -> models.Group:
         """A group by name. Raises as `driver`."""
-        return self._one("groups", "group", name, models.Group)
+        return self._one("groups", name, models.Group)
 
     def schedule(self, name: str) -> models.Schedule:
         """A schedule by name. Raises as `driver`."""
-        return self._one("schedules", "schedule", name, models.Schedule)
+        return self._one("schedules", name, models.Schedule)
 
     def trigger(self, name: str) -> models.Trigger:
         """A trigger by name. Raises as `driver`."""
-        return self._one("triggers", "trigger", name, models.Trigger)
+        return self._one("triggers", name, models.Trigger)
 
-    def _one(self, kind: Kind, what: str, name: str, record: type[R]) -> R:
+    def _one(self, kind: DefinitionKind, name: str, record: type[R]) -> R:
         with self._database.read() as connection:
             for _, build in READERS[kind](connection, name):
                 try:
                     return cast("R", build())
                 except (ValidationError, ValueError) as error:
-                    raise ConfigurationError(f"{what} {name}: {_problem(error)}") from None
-            known = connection.execute(select(TABLES[kind].c.name)).scalars().all()
-        raise NotFoundError(what, name, known)
+                    raise ConfigurationError(f"{record_label(kind, name)}: {_problem(error)}") from None
+            known = connection.execute(select(schema.DEFINITION_TABLES[kind].c.name)).scalars().all()
+        raise NotFoundError(singular(kind), name, known)
 
     def fingerprint(self) -> str:
         """Changes whenever a definition changes, also by hand in the database; never by a run or a tick."""
         digest = hashlib.sha256()
-        tables = (*TABLES.values(), schema.watermark, schema.hook, schema.group_member)
+        tables = (*schema.DEFINITION_TABLES.values(), schema.watermark, schema.hook, schema.group_member)
         with self._database.read() as connection:
             for table in tables:
                 columns = [column for column in table.c if column.key not in _STATE_COLUMNS]
@@ -104,25 +133,21 @@ class DefinitionStore:
 
     def save(self, changes: Sequence[Change]) -> None:
         """Make all changes in one transaction, or none. Raises ConfigurationError when one cannot be made."""
+        if not changes:
+            return
         now = datetime.now(timezone.utc)
         with self._database.write() as connection:
-            for kind in KINDS:
+            for kind in DEFINITION_KINDS:
                 for change in changes:
                     if change.kind == kind and change.action != "delete":
                         WRITERS[kind](connection, change.record, now)
-            for kind in reversed(KINDS):
+            for kind in reversed(DEFINITION_KINDS):
                 for change in changes:
                     if change.kind == kind and change.action == "delete":
                         delete_record(connection, kind, change.name)
-            if changes:
-                version = schema.definitions_version
-                connection.execute(update(version).values(version=version.c.version + 1, changed_at=now))
+            version = schema.definitions_version
+            connection.execute(update(version).values(version=version.c.version + 1, changed_at=now))
 
 
 def _problem(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}".removeprefix(": ")
-            for item in error.errors()
-        )
-    return str(error)
+    return describe(error) if isinstance(error, ValidationError) else str(error)

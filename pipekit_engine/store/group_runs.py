@@ -61,19 +61,27 @@ class GroupRunStore:
                 leases.release(connection, "group", row[0], token)
         return row is not None
 
-    def abandon(self, group: str, token: str, error: str) -> bool:
-        """End the run that held a group's lock with this token, and free the lock; False when another one holds it by now."""
+    def abandon(self, group: str, token: str, error: str) -> builtins.list[GroupRunRecord]:
+        """End the run that held a group's lock with this token, and free the lock; the run that was ended.
+
+        Nothing happens when another run holds the lock by now.
+        """
         table = schema.group_run
         with self._database.write() as connection:
             if not leases.release(connection, "group", group, token):
-                return False
+                return []
             # A group never overlaps itself: while its lock was held, no other run of it can have begun.
-            connection.execute(
-                update(table)
-                .where(table.c.group == group, table.c.finished_at.is_(None))
-                .values(status="error", finished_at=datetime.now(timezone.utc), error=storable(error))
+            ended = (
+                connection.execute(
+                    update(table)
+                    .where(table.c.group == group, table.c.finished_at.is_(None))
+                    .values(status="error", finished_at=datetime.now(timezone.utc), error=storable(error))
+                    .returning(table.c.id)
+                )
+                .scalars()
+                .all()
             )
-        return True
+        return [self.get(number) for number in ended]
 
     def get(self, group_run_id: int) -> GroupRunRecord:
         """One group run. Raises NotFoundError."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, select
 
 from pipekit_engine import models
+from pipekit_engine.models import DefinitionKind
 from pipekit_engine.store import schema
-from pipekit_engine.store.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -129,7 +129,7 @@ def _trigger(values: Values, group: str) -> models.Trigger:
     return models.Trigger(**_pick(values, "name", "kind", "enabled"), group=group, **settings)
 
 
-READERS: dict[Kind, Callable[[Connection, str | None], Iterator[Builder]]] = {
+READERS: dict[DefinitionKind, Callable[[Connection, str | None], Iterator[Builder]]] = {
     "drivers": _drivers,
     "connections": _connections,
     "modules": _modules,

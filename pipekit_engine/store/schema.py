@@ -29,9 +29,13 @@ from sqlalchemy import (
     true,
 )
 
+from pipekit_engine.statuses import RUN_STATUSES
+
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
     from sqlalchemy.types import TypeEngine
+
+    from pipekit_engine.models import DefinitionKind
 
 metadata = MetaData(
     naming_convention={
@@ -74,7 +78,6 @@ class UTCDateTime(TypeDecorator[datetime]):
 #: A count of rows or bytes: beyond two thousand million, so 64 bits.
 Count = BigInteger().with_variant(Integer(), "sqlite")
 
-RUN_STATUSES = ("running", "success", "dry_run", "error", "cancelled")
 _STATUS_CHECK = "status IN (" + ", ".join(f"'{status}'" for status in RUN_STATUSES) + ")"
 
 driver = Table(
@@ -265,3 +268,12 @@ definitions_version = Table(
     Column("version", Integer, nullable=False, server_default=text("0")),
     Column("changed_at", UTCDateTime),
 )
+
+DEFINITION_TABLES: dict[DefinitionKind, Table] = {
+    "drivers": driver,
+    "connections": connection,
+    "modules": module,
+    "groups": grp,
+    "schedules": schedule,
+    "triggers": trigger,
+}

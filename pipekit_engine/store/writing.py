@@ -9,8 +9,8 @@ from sqlalchemy import Table, delete, insert, select, update
 
 from pipekit_engine import models
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.models import DefinitionKind, record_label, singular
 from pipekit_engine.store import schema
-from pipekit_engine.store.kinds import TABLES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-#: Fields of a module that have no column of their own.
-_MODULE_OPTIONS = ("dedupe", "max_shrink_percent", "on_schema_change", "retry", "tags", "split_by", "parallel")
+_MODULE_COLUMNS = ("source", "dest", "query", "dest_table", "strategy", "enabled")
+#: Fields of a module that have no column of their own: a new one needs nothing here.
+_MODULE_OPTIONS = frozenset(models.Module.model_fields).difference(
+    _MODULE_COLUMNS, ("name", "merge_key", "columns", "watermarks", "hooks")
+)
 _TRIGGER_SETTINGS = ("connection", "sql", "after", "every")
 
 
@@ -33,12 +36,12 @@ def _put(connection: Connection, table: Table, name: str, values: Mapping[str, A
     return int(row_id)
 
 
-def _id_of(connection: Connection, kind: Kind, name: str, wanted_by: str) -> int:
-    table = TABLES[kind]
+def _id_of(connection: Connection, kind: DefinitionKind, name: str, wanted_by: str) -> int:
+    table = schema.DEFINITION_TABLES[kind]
     row_id = connection.execute(select(table.c.id).where(table.c.name == name)).scalar()
     if row_id is None:
         known = connection.execute(select(table.c.name)).scalars().all()
-        raise ConfigurationError(f"{wanted_by}: {NotFoundError(kind[:-1], name, known)}")
+        raise ConfigurationError(f"{wanted_by}: {NotFoundError(singular(kind), name, known)}")
     return int(row_id)
 
 
@@ -60,9 +63,8 @@ def _write_module(connection: Connection, record: models.Module, now: datetime) 
     named += [("hook", item.connection) for item in record.hooks if item.connection]
     for field, name in named:
         _id_of(connection, "connections", name, f"module {record.name}: {field}")
-    fields = ("source", "dest", "query", "dest_table", "strategy", "enabled")
     values = {
-        **{field: getattr(record, field) for field in fields},
+        **{field: getattr(record, field) for field in _MODULE_COLUMNS},
         "merge_key": ",".join(record.merge_key),
         "columns_json": json.dumps([column.model_dump() for column in record.columns], ensure_ascii=False),
         "options_json": record.model_dump_json(include=set(_MODULE_OPTIONS), exclude_defaults=True),
@@ -117,7 +119,7 @@ def _write_trigger(connection: Connection, record: models.Trigger, now: datetime
     _put(connection, schema.trigger, record.name, values, now)
 
 
-WRITERS: dict[Kind, Callable[[Connection, Any, datetime], None]] = {
+WRITERS: dict[DefinitionKind, Callable[[Connection, Any, datetime], None]] = {
     "drivers": _write_driver,
     "connections": _write_connection,
     "modules": _write_module,
@@ -127,25 +129,25 @@ WRITERS: dict[Kind, Callable[[Connection, Any, datetime], None]] = {
 }
 
 
-def delete_record(connection: Connection, kind: Kind, name: str) -> None:
-    table = TABLES[kind]
+def delete_record(connection: Connection, kind: DefinitionKind, name: str) -> None:
+    table = schema.DEFINITION_TABLES[kind]
     row_id = _id_of(connection, kind, name, f"delete {name}")
     if (
         kind in ("modules", "groups")
         and connection.execute(select(table.c.running).where(table.c.id == row_id)).scalar()
     ):
-        raise ConfigurationError(f"{kind[:-1]} {name} is running; cancel it or wait before it is deleted.")
+        raise ConfigurationError(f"{record_label(kind, name)} is running; cancel it or wait before it is deleted.")
     user = _first_user(connection, kind, name, row_id)
     if user:
-        raise ConfigurationError(f"{kind[:-1]} {name} is still used by {user}.")
+        raise ConfigurationError(f"{record_label(kind, name)} is still used by {user}.")
     connection.execute(delete(table).where(table.c.id == row_id))
 
 
-def _first_user(connection: Connection, kind: Kind, name: str, row_id: int) -> str | None:
+def _first_user(connection: Connection, kind: DefinitionKind, name: str, row_id: int) -> str | None:
     """Something that still refers to the record, said for people."""
     module, member = schema.module, schema.group_member
     owner = select(module.c.name)
-    questions: dict[Kind, list[tuple[str, Any]]] = {
+    questions: dict[DefinitionKind, list[tuple[str, Any]]] = {
         "drivers": [("connection", select(schema.connection.c.name).where(schema.connection.c.driver == name))],
         "connections": [
             ("module", owner.where((module.c.source == name) | (module.c.dest == name))),

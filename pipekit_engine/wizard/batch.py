@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.common.validation import field_problems
 from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.models import Group, Schedule
 from pipekit_engine.wizard.builder import Wishes, draft_query, draft_table, match_tables
@@ -153,7 +154,7 @@ def check_name(name: str, workspace: Workspace, folder: Folder, *, force: bool) 
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        raise ValueError(field_problems(error)[0].message) from None
     check_free(name, folder, workspace.engine.store.definitions.load_checked()[0], force=force)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipekit_engine.common.names import find_name
+from pipekit_engine.common.validation import describe
 from pipekit_engine.databases.dialects import USUAL_SCHEMAS
 from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
@@ -244,20 +246,12 @@ class Draft:
 
 def refused(what: str, error: ValidationError) -> ConfigurationError:
     """What a record's checks found, as an error for a person."""
-    problems = [
-        f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ").replace("Value error, ", "")
-        for item in error.errors()
-    ]
-    return ConfigurationError(f"{what}: {'; '.join(problems)}")
+    return ConfigurationError(f"{what}: {describe(error)}")
 
 
 def usual_name(name: str, source: Dialect, dest: Dialect, there: Sequence[Column] | None) -> str:
     """What a run would call a source column in the destination by itself: as an existing column, or in the usual case."""
-    names = [column.name for column in there or ()]
-    if name in names:
-        return name
-    alike = [other for other in names if other.casefold() == name.casefold()]
-    return alike[0] if len(alike) == 1 else dest.column_name_from(source, name)
+    return find_name(name, [column.name for column in there or ()]) or dest.column_name_from(source, name)
 
 
 def module_name(table: TableInfo | None, taken: Collection[str]) -> str:

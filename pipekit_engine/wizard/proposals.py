@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pipekit_engine.common.names import find_name
 from pipekit_engine.errors import ConfigurationError, NotFoundError
 from pipekit_engine.strategies import STRATEGIES
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.introspection import ColumnInfo, Key
 
-Kind = Literal["timestamp", "date", "number", "text"]
+WatermarkKind = Literal["timestamp", "date", "number", "text"]
 #: What a condition on the column finds: rows that changed, rows that were added, or nobody can tell.
 Finds = Literal["changes", "new rows", "unknown"]
 
@@ -47,7 +48,7 @@ class Candidate:
     """A column that can be a watermark. `reason` says in a few words what it finds."""
 
     column: str
-    kind: Kind
+    kind: WatermarkKind
     finds: Finds
     nullable: bool
     reason: str
@@ -110,11 +111,11 @@ def candidate(table: str, columns: Sequence[ColumnInfo], name: str, *, times_as_
 
 def find_column(name: str, columns: Sequence[ColumnInfo]) -> ColumnInfo:
     """The column of that name; a difference in case is forgiven when only one fits. Raises NotFoundError."""
-    exact = [column for column in columns if column.column.name == name]
-    alike = exact or [column for column in columns if column.column.name.casefold() == name.casefold()]
-    if len(alike) != 1:
-        raise NotFoundError("column", name, [column.column.name for column in columns])
-    return alike[0]
+    by_name = {column.column.name: column for column in columns}
+    found = find_name(name, by_name)
+    if found is None:
+        raise NotFoundError("column", name, by_name)
+    return by_name[found]
 
 
 def propose(
@@ -266,7 +267,7 @@ def _candidate(table: str, info: ColumnInfo, times_as_text: bool) -> Candidate |
     return Candidate(column.name, kind, "unknown", nullable, f"a {kind}")
 
 
-def _kind(column: Column, times_as_text: bool) -> Kind | None:
+def _kind(column: Column, times_as_text: bool) -> WatermarkKind | None:
     if column.family in ("timestamp", "timestamptz"):
         return "timestamp"
     if column.family == "date":

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.validation import field_problems
 from pipekit_engine.databases.dialects import GENERIC, find_jars, get_dialect
 from pipekit_engine.databases.urls import redact_url
 from pipekit_engine.errors import ConfigurationError, PipekitError
@@ -175,7 +176,7 @@ def check_cron(cron: str, zone: str, name: str = "x") -> Schedule:
     try:
         return Schedule(name=name, group=name, cron=cron, timezone=zone)
     except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        raise ValueError(field_problems(error)[0].message) from None
 
 
 def next_tick(cron: str, zone: str) -> str:

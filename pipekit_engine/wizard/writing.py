@@ -17,16 +17,14 @@ from pipekit_engine.definitions.apply_plan import ApplyPlan, make_plan
 from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.definitions.load import Loaded, read_definitions
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
-from pipekit_engine.models import Definitions
+from pipekit_engine.models import DefinitionKind, Definitions, record_label
 from pipekit_engine.security.secrets import Secrets
-from pipekit_engine.store import Change
 from pipekit_engine.wizard.yaml_editing import add_member, add_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipekit_engine.definitions.forms import Kind
-    from pipekit_engine.models import Connection, Group, Module, Record, Schedule
+    from pipekit_engine.models import Connection, DefinitionKind, Group, Module, Schedule
     from pipekit_engine.store import Store
 
 _COMMENT_WIDTH = 118
@@ -101,12 +99,12 @@ class Folder:
                 except ConfigurationError:
                     self._loaded = None
 
-    def file_of(self, kind: Kind, name: str) -> Path | None:
+    def file_of(self, kind: DefinitionKind, name: str) -> Path | None:
         """The file that defines a name."""
         draft = self._loaded.drafts.get((kind, name)) if self._loaded else None
         return Path(draft.file) if draft is not None else None
 
-    def names(self, kind: Kind) -> list[str]:
+    def names(self, kind: DefinitionKind) -> list[str]:
         """Names of that kind in the folder."""
         return [name for k, name in self._loaded.drafts if k == kind] if self._loaded else []
 
@@ -135,7 +133,7 @@ class Folder:
             return f"{there} defines a module {name} already"
         if own.exists():
             others = [
-                f"{kind[:-1]} {other}"
+                record_label(kind, other)
                 for (kind, other), draft in (self._loaded.drafts if self._loaded else {}).items()
                 if Path(draft.file) == own and (kind, other) != ("modules", name)
             ]
@@ -160,12 +158,12 @@ class Folder:
 
         def current(path: Path) -> str:
             if path not in texts and path.exists():
-                return path.read_text(encoding="utf-8")
+                return _read(path)
             return texts.get(path, "")
 
         for name, module in outcome.modules.items():
             texts[self.module_file(name)] = module_yaml(module, outcome.comments.get(name, ()))
-        additions: list[tuple[Kind, Mapping[str, Any], str]] = [
+        additions: list[tuple[DefinitionKind, Mapping[str, Any], str]] = [
             ("connections", outcome.connections, "connections.yaml"),
             ("groups", outcome.groups, "groups.yaml"),
             ("schedules", outcome.schedules, "groups.yaml"),
@@ -207,8 +205,7 @@ def save(store: Store, folder: Folder, outcome: Outcome, secrets_file: Path) -> 
             _check(folder.path, outcome)
         for key, value in outcome.secrets.items():
             secrets.set(key, value)
-        if plan.changes:
-            store.definitions.save([Change(c.action, c.kind, c.name, c.record) for c in plan.changes])
+        store.definitions.save(plan.changes)
     except BaseException as error:
         for path, content in before.items():
             if content is None:
@@ -233,13 +230,12 @@ def _check(path: Path, outcome: Outcome) -> None:
     """Read the folder back: our records must come out as they went in."""
     loaded = read_definitions(path)
     wrong = []
-    kinds: tuple[Kind, ...] = ("connections", "modules", "groups", "schedules")
+    kinds: tuple[DefinitionKind, ...] = ("connections", "modules", "groups", "schedules")
     for kind in kinds:
-        records: dict[str, Record] = getattr(outcome.definitions, kind)
-        for name, record in records.items():
-            if getattr(loaded.definitions, kind).get(name) != record:
-                problems = [str(problem) for problem in loaded.errors if f"{kind}.{name}" in problem.where]
-                wrong += problems or [f"{path}: {kind[:-1]} {name} does not read back as it was written"]
+        for name, record in outcome.definitions.of_kind(kind).items():
+            if loaded.definitions.of_kind(kind).get(name) != record:
+                problems = [str(problem) for problem in loaded.errors if problem.record == (kind, name)]
+                wrong += problems or [f"{path}: {record_label(kind, name)} does not read back as it was written"]
     if wrong:
         raise DefinitionsError(wrong)
 
@@ -264,4 +260,5 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    """The text with its own line ends."""
+    return path.read_bytes().decode("utf-8")

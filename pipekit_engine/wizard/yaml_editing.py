@@ -1,7 +1,8 @@
 """Adds to YAML texts that people wrote, without touching anything else in them.
 
 The text is parsed to find the place, changed there as text, and parsed again: it must then say what it said before and the
-new thing, or it is refused with what to add by hand.
+new thing, or it is refused with what to add by hand. All other lines stay byte for byte, and a new line ends as the file's
+lines end. (ruamel.yaml's round trip rewrites indentation, flow collections over several lines, line ends and more.)
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from pipekit_engine.models import Definitions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipekit_engine.definitions.forms import Kind
-    from pipekit_engine.models import Record
+    from pipekit_engine.models import DefinitionKind, Record
 
 
-def add_record(path: Path, text: str, kind: Kind, name: str, record: Record) -> str:
+def add_record(path: Path, text: str, kind: DefinitionKind, name: str, record: Record) -> str:
     """The text with one more record. Raises ConfigurationError for a text that cannot be added to."""
     block = to_yaml(Definitions.model_construct(None, **{kind: {name: record}}), [kind])  # type: ignore[arg-type]
     if not text.strip():
@@ -33,16 +33,17 @@ def add_record(path: Path, text: str, kind: Kind, name: str, record: Record) -> 
     expected = deepcopy(old) if isinstance(old, dict) else {}
     expected[kind] = {**(expected.get(kind) or {}), **yaml.safe_load(block)[kind]}
     new = None
+    end = _line_end(text)
     mapping = _value(_composed(text), kind)
     if mapping is None:
-        new = _ended(text) + "\n" + block
+        new = _ended(text) + end + block.replace("\n", end)
     elif isinstance(mapping, yaml.MappingNode) and mapping.value and not mapping.flow_style:
         place = _end_of_line(text, _last(mapping).end_mark.index)
         column = mapping.value[0][0].start_mark.column
         new = (
             _ended(text[:place])
-            + textwrap.indent(textwrap.dedent(body), " " * column)
-            + text[place:].removeprefix("\n")
+            + textwrap.indent(textwrap.dedent(body), " " * column).replace("\n", end)
+            + _after_line_end(text[place:])
         )
     return _verified(path, new, expected, block)
 
@@ -65,7 +66,7 @@ def add_member(path: Path, text: str, group: str, member: str) -> str:
         line = text[text.rfind("\n", 0, start.index) + 1 :]
         indent = line[: line.index("-")]
         place = _end_of_line(text, _last(node).end_mark.index)
-        new = f"{_ended(text[:place])}{indent}- {shown}\n{text[place:].removeprefix(chr(10))}"
+        new = f"{_ended(text[:place])}{indent}- {shown}{_line_end(text)}{_after_line_end(text[place:])}"
     return _verified(path, new, expected, advice)
 
 
@@ -113,10 +114,21 @@ def _last(node: yaml.Node) -> yaml.Node:
 def _end_of_line(text: str, index: int) -> int:
     """Index of the end of the line in which what ends at `index` ends, a comment behind it included."""
     if index and text[index - 1] == "\n":
-        return index - 1
+        return index - (2 if text[:index].endswith("\r\n") else 1)
     end = text.find("\n", index)
-    return len(text) if end < 0 else end
+    if end < 0:
+        return len(text)
+    return end - 1 if text[:end].endswith("\r") else end
+
+
+def _line_end(text: str) -> str:
+    """How the lines of the text end."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _after_line_end(text: str) -> str:
+    return text[2:] if text.startswith("\r\n") else text.removeprefix("\n")
 
 
 def _ended(text: str) -> str:
-    return text if text.endswith("\n") or not text else text + "\n"
+    return text if text.endswith("\n") or not text else text + _line_end(text)

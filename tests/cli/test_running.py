@@ -141,6 +141,18 @@ def test_a_group_runs_all_members(project: Project) -> None:
     assert all("INSERT INTO" in run["plan"] for run in planned["runs"])
 
 
+def test_a_cancelled_group_points_at_no_run_of_a_module_by_its_own_number(project: Project) -> None:
+    project.write("definitions/endless_group.yaml", "groups:\n  endless_group: {members: [endless]}\n")
+    assert project.look("apply").status == 0
+    with project.start("run-group", "endless_group") as command:
+        command.wait_for_run()
+        command.send(signal.SIGINT)
+        done = command.end()
+    assert done.status == 130
+    assert "was cancelled" in done.err
+    assert "runs show" not in done.err
+
+
 def test_a_failed_member_does_not_stop_the_others(project: Project) -> None:
     done = project("run-group", "mixed")
     assert done.status == 1

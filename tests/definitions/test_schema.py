@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipekit_engine.definitions.forms import KINDS, MODELS, SINGULAR, keys_of
+from pipekit_engine.definitions.forms import keys_of
 from pipekit_engine.definitions.schema import definitions_schema
+from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, singular
 
 
 def test_it_is_json_and_knows_every_key_of_every_kind() -> None:
     schema: dict[str, Any] = json.loads(json.dumps(definitions_schema()))
-    assert sorted(schema["properties"]) == sorted(KINDS)
-    for kind in KINDS:
-        assert sorted(schema["$defs"][SINGULAR[kind]]["properties"]) == sorted(keys_of(MODELS[kind]))
+    assert sorted(schema["properties"]) == sorted(DEFINITION_KINDS)
+    for kind in DEFINITION_KINDS:
+        assert sorted(schema["$defs"][singular(kind)]["properties"]) == sorted(keys_of(RECORD_TYPES[kind]))
 
 
 def test_every_reference_resolves() -> None:

@@ -26,6 +26,7 @@ from pipekit_engine.jrunner import (
     Statement,
 )
 from pipekit_engine.jrunner import client as client_module
+from pipekit_engine.jrunner.protocol import Interruption
 from tests.jrunner.conftest import (
     OddDrivers,
     jar,
@@ -257,8 +258,10 @@ def test_an_interrupt_cancels_what_is_under_way(session: Session, sqlite: OpenRe
     def interrupt(progress: Progress) -> None:
         raise KeyboardInterrupt
 
+    interruption = Interruption()
     with pytest.raises(KeyboardInterrupt):
-        session.execute("sqlite", [FOREVER], on_progress=interrupt)
+        session.execute("sqlite", [FOREVER], on_progress=interrupt, interruption=interruption)
+    assert interruption.fate == "undone"
     assert session.query("sqlite", "SELECT 1").first == "1"
 
 

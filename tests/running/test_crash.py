@@ -46,7 +46,7 @@ def numbers(bench: Workbench, count: int = 200) -> None:
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 @pytest.mark.parametrize("phase", ["plan", "stage", "verify", "merge", "hooks"])
 def test_sigkill_at_the_start_of_each_phase(bench: Workbench, strategy: str, phase: str) -> None:
-    """traps.md 8 and 15. `append` reads from where the destination ends, so that it, too, can be run again."""
+    """`append` reads from where the destination ends, so that it, too, can be run again."""
     numbers(bench)
     key = {"merge_key": "id"} if strategy in ("incremental", "upsert") else {}
     bench.module(
@@ -138,7 +138,7 @@ def test_sigkill_in_the_middle_of_a_merge(pg_bench: Workbench, held_merge: HeldM
 
 
 def test_sigterm_ends_the_merge_and_says_cancelled(pg_bench: Workbench, held_merge: HeldMerge) -> None:
-    """traps.md 16, from outside: Ctrl-C's signal to the engine ends jrunner and its statement."""
+    """Ctrl-C's signal to the engine ends jrunner and its statement."""
     with child(pg_bench, "m") as process:
         held_merge.wait_for_merge()
         lease = pg_bench.store.leases.find("module", "m")
@@ -222,7 +222,7 @@ def test_a_live_long_run_is_not_robbed(pg_bench: Workbench, held_merge: HeldMerg
 
 
 def test_many_at_once_exactly_one_wins(bench: Workbench) -> None:
-    """traps.md 11. Each of the losers fails at once with exit status 3, or runs after the winner; the rows are exact."""
+    """Each of the losers fails at once with exit status 3, or runs after the winner; the rows are exact."""
     numbers(bench)
     bench.module(
         strategy="append",
@@ -243,7 +243,7 @@ def test_many_at_once_exactly_one_wins(bench: Workbench) -> None:
 
 
 def test_two_modules_into_one_destination(main_bench: Workbench) -> None:
-    """traps.md 11: both merge the same keys; whoever comes last is what is there, nothing doubles."""
+    """Both merge the same keys; whoever comes last is what is there, nothing doubles."""
     bench = main_bench
     numbers(bench)
     bench.execute("CREATE TABLE t (id INTEGER, v INTEGER)")
@@ -274,7 +274,7 @@ def test_what_a_killed_run_left_is_no_obstacle(any_bench: Workbench) -> None:
 def test_a_connection_cut_while_loading_leaves_the_destination_alone(
     pg_bench: Workbench, postgresql: object, cuttable_proxy: object
 ) -> None:
-    """traps.md 14: the first error is the one reported."""
+    """The first error is the one reported."""
     numbers(pg_bench, 100_000)
     server, proxy = postgresql, cuttable_proxy(postgresql.port)  # type: ignore[operator, attr-defined]
     url = pg_bench.store.definitions.connection("dst").jdbc_url.replace(f":{server.port}/", f":{proxy.port}/")  # type: ignore[attr-defined]

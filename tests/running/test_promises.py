@@ -23,7 +23,7 @@ def kind_of(bench: Workbench) -> str:
 
 
 def test_transactional_ddl(any_bench: Workbench) -> None:
-    """traps.md 13: CREATE TABLE is rolled back with its transaction exactly where the record says so."""
+    """CREATE TABLE is rolled back with its transaction exactly where the record says so."""
     dialect = get_dialect(kind_of(any_bench))
     table = dialect.table_sql(dialect.table_name("probe"))
     with any_bench.session("dst") as (session, handle):
@@ -39,7 +39,7 @@ def test_transactional_ddl(any_bench: Workbench) -> None:
 
 
 def test_transactional_truncate(any_bench: Workbench) -> None:
-    """traps.md 13: DML, TRUNCATE, ROLLBACK, look."""
+    """DML, TRUNCATE, ROLLBACK, look."""
     dialect = get_dialect(kind_of(any_bench))
     if dialect.kind == "sqlite":
         pytest.skip("SQLite has no TRUNCATE statement")
@@ -79,7 +79,7 @@ NAMES = [
 
 
 def test_names_of_every_spelling_make_the_round_trip(any_bench: Workbench) -> None:
-    """traps.md 24."""
+    """Reserved words, mixed case, hyphens, letters of all scripts."""
     names = NAMES + (['"quoted"'] if kind_of(any_bench) not in ("h2",) else [])
     columns = ", ".join('"' + name.replace('"', '""') + '" INTEGER' for name in names)
     any_bench.source(f"CREATE TABLE t ({columns})")
@@ -96,7 +96,7 @@ def test_names_of_every_spelling_make_the_round_trip(any_bench: Workbench) -> No
 
 
 def test_a_password_is_nowhere_to_be_found(pg_bench: Workbench, postgresql: object) -> None:
-    """traps.md 25: no argument list, environment, log, error or state file holds it, while it runs or afterwards."""
+    """No argument list, environment, log, error or state file holds it, while it runs or afterwards."""
     bench, server = pg_bench, postgresql
     role = f"sentinel_{time.monotonic_ns()}"
     database = bench.store.definitions.connection("dst").jdbc_url.rsplit("/", 1)[1].split("?")[0]

@@ -65,7 +65,7 @@ def test_second_run(
 
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 def test_empty_source_is_no_accident(main_bench: Workbench, strategy: str) -> None:
-    """traps.md 2: an empty source empties a full destination, leaves every other one alone, and is no error."""
+    """An empty source empties a full destination, leaves every other one alone, and is no error."""
     start(main_bench, strategy)
     main_bench.run()
     main_bench.source("DELETE FROM t")
@@ -103,7 +103,7 @@ def test_a_key_of_all_columns(main_bench: Workbench) -> None:
 
 
 def test_null_in_a_merge_key_is_refused_with_the_count(main_bench: Workbench) -> None:
-    """traps.md 10."""
+    """NULL keys would double with each run."""
     start(main_bench, "incremental")
     main_bench.run()
     before = main_bench.rows("SELECT * FROM t")
@@ -115,7 +115,7 @@ def test_null_in_a_merge_key_is_refused_with_the_count(main_bench: Workbench) ->
 
 
 def test_dedupe(main_bench: Workbench) -> None:
-    """traps.md 9: each setting of dedupe, and upsert without one."""
+    """Each setting of dedupe, and upsert without one."""
     main_bench.source("CREATE TABLE t (id INTEGER, v TEXT, seen INTEGER)")
     main_bench.fill("t", [(1, "old", 1), (1, "new", 2), (1, "none", None), (2, "only", 1)])
     main_bench.module("plain", strategy="incremental", merge_key="id", dest_table="plain")
@@ -151,7 +151,7 @@ def test_a_full_replace_that_would_shrink_too_much_is_refused(main_bench: Workbe
 
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 def test_a_constraint_that_fails_the_merge_leaves_all_as_it_was(main_bench: Workbench, strategy: str) -> None:
-    """traps.md 1 and 12: the delete is undone with the insert, staging is gone, a retry is clean."""
+    """The delete is undone with the insert, staging is gone, a retry is clean."""
     start(main_bench, strategy)
     main_bench.execute(
         "CREATE TABLE t (id INTEGER, name VARCHAR(20), amount DECIMAL(12,2) CHECK (amount < 100), at TIMESTAMP NULL)"

@@ -23,7 +23,7 @@ def events(bench: Workbench, **fields: object) -> None:
 
 
 def test_the_second_run_moves_only_what_is_new_at_full_precision(main_bench: Workbench) -> None:
-    """traps.md 5 and 6: equal timestamps are neither lost nor doubled, fractions survive the way to the resolver and back."""
+    """Equal timestamps are neither lost nor doubled, fractions survive the way to the resolver and back."""
     events(main_bench)
     main_bench.fill("t", [(i, "2024-01-01 10:00:00.123456") for i in (1, 2, 3)])
     assert main_bench.run().rows_read == 3
@@ -39,7 +39,7 @@ def test_the_second_run_moves_only_what_is_new_at_full_precision(main_bench: Wor
 
 
 def test_a_row_committed_between_bound_and_read_comes_with_the_next_run(bench: Workbench) -> None:
-    """traps.md 3: the upper bound of a half-open window is resolved before the read; what comes later is the next run's."""
+    """The upper bound of a half-open window is resolved before the read; what comes later is the next run's."""
     bench.source(
         "CREATE TABLE t (id INTEGER, at INTEGER)", "CREATE TABLE clock (now INTEGER)", "INSERT INTO clock VALUES (10)"
     )
@@ -66,7 +66,7 @@ def test_a_row_committed_between_bound_and_read_comes_with_the_next_run(bench: W
 
 
 def test_a_lag_in_the_resolver_catches_late_rows(bench: Workbench) -> None:
-    """traps.md 4."""
+    """A row that is committed late, with an older time, comes with a later run."""
     events(bench, watermarks={"since": ("dst", "SELECT datetime(max(at), '-1 hour') FROM t", "1970-01-01")})
     bench.fill("t", [(1, "2024-01-01 10:00:00")])
     bench.run()
@@ -77,7 +77,7 @@ def test_a_lag_in_the_resolver_catches_late_rows(bench: Workbench) -> None:
 
 @pytest.mark.parametrize("resolver", ["SELECT NULL", "SELECT 1 WHERE 1 = 0", "SELECT max(id) FROM not_there_yet"])
 def test_no_value_takes_the_default(bench: Workbench, resolver: str) -> None:
-    """traps.md 7: NULL, no row, and on the first run no table."""
+    """NULL, no row, and on the first run no table."""
     events(bench, watermarks={"since": ("dst", resolver, "2024-01-02")})
     bench.fill("t", [(1, "2024-01-01 00:00:00"), (2, "2024-01-03 00:00:00")])
     record = bench.run()

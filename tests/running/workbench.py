@@ -54,6 +54,10 @@ class Workbench:
         ]
         self.store.definitions.save(changes)
 
+    def replace(self, module: Module) -> None:
+        """Change a module's definition."""
+        self.store.definitions.save([Change("change", "modules", module.name, module)])
+
     def connect(
         self, name: str, kind: str, url: str, user: str | None = None, password: str | None = None, **fields: Any
     ) -> None:

@@ -11,7 +11,7 @@ from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.wizard.proposals import Candidate, Kind
+from pipekit_engine.wizard.proposals import Candidate, WatermarkKind
 from pipekit_engine.wizard.watermark_sql import Window, default_lag, default_value, window
 
 #: Dialects of sqlglot, which reads the SQL back.
@@ -25,12 +25,12 @@ READ = {
 }
 
 
-def mark(kind: Kind = "timestamp", *, nullable: bool = False) -> Candidate:
+def mark(kind: WatermarkKind = "timestamp", *, nullable: bool = False) -> Candidate:
     return Candidate("at", kind, "changes", nullable, "")
 
 
 def make(source: str, dest: str, *, family: str = "timestamp", type_name: str = "", **given: Any) -> Window:
-    kind: Kind = "date" if family == "date" else "number" if family == "int64" else "timestamp"
+    kind: WatermarkKind = "date" if family == "date" else "number" if family == "int64" else "timestamp"
     values = {
         "strategy": "upsert", "source_column": "at", "dest_table": "t", "dest_column": "at", "dest_family": family,
         "lag": Lag(), "source_table": "s", **given,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, Group
 from pipekit_engine.wizard.yaml_editing import add_member, add_record
+from tests.wizard.yaml_files import FILES
 
 FILE = Path("groups.yaml")
 GROUP = Group(name="new", layers=(("a",), ("b", "c")))
@@ -85,3 +87,33 @@ def test_a_file_without_an_end_of_line_is_added_to() -> None:
     )
     assert list(yaml.safe_load(new)["connections"]) == ["b", "c"]
     assert "# b\n" in new
+
+
+def _lines_that_went(old: str, new: str) -> list[str]:
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    changes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return [line for tag, start, end, *_ in changes if tag in ("replace", "delete") for line in before[start:end]]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_record_leaves_every_line_of_the_file(name: str) -> None:
+    text = FILES[name]
+    new = add_record(FILE, text, "groups", "new", GROUP)
+    assert yaml.safe_load(new)["groups"]["new"] == {"members": ["a", ["b", "c"]]}
+    went = _lines_that_went(text, new)
+    assert went in ([], [text.splitlines()[-1]])  # that line had no end
+    assert ("\r\n" in text) == ("\r\n" in new)
+    assert "\r\n" not in text or "\n" not in new.replace("\r\n", "")
+
+
+@pytest.mark.parametrize("group", ["a", "b", "g", "h"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_member_changes_one_line_at_most(name: str, group: str) -> None:
+    text = FILES[name]
+    members = (yaml.safe_load(text).get("groups") or {}).get(group, {}).get("members")
+    if members is None:
+        pytest.skip("no such group in this file")
+    new = add_member(FILE, text, group, "added")
+    assert yaml.safe_load(new)["groups"][group]["members"] == [*members, "added"]
+    assert len(_lines_that_went(text, new)) <= 1
+    assert "\r\n" not in text or "\n" not in new.replace("\r\n", "")

@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
@@ -147,6 +148,10 @@ class DB2(Dialect):
     def tidy_remark(self, text: str) -> str:
         """A column heading is up to three lines of twenty characters, padded with blanks."""
         return " ".join(text.split()) if "   " in text else text
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """Each merge has row locks in the table, at least, until it ends."""
+        return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """The query stands in parentheses."""

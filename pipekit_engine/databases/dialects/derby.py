@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -79,6 +80,10 @@ class Derby(Dialect):
         "timestamptz": fractional("TIMESTAMP", max_digits=9),
         "uuid": "CHAR(36)",
     }
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """Each merge has row locks in the table, at least, until it ends."""
+        return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
 
     def is_view_sql(self, table: TableName) -> str:
         """Tables and views share one catalogue."""

@@ -9,6 +9,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, noted, sized_text
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
 from pipekit_engine.databases.reserved_words import words
@@ -183,6 +184,16 @@ class MariaDB(Dialect):
         """CREATE TABLE AS keeps types, character sets and collations."""
         names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """A named lock of the session, which the server holds until a transaction of a dead client has ended."""
+        return Fence(
+            lock=f"SELECT GET_LOCK('{name.text}', 10)",
+            unlock=f"DO RELEASE_LOCK('{name.text}')",
+            is_free=f"SELECT IS_FREE_LOCK('{name.text}')",
+            holders=f"SELECT IS_USED_LOCK('{name.text}')",
+            end="KILL {}",
+        )
 
     def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
         """A lock of the session, which also lets it drop the table."""

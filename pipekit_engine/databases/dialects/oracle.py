@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem, fractional, sized_text
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.security.redact import STARS
@@ -159,6 +160,10 @@ class Oracle(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Readers are never blocked in Oracle."""
         return [f"LOCK TABLE {dest} IN EXCLUSIVE MODE"]
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """Each merge has a lock on the table until it ends, an insert at least a row-exclusive one."""
+        return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE WAIT 60",))
 
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
         """In parentheses, without the word COLUMN."""

@@ -9,6 +9,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -185,6 +186,20 @@ class PostgreSQL(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Without it two merges into one table could both delete the old rows and both insert: read committed sees neither's."""
         return [f"LOCK TABLE {dest} IN SHARE ROW EXCLUSIVE MODE"]
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """An advisory lock of the merge's transaction, which a pooler between us and the server keeps, too."""
+        high, low = divmod(name.number % (1 << 64), 1 << 32)
+        return Fence(
+            enter=(f"SELECT pg_advisory_xact_lock({name.number})",),
+            is_free=f"SELECT pg_try_advisory_xact_lock({name.number})",
+            holders=(
+                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+                f"AND classid = {high} AND objid = {low} "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ),
+            end="SELECT pg_terminate_backend({})",
+        )
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM: MERGE came with version 15 only."""

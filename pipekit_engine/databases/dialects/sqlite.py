@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -127,6 +128,10 @@ class SQLite(Dialect):
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS would keep the affinity only: the declared types are written out."""
         return self.create_table_sql(table, [(column.name, column.type_name or "") for column in columns])
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """A transaction that writes has the file's lock until it ends; ours begin IMMEDIATE, which waits for that lock."""
+        return Fence(wait=("SELECT 1",))
 
     def attach_sql(self, file: str, schema: str) -> tuple[list[str], list[str]]:
         """The file is made anew by each run, so it needs neither a journal nor syncing."""

@@ -9,6 +9,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.databases.reserved_words import words
@@ -198,6 +199,16 @@ class SQLServer(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """A shared-intent-exclusive lock by a statement that changes no row."""
         return [f"DELETE FROM {dest} WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0"]
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """An application lock of the merge's transaction."""
+        take = (
+            "DECLARE @taken int; "
+            f"EXEC @taken = sp_getapplock @Resource = N'{name.text}', @LockMode = 'Exclusive', "
+            "@LockOwner = 'Transaction', @LockTimeout = 10000; "
+            "IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1)"
+        )
+        return Fence(enter=(take,), is_free=f"SELECT APPLOCK_TEST('public', N'{name.text}', 'Exclusive', 'Session')")
 
     def key_type(self, sql_type: str, *, exact: bool) -> str:
         """A binary collation. Blanks at the end are ignored by every collation."""

@@ -10,6 +10,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 CREATE TABLE [pipekit_staging].[orders] ([order_id] bigint, [Customer Name] nvarchar(40), [amount] decimal(12,2), [updated_at] datetime2(6), [raw] varbinary(max));
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 CREATE TABLE [sales].[orders] ([order_id] bigint, [Customer Name] nvarchar(40), [amount] decimal(12,2), [updated_at] datetime2(6), [raw] varbinary(max));
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
 
@@ -37,6 +38,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_staging].[orders] FROM [sales].[orders] WHERE 1 = 0 UNION ALL SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [sales].[orders] WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 DELETE FROM [sales].[orders];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
@@ -65,6 +67,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_staging].[orders] FROM [sales].[orders] WHERE 1 = 0 UNION ALL SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [sales].[orders] WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders]);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
@@ -94,6 +97,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_staging].[orders] FROM [sales].[orders] WHERE 1 = 0 UNION ALL SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [sales].[orders] WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
 
 -- hook on success, on warehouse
@@ -120,6 +124,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_staging].[orders] FROM [sales].[orders] WHERE 1 = 0 UNION ALL SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [sales].[orders] WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN [pipekit_staging].[orders] s ON d.[order_id] = s.[order_id];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM [pipekit_staging].[orders] s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id]);
@@ -152,6 +157,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_staging].[orders] FROM [sales].[orders] WHERE 1 = 0 UNION ALL SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [sales].[orders] WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) s ON d.[order_id] = s.[order_id];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id]);
@@ -184,6 +190,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_staging].[orders] FROM [sales].[orders] WHERE 1 = 0 UNION ALL SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [sales].[orders] WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 UPDATE d SET d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN [pipekit_staging].[orders] s ON d.[order_id] = s.[order_id] AND d.[Customer Name] = s.[Customer Name];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM [pipekit_staging].[orders] s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id] AND m.[Customer Name] = s.[Customer Name]);
@@ -218,6 +225,7 @@ DROP TABLE IF EXISTS [pipekit_staging].[orders];
 CREATE TABLE [pipekit_staging].[orders] ([order_id] bigint, [Customer Name] nvarchar(40) COLLATE Latin1_General_100_BIN2, [amount] decimal(12,2), [updated_at] datetime2(6), [raw] varbinary(max));
 
 -- merge, on warehouse, in one transaction
+DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 CREATE TABLE [sales].[orders] ([order_id] bigint, [Customer Name] nvarchar(40) COLLATE Latin1_General_100_BIN2, [amount] decimal(12,2), [updated_at] datetime2(6), [raw] varbinary(max));
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
 

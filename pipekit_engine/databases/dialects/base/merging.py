@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
+from pipekit_engine.databases.fence import Fence, FenceName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,10 @@ class MergeStatements(Identifiers):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Statements that keep other writers of the table away until the merge commits, and let readers read."""
         return []
+
+    def fence(self, name: FenceName, dest: str) -> Fence:
+        """How merges into `dest` (SQL text) of one module are kept apart, whatever became of the run that began them."""
+        return Fence()
 
     def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:
         """Statements that lock a table against writers, outlasting DDL, and that end it. None where there is no such lock."""
