@@ -347,10 +347,9 @@ def events_page(notes: Notes) -> str:
 
 def rest_page(notes: Notes) -> str:
     """docs/reference/rest.md"""
-    from pipekit_dagster.serve.openapi import describe_api
-    from pipekit_dagster.serve.rest import RunOptions
+    from pipekit_dagster.serve.rest import build_api, describe_api
 
-    api = describe_api(RunOptions)
+    api = describe_api(build_api("", None))
     page = HEAD + notes.text("rest") + "\n"
     rows = []
     for path, methods in api["paths"].items():

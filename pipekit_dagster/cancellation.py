@@ -22,13 +22,13 @@ def cancel_event(run_id: str) -> threading.Event:
         return _events.setdefault(run_id, threading.Event())
 
 
-def break_off(run_id: str, reason: str) -> None:
+def note_abort(run_id: str, reason: str) -> None:
     """Note that the run ends before all its ops have been reached, though nobody cancelled it."""
     with _guard:
         _reasons.setdefault(run_id, reason)
 
 
-def broken_off(run_id: str) -> str | None:
+def abort_reason(run_id: str) -> str | None:
     """Why the run broke off; None when it did not."""
     with _guard:
         return _reasons.get(run_id)

@@ -22,15 +22,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagster import DagsterRunStatus
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from pipekit_dagster.dagster_internals.launching import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    ConfiguredRunLauncher,
+    LaunchRunContext,
+    WorkerStatus,
+)
 from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ _TAIL_CHARS = 4000
 _KEEP_OUTPUT_S = 7 * 24 * 3600
 
 
-class PipekitRunLauncher(RunLauncher, ConfigurableClass):
+class PipekitRunLauncher(ConfiguredRunLauncher):
     """Launches each run as a process of its own. In dagster.yaml:
 
     run_launcher:
@@ -56,31 +60,13 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        self._inst_data = inst_data
+        super().__init__(inst_data)
         self._launched: dict[str, subprocess.Popen[bytes]] = {}
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    @property
-    def inst_data(self) -> ConfigurableClassData | None:
-        """The configuration that Dagster made this object from."""
-        return self._inst_data
-
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """No options."""
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> PipekitRunLauncher:
-        """How Dagster makes the launcher from dagster.yaml."""
-        return cls(inst_data=inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process and return."""
         run_id = context.dagster_run.run_id
-        home = self._instance.root_directory
+        home = self.instance.root_directory
         output = _output_file(home, run_id)
         output.parent.mkdir(parents=True, exist_ok=True)
         _prune(output.parent)
@@ -102,27 +88,25 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
         self._launched.pop(run_id, None)
         if not self.has_instance:
             return
-        run = self._instance.get_run_by_id(run_id)
+        run = self.instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             if status == 0:
-                _output_file(self._instance.root_directory, run_id).unlink(missing_ok=True)
+                _output_file(self.instance.root_directory, run_id).unlink(missing_ok=True)
             return
         if run.status == DagsterRunStatus.CANCELING:
-            self._instance.report_run_canceled(run, "The run's process has ended on request.")
+            self.instance.report_run_canceled(run, "The run's process has ended on request.")
         else:
-            self._instance.report_run_failed(
-                run, f"The run's process died: {_exit(status)}.{self._output_tail(run_id)}"
-            )
+            self.instance.report_run_failed(run, f"The run's process died: {_exit(status)}.{self._output_tail(run_id)}")
 
     def terminate(self, run_id: str) -> bool:
         """Ask the run's process to end. True when it was asked, or is gone already."""
-        run = self._instance.get_run_by_id(run_id)
+        run = self.instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
         if run.status != DagsterRunStatus.CANCELING:
-            self._instance.report_run_canceling(run)
+            self.instance.report_run_canceling(run)
         # Read again: between the first look and the new status the worker may have put its name into the tags.
-        run = self._instance.get_run_by_id(run_id) or run
+        run = self.instance.get_run_by_id(run_id) or run
         name = ProcessName.parse(run.tags.get(WORKER_TAG))
         if name is None:
             process = self._launched.get(run_id)
@@ -134,7 +118,7 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
         if alive:
             os.kill(name.pid, signal.SIGINT)
         elif alive is False:
-            self._instance.report_run_canceled(run, f"{name.label} was gone already.")
+            self.instance.report_run_canceled(run, f"{name.label} was gone already.")
         return True
 
     @property
@@ -161,7 +145,7 @@ class PipekitRunLauncher(RunLauncher, ConfigurableClass):
 
     def _output_tail(self, run_id: str) -> str:
         try:
-            text = _output_file(self._instance.root_directory, run_id).read_text(errors="replace").strip()
+            text = _output_file(self.instance.root_directory, run_id).read_text(errors="replace").strip()
         except OSError:
             return ""
         return f"\nIts last words:\n{text[-_TAIL_CHARS:]}" if text else ""

@@ -1,10 +1,9 @@
-"""Is a group at work or waiting to be, in Dagster or outside of it? Schedules and sensors ask before they add a run."""
+"""Whether a group is running or queued, in Dagster or outside of it. Schedules and sensors ask before they request a run."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -36,12 +35,3 @@ def group_in_progress(
     if lease is not None and not lease.abandoned():
         return f"group {group} is being run by {lease.describe()}"
     return None
-
-
-def is_test_evaluation(context: Any) -> bool:
-    """Whether a person evaluates a schedule or sensor with the UI's Test button, which must leave no trace.
-
-    The daemon gives an evaluation a log named after its tick's number; for a test Dagster makes one up from the time.
-    """
-    key = context.log_key
-    return bool(key) and re.fullmatch(r"\d{8}_\d{6}", key[-1]) is not None

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipekit_dagster.cancellation import broken_off, cancel_event
+from pipekit_dagster.cancellation import abort_reason, cancel_event
 from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
+from pipekit_engine.errors import PipekitError, RunCancelled
 from pipekit_engine.running.connection_slots import ConnectionSlots
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             self._active = active
             self._say_skipped(context, definitions.groups.get(group))
             yield self
-            reason = broken_off(run.run_id) if run else None
+            reason = abort_reason(run.run_id) if run else None
             if reason is not None:
                 self.note_problem(f"The Dagster run broke off: {reason}")
             active.finish("cancelled" if self._cancel.is_set() and reason is None else None)
@@ -144,7 +144,9 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         return [name for name in group.members if name in self._modules and self._modules[name].enabled]
 
     def _check_watermarks(self, members: list[str]) -> None:
-        """Refuse a value that no module of the run declares: a misspelt override would silently change nothing."""
+        """Refuse a value that no module of the run declares. Raises ConfigurationError."""
+        from pipekit_engine.running.module_run import check_overrides
+
         known = {
             f"{name}.{mark.name}"
             for name in members
@@ -152,12 +154,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             for mark in self._modules[name].watermarks
         }
         known |= {name.rpartition(".")[2] for name in known}
-        unknown = sorted(set(self.watermarks) - known)
-        if unknown:
-            raise ConfigurationError(
-                f"No module of this run declares the watermark {', '.join(unknown)}."
-                f" Known: {', '.join(sorted(known)) or 'none'}."
-            )
+        check_overrides("the modules of this run", self.watermarks, known)
 
     def note_problem(self, text: str) -> None:
         """Add something that makes the group's run an error and has no row in run_log that would tell."""

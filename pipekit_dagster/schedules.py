@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipekit_dagster.progress import group_in_progress, is_test_evaluation
+from pipekit_dagster.dagster_internals.instigation import is_test_evaluation
+from pipekit_dagster.progress import group_in_progress
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.store import Store

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Any
 
 
@@ -42,36 +41,21 @@ def open_step_log(context: Any) -> Iterator[StepLog]:
     Logging must never fail a run: where Dagster's private parts have moved, or its storage refuses, lines go to the process's
     own output.
     """
+    stack = ExitStack()
     try:
-        stack, log, complete = _open(context)
+        from pipekit_dagster.dagster_internals.step_logs import open_log_files
+
+        out, err, complete = open_log_files(context, stack)
     except Exception as error:
+        stack.close()
         context.log.warning(f"No log of its own for this op ({error}); see the run's process output.")
         yield StepLog(None, None)
         return
     try:
-        yield log
+        yield StepLog(out, err)
     finally:
         with suppress(OSError):
             stack.close()
         with suppress(OSError):
             if complete is not None:
                 complete.touch()
-
-
-def _open(context: Any) -> tuple[Any, StepLog, Path | None]:
-    from contextlib import ExitStack
-
-    from dagster import DagsterEvent
-    from dagster._core.execution.compute_logs import create_compute_log_file_key
-    from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
-
-    step_context = context.get_step_execution_context()
-    manager = context.instance.compute_log_manager
-    key = list(manager.build_log_key_for_run(context.run_id, create_compute_log_file_key()))  # type: ignore[no-untyped-call]
-    stack = ExitStack()
-    out = stack.enter_context(manager.open_log_stream(key, ComputeIOType.STDOUT))
-    err = stack.enter_context(manager.open_log_stream(key, ComputeIOType.STDERR))
-    DagsterEvent.capture_logs(step_context, [step_context.step.key], key, CapturedLogContext(key))
-    # Only the local manager keeps a mark that tells the UI to stop following.
-    mark = getattr(manager, "complete_artifact_path", None)
-    return stack, StepLog(out, err), Path(mark(key)) if mark else None

@@ -1,4 +1,4 @@
-"""The thread executor itself. All private names of Dagster that it needs are imported here, and only here.
+"""The thread executor itself. It rests on private names of Dagster (`dagster_internals.execution`).
 
 How a run goes. The main thread asks the plan for the steps that are ready, gives each to a worker thread, and hands the
 events that come back to the plan. Only the main thread touches the plan, so it needs no lock. An interrupt sets the
@@ -20,16 +20,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster import DagsterEvent, DagsterExecutionInterruptedError, Executor
-from dagster._core.events import EngineEventData
-from dagster._core.execution.api import ExecuteRunWithPlanIterable
-from dagster._core.execution.context_creation_job import PlanExecutionContextManager
-from dagster._core.execution.plan.active import ActiveExecution
-from dagster._core.execution.plan.execute_plan import _trigger_hook, dagster_event_sequence_for_step
-from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
-from dagster._core.execution.retries import RetryMode
-from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
-from pipekit_dagster.cancellation import break_off, cancel_event, forget
+from pipekit_dagster.cancellation import cancel_event, forget, note_abort
+from pipekit_dagster.dagster_internals.execution import (
+    ActiveExecution,
+    EngineEventData,
+    ExecuteRunWithPlanIterable,
+    InstanceConcurrencyContext,
+    PlanExecutionContextManager,
+    RetryMode,
+    StepDependencyConfig,
+    dagster_event_sequence_for_step,
+    trigger_hook,
+)
 from pipekit_engine.common.event_queue import EventQueue
 
 #: Seconds between two looks for an interrupt: how long Terminate can go unnoticed.
@@ -114,7 +117,7 @@ class ThreadExecutor(Executor):
             except (DagsterExecutionInterruptedError, KeyboardInterrupt):
                 raise
             except BaseException as error:
-                break_off(job_context.run_id, str(error) or type(error).__name__)
+                note_abort(job_context.run_id, str(error) or type(error).__name__)
                 raise
 
 
@@ -173,7 +176,7 @@ class _Loop:
             for event in dagster_event_sequence_for_step(step_context):
                 seen.append(event)
                 self._events.put(event)
-            for event in _trigger_hook(step_context, seen):
+            for event in trigger_hook(step_context, seen):
                 self._events.put(event)
         except BaseException as caught:
             error = caught

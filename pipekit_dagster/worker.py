@@ -14,11 +14,8 @@ import time
 from contextlib import suppress
 
 from dagster import DagsterInstance, DagsterRunStatus
-from dagster._cli.api import execute_run_command
-from dagster._grpc.types import ExecuteRunArgs
-from dagster._serdes import serialize_value
-from dagster._utils.interrupts import capture_interrupts
 
+from pipekit_dagster.dagster_internals.launching import capture_interrupts, execute_run
 from pipekit_dagster.launcher import SEEN_TAG, WORKER_TAG
 from pipekit_engine.common.processes import ProcessName
 
@@ -57,11 +54,10 @@ def main(run_id: str) -> int:
         if run.job_code_origin is None:
             print(f"Run {run_id} does not say which code it runs.", file=sys.stderr)
             return 2
-        arguments = ExecuteRunArgs(job_origin=run.job_code_origin, run_id=run_id, instance_ref=None)
         done = threading.Event()
         threading.Thread(target=_watch_for_cancel, args=(instance, run_id, done), daemon=True).start()
         try:
-            execute_run_command.main([serialize_value(arguments)], standalone_mode=False)
+            execute_run(run, run.job_code_origin)
         finally:
             done.set()
     return 0

@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipekit_engine.statuses import RunStatus
@@ -392,6 +392,10 @@ class ResolvedWatermark(Record):
     origin: Literal["resolver", "default", "override"]
 
 
+#: The fields of a RunRecord that lists of runs leave out: they may be long.
+RUN_LOGS = frozenset({"stdout", "stderr", "live_log"})
+
+
 class RunRecord(Record):
     """One row of run_log.
 
@@ -422,6 +426,7 @@ class RunRecord(Record):
     stderr: str = ""
     live_log: str = ""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def duration_s(self) -> float | None:
         """Seconds from start to finish; None while it runs."""
@@ -429,8 +434,7 @@ class RunRecord(Record):
 
     def as_json(self, *, logs: bool = False) -> dict[str, Any]:
         """The run as `--json` and the REST interface show it, with its duration; without its logs unless asked."""
-        exclude = set() if logs else {"stdout", "stderr", "live_log"}
-        return {**self.model_dump(mode="json", exclude=exclude), "duration_s": self.duration_s}
+        return self.model_dump(mode="json", exclude=set() if logs else set(RUN_LOGS))
 
 
 class GroupRunRecord(Record):
@@ -445,6 +449,7 @@ class GroupRunRecord(Record):
     finished_at: datetime | None = None
     error: str | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def duration_s(self) -> float | None:
         """Seconds from start to finish; None while it runs."""
@@ -452,4 +457,4 @@ class GroupRunRecord(Record):
 
     def as_json(self) -> dict[str, Any]:
         """The group run as `--json` shows it, with its duration."""
-        return {**self.model_dump(mode="json"), "duration_s": self.duration_s}
+        return self.model_dump(mode="json")

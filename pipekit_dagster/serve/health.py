@@ -1,4 +1,4 @@
-"""`/health`: the truth about web server, code server and daemon, for load balancers and monitoring.
+"""`/health`: the state of web server, code server and daemon, for load balancers and monitoring.
 
 200 when all three do their work, else 503. A process that lives but does no work counts as down: the code server must answer with
 definitions, the daemon must have written heartbeats since it started. A server that stands by for another one has no daemon
@@ -8,16 +8,13 @@ of its own, and is as it should be; one whose state store does not say who leads
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dagster import DagsterInstance
-from dagster._daemon.controller import get_daemon_statuses
 
+from pipekit_dagster.dagster_internals.web_server import BaseWorkspaceRequestContext, daemon_heartbeats
 from pipekit_dagster.serve.home import LOCATION, Home
 from pipekit_engine.common.processes import ProcessName
-
-if TYPE_CHECKING:
-    from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 #: Seconds after which a heartbeat is too old. Dagster's daemons write one every 30.
 _HEARTBEAT_S = 75.0
@@ -63,20 +60,10 @@ def _daemon(service: dict[str, Any] | None, instance: DagsterInstance) -> str:
     if service is None or not _lives(service):
         return "down"
     try:
-        statuses = get_daemon_statuses(
-            instance,
-            instance.get_required_daemon_types(),
-            ignore_errors=True,
-            heartbeat_interval_seconds=0,
-            heartbeat_tolerance_seconds=_HEARTBEAT_S,
-        )
+        heartbeats = daemon_heartbeats(instance, _HEARTBEAT_S)
     except Exception:  # whatever its driver raises
         return "its storage does not answer"
     since = float(service["since"])
-    fresh = [
-        bool(status.healthy) and status.last_heartbeat is not None and status.last_heartbeat.timestamp >= since - 1
-        for status in statuses.values()
-    ]
-    if all(fresh):
+    if all(heartbeat is not None and heartbeat >= since - 1 for heartbeat in heartbeats):
         return "ok"
     return "starting" if time.time() - since < _FIRST_HEARTBEAT_S else "no heartbeat"

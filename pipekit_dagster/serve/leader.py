@@ -1,4 +1,4 @@
-"""Keeps asking whether this server leads: whether its daemon is the one that fires schedules and launches runs.
+"""The leader election: whether this server's daemon is the one that fires schedules and launches runs.
 
 Servers that share a state store stand by while another leads, with their code server and web server at work, and take over within
 seconds after it has ended. Two daemons at once would launch each run twice.
@@ -21,7 +21,7 @@ _EVERY_S = 1.0
 
 
 class Leader:
-    """A thread that takes the lead when it is free, and tells when it is lost."""
+    """A thread that takes the leadership when it is free, and notices when it is lost."""
 
     def __init__(self, config: Config) -> None:
         self._leadership = Leadership(config.database_url)

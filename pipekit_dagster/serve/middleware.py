@@ -12,7 +12,8 @@ A pure ASGI middleware, so that websockets pass through the same door. In this o
 6. A body that is too long is refused before it fills the memory.
 
 Failed logins are slowed down: after five within some minutes, a client waits, twice as long each time. A client's tries are
-checked one after another, so that many at once gain nothing. Pages of other sites may not show this one in a frame.
+checked one after another, so that many at once gain nothing. Pages of other sites may not show this one in a frame. Refusals
+are text; below `/api` they are `{"error": ...}`, as all errors of the REST interface.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import asyncio
 import base64
 import binascii
 import ipaddress
+import json
 import logging
 import time
 from collections import OrderedDict
@@ -277,9 +279,10 @@ async def _refuse(
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
         return
-    body = f"{text}\n".encode()
+    is_api = str(scope["path"]).startswith("/api/")
+    body = (json.dumps({"error": text}) if is_api else f"{text}\n").encode()
     fields = {
-        "content-type": "text/plain; charset=utf-8",
+        "content-type": "application/json" if is_api else "text/plain; charset=utf-8",
         "content-length": str(len(body)),
         "x-frame-options": "SAMEORIGIN",
         **(headers or {}),

@@ -1,4 +1,4 @@
-"""Changes show by themselves: reloads the code location when definitions change, and revives a code server that hangs.
+"""The reloader: reloads the code location when definitions change, and replaces a code server that hangs.
 
 The supervisor watches, not a sensor: a sensor lives in the code location and vanishes with it. The store's fingerprint is
 compared five times a second. A reload starts a new server process beside the old one and swaps; the daemon and the web server
@@ -14,8 +14,9 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from pipekit_dagster.dagster_internals.code_server import CodeServer, CodeServerUnreachable
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.store import Store
 
@@ -35,7 +36,7 @@ _START_S = 30.0
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 #: Failed looks in a row after which the whole code server is started anew.
-_PATIENCE = 5
+_MAX_FAILURES = 5
 
 
 class Reloader:
@@ -43,10 +44,9 @@ class Reloader:
 
     def __init__(self, config: Config, socket: Path, *, code_server: Service, watch_code: bool = False) -> None:
         self._config = config
-        self._socket = socket
-        self._code_server = code_server
+        self._code_server = CodeServer(socket)
+        self._service = code_server
         self._watch_code = watch_code
-        self._client: Any = None
         self._shown: str | None = None
         self._last_ping = 0.0
         self._failures = 0
@@ -57,9 +57,6 @@ class Reloader:
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set. Trouble is logged, never raised: the next look may go better."""
-        from dagster._grpc.client import DagsterGrpcClient
-
-        self._client = DagsterGrpcClient(socket=str(self._socket))
         said = ""
         try:
             while not stop.wait(_PING_S if said else _POLL_S):
@@ -86,7 +83,7 @@ class Reloader:
     def _look(self) -> None:
         found = self.fingerprint()
         if not self._ready:
-            self._ready = self._ping() is not None
+            self._ready = self._code_server.answer() is not None
             return
         if found != self._shown:
             self._retry_pause = _FIRST_RETRY_S
@@ -97,9 +94,9 @@ class Reloader:
             return
         if time.monotonic() - self._last_ping >= _PING_S:
             self._last_ping = time.monotonic()
-            answer = self._ping()
+            answer = self._code_server.answer()
             if answer is None:
-                self._revive()
+                self._restart_process()
                 return
             self._failures = 0
             self._retry(answer)
@@ -116,7 +113,7 @@ class Reloader:
             self._retry_pause = min(2 * self._retry_pause, _LONGEST_RETRY_S)
             self._reload()
 
-    def remember(self) -> None:
+    def mark_shown(self) -> None:
         """Take what is there now as shown; to be called before the code server starts.
 
         It reads the definitions later than this, but answers only some time after it has read them: what changes in between is
@@ -142,43 +139,29 @@ class Reloader:
             parts.append(f"{file}:{file.stat().st_mtime_ns}")
         return "\n".join(parts)
 
-    def _ping(self) -> Literal["definitions", "error"] | None:
-        """What the server that has the definitions answers, if it does; the proxy before it would answer also without it."""
-        from dagster._api.list_repositories import sync_list_repositories_grpc
-        from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
-
-        try:
-            sync_list_repositories_grpc(self._client)
-        except DagsterUserCodeProcessError:
-            return "error"
-        except DagsterUserCodeUnreachableError:
-            return None
-        return "definitions"
-
     def _reload(self) -> bool:
-        from dagster._core.errors import DagsterUserCodeUnreachableError
-
         try:
-            self._client.reload_code(timeout=_RELOAD_TIMEOUT_S)
-        except DagsterUserCodeUnreachableError as error:
+            self._code_server.reload(_RELOAD_TIMEOUT_S)
+        except CodeServerUnreachable as error:
             # Also raised when the old server was dead and the new one is up: what counts is whether one answers.
-            if self._ping() is None:
+            if self._code_server.answer() is None:
                 _log.warning("the code location could not be reloaded: %s", error)
-                self._revive()
+                self._restart_process()
                 return False
         return True
 
-    def _revive(self) -> None:
-        if self._code_server.age_s < _START_S:
+    def _restart_process(self) -> None:
+        """Have the proxy start another process; after `_MAX_FAILURES` failures have the supervisor start the proxy anew."""
+        if self._service.age_s < _START_S:
             return  # it is being started
         self._failures += 1
-        if self._failures >= _PATIENCE:
+        if self._failures >= _MAX_FAILURES:
             _log.warning("the code server does not answer; starting it anew")
             self._failures = 0
             self._ready = False
-            self._code_server.kill()  # the supervisor starts it again
+            self._service.kill()  # the supervisor starts it again
             return
         try:
-            self._client.reload_code(timeout=_RELOAD_TIMEOUT_S)
+            self._code_server.reload(_RELOAD_TIMEOUT_S)
         except Exception as error:
             _log.info("the code server was asked for a new process: %s", type(error).__name__)

@@ -1,278 +1,225 @@
 """`/api`: start and follow runs without knowing GraphQL. The same server, the same login.
 
 POST answers at once with the Dagster run's id; GET shows what pipekit and Dagster know of it. Errors are
-`{"error": "what and why"}` with a fitting status. `/api/openapi.json` describes it all.
+`{"error": "what and why"}` with a fitting status (`problems`). `/api/openapi.json` describes it all, made from this module.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from itertools import islice
+from typing import Annotated, Any
 
-from dagster import DagsterInstance, RunsFilter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Match, Route
+from dagster import RunsFilter
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
-from pipekit_dagster.serve.launch import LaunchRefused, launch
-from pipekit_dagster.serve.openapi import describe_api
-from pipekit_dagster.serve.views import group_view, module_view, run_view, schedule_view
-from pipekit_engine.common.validation import describe
-from pipekit_engine.errors import NotFoundError, PipekitError
-from pipekit_engine.statuses import RUN_STATUSES
+from pipekit_dagster.dagster_internals.instigation import fire_times
+from pipekit_dagster.dagster_internals.web_server import DagsterWebserver, graphql_schema
+from pipekit_dagster.serve.answers import (
+    MAX_LIMIT,
+    DagsterRun,
+    GroupWithRuns,
+    RunFilter,
+    RunOptions,
+    ScheduleWithTimes,
+    Started,
+)
+from pipekit_dagster.serve.launch import launch
+from pipekit_dagster.serve.problems import CheckedBody, add_error_handlers, problems
+from pipekit_engine._version import __version__
+from pipekit_engine.errors import NotFoundError
+from pipekit_engine.models import RUN_LOGS, Group, Module, RunRecord
 from pipekit_engine.store import Store
 
-if TYPE_CHECKING:
-    from pipekit_dagster.serve.web import PipekitWebserver
-    from pipekit_engine.config import Config
-    from pipekit_engine.models import RunRecord
-
-_log = logging.getLogger("pipekit.serve")
-
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-MAX_BODY_BYTES = 1_000_000
-MAX_LIMIT = 1000
+_FIRE_TIMES = 5
+_GROUP_RUNS = 20
+_EACH_WITHOUT_LOGS: dict[str, Any] = {"__all__": set(RUN_LOGS)}
+_NO_OPTIONS = RunOptions()
 
 
-class RunOptions(BaseModel):
-    """Body of a request to run something; all of it may be left out."""
+def build_api(database_url: str, server: DagsterWebserver[Any, Any] | None) -> FastAPI:
+    """The REST interface on a state store, as an ASGI application that takes whole paths, `/api` included.
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    dry_run: bool = Field(default=False, description="resolve, plan and print all SQL; move nothing")
-    watermarks: dict[str, str] = Field(
-        default_factory=dict, description="watermark values for this run, by name or by module.name"
+    `server` is asked for what Dagster knows. Without one only the description, `openapi()`, is of use.
+    """
+    api = FastAPI(
+        title="pipekit",
+        version=__version__,
+        description="Start and follow runs. The login is the server's own: HTTP Basic, or the UI's session.",
+        openapi_url=None,
+        redirect_slashes=False,
+        responses=problems(401, 403, 429, 503),
     )
+    api.state.database_url = database_url
+    api.state.server = server
+    api.include_router(_router)
+    api.add_middleware(_HeadAsGet)
+    add_error_handlers(api)
+    return api
 
 
-class ApiError(Exception):
-    """An answer that is not a success."""
+def describe_api(api: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description."""
+    description = api.openapi()
+    for path in description["paths"].values():
+        for operation in path.values():
+            # FastAPI describes an answer that `problems` replaces.
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+            for answer in operation["responses"].values():
+                # FastAPI gives problems the media type of the success, which for a log is text.
+                if "Problem" in str(answer["content"].get("text/plain")):
+                    answer["content"] = {"application/json": answer["content"]["text/plain"]}
+    schemas = description["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    description["components"]["securitySchemes"] = {"basic": {"type": "http", "scheme": "basic"}}
+    description["security"] = [{"basic": []}]
+    return description
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
+
+class _HeadAsGet:
+    """ASGI middleware: HEAD is answered as GET is. The server leaves the body out by itself."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
-class RestApi:
-    """The endpoints. Each opens the state store for itself; requests are few."""
+def _opened_store(request: Request) -> Iterator[Store]:
+    """The state store, opened for one request: they are few."""
+    with Store.open(request.app.state.database_url) as store:
+        yield store
 
-    def __init__(self, config: Config, server: PipekitWebserver) -> None:
-        self._config = config
-        self._server = server
 
-    def routes(self) -> list[Route]:
-        """All routes below `/api`."""
+OpenStore = Annotated[Store, Depends(_opened_store)]
+Name = Annotated[str, Path(min_length=1)]
+RunId = Annotated[str, Path(min_length=1, description="number of a run of pipekit, or id of a Dagster run")]
 
-        def route(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
-            return Route(f"/api{path}", _answering(endpoint), methods=[method])
+_router = APIRouter(prefix="/api", route_class=CheckedBody)
 
-        return [
-            route("/openapi.json", self._openapi),
-            route("/modules", self._modules),
-            route("/modules/{name}", self._module),
-            route("/modules/{name}/run", self._run_module, "POST"),
-            route("/groups", self._groups),
-            route("/groups/{name}", self._group),
-            route("/groups/{name}/run", self._run_group, "POST"),
-            route("/runs", self._runs),
-            route("/runs/{id}", self._run),
-            route("/runs/{id}/log", self._log),
-            route("/schedules", self._schedules),
-            Route("/api/{path:path}", _answering(self._unknown), methods=_METHODS),
-        ]
 
-    async def _openapi(self, request: Request) -> Response:
-        return JSONResponse(describe_api(RunOptions))
+@_router.get("/modules", summary="All modules")
+def modules(store: OpenStore) -> list[Module]:
+    return list(store.definitions.load_checked()[0].modules.values())
 
-    async def _unknown(self, request: Request) -> Response:
-        # This route takes every path, so that Starlette no longer sees that another has the path but not the method.
-        for route in self.routes():
-            if route.matches(request.scope)[0] is Match.PARTIAL:
-                allowed = ", ".join(sorted(route.methods or ()))
-                raise ApiError(405, f"{request.url.path} takes {allowed}.", {"allow": allowed})
-        raise ApiError(404, f"There is no {request.url.path}; /api/openapi.json lists what there is.")
 
-    async def _modules(self, request: Request) -> Response:
-        def read(store: Store) -> Any:
-            return [module_view(item) for item in store.definitions.load_checked()[0].modules.values()]
+@_router.get("/modules/{name}", summary="One module", responses=problems(404))
+def module(name: Name, store: OpenStore) -> Module:
+    return store.definitions.module(name)
 
-        return JSONResponse(await self._read(read))
 
-    async def _module(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        return JSONResponse(await self._read(lambda store: module_view(store.definitions.module(name))))
+_STARTS: dict[str, Any] = {"status_code": 202, "responses": problems(400, 404, 409, 413, 415, 422)}
 
-    async def _groups(self, request: Request) -> Response:
-        def read(store: Store) -> Any:
-            groups = store.definitions.load_checked()[0].groups.values()
-            return [group_view(item, store.group_runs.list(group=item.name, limit=1)) for item in groups]
 
-        return JSONResponse(await self._read(read))
+@_router.post("/modules/{name}/run", summary="Run a module; answers at once", **_STARTS)
+def run_module(
+    name: Name, store: OpenStore, request: Request, response: Response, options: RunOptions = _NO_OPTIONS
+) -> Started:
+    return _start("modules", name, options, store, request, response)
 
-    async def _group(self, request: Request) -> Response:
-        name = request.path_params["name"]
 
-        def read(store: Store) -> Any:
-            return group_view(store.definitions.group(name), store.group_runs.list(group=name, limit=20))
+@_router.get("/groups", summary="All groups, each with its newest run")
+def groups(store: OpenStore) -> list[GroupWithRuns]:
+    return [_with_runs(item, store, limit=1) for item in store.definitions.load_checked()[0].groups.values()]
 
-        return JSONResponse(await self._read(read))
 
-    async def _schedules(self, request: Request) -> Response:
-        def read(store: Store) -> Any:
-            schedules = store.definitions.load_checked()[0].schedules.values()
-            return [schedule_view(item, store.ticks.last_fired_at(item.name)) for item in schedules]
+@_router.get("/groups/{name}", summary="One group and its newest runs", responses=problems(404))
+def group(name: Name, store: OpenStore) -> GroupWithRuns:
+    return _with_runs(store.definitions.group(name), store, limit=_GROUP_RUNS)
 
-        return JSONResponse(await self._read(read))
 
-    async def _runs(self, request: Request) -> Response:
-        query = request.query_params
-        unknown = set(query) - {"module", "status", "limit"}
-        if unknown:
-            raise ApiError(400, f"Unknown parameter {', '.join(sorted(unknown))}; there are module, status and limit.")
-        status = query.get("status")
-        if status is not None and status not in RUN_STATUSES:
-            raise ApiError(400, f"status is one of {', '.join(RUN_STATUSES)}.")
-        limit = _whole(query.get("limit", "20"), "limit", 1, MAX_LIMIT)
+def _with_runs(group: Group, store: Store, *, limit: int) -> GroupWithRuns:
+    return GroupWithRuns(**dict(group), runs=store.group_runs.list(group=group.name, limit=limit))
 
-        def read(store: Store) -> Any:
-            found = store.runs.list(module=query.get("module"), status=status, limit=limit)
-            return [run_view(item) for item in found]
 
-        return JSONResponse(await self._read(read))
+@_router.post("/groups/{name}/run", summary="Run a group; answers at once", **_STARTS)
+def run_group(
+    name: Name, store: OpenStore, request: Request, response: Response, options: RunOptions = _NO_OPTIONS
+) -> Started:
+    return _start("groups", name, options, store, request, response)
 
-    async def _run(self, request: Request) -> Response:
-        run_id = request.path_params["id"]
 
-        def read(store: Store) -> Any:
-            number = _run_number(run_id)
-            if number is not None:
-                return run_view(store.runs.get(number), full=True)
-            return self._dagster_run(request, store, run_id)
-
-        return JSONResponse(await self._read(read))
-
-    async def _log(self, request: Request) -> Response:
-        run_id = request.path_params["id"]
-        offset = _whole(request.query_params.get("offset", "0"), "offset", 0, 2**53)
-
-        def read(store: Store) -> str:
-            number = _run_number(run_id)
-            if number is not None:
-                return _log_text(store.runs.get(number))[offset:]
-            self._dagster_run(request, store, run_id)
-            runs = self._runs_of(store, run_id)
-            return "".join(f"== {run.module}\n{_log_text(store.runs.get(run.id))}" for run in runs)[offset:]
-
-        return PlainTextResponse(await self._read(read))
-
-    def _runs_of(self, store: Store, dagster_run_id: str) -> list[RunRecord]:
-        return store.runs.list(dagster_run_id=dagster_run_id, limit=MAX_LIMIT)[::-1]
-
-    def _dagster_run(self, request: Request, store: Store, run_id: str) -> dict[str, Any]:
-        with self._server.request_context(request) as context:
-            instance: DagsterInstance = context.instance
-            runs = instance.get_runs(RunsFilter(run_ids=[run_id]), limit=1)
-        if not runs:
-            raise ApiError(404, f"There is no run {run_id!r}.")
-        return {
-            "dagster_run_id": runs[0].run_id,
-            "job": runs[0].job_name,
-            "status": runs[0].status.value.lower(),
-            "tags": {key: value for key, value in runs[0].tags.items() if not key.startswith(".dagster/")},
-            "runs": [run_view(run) for run in self._runs_of(store, run_id)],
-        }
-
-    async def _run_module(self, request: Request) -> Response:
-        return await self._start(request, "modules")
-
-    async def _run_group(self, request: Request) -> Response:
-        return await self._start(request, "groups")
-
-    async def _start(self, request: Request, kind: str) -> Response:
-        options = await _body(request)
-        name = request.path_params["name"]
-
-        def start() -> str:
-            with Store.open(self._config.database_url) as store, self._server.request_context(request) as context:
-                return launch(
-                    self._server.schema,
-                    context,
-                    store,
-                    kind=kind,
-                    name=name,
-                    dry_run=options.dry_run,
-                    watermarks=options.watermarks,
-                )
-
-        try:
-            run_id = await run_in_threadpool(start)
-        except LaunchRefused as error:
-            raise ApiError(409, str(error)) from None
-        links = {"status_url": f"/api/runs/{run_id}", "log_url": f"/api/runs/{run_id}/log", "url": f"/runs/{run_id}"}
-        return JSONResponse(
-            {"dagster_run_id": run_id, **links}, status_code=202, headers={"location": links["status_url"]}
+def _start(kind: str, name: str, options: RunOptions, store: Store, request: Request, response: Response) -> Started:
+    server = request.app.state.server
+    with server.request_context(request) as context:
+        run_id = launch(
+            graphql_schema(server),
+            context,
+            store,
+            kind=kind,
+            name=name,
+            dry_run=options.dry_run,
+            watermarks=options.watermarks,
         )
-
-    async def _read(self, read: Callable[[Store], Any]) -> Any:
-        def work() -> Any:
-            with Store.open(self._config.database_url) as store:
-                return read(store)
-
-        return await run_in_threadpool(work)
-
-
-def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Turn errors into answers."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except ApiError as error:
-            return JSONResponse({"error": str(error)}, status_code=error.status, headers=error.headers)
-        except NotFoundError as error:
-            return JSONResponse({"error": str(error)}, status_code=404)
-        except PipekitError as error:
-            return JSONResponse({"error": str(error)}, status_code=503)
-        except ClientDisconnect:
-            raise
-        except Exception:  # whatever the driver of Dagster's storage raises
-            _log.exception("%s could not be answered", request.url.path)
-            return JSONResponse(
-                {"error": "This could not be answered now; the server's log says why."}, status_code=503
-            )
-
-    return answer
+    started = Started(
+        dagster_run_id=run_id,
+        status_url=f"/api/runs/{run_id}",
+        log_url=f"/api/runs/{run_id}/log",
+        url=f"/runs/{run_id}",
+    )
+    response.headers["location"] = started.status_url
+    return started
 
 
-async def _body(request: Request) -> RunOptions:
-    text = await request.body()
-    if len(text) > MAX_BODY_BYTES:
-        raise ApiError(413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
-    if not text.strip():
-        return RunOptions()
-    if "json" not in request.headers.get("content-type", ""):
-        raise ApiError(415, "The body is JSON; say so with Content-Type: application/json.")
-    try:
-        return RunOptions.model_validate(json.loads(text))
-    except ValidationError as error:
-        raise ApiError(422, describe(error, whole="body")) from None
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, f"The body is not JSON: {error}") from None
+@_router.get(
+    "/runs",
+    summary="Runs of modules, newest first",
+    responses=problems(400),
+    response_model_exclude=_EACH_WITHOUT_LOGS,
+)
+def runs(wanted: Annotated[RunFilter, Query()], store: OpenStore) -> list[RunRecord]:
+    return store.runs.list(module=wanted.module, status=wanted.status, limit=wanted.limit)
 
 
-def _whole(text: str, name: str, least: int, most: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        raise ApiError(400, f"{name} is a whole number from {least} to {most}.")
-    return value
+@_router.get(
+    "/runs/{id}",
+    summary="A run of a module, or a Dagster run with those in it",
+    responses=problems(404),
+    response_model_exclude={"runs": _EACH_WITHOUT_LOGS},
+)
+def run(id: RunId, store: OpenStore, request: Request) -> RunRecord | DagsterRun:
+    number = _run_number(id)
+    return store.runs.get(number) if number is not None else _dagster_run(id, store, request)
+
+
+@_router.get(
+    "/runs/{id}/log",
+    summary="What a run has said so far",
+    responses=problems(400, 404),
+    response_class=PlainTextResponse,
+)
+def log(id: RunId, store: OpenStore, request: Request, offset: Annotated[int, Query(ge=0, le=2**53)] = 0) -> str:
+    number = _run_number(id)
+    if number is not None:
+        return _log_text(store.runs.get(number))[offset:]
+    found = _dagster_run(id, store, request).runs
+    return "".join(f"== {run.module}\n{_log_text(store.runs.get(run.id))}" for run in found)[offset:]
+
+
+def _run_number(text: str) -> int | None:
+    """The number of a run of pipekit's; None when it must be a Dagster run's id."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _dagster_run(run_id: str, store: Store, request: Request) -> DagsterRun:
+    with request.app.state.server.request_context(request) as context:
+        found = context.instance.get_runs(RunsFilter(run_ids=[run_id]), limit=1)
+    if not found:
+        raise NotFoundError("run", run_id)
+    return DagsterRun(
+        dagster_run_id=found[0].run_id,
+        job=found[0].job_name,
+        status=found[0].status.value.lower(),
+        tags={key: value for key, value in found[0].tags.items() if not key.startswith(".dagster/")},
+        runs=store.runs.list(dagster_run_id=run_id, limit=MAX_LIMIT)[::-1],
+    )
 
 
 def _log_text(run: RunRecord) -> str:
@@ -280,6 +227,19 @@ def _log_text(run: RunRecord) -> str:
     return run.live_log + (f"{run.status}: {run.error}\n" if run.error else "")
 
 
-def _run_number(text: str) -> int | None:
-    """The number of a run of pipekit's; None when it must be a Dagster run's id."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+@_router.get("/schedules", summary="Schedules with their next fire times")
+def schedules(store: OpenStore) -> list[ScheduleWithTimes]:
+    now = datetime.now(timezone.utc)
+    return [
+        ScheduleWithTimes(
+            **dict(item),
+            last_fired_at=store.ticks.last_fired_at(item.name),
+            next=list(islice(fire_times(item.cron, item.timezone, after=now), _FIRE_TIMES)) if item.enabled else [],
+        )
+        for item in store.definitions.load_checked()[0].schedules.values()
+    ]
+
+
+@_router.get("/openapi.json", summary="This description")
+def openapi(request: Request) -> dict[str, Any]:
+    return describe_api(request.app)

@@ -59,7 +59,7 @@ class Service:
         """The running process's `ProcessName` as text; empty when there is none."""
         return str(ProcessName.of(self._process.pid)) if self._process else ""
 
-    def tend(self) -> bool:
+    def poll(self) -> bool:
         """Start it if it is due, notice if it has died; True when something changed."""
         now = time.monotonic()
         if self._process is None:
@@ -68,7 +68,7 @@ class Service:
             try:
                 self._start()
             except OSError as error:  # no memory, no free process: that passes
-                self._put_off(f"cannot be started ({error.strerror or error})")
+                self._delay_restart(f"cannot be started ({error.strerror or error})")
                 return False
             return True
         status = self._process.poll()
@@ -77,10 +77,10 @@ class Service:
         if now - self._started_at > _STEADY_AFTER_S:
             self._pause = FIRST_PAUSE_S
         self._process = None
-        self._put_off(f"ended with status {status}")
+        self._delay_restart(f"ended with status {status}")
         return True
 
-    def _put_off(self, why: str) -> None:
+    def _delay_restart(self, why: str) -> None:
         _log.warning("%s %s; starting it again in %.1f s", self.name, why, self._pause)
         self._next_start = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
@@ -101,11 +101,11 @@ class Service:
         self.restarts += 1
 
     def kill(self) -> None:
-        """SIGKILL; `tend` starts it again."""
+        """SIGKILL; `poll` starts it again."""
         if self._process is not None:
             self._process.kill()
 
-    def ask_to_stop(self) -> None:
+    def terminate(self) -> None:
         """SIGTERM, if it runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()

@@ -6,7 +6,6 @@ whole, leaves running runs alone; their locks have living owners, and after a st
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
@@ -17,13 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.auth import Users, users_file
+from pipekit_dagster.dagster_internals.code_server import DAEMON_MODULE
+from pipekit_dagster.serve.address import check_address
 from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.common.signals import on_signals
-from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -53,33 +52,6 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
     return 0
 
 
-def check_address(config: Config, host: str, port: int) -> None:
-    """Refuse an address outside of this machine without a password, and a port that is taken. Raises ConfigurationError."""
-    users = Users(users_file(config)).all()
-    if not users and not is_loopback(host):
-        raise ConfigurationError(
-            f"pipekit serve would be open to everyone who can reach {host}. Set a password first:"
-            " `pipekit set-password USER`; or serve this machine only: `pipekit serve --host 127.0.0.1`."
-        )
-    try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. Try `--port`."
-        ) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to this address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class Supervisor:
     """Runs the three services. `run` returns when asked to stop."""
 
@@ -102,15 +74,15 @@ class Supervisor:
         )
         self._daemon = Service(
             "daemon",
-            [python, "-m", "dagster._daemon", "run", "-w", str(home.workspace), "--log-level", "warning"],
+            [python, "-m", DAEMON_MODULE, "run", "-w", str(home.workspace), "--log-level", "warning"],
             env,
             ready=lambda: self._leader.leads and _listens(home.socket),
         )
         self._leader = Leader(config)
         self._standby = False
         #: Whether `services.json` is out of date, and why it could not be written.
-        self._untold = True
-        self._trouble = ""
+        self._services_outdated = True
+        self._write_error = ""
         self._web = Service(
             "web server",
             [python, "-m", "pipekit_dagster.serve.web", "--host", host, "--port", str(port)],
@@ -121,16 +93,16 @@ class Supervisor:
         self._reloader = Reloader(config, home.socket, code_server=self._code, watch_code=watch_code)
 
     def run(self, stop: threading.Event) -> None:
-        """Start everything, tend it until `stop` is set, stop everything."""
+        """Start the services, keep them running until `stop` is set, stop them."""
         thread = threading.Thread(target=self._reloader.run, args=(stop,), name="reloader", daemon=True)
         try:
             self._leader.start()
-            self._reloader.remember()
-            self._tend()
+            self._reloader.mark_shown()
+            self._poll_services()
             thread.start()
             announced = False
             while not stop.wait(_TICK_S):
-                self._tend()
+                self._poll_services()
                 if not announced and _answers(self._url):
                     announced = True
                     _log.info("pipekit is served at %s", self._url)
@@ -138,7 +110,7 @@ class Supervisor:
             stop.set()
             _log.info("stopping; running runs go on by themselves")
             for service in reversed(self._services):
-                service.ask_to_stop()
+                service.terminate()
             for service in self._services:
                 service.wait_stopped(_STOP_TIMEOUT_S)
             self._leader.stop()
@@ -148,20 +120,20 @@ class Supervisor:
                 self._home.services.unlink(missing_ok=True)
                 self._home.socket.unlink(missing_ok=True)
 
-    def _tend(self) -> None:
+    def _poll_services(self) -> None:
         if not self._leader.leads and self._daemon.pid is not None:
             _log.warning("the lead is lost: stopping the daemon")
-            self._daemon.ask_to_stop()
+            self._daemon.terminate()
             self._daemon.wait_stopped(_STOP_TIMEOUT_S)
-        changed = [service.tend() for service in self._services]  # all of them, whatever the first says
+        changed = [service.poll() for service in self._services]  # all of them, whatever the first says
         standby = self._leader.stands_by
         if any(changed) or standby != self._standby:
             self._standby = standby
-            self._untold = True
-        if self._untold:
-            self._tell()
+            self._services_outdated = True
+        if self._services_outdated:
+            self._write_services()
 
-    def _tell(self) -> None:
+    def _write_services(self) -> None:
         """Write down which process is which service. A full disk ends nothing: the next turn tries again."""
         services = {
             service.name: {
@@ -175,13 +147,13 @@ class Supervisor:
         try:
             self._home.write_services(services)
         except OSError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
+            if str(error) != self._write_error:
+                self._write_error = str(error)
                 _log.error(
                     "%s: cannot be written (%s); /health is wrong until it can", self._home.services, error.strerror
                 )
         else:
-            self._untold, self._trouble = False, ""
+            self._services_outdated, self._write_error = False, ""
 
 
 def _listens(path: Path) -> bool:

@@ -14,24 +14,27 @@ from typing import Any
 
 import uvicorn
 from dagster import DagsterInstance
-from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
-from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._grpc import server_watcher
-from dagster_shared.cli import WorkspaceOpts
-from dagster_webserver.version import __version__
-from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipekit_dagster.auth import ANYONE, User, Users, users_file
+from pipekit_dagster.auth import ANYONE, Users, users_file
+from pipekit_dagster.dagster_internals.instigation import start_new_schedules
+from pipekit_dagster.dagster_internals.web_server import (
+    VERSION,
+    DagsterWebserver,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+    check_connections_before_use,
+    load_target,
+    set_watch_interval,
+)
+from pipekit_dagster.serve.address import is_loopback
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.middleware import USER_KEY, Login
-from pipekit_dagster.serve.new_schedules import start_new_schedules
-from pipekit_dagster.serve.rest import RestApi
-from pipekit_dagster.serve.supervisor import is_loopback
+from pipekit_dagster.serve.rest import build_api
 from pipekit_engine.config import Config, load_config
 
 _log = logging.getLogger("pipekit.serve")
@@ -79,7 +82,7 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         self._config = config
         self._home = home
         self._local_only = local_only
-        self._rest = RestApi(config, self)
+        self._rest = build_api(config.database_url, self)
         super().__init__(context, "", _LIVE_POLL_MS)
 
     def build_middleware(self) -> list[Middleware]:
@@ -102,26 +105,13 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
 
     def build_routes(self) -> list[Any]:
         """Ours first: Dagster's last route answers every path with the UI."""
-        return [Route("/health", self._health), *self._rest.routes(), *super().build_routes()]  # type: ignore[no-untyped-call]
-
-    @property
-    def schema(self) -> Any:
-        """Dagster's GraphQL schema."""
-        return self._graphene_schema
+        ours = [Route("/health", self._health), Route("/api/{path:path}", self._rest)]
+        return [*ours, *super().build_routes()]  # type: ignore[no-untyped-call]
 
     def _health(self, request: Request) -> JSONResponse:
         with self.request_context(request) as context:
             found = check_health(self._home, context.instance, context)
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
-
-
-def check_before_use(engine: Any) -> None:
-    """Have the pool of an SQLAlchemy engine try a kept connection before it hands it out: `pool_pre_ping`, which Dagster lacks.
-
-    Dagster keeps connections open in its web server. After an outage of the database each is dead, and the first click on
-    Terminate or Launch would fail with it.
-    """
-    engine.pool._pre_ping = True
 
 
 def _names_graphql(content_type: str) -> bool:
@@ -134,12 +124,6 @@ async def _lifespan(_app: Any) -> AsyncIterator[None]:
         yield
 
 
-def current_user(request: Request) -> User:
-    """Who makes this request."""
-    user: User = request.scope.get(USER_KEY, ANYONE)
-    return user
-
-
 def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="pipekit_dagster.serve.web")
@@ -148,16 +132,11 @@ def main() -> None:
     options = parser.parse_args()
     config = load_config()
     home = Home.of(config)
-    if hasattr(server_watcher, "WATCH_INTERVAL"):
-        server_watcher.WATCH_INTERVAL = _WATCH_S  # type: ignore[assignment]
+    set_watch_interval(_WATCH_S)
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
-        for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
-            engine = getattr(storage, "_engine", None)
-            if engine is not None and engine.dialect.name == "postgresql":
-                check_before_use(engine)
-        target = workspace_opts_to_load_target(WorkspaceOpts(workspace=[str(home.workspace)]))
-        with ProcessContext(instance, workspace_load_target=target, version=__version__) as context:
+        check_connections_before_use(instance)
+        with ProcessContext(instance, workspace_load_target=load_target(home.workspace), version=VERSION) as context:
             app = PipekitWebserver(context, config, home, local_only=is_loopback(options.host)).create_asgi_app(
                 lifespan=_lifespan
             )

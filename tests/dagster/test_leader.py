@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import create_engine, text
 
+from pipekit_dagster.dagster_internals.web_server import check_before_use
 from pipekit_dagster.serve.health import _daemon
 from pipekit_dagster.serve.leader import Leader
-from pipekit_dagster.serve.web import check_before_use
 from pipekit_engine.config import Config
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.proxy import CuttableProxy

@@ -39,7 +39,7 @@ def test_a_value_that_no_module_of_the_run_declares_is_refused(marked: Project) 
     ]:
         success, said = overridden(marked, job, selection, name)
         assert not success, (job, selection, name)
-        assert f"No module of this run declares the watermark {name}" in said
+        assert f"the modules of this run: There is no watermark {name!r}." in said
 
 
 def test_a_value_that_a_selected_module_declares_counts(marked: Project) -> None:

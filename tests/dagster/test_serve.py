@@ -553,9 +553,9 @@ def test_what_changes_while_the_code_server_starts_is_shown(
     with home.hold():
         supervisor = Supervisor(project.config, home, "127.0.0.1", 0)
         reloader, code_server = supervisor._reloader, supervisor._code
-        reloader.remember()
+        reloader.mark_shown()
         watching = threading.Thread(target=reloader.run, args=(stop,))
-        code_server.tend()
+        code_server.poll()
         try:
             wait_for(home.socket.exists)
             project.add_module("late")
@@ -563,7 +563,7 @@ def test_what_changes_while_the_code_server_starts_is_shown(
             wait_for(lambda: "definitions changed" in caplog.text)
         finally:
             stop.set()
-            code_server.ask_to_stop()
+            code_server.terminate()
             code_server.wait_stopped(PATIENCE_S)
             if watching.ident:
                 watching.join()
@@ -576,7 +576,7 @@ def test_services_of_a_script_s_background_job_take_signals(tmp_path: Path) -> N
     service = Service("any", [sys.executable, "-c", code], os.environ)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        assert service.tend()
+        assert service.poll()
     finally:
         signal.signal(signal.SIGINT, before)
     service.wait_stopped(PATIENCE_S)

@@ -110,16 +110,16 @@ def test_a_full_disk_does_not_end_the_server(served: Served) -> None:
 def test_a_service_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
     program = tmp_path / "program"
     service = Service("odd", [str(program)], {})
-    assert not service.tend()
+    assert not service.poll()
     assert service.pid is None
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     deadline = time.monotonic() + 60
-    while not service.tend():
+    while not service.poll():
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert service.pid is not None
-    service.ask_to_stop()
+    service.terminate()
     service.wait_stopped(60)
 
 

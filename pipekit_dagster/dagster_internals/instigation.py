@@ -1,0 +1,66 @@
+"""Schedules and sensors: the state of their ticks, and the times at which they fire."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dagster import DagsterInstance, DefaultScheduleStatus
+
+if TYPE_CHECKING:
+    from dagster._core.remote_representation.code_location import CodeLocation
+
+
+def start_new_schedules(instance: DagsterInstance, location: CodeLocation) -> list[str]:
+    """Write down, for each schedule that is on and not known yet, that its ticks count from now; the names of these.
+
+    Dagster's daemon counts a schedule's ticks from when it first comes across it, and it looks once a minute, on the minute. So
+    the first tick after a schedule was added would always be missed: the very minute at which the daemon first sees it. What is
+    written is what the daemon would write at its next look, and what it takes as its own when it finds it. Check:
+    `launch_scheduled_runs` in `dagster/_scheduler/scheduler.py`; tests/dagster/test_scheduler.py and test_watching.py.
+    """
+    from dagster._core.errors import DagsterInvariantViolationError
+    from dagster._core.scheduler.instigation import (
+        InstigatorState,
+        InstigatorStatus,
+        InstigatorType,
+        ScheduleInstigatorData,
+    )
+
+    known = {state.selector_id for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)}
+    started = []
+    for repository in location.get_repositories().values():
+        for schedule in repository.get_schedules():
+            if schedule.default_status != DefaultScheduleStatus.RUNNING or schedule.selector_id in known:
+                continue
+            data = ScheduleInstigatorData(schedule.cron_schedule, time.time())
+            state = InstigatorState(
+                schedule.get_remote_origin(), InstigatorType.SCHEDULE, InstigatorStatus.DECLARED_IN_CODE, data
+            )
+            try:
+                instance.add_instigator_state(state)
+            except DagsterInvariantViolationError:
+                continue  # the daemon, or another server, was faster
+            started.append(schedule.name)
+    return started
+
+
+def fire_times(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
+    """The times at which Dagster fires a schedule from `after` on, without an end. Check: what the daemon itself uses."""
+    from dagster._utils.schedules import schedule_execution_time_iterator
+
+    return schedule_execution_time_iterator(after.timestamp(), cron, timezone, ascending=True)
+
+
+def is_test_evaluation(context: Any) -> bool:
+    """Whether a person evaluates a schedule or sensor with the UI's Test button, which must leave no trace.
+
+    The daemon gives an evaluation a log named after its tick's number; for a test Dagster makes one up from the time. Check:
+    how `log_key` is made in `dagster/_core/definitions/schedule_definition.py` and sensor_definition.py; the test of the Test
+    buttons in tests/dagster/test_serve.py.
+    """
+    key = context.log_key
+    return bool(key) and re.fullmatch(r"\d{8}_\d{6}", key[-1]) is not None
