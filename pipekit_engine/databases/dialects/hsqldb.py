@@ -49,6 +49,7 @@ class HSQLDB(Dialect):
         max_comment_length=100_000,
         missing_table_states=frozenset({"42501", "3F000"}),
         missing_table_codes=frozenset({-5501, -4850}),
+        joins_without_index=False,
         one_row_from=" FROM (VALUES(0))",
     )
     system_schemas = ("INFORMATION_SCHEMA", "SYSTEM_LOBS")
@@ -77,17 +78,26 @@ class HSQLDB(Dialect):
         "uuid": "UUID",
     }
 
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts with their length, as = ignores blanks at the end; instants by their text; LOBs are not told apart."""
+        name = column.type_name.upper().partition("(")[0].strip()
+        if name in ("CHARACTER", "VARCHAR"):
+            return (value, f"CHAR_LENGTH({value})")
+        if column.family in ("timestamptz", "timetz"):
+            return (f"CAST({value} AS VARCHAR(64))",)
+        return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
+
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
 
     exact_collation_sql = (
         "SELECT '\"' || COLLATION_SCHEMA || '\".\"' || COLLATION_NAME || '\"' FROM INFORMATION_SCHEMA.COLLATIONS "
-        "WHERE COLLATION_SCHEMA = 'PUBLIC' AND COLLATION_NAME = 'PIPEKIT_EXACT'"
+        "WHERE COLLATION_SCHEMA = 'PUBLIC' AND COLLATION_NAME = 'KEYS_OF_PIPEKIT'"
     )
     new_exact_collation = (
-        "CREATE COLLATION PUBLIC.PIPEKIT_EXACT FOR INFORMATION_SCHEMA.SQL_TEXT FROM SQL_TEXT NO PAD",
-        '"PUBLIC"."PIPEKIT_EXACT"',
+        "CREATE COLLATION PUBLIC.KEYS_OF_PIPEKIT FOR INFORMATION_SCHEMA.SQL_TEXT FROM SQL_TEXT NO PAD",
+        '"PUBLIC"."KEYS_OF_PIPEKIT"',
     )
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
@@ -97,7 +107,7 @@ class HSQLDB(Dialect):
 
     def coarse_type(self, column: Column) -> str | None:
         """Unless a type says so itself, texts that differ by blanks at the end are equal."""
-        return PADDED if column.family == "text" and "PIPEKIT_EXACT" not in column.type_name else None
+        return PADDED if column.family == "text" and "KEYS_OF_PIPEKIT" not in column.type_name else None
 
     def coarse_columns_sql(self, table: TableName) -> str:
         """By the columns' collations: each pads and some ignore case, unless they say NO PAD."""
@@ -107,7 +117,7 @@ class HSQLDB(Dialect):
             f"at their end alone are equal there' ELSE {literal(PADDED)} END FROM INFORMATION_SCHEMA.COLUMNS c "
             "LEFT JOIN INFORMATION_SCHEMA.COLLATIONS k ON k.COLLATION_SCHEMA = c.COLLATION_SCHEMA "
             f"AND k.COLLATION_NAME = c.COLLATION_NAME WHERE c.TABLE_SCHEMA = {schema} AND c.TABLE_NAME = {literal(table.name)} "
-            "AND c.COLLATION_NAME IS NOT NULL AND NOT (c.COLLATION_NAME = 'PIPEKIT_EXACT' AND k.PAD_ATTRIBUTE = 'NO PAD')"
+            "AND c.COLLATION_NAME IS NOT NULL AND NOT (c.COLLATION_NAME = 'KEYS_OF_PIPEKIT' AND k.PAD_ATTRIBUTE = 'NO PAD')"
         )
 
     def exact_sql(self, column: Column, text: str) -> str:
