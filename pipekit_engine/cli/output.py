@@ -145,8 +145,10 @@ def moment(value: datetime | None, zone: str | None = None) -> str:
 
 
 def changes(record: RunRecord) -> str:
-    """Rows inserted, updated and deleted, such as `+120 ~3 -120`; empty before the merge."""
-    counts = (("+", record.rows_inserted), ("~", record.rows_updated), ("-", record.rows_deleted))
+    """Rows inserted, updated, deleted and unchanged, such as `+120 ~3 -120 =4`; empty before the merge."""
+    counts = (
+        ("+", record.rows_inserted), ("~", record.rows_updated), ("-", record.rows_deleted), ("=", record.rows_unchanged)
+    )  # fmt: skip
     parts = [f"{sign}{number:,}" for sign, number in counts if number]
     return " ".join(parts) or ("+0" if record.rows_inserted is not None else "")
 

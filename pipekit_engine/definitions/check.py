@@ -24,7 +24,7 @@ from pipekit_engine.models import (
     singular,
 )
 from pipekit_engine.sql.syntax import UNKNOWN
-from pipekit_engine.sql.text import placeholders, spans
+from pipekit_engine.sql.text import placeholders, spans, unfilled
 
 
 def references(record: Record) -> Iterator[tuple[Loc, DefinitionKind, str]]:
@@ -87,10 +87,9 @@ def check(
                 elif kind == "drivers":
                     what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
                 problems.append(draft.problem(place, what, missing=kind))
-        if isinstance(draft.record, Module):
-            if texts:
-                problems += _unreadable_texts(draft, draft.record)
-            problems += _placeholder_warnings(draft, draft.record)
+        if texts and isinstance(draft.record, Module):
+            problems += _unreadable_texts(draft, draft.record)
+            problems += _placeholders(draft, draft.record)
     return problems
 
 
@@ -106,17 +105,20 @@ def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
         yield draft.problem(place, str(error))
 
 
-def _placeholder_warnings(draft: Draft, module: Module) -> Iterator[Problem]:
+def _placeholders(draft: Draft, module: Module) -> Iterator[Problem]:
+    """Placeholders that nothing fills, and watermarks that nothing uses.
+
+    What may be a comment in the source's database is a warning: a run knows the database, and refuses the rest.
+    """
     place = draft.place(("query",))
     declared = [watermark.name for watermark in module.watermarks]
     used = placeholders(module.query, UNKNOWN)
+    certain = placeholders(module.query, replace(UNKNOWN, hash_comments=True))
     for token in used:
         if token not in declared:
-            what = f"{{{token}}} stays as it is: no watermark of that name is declared"
-            near = get_close_matches(token, declared, n=1)
-            what += f"; did you mean {{{near[0]}}}?" if near else ""
+            what = unfilled(token, declared)
             line = place.line_of(module.query, module.query.find(f"{{{token}}}"))
-            yield draft.problem(replace(place, line=line), what, warning=True)
+            yield draft.problem(replace(place, line=line), what, warning=token not in certain)
     for i, name in enumerate(declared):
         if name not in used:
             spot = draft.place(("watermarks", i))
