@@ -167,12 +167,13 @@ def plan_run(
         ),
         difference=difference and difference.behind(fence.enter),
         comparison=comparison,
-        hooks=_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
+        hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         warnings=(*_unused_watermarks(module, source), *layout.warnings),
     )
 
 
-def _hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook, ...]:
+def plan_hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook, ...]:
+    """The module's hooks in their order; `dialects` are those of the connections that they run on."""
     planned = []
     for hook in module.ordered_hooks:
         connection = hook.connection or module.dest
