@@ -129,6 +129,12 @@ def plan_run(
     ddl: list[str] = []
     if creates:
         ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
+        if strategy.needs_key:
+            # Without one each later merge would read the whole table.
+            keyed = [
+                (column.dest, column.dest_type) for name in key for column in layout.columns if column.dest == name
+            ]
+            ddl += dest.index_key_sql(table, keyed, unique=strategy.unique_key)
     ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
     comments: list[str] = []
     if remarks:

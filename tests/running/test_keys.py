@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.errors import DestinationError
+from pipekit_engine.jrunner.errors import JRunnerError
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 
@@ -172,3 +173,27 @@ def test_a_coarser_table_of_ones_own_is_refused(
             with pytest.raises(DestinationError, match=f"(?is)the source tells apart, such as .*Column k: .*{reason}"):
                 bench.run()
             assert bench.rows("SELECT k, n FROM own") == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("key", ["k VARCHAR(20)", "k VARCHAR(20), m INTEGER", "k DATE", "k DECIMAL(10, 2)", "k TEXT"])
+def test_a_created_table_has_an_index_on_its_key(any_bench: Workbench, strategy: str, key: str) -> None:
+    """Unique for upsert, so that nothing else puts a key there twice."""
+    bench = any_bench
+    names = [item.split()[0] for item in key.split(", ") if item[0].islower()]
+    bench.source(
+        f"CREATE TABLE t ({key}, n INTEGER)",
+        f"INSERT INTO t ({', '.join(names)}) VALUES ({', '.join('1' for _ in names)})",
+    )
+    if "DATE" in key:
+        bench.source("UPDATE t SET k = '2024-01-01'")
+    bench.module(strategy=strategy, merge_key=", ".join(names))
+    for _ in range(2):
+        bench.run()
+    again = "INSERT INTO t SELECT * FROM t"
+    if strategy == "upsert":
+        with pytest.raises(JRunnerError):
+            bench.execute(again)
+    else:
+        bench.execute(again)
+    assert len(bench.rows("SELECT * FROM t")) == (1 if strategy == "upsert" else 2)

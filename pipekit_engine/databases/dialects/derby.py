@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
@@ -17,6 +18,8 @@ from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
 
@@ -111,6 +114,14 @@ class Derby(Dialect):
     def key_advice(self, table: str, column: Column) -> str:
         """There is no other text."""
         return padded_advice(self.label, column.name)
+
+    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+        """In the table's schema. Large objects have no index."""
+        if any("LOB" in sql_type for _, sql_type in key):
+            return []
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        index = self.table_sql(replace(table, name=f"{table.name[:120]}_key"))
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""

@@ -14,6 +14,8 @@ from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
@@ -90,6 +92,13 @@ class H2(Dialect):
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
+
+    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+        """Named by the database. Large objects have no index."""
+        if any("LARGE OBJECT" in sql_type for _, sql_type in key):
+            return []
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {self.table_sql(table)} ({names})"]
 
     def coarse_type(self, column: Column) -> str | None:
         """Case is a matter of the type."""

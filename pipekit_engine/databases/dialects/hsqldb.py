@@ -100,6 +100,14 @@ class HSQLDB(Dialect):
         '"PUBLIC"."KEYS_OF_PIPEKIT"',
     )
 
+    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+        """In the table's schema. Large objects have no index."""
+        if any("LOB" in sql_type for _, sql_type in key):
+            return []
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        index = self.quote_identifier(f"{table.name[:120]}_key")
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
+
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused. Without a collation texts ignore blanks at the end."""
         sized = f"VARCHAR({MAX_KEY_TEXT})" if sql_type.startswith("CLOB") else sql_type

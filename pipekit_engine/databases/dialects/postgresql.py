@@ -190,6 +190,13 @@ class PostgreSQL(Dialect):
         sql = super().create_table_sql(table, columns)
         return sql.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if staging else sql
 
+    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+        """Named by the server. Types without an order, such as json and xml, have no index."""
+        if any(sql_type in ("json", "xml", "point") for _, sql_type in key):
+            return []
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {self.table_sql(table)} ({names})"]
+
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """Unlogged, as `create_table_sql`."""
         return super().create_like_sql(table, like, columns).replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)

@@ -126,6 +126,12 @@ class SQLite(Dialect):
             f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'view' AND lower(name) = lower({literal(table.name)})"
         )
 
+    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+        """In the table's file."""
+        index = self.table_sql(replace(table, name=f"{table.name}_key"))
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.quote_identifier(table.name)} ({names})"]
+
     def coarse_columns_sql(self, table: TableName) -> str:
         """A column's collation stands in the table's text alone; NOCASE and RTRIM are the ones that take texts for equal."""
         name = literal(table.name)

@@ -49,6 +49,10 @@ class TableStatements(Identifiers):
         body = ", ".join(f"{self.quote_identifier(name)} {sql_type}" for name, sql_type in columns)
         return f"CREATE TABLE {self.table_sql(table)} ({body})"
 
+    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+        """Statements that index the key's (name, type) columns of a new table; none where that cannot be, or is not known."""
+        return []
+
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """Makes an empty table with some columns of an existing one, in their exact types."""
         names = self.column_list(columns)
