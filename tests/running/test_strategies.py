@@ -64,8 +64,8 @@ def test_second_run(
     assert sorted(map(str, any_bench.rows("SELECT id, name FROM t"))) == sorted(map(str, after))
     found = (record.rows_deleted, record.rows_inserted, record.rows_updated, record.rows_unchanged)
     kind = any_bench.store.definitions.load().connections["dst"].driver
-    if kind in ("h2", "hsqldb", "derby"):
-        # Without an index of the key a join would crawl in H2 and HSQLDB, and Derby cannot compare a CLOB.
+    if kind in ("hsqldb", "derby") or (kind == "h2" and strategy == "incremental"):
+        # Without a unique index of the key a join would crawl in H2, and the others cannot compare a CLOB.
         counts = {"incremental": (2, 3, 0, 0), "upsert": (0, 1, 2, 0)}.get(strategy, counts)
     assert found == counts
 
@@ -232,7 +232,7 @@ def test_a_destination_that_takes_different_keys_for_one_is_refused(
     before = my_bench.rows("SELECT CONCAT(k, '.'), n, v FROM t")
     my_bench.source("DELETE FROM t")
     my_bench.fill("t", [("abc", 2, 5), ("abc", 1, 6)])
-    with pytest.raises(DestinationError, match=r"such as \(abc , 1\).*Give the key there \(k, n\) a collation"):
+    with pytest.raises(DestinationError, match=r"such as \(abc , 1\).*Column k: the collation .*ALTER TABLE"):
         my_bench.run()
     assert my_bench.rows("SELECT CONCAT(k, '.'), n, v FROM t") == before
 
