@@ -185,6 +185,7 @@ class Module(NamedRecord):
     dedupe: str = Field(default="none", description="none, error, or 'latest by COLUMN'")
     max_shrink_percent: float | None = Field(default=None, ge=0, le=100)
     on_schema_change: OnSchemaChange = "fail"
+    cascades: Literal["refuse", "allow"] = "refuse"
     retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
     watermarks: tuple[Watermark, ...] = ()
     hooks: tuple[Hook, ...] = ()

@@ -90,6 +90,7 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
         dedupe=draw(st.sampled_from(["none", "error", "latest by x y"])) if keyed else "none",
         max_shrink_percent=draw(optional(st.floats(0, 100))) if strategy == "full" else None,
         on_schema_change=draw(st.sampled_from(["fail", "add_columns", "ignore"])),
+        cascades=draw(st.sampled_from(["refuse", "allow"])),
         retry=draw(st.integers(0, 20)),
         watermarks=tuple(
             draw(

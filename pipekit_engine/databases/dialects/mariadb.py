@@ -126,6 +126,15 @@ class MariaDB(Dialect):
         """InnoDB and full UTF-8, whatever the server's default: transactions and every character."""
         return super().create_table_sql(table, columns, staging=staging) + " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 
+    def cascades_sql(self, table: TableName) -> str:
+        """In any database."""
+        return (
+            "SELECT table_name FROM information_schema.referential_constraints "
+            f"WHERE unique_constraint_schema = {self._database(table.schema)} "
+            f"AND referenced_table_name = {self.string_literal(table.name)} "
+            "AND delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """In the named database, or the one in use."""
         return (

@@ -116,6 +116,16 @@ class Oracle(Dialect):
         "uuid": "VARCHAR2(36)",
     }
 
+    def cascades_sql(self, table: TableName) -> str:
+        """Of those that the login may see."""
+        tables = (
+            "ALL_CONSTRAINTS c JOIN ALL_CONSTRAINTS p ON p.OWNER = c.R_OWNER AND p.CONSTRAINT_NAME = c.R_CONSTRAINT_NAME "
+            "AND c.CONSTRAINT_TYPE = 'R' AND c.DELETE_RULE <> 'NO ACTION'"
+        )
+        return view_query(tables, table, "p.OWNER", "p.TABLE_NAME", _CURRENT).replace(
+            "SELECT 1 ", "SELECT c.TABLE_NAME ", 1
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """Of those that the login may see."""
         return view_query("ALL_VIEWS", table, "OWNER", "VIEW_NAME", _CURRENT)

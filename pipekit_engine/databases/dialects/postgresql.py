@@ -180,6 +180,13 @@ class PostgreSQL(Dialect):
         """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
         return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
 
+    def cascades_sql(self, table: TableName) -> str:
+        """CASCADE, SET NULL and SET DEFAULT."""
+        return (
+            "SELECT conrelid::pg_catalog.regclass::text FROM pg_catalog.pg_constraint WHERE contype = 'f' "
+            f"AND confrelid = to_regclass({literal(self.table_sql(table))}) AND confdeltype IN ('c', 'n', 'd')"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """Materialized views are views here, too."""
         name = literal(self.table_sql(table))
