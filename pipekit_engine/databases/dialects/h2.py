@@ -77,6 +77,6 @@ class H2(Dialect):
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """Moments are told in UTC."""
+        """Times with a zone are given in UTC."""
         value = f"DATEADD({lag.sql_unit}, -{lag.amount}, {greatest})" if lag.amount else greatest
         return f"CAST({value} AT TIME ZONE 'UTC' AS TIMESTAMP)" if family == "timestamptz" else value

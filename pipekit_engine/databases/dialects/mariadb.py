@@ -240,7 +240,7 @@ class MariaDB(Dialect):
         return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """A TIMESTAMP is read as a moment, with an offset behind it; sessions are in UTC."""
+        """A TIMESTAMP is read as a point in time, with an offset behind it; sessions are in UTC."""
         value = f"{greatest} - INTERVAL {lag.amount} {lag.sql_unit}" if lag.amount else greatest
         if whole_seconds and family != "date":
             return f"date_format({value}, '%Y-%m-%d %H:%i:%s')"

@@ -207,7 +207,7 @@ class PostgreSQL(Dialect):
         return f"UPDATE {dest} d SET {sets} FROM {staged} s WHERE {self.key_match('d', 's', key)}"
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """Dates take a number of days; moments are told in UTC."""
+        """Dates take a number of days; times with a zone are given in UTC."""
         if family == "date":
             return f"{greatest} - {lag.amount}" if lag.amount else greatest
         value = f"{greatest} - interval '{lag.words}'" if lag.amount else greatest
