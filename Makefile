@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test lint check bench pins clean
+.PHONY: help setup-demo setup demo serve test test-truth lint check bench pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ serve: setup-demo ## the demo's schedules, runs and lineage in the browser (afte
 
 test: setup ## run all tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-truth: setup ## move public and hostile data between all pairs of six databases, compare row by row (an hour or more)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --all-pairs tests/truth_sets $(ARGS)
 
 lint: setup ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .

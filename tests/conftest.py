@@ -38,6 +38,11 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all-pairs` runs tests/truth_sets whole, which takes most of an hour."""
+    parser.addoption("--all-pairs", action="store_true", help="all of tests/truth_sets, not the quick cut")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that start real daemons first: they take longest, and a worker that gets them last works alone."""
     slow = {item.path for item in items if item.get_closest_marker("daemon")}

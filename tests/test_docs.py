@@ -136,10 +136,29 @@ def _inside(file: Path) -> str:
     return file.resolve().relative_to(ROOT).as_posix()
 
 
-# Connections and names
+# Links and names
+
+#: Pages for those who work on pipekit.
+FOR_BUILDERS = ["ARCHITECTURE.md", "CONTRIBUTING.md"]
 
 
-@pytest.mark.parametrize("page", [*PAGES, "jrunner/README.md", *map(_inside, ROOT.glob("deploy/**/*.md"))])
+@pytest.mark.parametrize("page", FOR_BUILDERS)
+def test_every_file_that_is_named_to_builders_is_there(page: str) -> None:
+    """Names in capitals (KIND.py) stand for one that is to be written."""
+    files = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if ".venv" not in path.parts and path.is_file()]
+    named = re.findall(r"`([\w./-]+\.(?:py|java|md|toml))\b[^`]*`", read(page))
+    missing = [
+        name
+        for name in named
+        if not re.search(r"\b(KIND|NAME|vNNNN_name)\.", name)
+        and not any(file == name or file.endswith(f"/{name}") for file in files)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *FOR_BUILDERS, "jrunner/README.md", *map(_inside, ROOT.glob("deploy/**/*.md"))]
+)
 def test_links_resolve(page: str) -> None:
     broken = []
     for target in links(page):

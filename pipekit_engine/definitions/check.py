@@ -24,7 +24,7 @@ from pipekit_engine.models import (
     singular,
 )
 from pipekit_engine.sql.syntax import UNKNOWN
-from pipekit_engine.sql.text import placeholders, spans
+from pipekit_engine.sql.text import placeholders, spans, unfilled
 
 
 def references(record: Record) -> Iterator[tuple[Loc, DefinitionKind, str]]:
@@ -87,10 +87,9 @@ def check(
                 elif kind == "drivers":
                     what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
                 problems.append(parsed.problem(place, what, missing=kind))
-        if isinstance(parsed.record, Module):
-            if texts:
-                problems += _unreadable_texts(parsed, parsed.record)
-            problems += _placeholder_warnings(parsed, parsed.record)
+        if texts and isinstance(parsed.record, Module):
+            problems += _unreadable_texts(parsed, parsed.record)
+            problems += _placeholders(parsed, parsed.record)
     return problems
 
 
@@ -106,17 +105,20 @@ def _unreadable_texts(parsed: ParsedRecord, module: Module) -> Iterator[Problem]
         yield parsed.problem(place, str(error))
 
 
-def _placeholder_warnings(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
+def _placeholders(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
+    """Placeholders that nothing fills, and watermarks that nothing uses.
+
+    What may be a comment in the source's database is a warning: a run knows the database, and refuses the rest.
+    """
     place = parsed.place(("query",))
     declared = [watermark.name for watermark in module.watermarks]
     used = placeholders(module.query, UNKNOWN)
+    certain = placeholders(module.query, replace(UNKNOWN, hash_comments=True))
     for token in used:
         if token not in declared:
-            what = f"{{{token}}} stays as it is: no watermark of that name is declared"
-            near = get_close_matches(token, declared, n=1)
-            what += f"; did you mean {{{near[0]}}}?" if near else ""
+            what = unfilled(token, declared)
             line = place.line_of(module.query, module.query.find(f"{{{token}}}"))
-            yield parsed.problem(replace(place, line=line), what, warning=True)
+            yield parsed.problem(replace(place, line=line), what, warning=token not in certain)
     for i, name in enumerate(declared):
         if name not in used:
             spot = parsed.place(("watermarks", i))

@@ -97,8 +97,6 @@ def _problems(subject: Subject, loaded: Loaded, stored: Definitions | None) -> N
     told: set[str] = set()
     if not loaded.unreadable:
         for problem in check(loaded.parsed_records, names, prune=False, texts=False):
-            if problem.warning:
-                continue  # placeholders: rules of their own
             elsewhere = stored is None and problem.missing in ("connections", "drivers")
             if elsewhere and problem.what in told:
                 continue  # once is enough for what is no mistake

@@ -28,7 +28,7 @@ RULES: dict[str, Rule] = {
         Rule("PK002", "info", "a connection or driver that is not defined in these files, with no store to ask"),
         Rule("PK003", "info", "an ignore comment that suppresses nothing"),
         # The query and its columns
-        Rule("PK101", "warning", "a placeholder that no watermark declares"),
+        Rule("PK101", "error", "a placeholder that no watermark fills"),
         Rule("PK102", "warning", "a watermark that the query never uses"),
         Rule("PK103", "error", "a merge key column that the query does not give"),
         Rule("PK104", "error", "a dedupe column that the query does not give"),

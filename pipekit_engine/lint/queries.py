@@ -56,8 +56,9 @@ def _placeholders(read: ReadModule) -> None:
         if token not in declared:
             near = get_close_matches(token, declared, n=1)
             fix = f"Did you mean {{{near[0]}}}?" if near else "Declare it under `watermarks:`."
+            fix += f" The text itself is written {{{{{token}}}}}."
             position = module.query.find(f"{{{token}}}")
-            read.report("PK101", f"{{{token}}} stays as it is: no watermark declares it.", fix, position=position)
+            read.report("PK101", f"{{{token}}} is filled by no watermark.", fix, position=position)
     for i, name in enumerate(declared):
         if name not in used:
             fix = "Use it, or take it away: its resolver runs for nothing."

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
+from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
-from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements
+from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements, unfilled
 from pipekit_engine.strategies import STRATEGIES, Merge, MergeStatement
 
 if TYPE_CHECKING:
@@ -28,6 +29,15 @@ def source_query(module: Module, source: Dialect, watermarks: Mapping[str, Resol
     syntax = source.capabilities.syntax
     values = {name: watermark.value for name, watermark in watermarks.items()}
     return as_subquery(materialize(module.query, values, syntax), syntax)
+
+
+def refuse_unfilled(module: Module, source: Dialect) -> None:
+    """Raise ConfigurationError for a placeholder in the query that no watermark fills: it would match no row, in silence."""
+    declared = [watermark.name for watermark in module.watermarks]
+    wrong = [name for name in placeholders(module.query, source.capabilities.syntax) if name not in declared]
+    if wrong:
+        told = "\n".join(f"{unfilled(name, declared)}." for name in wrong)
+        raise ConfigurationError(f"The query of module {module.name} cannot be used: {told}")
 
 
 def plan_run(
@@ -129,7 +139,7 @@ def plan_run(
             *merge,
         ),
         hooks=_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
-        warnings=(*_placeholder_warnings(module, source), *layout.warnings),
+        warnings=(*_unused_watermarks(module, source), *layout.warnings),
     )
 
 
@@ -174,11 +184,7 @@ def _in_dest_names(remarks: TableRemarks, columns: Sequence[PlannedColumn], *, n
     return TableRemarks(remarks.table if new_table else None, {name: text for name, text in texts.items() if text})
 
 
-def _placeholder_warnings(module: Module, source: Dialect) -> list[str]:
+def _unused_watermarks(module: Module, source: Dialect) -> list[str]:
     declared = {watermark.name for watermark in module.watermarks}
     used = placeholders(module.query, source.capabilities.syntax)
-    warnings = [
-        f"{{{name}}} in the query is no declared watermark and stays as it is" for name in used if name not in declared
-    ]
-    warnings += [f"watermark {name} is not used in the query" for name in sorted(declared - set(used))]
-    return warnings
+    return [f"watermark {name} is not used in the query" for name in sorted(declared.difference(used))]

@@ -13,7 +13,7 @@ from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.introspection import Catalog
 from pipekit_engine.errors import DestinationError, SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
-from pipekit_engine.planning.build import plan_run, source_query
+from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
@@ -56,8 +56,9 @@ class Planner:
     def resolve_watermarks(self) -> dict[str, ResolvedWatermark]:
         """Each watermark's value now, asked after source and destination were opened.
 
-        Raises ConnectError and SourceError.
+        Raises ConfigurationError for a placeholder that none of them fills, ConnectError and SourceError.
         """
+        refuse_unfilled(self._module, self._connections.dialect(self._module.source))
         self._connections.open_both()
         return self._resolver.resolve_all()
 

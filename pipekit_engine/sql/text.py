@@ -8,11 +8,12 @@ each kind of database writes its literals; a parser does neither.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -58,7 +59,8 @@ def _pattern(syntax: SqlSyntax) -> re.Pattern[str]:
 
 _Q_STRING = re.compile(r"\b[nN]?[qQ]'")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+#: `{{name}}` is the text `{name}`. Only what would be a placeholder is doubled: braces of JSON and of arrays stay as they are.
+_PLACEHOLDER = re.compile(r"\{\{(?P<literal>[A-Za-z_][A-Za-z0-9_]*)\}\}|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 #: A statement that starts like this holds statements of its own; its semicolons are not ours to split at.
 _BODY = re.compile(
     r"\s*(?:BEGIN\b(?!\s*(?:;|TRAN|WORK|\Z))|DECLARE\b|(?:CREATE|ALTER)\b(?:\s+OR\s+REPLACE)?(?:\s+\w+){0,3}?"
@@ -100,16 +102,25 @@ def is_ambiguous(sql: str, syntax: SqlSyntax) -> bool:
 
 
 def placeholders(sql: str, syntax: SqlSyntax) -> list[str]:
-    """Names of the `{placeholders}` in the text, in order, each once; those in comments do not count."""
+    """Names of the `{placeholders}` in the text, in order, each once; those in comments and `{{name}}` do not count."""
     found: dict[str, None] = {}
     for span in spans(sql, syntax):
         if span.kind != "comment":
-            found.update(dict.fromkeys(_PLACEHOLDER.findall(span.text)))
+            found.update((match["name"], None) for match in _PLACEHOLDER.finditer(span.text) if match["name"])
     return list(found)
 
 
+def unfilled(name: str, declared: Sequence[str]) -> str:
+    """What to say of a placeholder that none of the declared watermarks fills."""
+    near = get_close_matches(name, declared, n=1)
+    hint = f"did you mean {{{near[0]}}}?" if near else "declare one."
+    return f"{{{name}}} is filled by no watermark; {hint} The text itself is written {{{{{name}}}}}"
+
+
 def materialize(sql: str, values: Mapping[str, str], syntax: SqlSyntax) -> str:
-    """Put values in place of `{name}`. Only names in `values` are replaced, and a value is never looked at again.
+    """Put values in place of `{name}`, and `{name}` in place of `{{name}}`.
+
+    Only names in `values` are replaced, and a value is never looked at again.
 
     Inside a string literal a quote in the value is doubled, and so is a backslash where it would escape: the literal means
     exactly the value, and a value never ends the literal that it stands in. Elsewhere the value goes in as it is: a
@@ -121,7 +132,9 @@ def materialize(sql: str, values: Mapping[str, str], syntax: SqlSyntax) -> str:
             return span.text
 
         def value(match: re.Match[str]) -> str:
-            text = values.get(match[1])
+            if match["literal"]:
+                return match[0][1:-1]
+            text = values.get(match["name"])
             if text is None:
                 return match[0]
             return _in_literal(text, span.text[0], syntax) if span.kind == "string" else text

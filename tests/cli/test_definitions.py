@@ -39,13 +39,13 @@ def test_apply_refuses_bad_files_with_every_problem(project: Project) -> None:
     assert project.look("apply", "nowhere").status == 2
 
 
-def test_apply_warns_of_unknown_placeholders(project: Project) -> None:
+def test_apply_refuses_unknown_placeholders(project: Project) -> None:
     project.write(
         "more.yaml", "modules: {w: {source: src, dest: dw, query: \"SELECT '{x}'\", dest_table: w, strategy: full}}"
     )
     done = project.look("apply", "more.yaml")
-    assert done.status == 0
-    assert "more.yaml:1: modules.w.query: {x} stays as it is" in done.err
+    assert done.status == 2
+    assert "more.yaml:1: modules.w.query: {x} is filled by no watermark; declare one" in done.err
 
 
 def test_prune_deletes_what_the_files_lack(project: Project) -> None:

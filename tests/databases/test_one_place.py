@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
     "bench/__main__.py": "names of the benchmarks' sections",
     "bench/memory.py": "queries that make rows, of the benchmarks' own servers",
+    "pipekit_dagster/dagster_internals/web_server.py": "Dagster's storage, told by SQLAlchemy",
     "pipekit_dagster/serve/web.py": "the state database, told by SQLAlchemy",
     "pipekit_engine/cli/project.py": "the demo's own choice",
     "pipekit_engine/demo/main.py": "the demo's own choice",

@@ -272,7 +272,7 @@ def test_a_mapping_key_that_looks_like_a_password_is_the_only_thing_shown(write:
     assert problems(folder)[0].endswith("must be text, not a list; quote it if it is meant as text")
 
 
-def test_placeholder_warnings(write: Write) -> None:
+def test_placeholders_that_nothing_fills(write: Write) -> None:
     text = module(watermarks="{since: {connection: a, resolver_sql: SELECT 1}}", query="|")
     query = [
         "SELECT '{sinse}', '{\"a\": {\"b\": 1}}'::jsonb, '{}', '{1}', '{a,b}'",
@@ -280,11 +280,26 @@ def test_placeholder_warnings(write: Write) -> None:
     ]
     text = text.replace("query: |\n", "query: |\n" + "".join(f"          {line}\n" for line in query))
     folder = write("m.yaml", text)
+    with pytest.raises(DefinitionsError) as caught:
+        load_definitions(folder)
+    assert [problem.removeprefix(f"{folder}/") for problem in caught.value.problems] == [
+        "m.yaml:12: modules.m.query: {sinse} is filled by no watermark; did you mean {since}? "
+        "The text itself is written {{sinse}}",
+        "m.yaml:13: modules.m.query: {other} is filled by no watermark; declare one. "
+        "The text itself is written {{other}}",
+    ]
+
+
+def test_what_may_be_a_comment_is_no_error(write: Write) -> None:
+    folder = write("m.yaml", module(query='"SELECT 1 # {other}"'))
+    assert "{other} is filled by no watermark" in str(load_definitions(folder).warnings[0])
+
+
+def test_unused_watermarks_are_told(write: Write) -> None:
+    text = module(watermarks="{since: {connection: a, resolver_sql: SELECT 1}}", query="SELECT 1")
+    folder = write("m.yaml", text)
     assert [str(warning).removeprefix(f"{folder}/") for warning in load_definitions(folder).warnings] == [
-        "m.yaml:12: modules.m.query: {sinse} stays as it is: no watermark of that name is declared; "
-        "did you mean {since}?",
-        "m.yaml:13: modules.m.query: {other} stays as it is: no watermark of that name is declared",
-        "m.yaml:16: modules.m.watermarks.since: the query never uses {since}",
+        "m.yaml:14: modules.m.watermarks.since: the query never uses {since}",
     ]
 
 

@@ -134,12 +134,27 @@ def test_a_value_is_neither_expanded_again_nor_able_to_end_its_literal(bench: Wo
     assert bench.rows("SELECT name, j FROM t") == [("O'Brien {other}", '{"json": {"k": 1}}')]
 
 
-def test_an_undeclared_placeholder_is_reported_and_left_alone(bench: Workbench) -> None:
+def test_a_misspelt_placeholder_fails_the_run_before_anything_is_read(bench: Workbench) -> None:
+    """It was once left as it is: no row was newer than the text '{sinc}', and every night's run a success."""
+    bench.source("CREATE TABLE t (id INTEGER, at TEXT)")
+    bench.fill("t", [(1, "2024-01-01")])
+    bench.module(
+        query="SELECT id, at FROM t WHERE at >= '{sinc}' -- {comment}",
+        watermarks={"since": ("src", "SELECT max(at) FROM nowhere", None)},
+    )
+    with pytest.raises(ConfigurationError, match=r"\{sinc\} is filled by no watermark; did you mean \{since\}\?"):
+        bench.run()
+    with pytest.raises(ConfigurationError, match=r"\{sinc\}"):
+        bench.run(dry_run=True)
+    assert [run.status for run in bench.store.runs.list("m")] == ["error", "error"]
+
+
+def test_doubled_braces_are_the_text_itself(bench: Workbench) -> None:
     bench.source("CREATE TABLE t (id INTEGER)")
-    bench.module(query="SELECT id, '{nobody}' AS s FROM t")
-    record = bench.run()
-    log = bench.store.runs.get(record.id).live_log
-    assert "warning: {nobody} in the query is no declared watermark" in log
+    bench.fill("t", [(1,)])
+    bench.module(query="SELECT id, '{{nobody}}' AS s FROM t")
+    bench.run()
+    assert bench.rows("SELECT s FROM t") == [("{nobody}",)]
 
 
 def test_resolvers_run_live_in_a_dry_run_which_moves_nothing(main_bench: Workbench) -> None:

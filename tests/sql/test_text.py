@@ -33,6 +33,7 @@ def test_a_value_is_never_looked_at_again(first: str, second: str) -> None:
         ("SELECT 1 -- {a}\n, {b} /* {c} */", ["b"]),
         ("SELECT '{\"json\": 1}', {x y}, {1}, {}", []),
         ("SELECT $${a}$$, x::text", ["a"]),
+        ("SELECT '{{a}}', '{{{b}}', '{{c}', '{{1,2},{3,4}}'", ["c"]),
     ],
 )
 def test_placeholders(sql: str, expected: list[str]) -> None:
@@ -47,6 +48,11 @@ def test_placeholders(sql: str, expected: list[str]) -> None:
         ("x = '{v}' AND y = '{other}' -- {v}\n", "x = 'it''s' AND y = '{other}' -- {v}\n"),
         ("a::int, 'q''{v}'", "a::int, 'q''it''s'"),
         ("$${v}$$", "$$it's$$"),
+        (
+            "'{{v}}', '{{{v}},{{v}}}', '{{1},{2}}', '{\"a\": {\"b\": 1}}'",
+            "'{v}', '{{v},{v}}', '{{1},{2}}', '{\"a\": {\"b\": 1}}'",
+        ),
+        ("1 -- {{v}}", "1 -- {{v}}"),
     ],
 )
 def test_materialize(sql: str, expected: str) -> None:

@@ -1,0 +1,105 @@
+"""What is known to be wrong, in plain words: whoever mends it takes its line away, or the strict xfail fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+Known = dict[tuple[str, ...], str]
+
+_COARSE = "keys that the source tells apart are one key in the table that pipekit creates"
+_PADDED = "a blank at the end of a key is lost on the destination, whose texts ignore it"
+
+#: Source, destination, pair of keys of test_keys.ALIKE.
+KEYS: Known = {
+    ("mariadb", "mariadb", "case"): _COARSE,
+    ("mariadb", "mariadb", "accent"): _COARSE,
+    ("mariadb", "mariadb", "blank"): _COARSE,
+    ("*", "derby", "blank"): _PADDED,
+    ("*", "hsqldb", "blank"): _PADDED,
+}
+#: Case of test_keys.COARSE, source, strategy.
+OWN_TABLES: Known = {
+    ("citext", "*", "*"): "a citext key of PostgreSQL takes two keys for one: the second overwrites the first",
+    ("icu", "*", "*"): "a key with a nondeterministic collation takes two keys for one",
+    ("icu_unindexed", "*", "*"): "a column with a nondeterministic collation takes two keys for one",
+    **{
+        (table, "*", "*"): "a CHAR key takes a text with a blank at the end for the one without"
+        for table in ("pg_char", "h2_char")
+    },
+    **{
+        (table, "*", "*"): "a VARCHAR key takes a text with a blank at the end for the one without"
+        for table in ("derby_varchar", "hsqldb_varchar")
+    },
+    **{
+        (table, "*", "*"): "a VARCHAR_IGNORECASE key takes two keys for one"
+        for table in ("h2_ignorecase", "hsqldb_ignorecase")
+    },
+}
+#: Case of test_keys.SAME, destination, strategy.
+SAME_KEY: Known = {
+    ("numeric", "sqlite", "*"): "1.0 and 1.00 are one key at the source and two texts at the destination",
+}
+
+_UNIT = "an INTERVAL of one unit is taken for seconds: its text goes over without the unit"
+_MINUS_ZERO = "-0.0 becomes 0.0"
+_UNNAMED = "BIT of HSQLDB is read as a boolean: an error that names no column"
+
+#: Source, destination, name of the type in torture.SHAPES.
+TYPES: Known = {
+    ("postgresql", "mariadb", "float4_minus_zero"): _MINUS_ZERO,
+    ("postgresql", "mariadb", "float8_minus_zero"): _MINUS_ZERO,
+    **{("hsqldb", "postgresql", f"interval_{unit}"): _UNIT for unit in ("year", "month", "day", "hour", "minute")},
+    ("hsqldb", "postgresql", "interval_day_to_second"): "the sign of an interval is lost where its days are 0",
+    ("hsqldb", "*", "bit8"): _UNNAMED,
+    ("hsqldb", "*", "varbit"): _UNNAMED,
+    ("h2", "*", "decfloat_special"): "NaN and infinity of DECFLOAT cannot be read: an error that names no column",
+    ("derby", "*", "xml"): "XML of Derby cannot be read: an error that names no column",
+}
+#: Set, source, destination.
+SETS: Known = {}
+#: Source, destination.
+STRATEGIES: Known = {}
+
+_OFFSETS = "texts of times with an offset are compared as texts: a later change never arrives"
+_ARRAYS = "values go over as text in whatever notation the session has"
+
+#: Group of test_silence, case.
+SILENCE: Known = {
+    ("cascade", "*"): "ON DELETE CASCADE empties the tables that refer to the one that is loaded",
+    ("keeper", "*"): "full is a success though a trigger kept a row",
+    ("policy", "*"): "rows that a policy hides are taken for rows that are not there",
+    ("zeros", "*"): "text '007' becomes the number 7",
+    (
+        "settings",
+        "array_nulls-postgresql",
+    ): "array_nulls=off at the destination makes the text NULL of a NULL in an array",
+    ("settings", "intervalstyle-postgresql"): _ARRAYS,
+    ("settings", "intervalstyle-sqlite"): _ARRAYS,
+    ("settings", "intervalstyle_iso-postgresql"): _ARRAYS,
+    ("settings", "intervalstyle_iso-sqlite"): _ARRAYS,
+    ("settings", "bytea-sqlite"): _ARRAYS,
+    ("west", "*"): _OFFSETS,
+    ("fall", "*"): _OFFSETS,
+    ("invisible", "*"): "the wizard leaves INVISIBLE columns out without a word",
+    (
+        "misspelt",
+        "*",
+    ): "a placeholder that no watermark declares is a warning of apply, and a success of 0 rows in the run",
+    **{
+        ("hooks", night): "hooks for failures do not run after a failure before staging"
+        for night in ("resolver", "no_value", "query", "column")
+    },
+    ("mistyped", "*"): "a path of SQLite that is not there is an empty file after the test of its connection",
+    ("gone", "*"): "apply says nothing of a module whose file is gone",
+    ("lies", "*"): "verify: values is not there yet",
+}
+
+
+def mark(known: Known, case: tuple[str, ...]) -> list[Any]:
+    """The strict xfail of a case, if it is known; `*` stands for any part."""
+    for pattern, reason in known.items():
+        if all(want in ("*", part) for want, part in zip(pattern, case, strict=True)):
+            return [pytest.mark.xfail(strict=True, reason=reason)]
+    return []
