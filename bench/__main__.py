@@ -9,12 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import compare, latency, memory, modules
+from bench import compare, latency, memory, merges, modules
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules")
+SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges")
 
 
 def main() -> None:
@@ -51,6 +51,12 @@ def main() -> None:
             write("latency", latency.page(pg, folder))
         if "modules" in sections:
             write("modules", modules.page(pg, folder))
+        if "merges" in sections:
+            logging = MariaDBServer(*merges.MARIADB_OPTIONS)
+            try:
+                write("merges", merges.page(pg, logging, folder, options.rows))
+            finally:
+                logging.stop()
 
 
 def write(section: str, body: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Gives the source columns that a column of the module's query is computed from.
 ColumnDeps = Callable[[str], "list[dg.TableColumnDep]"]
 
-_COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated")
+_COUNTS = ("rows_read", "rows_staged", "rows_deleted", "rows_inserted", "rows_updated", "rows_unchanged")
 
 
 def record_metadata(record: RunRecord) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def materialization(
     data = record_metadata(record)
     if STRATEGIES[module.strategy].replaces_table and record.rows_inserted is not None:
         # Only a full load knows how many rows the whole table has.
-        data["dagster/row_count"] = record.rows_inserted
+        data["dagster/row_count"] = record.rows_inserted + (record.rows_unchanged or 0)
     data["dagster/table_name"] = module.dest_table
     columns = result.plan.columns if result.plan is not None else ()
     if columns:

@@ -187,6 +187,13 @@ class Module(NamedRecord):
     hooks: tuple[Hook, ...] = ()
     tags: dict[str, str] = Field(default_factory=dict)
     split_by: str | None = Field(default=None, description="column whose ranges are read over several connections")
+    retry_merge: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        description="further tries of the merge, from staging, when the database took it back for a deadlock or a lock that did "
+        "not come",
+    )
     parallel: int = Field(default=1, ge=1, le=32, description="connections that read the source when split_by is given")
 
     @field_validator("merge_key", mode="before")

@@ -50,6 +50,7 @@ class RunRecord(Record):
     rows_deleted: int | None = None
     rows_inserted: int | None = None
     rows_updated: int | None = None
+    rows_unchanged: int | None = None
     bytes: int | None = None
     timings: dict[str, float] = Field(default_factory=dict)
     error: str | None = None

@@ -113,7 +113,10 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
             _show(store, "modules", name, as_json)
             return
         definitions = _readable(store)
-        last = {module: next(iter(store.runs.list(module=module, limit=1)), None) for module in definitions.modules}
+        last = {
+            module: next(iter(store.runs.list(module=module, limit=1, dry_runs=False)), None)
+            for module in definitions.modules
+        }
     groups: dict[str, list[str]] = {}
     for group in definitions.groups.values():
         for member in group.members:
@@ -154,7 +157,10 @@ def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag 
             _show(store, "groups", name, as_json)
             return
         definitions = _readable(store)
-        last = {group: next(iter(store.group_runs.list(group=group, limit=1)), None) for group in definitions.groups}
+        last = {
+            group: next(iter(store.group_runs.list(group=group, limit=1, dry_runs=False)), None)
+            for group in definitions.groups
+        }
     if as_json:
         found = []
         for group in definitions.groups.values():
@@ -181,7 +187,7 @@ def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag 
 
 
 def schedules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
-    """List schedules with their next time, and triggers; or show one schedule."""
+    """List schedules with their next time, each in its own time zone, and triggers; or show one schedule."""
     from pipekit_engine.cli.output import moment, print_json, print_table
 
     with settings(context).store() as store:
@@ -211,8 +217,8 @@ def schedules(context: typer.Context, name: NameArgument = None, as_json: JsonFl
                 s.group,
                 s.cron,
                 s.timezone,
-                moment(fired[s.name]) or "never",
-                moment(next_times[s.name]) or "disabled",
+                moment(fired[s.name], s.timezone) or "never",
+                moment(next_times[s.name], s.timezone) or "disabled",
             )
             for s in definitions.schedules.values()
         ),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: As many columns as a table may need.
 _TABLE_WIDTH = 100_000
-#: Characters of an error in a table.
+#: Characters of an error in a table on a terminal. Through a pipe its first line is whole: the cause often stands at its end.
 _ERROR_WIDTH = 100
 #: Columns that a last column of long text needs on a terminal; with less it goes below its row.
 _ROOM_FOR_TEXT = 40
@@ -133,20 +133,29 @@ def size(value: int | None) -> str:
     return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
 
 
-def moment(value: datetime | None) -> str:
-    """A time in the reader's own zone."""
-    return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def moment(value: datetime | None, zone: str | None = None) -> str:
+    """A time in the reader's own zone, or in the named one with its offset; empty for None."""
+    if value is None:
+        return ""
+    if zone is None:
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    from zoneinfo import ZoneInfo
+
+    return value.astimezone(ZoneInfo(zone)).isoformat(" ", "seconds")
 
 
 def changes(record: RunRecord) -> str:
-    """Rows inserted, updated and deleted, such as `+120 ~3 -120`; empty before the merge."""
-    counts = (("+", record.rows_inserted), ("~", record.rows_updated), ("-", record.rows_deleted))
+    """Rows inserted, updated, deleted and unchanged, such as `+120 ~3 -120 =4`; empty before the merge."""
+    counts = (
+        ("+", record.rows_inserted), ("~", record.rows_updated), ("-", record.rows_deleted), ("=", record.rows_unchanged)
+    )  # fmt: skip
     parts = [f"{sign}{number:,}" for sign, number in counts if number]
     return " ".join(parts) or ("+0" if record.rows_inserted is not None else "")
 
 
 def runs_table(records: Sequence[RunRecord]) -> None:
     """Runs as a table, one a line."""
+    width = _ERROR_WIDTH if results().is_terminal else _TABLE_WIDTH
     print_table(
         ("RUN", "MODULE", "STATUS", "STARTED", "TOOK", "READ", "CHANGED", "BY", "ERROR"),
         (
@@ -159,7 +168,7 @@ def runs_table(records: Sequence[RunRecord]) -> None:
                 count(record.rows_read),
                 changes(record),
                 record.triggered_by,
-                first_line(record.error, _ERROR_WIDTH),
+                first_line(record.error, width),
             )
             for record in records
         ),

@@ -141,6 +141,7 @@ def summary(record: RunRecord) -> str:
         ("inserted", record.rows_inserted),
         ("updated", record.rows_updated),
         ("deleted", record.rows_deleted),
+        ("unchanged", record.rows_unchanged),
     )
     counts = [f"{number:,} {what}" for what, number in numbers if number or (what == "read" and number is not None)]
     colour = STATUS_COLOURS.get(record.status, "default")

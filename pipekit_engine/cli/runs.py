@@ -137,6 +137,7 @@ def _print_run(record: RunRecord) -> None:
         ("rows deleted", count(record.rows_deleted)),
         ("rows inserted", count(record.rows_inserted)),
         ("rows updated", count(record.rows_updated)),
+        ("rows unchanged", count(record.rows_unchanged)),
         ("bytes", size(record.bytes)),
         ("phases", "  ".join(f"{phase} {seconds(took)}" for phase, took in record.timings.items())),
     ]

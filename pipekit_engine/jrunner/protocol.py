@@ -81,14 +81,27 @@ class QueryResult:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement to execute; ``expect_rows`` makes any other row count an error."""
+    """A statement to execute; ``expect_rows`` makes any other row count an error.
+
+    So does ``expect_count_of`` with any other count than that of an earlier statement, by its index. ``is_count``: a query,
+    the number in its first row is its count.
+    """
 
     sql: str
     expect_rows: int | None = None
+    expect_count_of: int | None = None
+    is_count: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The item of a request's ``statements``."""
-        return {"sql": self.sql} if self.expect_rows is None else {"sql": self.sql, "expect_rows": self.expect_rows}
+        item: dict[str, Any] = {"sql": self.sql}
+        if self.expect_rows is not None:
+            item["expect_rows"] = self.expect_rows
+        if self.expect_count_of is not None:
+            item["expect_count_of"] = self.expect_count_of
+        if self.is_count:
+            item["is_count"] = True
+        return item
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
+from pipekit_engine.planning.differences import plan_difference
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.databases.introspection import Key
     from pipekit_engine.models import Module, ResolvedWatermark
 
 
@@ -53,13 +55,14 @@ def plan_run(
     staging_file: str | None = None,
     remarks: TableRemarks | None = None,
     hook_dialects: Mapping[str, Dialect] | None = None,
+    dest_keys: Sequence[Key] = (),
 ) -> RunPlan:
     """Plan a run.
 
     `source_columns` describe `source_sql` (of `source_query`), `dest_columns` the destination table (None: it does not exist).
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
     source, its columns by their names in the query, become comments of a new destination and of new columns.
-    `hook_dialects` are those of the connections that hooks name.
+    `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     table = dest.table_name(module.dest_table)
@@ -81,13 +84,23 @@ def plan_run(
     )
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)
+    changes_table = staging_name(module.name, dest, staging_schema, table, suffix=" changes")
+    difference, comparison = plan_difference(
+        strategy,
+        dest,
+        rows,
+        dest_columns=dest_columns,
+        dest_keys=dest_keys,
+        changes_sql=dest.table_sql(changes_table),
+    )
     index: list[str] = []
     blurred = _blurred_keys(source, dest, key, dest_columns)
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
-    if dest_columns is not None and (counts_matches or (blurred and strategy.needs_key)):
-        keyed_columns = [column for name in key for column in dest_columns if column.name == name]
+    compared = difference.key if difference is not None else key
+    keyed_columns = [column for name in compared for column in dest_columns or () if column.name == name]
+    if difference is not None or (dest_columns is not None and (counts_matches or (blurred and strategy.needs_key))):
         # A key that is new to the table has nothing to be matched with.
-        index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(key) else []
+        index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(compared) else []
     staging = plan_staging(
         dest,
         staging_table,
@@ -97,6 +110,7 @@ def plan_run(
         schema=staging_schema,
         file=staging_file,
         index=index,
+        changes=(changes_table, keyed_columns) if difference is not None else None,
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     ddl: list[str] = []
@@ -138,6 +152,8 @@ def plan_run(
             *(MergeStatement(sql, optional=True) for sql in comments if in_transaction),
             *merge,
         ),
+        difference=difference and difference.behind(fence.enter),
+        comparison=comparison,
         hooks=_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         warnings=(*_unused_watermarks(module, source), *layout.warnings),
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
     from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.strategies import MergeStatement
+    from pipekit_engine.strategies.difference import Difference
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Staging:
     """The staging table: its name, what makes it, what follows once it is filled, and what takes it away.
 
     `schema` has to be made first where it is missing; None puts staging beside the destination. `file` is SQLite's file for
-    staging, which a run removes. `leftover` drops what a killed run may have left, where `setup` cannot say IF EXISTS; it
-    fails when there is nothing.
+    staging, which a run removes. `leftovers` drop what a killed run may have left, where `setup` cannot say IF EXISTS;
+    each fails when there is nothing.
     """
 
     table: str
     schema: str | None
     file: str | None
-    leftover: str | None
+    leftovers: tuple[str, ...]
     setup: tuple[str, ...]
     filled: tuple[str, ...]
     cleanup: tuple[str, ...]
@@ -80,14 +81,22 @@ class RunPlan:
     #: Comments on what `prepare` made; one that fails is told, and costs nothing else.
     comments: tuple[str, ...]
     undo_prepare: tuple[str, ...]
+    #: Every row is written.
     merge: tuple[MergeStatement, ...]
+    #: Only rows that differ are written; None where that cannot be had. `comparison` says by what, or why not.
+    difference: Difference | None
+    comparison: str
     hooks: tuple[PlannedHook, ...]
     warnings: tuple[str, ...] = field(default=())
 
     @property
-    def merge_sql(self) -> str:
-        """The merge as a script, for run_log and people."""
-        return ";\n".join((*self.prepare, *self.comments, *(statement.sql for statement in self.merge)))
+    def usual_merge(self) -> tuple[MergeStatement, ...]:
+        """The statements that are run unless the staged rows tell otherwise."""
+        return self.difference.unique if self.difference is not None else self.merge
+
+    def merge_sql(self, statements: Sequence[MergeStatement]) -> str:
+        """The merge by these statements as a script, for run_log and people."""
+        return ";\n".join((*self.prepare, *self.comments, *(statement.sql for statement in statements)))
 
     def render(self) -> str:
         """The whole plan as a readable script."""
@@ -103,11 +112,24 @@ class RunPlan:
             lines += _section(
                 f"destination, on {module.dest} (this database commits DDL at once)", (*self.prepare, *self.comments)
             )
-        lines += _section(f"merge, on {module.dest}, in one transaction", [item.sql for item in self.merge])
+        title = f"merge, on {module.dest}, in one transaction"
+        if self.difference is None:
+            lines += _section(f"{title}; all rows are written: {self.comparison}", _texts(self.merge))
+        else:
+            lines += _section(
+                f"{title}; only rows that differ are written: {self.comparison}", _texts(self.difference.unique)
+            )
+            if self.difference.repeated is not None:
+                lines += _section("the same, where staged rows share a key", _texts(self.difference.repeated))
+            lines += _section(self.difference.otherwise, _texts(self.merge))
         for hook in self.hooks:
             lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
         lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
         return "\n".join(lines) + "\n"
+
+
+def _texts(statements: Sequence[MergeStatement]) -> list[str]:
+    return [statement.sql for statement in statements]
 
 
 def _section(title: str, statements: Sequence[str]) -> list[str]:

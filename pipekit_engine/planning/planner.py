@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.databases.fence import Fence
+    from pipekit_engine.databases.introspection import Key
     from pipekit_engine.databases.remarks import TableRemarks
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module, ResolvedWatermark
@@ -81,6 +82,7 @@ class Planner:
             remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
+            dest_keys=self._destination_keys() if dest_columns is not None else (),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -123,6 +125,16 @@ class Planner:
             if dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
                 return None
             raise DestinationError(f"The destination {table} cannot be described: {error}") from error
+
+    def _destination_keys(self) -> list[Key]:
+        """The destination's primary and unique keys; a catalogue that refuses to tell costs speed, never the run."""
+        dest = self._connections.dest
+        try:
+            catalog = Catalog(self._session, dest.handle, self._cancel)
+            return dest.dialect.get_keys(catalog, dest.dialect.table_name(self._module.dest_table))
+        except JRunnerError as error:
+            self._say(f"warning: the destination's keys could not be read: {first_line(error)}")
+            return []
 
     def _remarks(
         self, sql: str, columns: Sequence[Column], dest_columns: Sequence[Column] | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.names import TableName
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.planning.plan import Staging
+from pipekit_engine.strategies.base import CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from pipekit_engine.planning.columns import PlannedColumn
 
 
-def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName) -> TableName:
-    """Where a module's rows are staged. Raises DestinationError if that were the destination itself."""
-    name = module
+def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName, *, suffix: str = "") -> TableName:
+    """Where a module's rows are staged. Raises DestinationError if that were the destination itself.
+
+    A `suffix` with a blank in it gives a name that no module has.
+    """
+    name = f"{module}{suffix}"
     if schema is None:
-        name = f"pipekit_staging_{module}"
+        name = f"pipekit_staging_{name}"
     limit = dest.capabilities.max_identifier_length
     if len(name.encode()) > limit:
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -46,8 +50,12 @@ def plan_staging(
     schema: str | None,
     file: str | None,
     index: Sequence[str],
+    changes: tuple[TableName, Sequence[Column]] | None,
 ) -> Staging:
-    """The statements around a staging table. `index` is what follows once it is filled; for the others see `Staging`."""
+    """The statements around a staging table. `index` is what follows once it is filled; for the others see `Staging`.
+
+    `changes` are the name and the key's columns of the table of changes that a merge by difference fills.
+    """
     there = {column.name: column for column in dest_columns or () if any(column.name == item.dest for item in columns)}
     if there:
         # In the destination's exact types: a value that it cannot hold is found while staging, not while merging.
@@ -55,14 +63,21 @@ def plan_staging(
         setup += [dest.add_column_sql(staging, item.dest, item.dest_type) for item in columns if item.dest not in there]
     else:
         setup = [dest.create_table_sql(staging, [(column.dest, column.dest_type) for column in columns], staging=True)]
-    drop = dest.drop_table_sql(staging)
-    cleanup = [drop]
-    leftover = None
+    cleanup = [dest.drop_table_sql(staging)]
+    if changes is not None:
+        name, key = changes
+        setup += [
+            dest.create_like_sql(name, table, key),
+            dest.add_column_sql(name, CHANGE, dest.change_type),
+            *dest.index_staging_sql(name, key),
+        ]
+        cleanup.append(dest.drop_table_sql(name))
+    leftovers: list[str] = []
     if dest.capabilities.drop_if_exists:
-        setup.insert(0, drop)
+        setup = [*cleanup, *setup]
     else:
-        leftover = drop
+        leftovers = list(cleanup)
     if file is not None:
         attach, detach = dest.attach_sql(file, staging.schema or "")
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]
-    return Staging(dest.table_sql(staging), schema, file, leftover, tuple(setup), tuple(index), tuple(cleanup))
+    return Staging(dest.table_sql(staging), schema, file, tuple(leftovers), tuple(setup), tuple(index), tuple(cleanup))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -16,6 +17,13 @@ class CancelToken(threading.Event):
     def is_set(self) -> bool:
         """Whether the run is to end."""
         return super().is_set() or (self._parent is not None and self._parent.is_set())
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait that long, or until it is set, by whomever; whether it is."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not self.is_set():
+            time.sleep(0.05)
+        return self.is_set()
 
 
 class LeaseGuard(CancelToken):

@@ -34,7 +34,16 @@ def commit(
     ones. Raises what the session raises; nothing was changed then, but for a failure of the commit itself. `interruption` learns
     what an interrupt (Ctrl-C) left behind, which may come when the commit is done already.
     """
-    statements = [Statement(item.sql, expected.get(item.expected) if item.expected else None) for item in items]
+    given = {item.gives: index for index, item in enumerate(items) if item.gives}
+    statements = [
+        Statement(
+            item.sql,
+            expect_rows=expected.get(item.expected) if item.expected else None,
+            expect_count_of=given.get(item.expected) if item.expected else None,
+            is_count=item.is_count,
+        )
+        for item in items
+    ]
     try:
         answer = session.execute(
             handle, statements, before_commit=before_commit, cancel=cancel, interruption=interruption

@@ -159,7 +159,7 @@ class ModuleRun:
                     raise
                 delay = RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]
                 self._monitor.say(f"{first_line(error)}; trying again in {delay} s")
-                if self._wait(delay):
+                if self._cancel.sleep(delay):
                     raise RunCancelled("cancelled while waiting for another try") from error
             except RunError as error:
                 if not error.merge_committed:
@@ -208,9 +208,11 @@ class ModuleRun:
         with self._phase("stage"):
             rows_read = phases.stage()
         with self._phase("verify"):
-            expected = phases.verify(rows_read)
+            choice = phases.verify(rows_read)
+            if choice.statements != plan.usual_merge:
+                self._record(merge_sql=self._redactor.clean(plan.merge_sql(choice.statements)))
         with self._phase("merge"):
-            phases.merge(expected)
+            phases.merge(choice)
         with self._phase("hooks"):
             phases.run_hooks(failed=False)
 
@@ -243,7 +245,9 @@ class ModuleRun:
         watermarks = {
             name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
         }
-        self._record(source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql), watermarks=watermarks)
+        self._record(
+            source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql(plan.usual_merge)), watermarks=watermarks
+        )
 
     def _record(self, **values: Any) -> None:
         """Write down how far the run is."""
@@ -257,14 +261,6 @@ class ModuleRun:
             if self._cancel.is_set():
                 raise RunCancelled("cancelled while the state store did not answer") from None
             raise
-
-    def _wait(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self._cancel.is_set():
-                return True
-            time.sleep(0.05)
-        return self._cancel.is_set()
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -19,6 +19,7 @@ from pipekit_engine.errors import (
     MergeError,
     OutcomeUnknown,
     PipekitError,
+    RunCancelled,
     SourceError,
     StagingError,
 )
@@ -31,17 +32,20 @@ from pipekit_engine.running.verification import StagedRows
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.running.cancellation import CancelToken
     from pipekit_engine.running.monitor import RunMonitor
+    from pipekit_engine.running.verification import MergeChoice
     from pipekit_engine.store import Store
     from pipekit_engine.strategies import MergeStatement
 
 
+#: Seconds before the second, third, ... try of a merge that the database took back.
+MERGE_RETRY_DELAYS_S = (0.2, 1, 3, 10, 30)
 #: How many runs are looked at for one whose merge may not have ended.
 _RUNS_LOOKED_AT = 50
 
@@ -108,8 +112,8 @@ class Phases:
         self._state.staged = True
         remove_staging_file(self._state)
         try:
-            if self._plan.staging.leftover is not None:
-                self._drop_leftover(self._plan.staging.leftover)
+            for drop in self._plan.staging.leftovers:
+                self._drop_leftover(drop)
             self._execute(self._plan.staging.setup)
         except JRunnerError as error:
             raise StagingError(
@@ -155,15 +159,21 @@ class Phases:
             if not self._dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
                 raise
 
-    def verify(self, rows_read: int) -> dict[str, int]:
-        """Check what was staged; what each merge statement must count is derived from it."""
+    def verify(self, rows_read: int) -> MergeChoice:
+        """Check what was staged; how it is merged and what each statement must count is derived from it."""
         rows = StagedRows(self._session, self._dest.handle, self._plan, self._state.cancel)
         staged = rows.count()
         self._state.counts.update(rows_staged=staged)
-        return rows.verify(self._module, staged, rows_read)
+        choice = rows.verify(self._module, staged, rows_read)
+        if choice.why_all and self._plan.difference is not None:
+            self._state.monitor.say(f"all rows are written: {choice.why_all}")
+        return choice
 
-    def merge(self, expected: Mapping[str, int]) -> None:
-        """Change the destination in one transaction; `expected` holds what its statements must count."""
+    def merge(self, choice: MergeChoice) -> None:
+        """Change the destination in one transaction.
+
+        One that the database took back (a deadlock, a lock that did not come) is tried again `retry_merge` times, from staging.
+        """
         prepared = False
         say = self._state.monitor.say
         try:
@@ -177,7 +187,7 @@ class Phases:
                 self._execute(self._plan.prepare)
                 prepared = True
                 apply_comments(self._session, self._dest.handle, self._plan.comments, say, self._state.cancel)
-            counted = self._commit(expected)
+            counted = self._commit_with_retries(choice)
         except JRunnerError as error:
             if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
@@ -197,19 +207,44 @@ class Phases:
         for item, count in counted:
             if item.counts is not None:
                 by_kind[f"rows_{item.counts}"] += max(count, 0)
+        by_kind["rows_unchanged"] = 0
+        if choice.only_changes:
+            by_kind["rows_unchanged"] = choice.rows - by_kind["rows_inserted"] - by_kind["rows_updated"]
         self._state.counts.update(**by_kind)
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
 
-    def _commit(self, expected: Mapping[str, int]) -> list[tuple[MergeStatement, int]]:
+    def _commit_with_retries(self, choice: MergeChoice) -> list[tuple[MergeStatement, int]]:
+        attempt = 0
+        while True:
+            try:
+                return self._commit(choice)
+            except JRunnerError as error:
+                # Of code sql: the database said so itself, and nothing happened. Never when the outcome is unknown.
+                rolled_back = error.code == "sql" and self._dest.dialect.is_rolled_back(
+                    error.sqlstate, error.vendor_code
+                )
+                if not rolled_back or attempt == self._module.retry_merge:
+                    raise
+                delay = MERGE_RETRY_DELAYS_S[min(attempt, len(MERGE_RETRY_DELAYS_S) - 1)]
+                attempt += 1
+                self._state.monitor.say(
+                    f"the database took the merge back: {first_line(error)}; trying it again from staging in {delay} s "
+                    f"({attempt} of {self._module.retry_merge})"
+                )
+                if self._state.cancel.sleep(delay):
+                    raise RunCancelled("cancelled before the merge was tried again") from error
+                self._assert_lock()
+
+    def _commit(self, choice: MergeChoice) -> list[tuple[MergeStatement, int]]:
         monitor, interruption = self._state.monitor, Interruption()
         try:
             with MergeFence(self._connections, self._plan.fence, monitor.say).held():
                 return commit(
                     self._session,
                     self._dest.handle,
-                    self._plan.merge,
-                    expected,
+                    choice.statements,
+                    choice.expected,
                     say=monitor.say,
                     before_commit=self._assert_lock,
                     cancel=monitor.guard(),

@@ -5,20 +5,39 @@ The answers also say what each statement of the merge must count (`MergeStatemen
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import DestinationError, StagingError
 from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.strategies.difference import MIN_SAMPLE
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
 
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module
     from pipekit_engine.planning.plan import RunPlan
+    from pipekit_engine.strategies import MergeStatement
 
 #: Keys shown when staged keys cannot be told apart.
 SAMPLE_KEYS = 5
+
+
+@dataclass(frozen=True)
+class MergeChoice:
+    """How the staged rows are merged: the statements, what they must count, and why all rows are written where they are."""
+
+    statements: tuple[MergeStatement, ...]
+    expected: Mapping[str, int]
+    only_changes: bool
+    why_all: str
+
+    @property
+    def rows(self) -> int:
+        """Rows that the merge brings in, or finds in the destination."""
+        return self.expected["distinct"]
 
 
 class StagedRows:
@@ -34,8 +53,8 @@ class StagedRows:
         """How many there are. Raises StagingError."""
         return self._ask(self._plan.checks.count)
 
-    def verify(self, module: Module, staged: int, rows_read: int) -> dict[str, int]:
-        """Refuse rows that must not be merged; what the merge's statements must count, by name.
+    def verify(self, module: Module, staged: int, rows_read: int) -> MergeChoice:
+        """Refuse rows that must not be merged; the statements that merge the others, and what they must count.
 
         Raises StagingError when rows are missing or keys are NULL or repeated, DestinationError when the destination could
         not tell the keys apart or would shrink more than the module allows.
@@ -61,7 +80,9 @@ class StagedRows:
             expected["distinct"] = self._ask(checks.distinct_keys)
             if expected["distinct"] != staged and module.dedupe_column is None:
                 raise self._not_unique(staged - expected["distinct"])
-        if checks.matched is not None:
+        statements, why_all = self._choose(expected)
+        only_changes = statements is not None
+        if statements is None and checks.matched is not None:
             expected["matched"] = self._ask(checks.matched)
             expected["unmatched"] = expected["distinct"] - expected["matched"]
         if checks.dest_count is not None and module.max_shrink_percent is not None:
@@ -71,7 +92,22 @@ class StagedRows:
                     f"Replacing {before:,} rows of {self._plan.dest_table} by {after:,} would shrink it by "
                     f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
                 )
-        return expected
+        return MergeChoice(statements or self._plan.merge, expected, only_changes=only_changes, why_all=why_all)
+
+    def _choose(self, expected: Mapping[str, int]) -> tuple[tuple[MergeStatement, ...] | None, str]:
+        """The statements of the merge by difference; None to write all rows, and why."""
+        difference = self._plan.difference
+        if difference is None:
+            return None, self._plan.comparison
+        if self._plan.checks.distinct_keys is None and self._ask(difference.distinct_keys) != expected["staged"]:
+            if difference.repeated is not None:
+                return difference.repeated, ""
+            return None, f"staged rows share a key ({', '.join(difference.key)}), or have none"
+        if expected["staged"] >= MIN_SAMPLE * 1000 and difference.sampled and difference.unchanged:
+            sampled = self._ask(difference.sampled)
+            if sampled >= MIN_SAMPLE and not self._ask(difference.unchanged):
+                return None, f"of {sampled:,} staged rows of a sample none is there already"
+        return difference.unique, ""
 
     def _ask(self, sql: str) -> int:
         try:

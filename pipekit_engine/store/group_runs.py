@@ -6,7 +6,7 @@ import builtins
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, select, true, update
 
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.models import GroupRunRecord
@@ -90,10 +90,15 @@ class GroupRunStore:
             raise NotFoundError("group run", group_run_id)
         return found[0]
 
-    def list(self, group: str | None = None, limit: int = 20) -> builtins.list[GroupRunRecord]:
-        """Group runs, newest first."""
+    def list(
+        self, group: str | None = None, limit: int = 20, *, dry_runs: bool = True
+    ) -> builtins.list[GroupRunRecord]:
+        """Group runs, newest first. `dry_runs` false leaves those out."""
         table = schema.group_run
-        return self._select(table.c.group == group if group is not None else None, limit)
+        wanted = [table.c.group == group] if group is not None else []
+        if not dry_runs:
+            wanted.append(table.c.status != "dry_run")
+        return self._select(and_(true(), *wanted), limit)
 
     def unfinished(self, dagster_run_id: str | None = None) -> builtins.list[GroupRunRecord]:
         """Group runs that have not ended, of one Dagster run if it is named."""

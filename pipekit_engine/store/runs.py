@@ -117,8 +117,9 @@ class RunStore:
         status: str | None = None,
         limit: int | None = 20,
         dagster_run_id: str | None = None,
+        dry_runs: bool = True,
     ) -> builtins.list[RunRecord]:
-        """Runs, newest first, without their logs."""
+        """Runs, newest first, without their logs. `dry_runs` false leaves those out."""
         table = schema.run_log
         query = select(*(column for column in table.c if column.key not in _LOGS)).order_by(table.c.id.desc())
         for column, wanted in (
@@ -129,6 +130,8 @@ class RunStore:
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
+        if not dry_runs:
+            query = query.where(table.c.status != "dry_run")
         if limit is not None:
             query = query.limit(limit)
         with self._database.read() as connection:

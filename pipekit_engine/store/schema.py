@@ -219,6 +219,7 @@ run_log = Table(
     Column("rows_deleted", Count),
     Column("rows_inserted", Count),
     Column("rows_updated", Count),
+    Column("rows_unchanged", Count),
     Column("bytes", Count),
     Column("timings", Text, nullable=False, server_default="{}"),
     Column("error", Text),

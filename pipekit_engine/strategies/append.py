@@ -16,6 +16,7 @@ class Append(Strategy):
         "otherwise rows can double after an *unknown* outcome"
     )
     rereads = False
+    compares = False
 
     def merge(self, merge: Merge) -> list[MergeStatement]:
         """INSERT."""

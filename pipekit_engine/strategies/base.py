@@ -11,26 +11,51 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.strategies.difference import Difference, RowComparison
+
 Counts = Literal["deleted", "inserted", "updated"]
-#: What a statement's row count must be: all staged rows, staged keys, keys that the destination had, keys that it had not.
-Expected = Literal["staged", "distinct", "matched", "unmatched"]
+#: What a statement's row count must be: all staged rows, staged keys, keys that the destination had, keys that it had not; or
+#: what an earlier statement gives: rows of the destination that are replaced or deleted, staged rows that are written.
+Expected = Literal["staged", "distinct", "matched", "unmatched", "outdated", "arriving"]
+#: The column of the table of changes that says what happens to a key's rows.
+CHANGE = "pipekit_change"
 
 
 @dataclass(frozen=True)
 class MergeStatement:
     """One statement of the merge, which run_log count it feeds, and the count that it must have.
 
-    An `optional` one that the database refuses is left out, and the merge is done again without it.
+    An `optional` one that the database refuses is left out, and the merge is done again without it. `is_count`: a query for a
+    number, its count; `gives` is the name by which later statements expect it.
     """
 
     sql: str
     counts: Counts | None = None
     expected: Expected | None = None
     optional: bool = False
+    is_count: bool = False
+    gives: Expected | None = None
+
+
+class MergeCapabilities(Protocol):
+    """What a difference needs of `pipekit_engine.databases.dialects.base.capabilities.Capabilities`, which documents it."""
+
+    @property
+    def full_join(self) -> bool: ...
+
+    @property
+    def locking_read(self) -> str: ...
+
+    @property
+    def updates_from_subquery(self) -> bool: ...
 
 
 class MergeDialect(Protocol):
     """What a strategy needs of the destination's dialect (`pipekit_engine.databases.dialects.Dialect`, which documents it)."""
+
+    @property
+    def capabilities(self) -> MergeCapabilities: ...
 
     def quote_identifier(self, name: str) -> str: ...
 
@@ -41,6 +66,20 @@ class MergeDialect(Protocol):
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str: ...
 
     def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str: ...
+
+    def key_match(self, left: str, right: str, key: Sequence[str]) -> str: ...
+
+    def in_table(
+        self, row: str, table: str, key: Sequence[str], *, negated: bool = False, where: str | None = None
+    ) -> str: ...
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None: ...
+
+    def grouped_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None: ...
+
+    def distinct_sql(self, left: str, right: str) -> str: ...
+
+    def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -89,9 +128,9 @@ class Merge:
         sql = f"INSERT INTO {self.dest_sql} ({self.column_list}) SELECT {select} FROM {self.rows_sql} s WHERE {absent}"
         return MergeStatement(sql, "inserted", "unmatched")
 
-    def update_matched(self, others: Sequence[str]) -> MergeStatement:
-        """Updates columns of the destination's rows whose key is staged."""
-        sql = self.dialect.update_matching_sql(self.dest_sql, self.rows_sql, self.key, others)
+    def update_matched(self, others: Sequence[str], rows_sql: str | None = None) -> MergeStatement:
+        """Updates columns of the destination's rows whose key is staged, or stands in the subquery `rows_sql`."""
+        sql = self.dialect.update_matching_sql(self.dest_sql, rows_sql or self.rows_sql, self.key, others)
         return MergeStatement(sql, "updated", "matched")
 
 
@@ -112,6 +151,8 @@ class Strategy:
     replaces_table: ClassVar[bool] = False
     #: Rows in the destination are replaced by new ones, whose columns outside of the query get their defaults.
     replaces_rows: ClassVar[bool] = False
+    #: Rows are compared with the destination's, and those that are there already are left as they are.
+    compares: ClassVar[bool] = True
     #: A row that is read again does no harm, so a watermark may read its newest value again. Where it would come twice, a
     #: watermark is expected, and has to exclude the value that was read last.
     rereads: ClassVar[bool] = True
@@ -124,3 +165,7 @@ class Strategy:
     def merge(self, merge: Merge) -> list[MergeStatement]:
         """Statements that merge the staged rows into a table that exists; all run in one transaction."""
         raise NotImplementedError
+
+    def difference(self, rows: RowComparison) -> Difference | None:
+        """The same merge, writing only rows that differ; None where it cannot be had."""
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipekit_engine.strategies.base import Merge, MergeStatement, Strategy
+from pipekit_engine.strategies.difference import DELETED, INSERTED, REPLACED, Difference, RowComparison
 
 
 class Full(Strategy):
@@ -16,6 +17,21 @@ class Full(Strategy):
     statements = "`DELETE` all, `INSERT` all"
     replaces_table = True
     replaces_rows = True
+
+    def difference(self, rows: RowComparison) -> Difference | None:
+        """DELETE and INSERT of the rows that differ, if no two rows of the destination have one key."""
+        if not rows.is_unique:
+            return None
+        return rows.decide(
+            [
+                *rows.all_changes(),
+                rows.counted("outdated", REPLACED, DELETED),
+                rows.delete_changed(),
+                rows.counted("arriving", INSERTED, REPLACED),
+                rows.insert_changed(),
+                rows.total(),
+            ]
+        )
 
     def merge(self, merge: Merge) -> list[MergeStatement]:
         """DELETE and INSERT."""

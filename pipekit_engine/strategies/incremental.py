@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipekit_engine.strategies.base import Merge, MergeStatement, Strategy
+from pipekit_engine.strategies.difference import INSERTED, REPLACED, Difference, RowComparison
 
 
 class Incremental(Strategy):
@@ -13,6 +14,23 @@ class Incremental(Strategy):
     statements = "`DELETE` the rows whose key is staged, `INSERT` all staged"
     needs_key = True
     replaces_rows = True
+
+    def difference(self, rows: RowComparison) -> Difference:
+        """DELETE and INSERT of the rows of keys whose rows differ."""
+        changes = None if rows.is_unique else rows.repeated_changes()
+        repeated = None
+        if changes is not None:
+            repeated = [changes, rows.delete_changed(), rows.staged_of_changed_keys(), rows.insert_changed()]
+        return rows.decide(
+            [
+                rows.staged_changes(with_key=True),
+                rows.counted("outdated", REPLACED),
+                rows.delete_changed(),
+                rows.counted("arriving", INSERTED, REPLACED),
+                rows.insert_changed(),
+            ],
+            repeated=repeated,
+        )
 
     def merge(self, merge: Merge) -> list[MergeStatement]:
         """DELETE by key, and INSERT."""

@@ -136,7 +136,7 @@ class Project:
 
     def terminal(self, *arguments: str, columns: int) -> str:
         """What `pipekit` shows on a terminal of that width."""
-        environment = self.environment(COLUMNS=str(columns))
+        environment = self.environment(COLUMNS=str(columns), LINES="40")
         shown, status = pexpect.run(
             shlex.join([*COMMAND, *arguments]),
             cwd=str(self.folder),

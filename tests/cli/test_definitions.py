@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.cli.conftest import DEFINITIONS, Project
 
 
@@ -88,6 +90,22 @@ def test_lists(shared: Project) -> None:
     assert shared.look("schedules", "--json").json["schedules"][0]["next_at"]
 
 
+def test_times_of_a_schedule_are_in_its_own_zone(shared: Project) -> None:
+    """NEXT was the machine's time, unmarked, beside the schedule's zone."""
+    at = shared.look("schedules").out.splitlines()[1]
+    assert re.search(r" 02:00:00\+0[12]:00$", at)
+
+
+def test_a_dry_run_does_not_hide_the_last_load(project: Project) -> None:
+    assert project("run", "copy").status == 0
+    assert project("run", "copy", "--dry-run").status == 0
+    by_name = {item["name"]: item for item in project.look("modules", "--json").json}
+    assert by_name["copy"]["last_run"]["status"] == "success"
+    assert project("run-group", "good", "--dry-run").status == 0
+    groups = {item["name"]: item for item in project.look("groups", "--json").json}
+    assert groups["good"]["last_run"] is None
+
+
 def test_one_of_a_list_is_shown_as_yaml(shared: Project) -> None:
     assert shared.look("groups", "good").out == "groups:\n  good:\n    members: [items, copy, sleeping]\n"
     assert shared.look("modules", "items", "--json").json["merge_key"] == ["id"]
@@ -123,4 +141,4 @@ def test_a_narrow_terminal_cuts_members_not_how_the_last_run_went(shared: Projec
     heading, *rows = (shared.terminal("groups", columns=50)).splitlines()
     assert heading.split() == ["GROUP", "ON", "FAILURE", "LAST", "RUN", "AT", "TOOK", "MEMBERS"]
     assert any(line.startswith("mixed") for line in rows)
-    assert all(len(line) <= 50 for line in rows)
+    assert all(len(line) <= 50 for line in rows), rows

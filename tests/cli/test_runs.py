@@ -80,3 +80,10 @@ def test_a_narrow_terminal_shows_errors_below_their_runs(shared: Project) -> Non
     wide = shared.terminal("runs", "list", "broken", columns=200).splitlines()
     assert wide[0].split()[-1] == "ERROR"
     assert len(wide) == 2
+
+
+def test_a_pipe_gets_the_whole_first_line_of_an_error(shared: Project) -> None:
+    """It was cut just before its cause."""
+    error = shared.look("runs", "list", "broken", "--json").json[0]["error"].splitlines()[0]
+    assert len(error) > 100
+    assert shared.look("runs", "list", "broken").out.splitlines()[1].endswith(error)

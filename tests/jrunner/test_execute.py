@@ -93,6 +93,29 @@ def test_another_count_than_expected_takes_everything_back(session: Session, dat
     assert rows(session) == ["1", "3"]
 
 
+def test_a_count_may_be_asked_by_a_query_and_be_that_of_another_statement(session: Session, database: str) -> None:
+    result = session.execute(
+        "db",
+        [
+            "INSERT INTO t VALUES (1)",
+            Statement("SELECT COUNT(*) + 0 FROM t", is_count=True),
+            Statement("UPDATE t SET i = 5", expect_count_of=1),
+            Statement("SELECT COUNT(*) FROM t WHERE i = 6", expect_rows=0, is_count=True),
+        ],
+    )
+    assert result.counts == (1, 1, 1, 0)
+    with pytest.raises(JRunnerError, match="changed 1 rows, expected 7") as raised:
+        session.execute(
+            "db", [Statement("SELECT 7 FROM t", is_count=True), Statement("DELETE FROM t", expect_count_of=0)]
+        )
+    assert (raised.value.code, raised.value.statement_index) == ("count_mismatch", 1)
+    with pytest.raises(JRunnerError, match="found 1 rows, expected 2"):
+        session.execute("db", [Statement("SELECT COUNT(*) FROM t", expect_rows=2, is_count=True)])
+    with pytest.raises(JRunnerError, match="earlier statement"):
+        session.execute("db", [Statement("DELETE FROM t", expect_count_of=0)])
+    assert rows(session) == ["5"]
+
+
 def test_without_a_transaction_each_statement_stays(session: Session, database: str) -> None:
     with pytest.raises(JRunnerError) as raised:
         session.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from pipekit_engine.errors import DestinationError, MergeError, StagingError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.running.phases import Phases
+from pipekit_engine.running.verification import MergeChoice
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 
@@ -45,14 +47,14 @@ def test_first_run_creates_the_destination_and_moves_all(any_bench: Workbench, s
 @pytest.mark.parametrize(
     ("strategy", "after", "counts"),
     [
-        ("full", [("2", "deux"), ("3", ""), ("4", "four")], (3, 3, 0)),
-        ("incremental", [("1", "one"), ("2", "deux"), ("3", ""), ("4", "four")], (2, 3, 0)),
-        ("upsert", [("1", "one"), ("2", "deux"), ("3", ""), ("4", "four")], (0, 1, 2)),
-        ("append", [("1", "one"), ("2", "deux"), ("2", None), ("3", ""), ("3", ""), ("4", "four")], (0, 3, 0)),
+        ("full", [("2", "deux"), ("3", ""), ("4", "four")], (3, 3, 0, 0)),
+        ("incremental", [("1", "one"), ("2", "deux"), ("3", ""), ("4", "four")], (1, 2, 0, 1)),
+        ("upsert", [("1", "one"), ("2", "deux"), ("3", ""), ("4", "four")], (0, 1, 1, 1)),
+        ("append", [("1", "one"), ("2", "deux"), ("2", None), ("3", ""), ("3", ""), ("4", "four")], (0, 3, 0, 0)),
     ],
 )
 def test_second_run(
-    any_bench: Workbench, strategy: str, after: list[tuple[str, str]], counts: tuple[int, int, int]
+    any_bench: Workbench, strategy: str, after: list[tuple[str, str]], counts: tuple[int, int, int, int]
 ) -> None:
     start(any_bench, strategy)
     any_bench.run()
@@ -60,7 +62,12 @@ def test_second_run(
     any_bench.fill("t", [(4, "four", "4", "2024-01-04 00:00:00")])
     record = any_bench.run()
     assert sorted(map(str, any_bench.rows("SELECT id, name FROM t"))) == sorted(map(str, after))
-    assert (record.rows_deleted, record.rows_inserted, record.rows_updated) == counts
+    found = (record.rows_deleted, record.rows_inserted, record.rows_updated, record.rows_unchanged)
+    kind = any_bench.store.definitions.load().connections["dst"].driver
+    if kind in ("h2", "hsqldb", "derby"):
+        # Without an index of the key a join would crawl in H2 and HSQLDB, and Derby cannot compare a CLOB.
+        counts = {"incremental": (2, 3, 0, 0), "upsert": (0, 1, 2, 0)}.get(strategy, counts)
+    assert found == counts
 
 
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
@@ -96,9 +103,10 @@ def test_a_key_of_all_columns(main_bench: Workbench) -> None:
     main_bench.fill("t", [(1, 1), (1, 2)])
     main_bench.module("i", strategy="incremental", merge_key="a,b")
     main_bench.module("u", strategy="upsert", merge_key="a,b", dest_table="u")
-    for _ in range(2):
-        assert main_bench.run("i").rows_inserted == 2
-        main_bench.run("u")
+    for unchanged in (0, 2):
+        for module in ("i", "u"):
+            record = main_bench.run(module)
+            assert (record.rows_inserted, record.rows_updated, record.rows_unchanged) == (2 - unchanged, 0, unchanged)
     assert main_bench.rows("SELECT a, b FROM t") == main_bench.rows("SELECT a, b FROM u") == [("1", "1"), ("1", "2")]
 
 
@@ -175,8 +183,9 @@ def test_a_merge_that_fails_takes_the_destination_that_it_made_away(
     start(main_bench, strategy)
     verify = Phases.verify
 
-    def miscount(*args: Any) -> dict[str, int]:
-        return {name: count + 1 for name, count in verify(*args).items()}
+    def miscount(*args: Any) -> MergeChoice:
+        choice = verify(*args)
+        return replace(choice, expected={name: count + 1 for name, count in choice.expected.items()})
 
     monkeypatch.setattr(Phases, "verify", miscount)
     with pytest.raises(MergeError, match="rolled back"):

@@ -37,14 +37,15 @@ def _program(*names: str) -> str:
 class MariaDBServer:
     """The server and an administrator's login: `host`, `port`, `user`, `password`, `jdbc_url(database)`.
 
-    Raises ServerUnavailable when the machine has no MariaDB server or it does not start.
+    `options` are added to the server's command line. Raises ServerUnavailable when the machine has no MariaDB server or it
+    does not start.
     """
 
     kind = "mariadb"
     host = HOST
     user = "pipekit"
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         server, self._client = _program("mariadbd", "mysqld"), _program("mariadb", "mysql")
         install = _program("mariadb-install-db", "mysql_install_db")
         owner = service_user("mysql")
@@ -113,6 +114,7 @@ class MariaDBServer:
                     "--innodb-buffer-pool-size=128M",
                     "--innodb-fast-shutdown=3",
                     "--default-time-zone=+00:00",
+                    *options,
                 ],
                 log=home / "server.log",
                 answers=lambda: self.sql("", "SELECT 1") == [("1",)],

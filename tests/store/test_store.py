@@ -16,7 +16,7 @@ from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
 from pipekit_engine.models import Column, Group, Hook, Module, Schedule, Watermark
 from pipekit_engine.store import Change, Store, leases, schema
 from pipekit_engine.store.database import Database
-from pipekit_engine.store.upgrade import HEAD, known_revisions
+from pipekit_engine.store.upgrade import HEAD, _alembic_config, known_revisions
 
 LONG_AGO = datetime(2020, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 
@@ -44,6 +44,27 @@ class TestInit:
 
     def test_head_is_the_newest_migration(self) -> None:
         assert max(known_revisions()) == HEAD
+
+    def test_runs_of_an_older_store_have_no_count_of_unchanged_rows(self, url: str) -> None:
+        from alembic import command
+
+        database = Database(url)
+        with database.write() as connection:
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+        with database.write() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO run_log (module, triggered_by, status, started_at, finished_at, rows_inserted) "
+                    "VALUES ('m', 'manual', 'success', '2026-01-01 00:00:00', '2026-01-01 00:00:01', 7)"
+                )
+            )
+        database.close()
+        assert (Store.init(url).before, Store.init(url).before) == ("0001", HEAD)
+        with Store.open(url) as store:
+            record = store.runs.list()[0]
+            assert (record.rows_inserted, record.rows_unchanged) == (7, None)
 
     def test_migrations_lead_to_the_schema(self, url: str) -> None:
         from alembic.autogenerate import compare_metadata
@@ -94,6 +115,7 @@ class TestDefinitions:
             dedupe="latest by y",
             on_schema_change="ignore",
             retry=2,
+            retry_merge=5,
             watermarks=(Watermark(name="since", connection="c", resolver_sql="SELECT 1", default="0"),),
             hooks=(Hook(sql="ANALYZE", run_on="always", run_order=3), Hook(sql="x", connection="c")),
             tags={"team": "a"},

@@ -120,7 +120,7 @@ public final class Failure extends Exception {
         int depth = 0;
         for (Throwable t = thrown; t != null && depth < MAX_CAUSES; t = t.getCause(), depth++) {
             if (t instanceof SQLNonTransientConnectionException
-                    || t instanceof SQLTransientConnectionException
+                    || (t instanceof SQLTransientConnectionException && !isGeneral((SQLException) t))
                     || t instanceof SQLRecoverableException) {
                 return true;
             }
@@ -134,6 +134,11 @@ public final class Failure extends Exception {
             }
         }
         return false;
+    }
+
+    /** MariaDB's driver makes an exception of connections out of every general error, such as a lock that did not come. */
+    private static boolean isGeneral(SQLException thrown) {
+        return thrown.getSQLState() != null && thrown.getSQLState().startsWith("HY");
     }
 
     private static SQLException telling(SQLException thrown) {

@@ -48,6 +48,7 @@ class DB2(Dialect):
         drop_if_exists=False,  # only newer releases know it
         missing_table_states=frozenset({"42704"}),
         missing_table_codes=frozenset({-204}),
+        rolled_back_codes=frozenset({-911, -913}),
         instants="none",
         max_comment_length=2000,
         bulk_path="array batches",
@@ -148,6 +149,14 @@ class DB2(Dialect):
     def tidy_remark(self, text: str) -> str:
         """A column heading is up to three lines of twenty characters, padded with blanks."""
         return " ".join(text.split()) if "   " in text else text
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts with their length, as = ignores blanks at the end; LOBs, XML and DECFLOAT are not told apart."""
+        if column.type_name.upper().split(" ", 1)[0].partition("(")[0] in ("CHAR", "VARCHAR", "GRAPHIC", "VARGRAPHIC"):
+            return (value, f"LENGTH({value})")
+        if column.type_name.upper() == "DECFLOAT":
+            return None
+        return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """Each merge has row locks in the table, at least, until it ends."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -15,6 +16,7 @@ from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
 
 
@@ -46,6 +48,8 @@ class Derby(Dialect):
         row_values=False,
         instants="none",
         missing_table_states=frozenset({"42X05", "42Y07", "42Y55"}),
+        updates_from_subquery=False,
+        rolled_back_states=frozenset({"40001", "40XL1", "40XL2"}),  # deadlock, lock time-outs
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
     )
     system_schemas = ("SYS*", "NULLID", "SQLJ")
@@ -80,6 +84,16 @@ class Derby(Dialect):
         "timestamptz": fractional("TIMESTAMP", max_digits=9),
         "uuid": "CHAR(36)",
     }
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts with their length, as = ignores blanks at the end; LOBs, long texts and XML have no =."""
+        if column.type_name.upper().partition("(")[0].strip() in ("CHAR", "VARCHAR"):
+            return (value, f"LENGTH({value})")
+        return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """In full: Derby knows no IS DISTINCT FROM."""
+        return null_safe(left, right)
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """Each merge has row locks in the table, at least, until it ends."""

@@ -13,6 +13,7 @@ from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
 
@@ -47,6 +48,8 @@ class H2(Dialect):
         max_comment_length=100_000,
         missing_table_states=frozenset({"42S02", "42S04", "90079"}),
         missing_table_codes=frozenset({42102, 42104, 90079}),
+        joins_without_index=False,
+        rolled_back_codes=frozenset({40001, 50200, 90131}),  # deadlock, lock time-out, concurrent update
     )
     reserved = words("day hour key minute month qualify rownum second uescape year")
     date_literal = "DATE '{}'"
@@ -71,6 +74,17 @@ class H2(Dialect):
         "uuid": "UUID",
         "json": "CHARACTER LARGE OBJECT",
     }
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts by their bytes, whatever collation or VARCHAR_IGNORECASE say; instants and decimal floats by their text."""
+        name = column.type_name.upper()
+        if column.family == "text" and "LARGE OBJECT" not in name:
+            return (f"CAST({value} AS VARBINARY)",)
+        if column.family in ("timestamptz", "timetz") or name.startswith("DECFLOAT"):
+            return (f"CAST({value} AS VARCHAR)",)
+        if column.family in ("text", "binary", "float32", "float64", "interval"):
+            return (value,)
+        return super().exact_values_sql(column, value)
 
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""

@@ -47,6 +47,7 @@ class HSQLDB(Dialect):
         max_comment_length=100_000,
         missing_table_states=frozenset({"42501", "3F000"}),
         missing_table_codes=frozenset({-5501, -4850}),
+        joins_without_index=False,
         one_row_from=" FROM (VALUES(0))",
     )
     system_schemas = ("INFORMATION_SCHEMA", "SYSTEM_LOBS")
@@ -74,6 +75,15 @@ class HSQLDB(Dialect):
         "timestamptz": fractional("TIMESTAMP({precision}) WITH TIME ZONE", max_digits=9),
         "uuid": "UUID",
     }
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts with their length, as = ignores blanks at the end; instants by their text; LOBs are not told apart."""
+        name = column.type_name.upper().partition("(")[0].strip()
+        if name in ("CHARACTER", "VARCHAR"):
+            return (value, f"CHAR_LENGTH({value})")
+        if column.family in ("timestamptz", "timetz"):
+            return (f"CAST({value} AS VARCHAR(64))",)
+        return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
 
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""

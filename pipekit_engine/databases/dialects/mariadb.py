@@ -65,6 +65,8 @@ class MariaDB(Dialect):
         max_identifier_length=64,
         missing_table_states=frozenset({"42S02"}),
         missing_table_codes=frozenset({1146, 1049}),
+        locking_read=" FOR UPDATE",
+        rolled_back_codes=frozenset({1205, 1213}),
         exact_text=False,
         instants="utc",
         max_comment_length=1024,
@@ -233,6 +235,27 @@ class MariaDB(Dialect):
     def exact_sql(self, text: str) -> str:
         """The bytes, in one character set."""
         return f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
+        """By the bytes, whatever the collation; 0 and -0 by their texts."""
+        if column.family in ("float32", "float64"):
+            return (value, f"IF({value} = 0, CAST({value} AS BINARY), NULL)")
+        plain = super().exact_values_sql(column, value) if column.family != "uuid" else None
+        return plain or (f"CAST({value} AS BINARY)",)
+
+    def grouped_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
+        """Groups see the first max_sort_length bytes only: long values are told apart by their hash."""
+        exact = self.exact_values_sql(column, value)
+        return tuple(f"SHA2({item}, 256)" for item in exact) if column.family in _SIZED else exact
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """With its own operator."""
+        return f"NOT ({left} <=> {right})"
+
+    def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
+        """Chosen by a hash of the key."""
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        return f"(SELECT * FROM {table} WHERE MOD(CRC32(CONCAT_WS(',', {names})), 1000) = 0) {alias}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE with a join."""

@@ -75,6 +75,7 @@ class Oracle(Dialect):
         creates_schemas=False,
         drop_if_exists=False,
         missing_table_codes=frozenset({942}),
+        rolled_back_codes=frozenset({54, 60, 8177, 30006}),  # lock not had, deadlock, serialization, lock time-out
         max_comment_length=4000,
         comment_unit="bytes",
         bulk_path="array batches",
@@ -96,6 +97,7 @@ class Oracle(Dialect):
         "TO_CHAR(SYSTIMESTAMP, 'YYYY-MM-DD HH24:MI:SS')",
         "TO_CHAR(SYS_EXTRACT_UTC(SYSTIMESTAMP), 'YYYY-MM-DD HH24:MI:SS')",
     )
+    change_type = "NUMBER(1)"
     types: ClassVar = {
         "boolean": "NUMBER(1)",
         "int16": "NUMBER(5)",
@@ -160,6 +162,19 @@ class Oracle(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Readers are never blocked in Oracle."""
         return [f"LOCK TABLE {dest} IN EXCLUSIVE MODE"]
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts as they are (with NLS_COMP=BINARY, the default); instants with their offset; LOBs and XML have no =."""
+        name = column.type_name.upper().partition("(")[0].strip()
+        if name in ("VARCHAR2", "NVARCHAR2", "CHAR", "NCHAR", "RAW", "BINARY_FLOAT", "BINARY_DOUBLE", "NUMBER"):
+            return (value,)
+        if column.family == "timestamptz" and "LOCAL" not in column.type_name.upper():
+            return (f"TO_CHAR({value}, 'SYYYY-MM-DD HH24:MI:SS.FF9 TZR TZH:TZM')",)
+        return super().exact_values_sql(column, value)
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """DECODE takes NULL for equal to NULL."""
+        return f"DECODE({left}, {right}, 0, 1) = 1"
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """Each merge has a lock on the table until it ends, an insert at least a row-exclusive one."""

@@ -57,6 +57,15 @@ _NATIVE = frozenset(
 _TO_CHAR = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%y": "YY", "%j": "DDD"}
 
 
+#: Types of which equal values are identical. Others, such as citext, interval, jsonb or arrays, are compared by their texts.
+_EXACT = frozenset(
+    {"bool", "int2", "int4", "int8", "oid", "serial", "bigserial", "smallserial", "money", "uuid", "bytea", "date", "time",
+     "timetz", "timestamp", "timestamptz", "inet", "cidr", "macaddr", "macaddr8", "bit", "varbit"}
+)  # fmt: skip
+#: A type's binary form tells apart what = does not: 0.0 and -0.0, blanks at the end of a char without a length.
+_SEND = {"float4": "float4send", "float8": "float8send", "bpchar": "bpcharsend"}
+
+
 class PostgreSQL(Dialect):
     """PostgreSQL 10 and newer. DDL is transactional: a new destination appears together with its rows."""
 
@@ -92,6 +101,8 @@ class PostgreSQL(Dialect):
         transactional_ddl=True,
         transactional_truncate=True,
         missing_table_states=frozenset({"42P01", "3F000"}),
+        full_join=True,
+        rolled_back_states=frozenset({"40001", "40P01", "55P03"}),
         instants="utc",
         max_comment_length=1_000_000,
         bulk_path="COPY",
@@ -186,6 +197,19 @@ class PostgreSQL(Dialect):
     def lock_table_sql(self, dest: str) -> list[str]:
         """Without it two merges into one table could both delete the old rows and both insert: read committed sees neither's."""
         return [f"LOCK TABLE {dest} IN SHARE ROW EXCLUSIVE MODE"]
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
+        """Texts by their bytes: a column's collation may be nondeterministic, which the driver does not tell."""
+        name = column.type_name.lower()
+        if name in _EXACT or (name == "numeric" and column.precision > 0):
+            return (value,)
+        if name in _SEND:
+            return (f"{_SEND[name]}({value})",)
+        return (f'{value} COLLATE "C"' if name in ("text", "varchar") else f'CAST({value} AS text) COLLATE "C"',)
+
+    def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
+        """Some of its blocks, the same ones each time."""
+        return f"{table} {alias} TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)"
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """An advisory lock of the merge's transaction, which a pooler between us and the server keeps, too."""

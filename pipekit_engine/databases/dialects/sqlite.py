@@ -64,6 +64,7 @@ class SQLite(Dialect):
         schemas=False,
         matches_by="in",
         missing_table_message="no such table",
+        rolled_back_codes=frozenset({5, 6, 261, 262, 517, 773}),  # SQLITE_BUSY, SQLITE_LOCKED and what they are made of
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()
@@ -148,6 +149,14 @@ class SQLite(Dialect):
         index = replace(staging, name=f"{staging.name} key")
         names = self.column_list(key)
         return [f"CREATE INDEX {self.table_sql(index)} ON {self.quote_identifier(staging.name)} ({names})"]
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
+        """By the bytes, whatever the collation; 1 and 1.0 are equal but of two types."""
+        return (f"{value} COLLATE BINARY", f"typeof({value})")
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """With its own operator."""
+        return f"{left} IS NOT {right}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM, as in PostgreSQL but with the target named `AS`."""

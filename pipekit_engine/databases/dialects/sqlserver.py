@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
+from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
@@ -28,6 +29,10 @@ _EXACT = "Latin1_General_100_BIN2"
 _COLLATED = re.compile(r"n?(?:var)?char\s*(?:\(\s*(?:\d+|max)\s*\))?", re.IGNORECASE)
 #: An extended property's value may take 7,500 bytes, two a character.
 _MAX_COMMENT = 3750
+
+
+#: Types whose bytes are compared.
+_BYTES = frozenset({"char", "varchar", "nchar", "nvarchar", "binary", "varbinary", "real", "float", "sysname"})
 
 
 class SQLServer(Dialect):
@@ -69,6 +74,7 @@ class SQLServer(Dialect):
         row_values=False,
         exact_text=False,
         missing_table_codes=frozenset({208, 2760}),
+        rolled_back_codes=frozenset({1205, 1222, 3960}),  # deadlock, lock time-out, conflict of snapshots
         missing_table_states=frozenset({"S0002", "42S02"}),
         max_comment_length=_MAX_COMMENT,
         bulk_path="the driver's bulk copy",
@@ -217,6 +223,21 @@ class SQLServer(Dialect):
     def exact_sql(self, text: str) -> str:
         """The text, compared by its code points."""
         return f"{text} COLLATE {_EXACT}"
+
+    def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
+        """Texts, binaries and floats by their bytes: = ignores blanks and zeros at the end. The old long types have no =."""
+        name = column.type_name.lower().partition("(")[0].strip()
+        if name in _BYTES:
+            return (f"CONVERT(varbinary(max), {value})", f"DATALENGTH({value})")
+        if name == "datetimeoffset":
+            return (f"CONVERT(varchar(40), {value}, 121)",)
+        if name == "sql_variant":
+            return None
+        return super().exact_values_sql(column, value)
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """In full: IS DISTINCT FROM came with version 2022."""
+        return null_safe(left, right)
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM with a join."""

@@ -12,7 +12,7 @@ CREATE CACHED TABLE "pipekit_staging"."orders" ("ORDER_ID" BIGINT, "Customer Nam
 -- destination, on warehouse (this database commits DDL at once)
 CREATE CACHED TABLE "SALES"."ORDERS" ("ORDER_ID" BIGINT, "Customer Name" VARCHAR(40), "AMOUNT" DECIMAL(12,2), "UPDATED_AT" TIMESTAMP(6), "RAW" BLOB(1G));
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination is new
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
 
 -- hook on success, on warehouse
@@ -38,7 +38,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM "SALES"."ORDERS";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
 
@@ -65,7 +65,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key of ORDER_ID
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders");
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
 
@@ -93,7 +93,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: rows are only added
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
 
 -- hook on success, on warehouse
@@ -119,7 +119,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key of ORDER_ID
 MERGE INTO "SALES"."ORDERS" d USING "pipekit_staging"."orders" s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT", "RAW" = s."RAW";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT s."ORDER_ID", s."Customer Name", s."AMOUNT", s."UPDATED_AT", s."RAW" FROM "pipekit_staging"."orders" s WHERE s."ORDER_ID" NOT IN (SELECT "ORDER_ID" FROM "SALES"."ORDERS" WHERE "ORDER_ID" IS NOT NULL);
 
@@ -139,6 +139,130 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders";
 -- check: duplicate_sample: SELECT "ORDER_ID" FROM "pipekit_staging"."orders" GROUP BY "ORDER_ID" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "pipekit_staging"."orders") s WHERE s."ORDER_ID" IN (SELECT "ORDER_ID" FROM "SALES"."ORDERS" WHERE "ORDER_ID" IS NOT NULL)
 
+-- ======== one with a unique key, full
+-- pipekit plan of module orders: erp -> warehouse, strategy full
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."ORDERS") WITH NO DATA;
+CREATE CACHED TABLE "pipekit_staging"."orders changes" AS (SELECT "ORDER_ID" FROM "SALES"."ORDERS") WITH NO DATA;
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR d."Customer Name" IS DISTINCT FROM s."Customer Name" OR CHAR_LENGTH(d."Customer Name") IS DISTINCT FROM CHAR_LENGTH(s."Customer Name") OR d."AMOUNT" IS DISTINCT FROM s."AMOUNT" OR d."UPDATED_AT" IS DISTINCT FROM s."UPDATED_AT";
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE d."ORDER_ID" NOT IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL);
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
+DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
+INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT s."ORDER_ID", s."Customer Name", s."AMOUNT", s."UPDATED_AT" FROM "pipekit_staging"."orders" s WHERE s."ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes" WHERE "ORDER_ID" IS NOT NULL);
+SELECT COUNT(*) FROM "SALES"."ORDERS";
+
+-- all rows are written instead where staged rows share a key
+DELETE FROM "SALES"."ORDERS";
+INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "pipekit_staging"."orders" s;
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+
+-- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL) k
+
+-- ======== one with a unique key, incremental
+-- pipekit plan of module orders: erp -> warehouse, strategy incremental
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."ORDERS") WITH NO DATA;
+CREATE CACHED TABLE "pipekit_staging"."orders changes" AS (SELECT "ORDER_ID" FROM "SALES"."ORDERS") WITH NO DATA;
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR d."Customer Name" IS DISTINCT FROM s."Customer Name" OR CHAR_LENGTH(d."Customer Name") IS DISTINCT FROM CHAR_LENGTH(s."Customer Name") OR d."AMOUNT" IS DISTINCT FROM s."AMOUNT" OR d."UPDATED_AT" IS DISTINCT FROM s."UPDATED_AT";
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
+INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT s."ORDER_ID", s."Customer Name", s."AMOUNT", s."UPDATED_AT" FROM "pipekit_staging"."orders" s WHERE s."ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes" WHERE "ORDER_ID" IS NOT NULL);
+
+-- all rows are written instead where staged rows share a key
+DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders");
+INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "pipekit_staging"."orders" s;
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+
+-- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
+-- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NULL
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL) k
+
+-- ======== one with a unique key, upsert
+-- pipekit plan of module orders: erp -> warehouse, strategy upsert
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."ORDERS") WITH NO DATA;
+CREATE CACHED TABLE "pipekit_staging"."orders changes" AS (SELECT "ORDER_ID" FROM "SALES"."ORDERS") WITH NO DATA;
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR d."Customer Name" IS DISTINCT FROM s."Customer Name" OR CHAR_LENGTH(d."Customer Name") IS DISTINCT FROM CHAR_LENGTH(s."Customer Name") OR d."AMOUNT" IS DISTINCT FROM s."AMOUNT" OR d."UPDATED_AT" IS DISTINCT FROM s."UPDATED_AT";
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+MERGE INTO "SALES"."ORDERS" d USING (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "pipekit_staging"."orders" c WHERE c."ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes" WHERE "ORDER_ID" IS NOT NULL)) s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT";
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
+INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT s."ORDER_ID", s."Customer Name", s."AMOUNT", s."UPDATED_AT" FROM "pipekit_staging"."orders" s WHERE s."ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes" WHERE "ORDER_ID" IS NOT NULL AND "pipekit_change" = 1);
+
+-- all rows are written instead where staged rows share a key
+MERGE INTO "SALES"."ORDERS" d USING "pipekit_staging"."orders" s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT";
+INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT s."ORDER_ID", s."Customer Name", s."AMOUNT", s."UPDATED_AT" FROM "pipekit_staging"."orders" s WHERE s."ORDER_ID" NOT IN (SELECT "ORDER_ID" FROM "SALES"."ORDERS" WHERE "ORDER_ID" IS NOT NULL);
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+
+-- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
+-- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NULL
+-- check: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "pipekit_staging"."orders") k
+-- check: duplicate_sample: SELECT "ORDER_ID" FROM "pipekit_staging"."orders" GROUP BY "ORDER_ID" HAVING COUNT(*) > 1
+-- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "pipekit_staging"."orders") s WHERE s."ORDER_ID" IN (SELECT "ORDER_ID" FROM "SALES"."ORDERS" WHERE "ORDER_ID" IS NOT NULL)
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL) k
+
 -- ======== dedupe
 -- pipekit plan of module orders: erp -> warehouse, strategy upsert
 -- {since} = '2024-01-01' (resolver)
@@ -150,7 +274,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS") WITH NO DATA;
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key of ORDER_ID
 MERGE INTO "SALES"."ORDERS" d USING (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW", ROW_NUMBER() OVER (PARTITION BY "ORDER_ID" ORDER BY CASE WHEN "UPDATED_AT" IS NULL THEN 1 ELSE 0 END, "UPDATED_AT" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT", "RAW" = s."RAW";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT s."ORDER_ID", s."Customer Name", s."AMOUNT", s."UPDATED_AT", s."RAW" FROM (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW", ROW_NUMBER() OVER (PARTITION BY "ORDER_ID" ORDER BY CASE WHEN "UPDATED_AT" IS NULL THEN 1 ELSE 0 END, "UPDATED_AT" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE s."ORDER_ID" NOT IN (SELECT "ORDER_ID" FROM "SALES"."ORDERS" WHERE "ORDER_ID" IS NOT NULL);
 

@@ -12,7 +12,7 @@ PRAGMA "pipekit_staging".synchronous = OFF;
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
 CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL(12,2), "updated_at" TIMESTAMP, "raw" BLOB);
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination is new
 CREATE TABLE "sales"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL(12,2), "updated_at" TIMESTAMP, "raw" BLOB);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
 
@@ -41,9 +41,9 @@ ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
 PRAGMA "pipekit_staging".journal_mode = OFF;
 PRAGMA "pipekit_staging".synchronous = OFF;
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
-CREATE TABLE "pipekit_staging"."orders" ("order_id" VARCHAR, "Customer Name" VARCHAR, "amount" VARCHAR, "updated_at" VARCHAR, "raw" VARCHAR);
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP, "raw" BLOB);
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
 
@@ -72,9 +72,27 @@ ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
 PRAGMA "pipekit_staging".journal_mode = OFF;
 PRAGMA "pipekit_staging".synchronous = OFF;
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
-CREATE TABLE "pipekit_staging"."orders" ("order_id" VARCHAR, "Customer Name" VARCHAR, "amount" VARCHAR, "updated_at" VARCHAR, "raw" VARCHAR);
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP, "raw" BLOB);
+CREATE TABLE "pipekit_staging"."orders changes" ("order_id" BIGINT);
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+CREATE INDEX "pipekit_staging"."orders changes key" ON "orders changes" ("order_id");
+CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN m."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN (SELECT s."order_id", COUNT(*) AS pipekit_rows, MAX(CASE WHEN d."order_id" COLLATE BINARY IS NOT s."order_id" COLLATE BINARY OR typeof(d."order_id") IS NOT typeof(s."order_id") OR d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at") OR d."raw" COLLATE BINARY IS NOT s."raw" COLLATE BINARY OR typeof(d."raw") IS NOT typeof(s."raw") THEN 1 ELSE 0 END) AS pipekit_differs FROM "pipekit_staging"."orders" s JOIN "sales"."orders" d ON d."order_id" = s."order_id" GROUP BY s."order_id") m ON m."order_id" = s."order_id" WHERE m."order_id" IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+
+-- the same, where staged rows share a key
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT DISTINCT k0, 2 FROM (SELECT k0 FROM (SELECT s."order_id" AS k0, s."order_id" COLLATE BINARY AS v0, typeof(s."order_id") AS v1, s."Customer Name" COLLATE BINARY AS v2, typeof(s."Customer Name") AS v3, s."amount" COLLATE BINARY AS v4, typeof(s."amount") AS v5, s."updated_at" COLLATE BINARY AS v6, typeof(s."updated_at") AS v7, s."raw" COLLATE BINARY AS v8, typeof(s."raw") AS v9, 1 AS pipekit_rows FROM "pipekit_staging"."orders" s UNION ALL SELECT d."order_id", d."order_id" COLLATE BINARY, typeof(d."order_id"), d."Customer Name" COLLATE BINARY, typeof(d."Customer Name"), d."amount" COLLATE BINARY, typeof(d."amount"), d."updated_at" COLLATE BINARY, typeof(d."updated_at"), d."raw" COLLATE BINARY, typeof(d."raw"), -1 FROM "sales"."orders" d WHERE d."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL)) u GROUP BY k0, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 HAVING SUM(pipekit_rows) <> 0) r;
+DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
+SELECT COUNT(*) FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+
+-- all rows are written instead where 
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
 
@@ -87,10 +105,12 @@ b;
 
 -- clean up, on warehouse
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 DETACH DATABASE "pipekit_staging";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
 
 -- ======== an existing one, append
 -- pipekit plan of module orders: erp -> warehouse, strategy append
@@ -104,9 +124,9 @@ ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
 PRAGMA "pipekit_staging".journal_mode = OFF;
 PRAGMA "pipekit_staging".synchronous = OFF;
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
-CREATE TABLE "pipekit_staging"."orders" ("order_id" VARCHAR, "Customer Name" VARCHAR, "amount" VARCHAR, "updated_at" VARCHAR, "raw" VARCHAR);
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP, "raw" BLOB);
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; all rows are written: rows are only added
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
 
 -- hook on success, on warehouse
@@ -134,10 +154,21 @@ ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
 PRAGMA "pipekit_staging".journal_mode = OFF;
 PRAGMA "pipekit_staging".synchronous = OFF;
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
-CREATE TABLE "pipekit_staging"."orders" ("order_id" VARCHAR, "Customer Name" VARCHAR, "amount" VARCHAR, "updated_at" VARCHAR, "raw" VARCHAR);
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP, "raw" BLOB);
+CREATE TABLE "pipekit_staging"."orders changes" ("order_id" BIGINT);
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+CREATE INDEX "pipekit_staging"."orders changes key" ON "orders changes" ("order_id");
 CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN m."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN (SELECT s."order_id", COUNT(*) AS pipekit_rows, MAX(CASE WHEN d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at") OR d."raw" COLLATE BINARY IS NOT s."raw" COLLATE BINARY OR typeof(d."raw") IS NOT typeof(s."raw") THEN 1 ELSE 0 END) AS pipekit_differs FROM "pipekit_staging"."orders" s JOIN "sales"."orders" d ON d."order_id" = s."order_id" GROUP BY s."order_id") m ON m."order_id" = s."order_id" WHERE m."order_id" IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+UPDATE "sales"."orders" AS d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" c WHERE c."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL)) AS s WHERE d."order_id" = s."order_id";
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL AND "pipekit_change" = 1);
+
+-- all rows are written instead where staged rows share a key
 UPDATE "sales"."orders" AS d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM "pipekit_staging"."orders" AS s WHERE d."order_id" = s."order_id";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE s."order_id" NOT IN (SELECT "order_id" FROM "sales"."orders" WHERE "order_id" IS NOT NULL);
 
@@ -150,6 +181,7 @@ b;
 
 -- clean up, on warehouse
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 DETACH DATABASE "pipekit_staging";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
@@ -157,6 +189,149 @@ DETACH DATABASE "pipekit_staging";
 -- check: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") k
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE s."order_id" IN (SELECT "order_id" FROM "sales"."orders" WHERE "order_id" IS NOT NULL)
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
+
+-- ======== one with a unique key, full
+-- pipekit plan of module orders: erp -> warehouse, strategy full
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
+PRAGMA "pipekit_staging".journal_mode = OFF;
+PRAGMA "pipekit_staging".synchronous = OFF;
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP);
+CREATE TABLE "pipekit_staging"."orders changes" ("order_id" BIGINT);
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+CREATE INDEX "pipekit_staging"."orders changes key" ON "orders changes" ("order_id");
+CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
+
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN d."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR d."order_id" COLLATE BINARY IS NOT s."order_id" COLLATE BINARY OR typeof(d."order_id") IS NOT typeof(s."order_id") OR d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at");
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT d."order_id", 3 FROM "sales"."orders" d WHERE d."order_id" NOT IN (SELECT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL);
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
+DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+SELECT COUNT(*) FROM "sales"."orders";
+
+-- all rows are written instead where staged rows share a key
+DELETE FROM "sales"."orders";
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" s;
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+DETACH DATABASE "pipekit_staging";
+
+-- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
+
+-- ======== one with a unique key, incremental
+-- pipekit plan of module orders: erp -> warehouse, strategy incremental
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
+PRAGMA "pipekit_staging".journal_mode = OFF;
+PRAGMA "pipekit_staging".synchronous = OFF;
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP);
+CREATE TABLE "pipekit_staging"."orders changes" ("order_id" BIGINT);
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+CREATE INDEX "pipekit_staging"."orders changes key" ON "orders changes" ("order_id");
+CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
+
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN d."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR d."order_id" COLLATE BINARY IS NOT s."order_id" COLLATE BINARY OR typeof(d."order_id") IS NOT typeof(s."order_id") OR d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+
+-- all rows are written instead where staged rows share a key
+DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" s;
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+DETACH DATABASE "pipekit_staging";
+
+-- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
+-- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
+
+-- ======== one with a unique key, upsert
+-- pipekit plan of module orders: erp -> warehouse, strategy upsert
+-- {since} = '2024-01-01' (resolver)
+
+-- source query, on erp
+SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
+
+-- staging, on warehouse
+ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
+PRAGMA "pipekit_staging".journal_mode = OFF;
+PRAGMA "pipekit_staging".synchronous = OFF;
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP);
+CREATE TABLE "pipekit_staging"."orders changes" ("order_id" BIGINT);
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+CREATE INDEX "pipekit_staging"."orders changes key" ON "orders changes" ("order_id");
+CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
+
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN d."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at");
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+UPDATE "sales"."orders" AS d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" c WHERE c."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL)) AS s WHERE d."order_id" = s."order_id";
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL AND "pipekit_change" = 1);
+
+-- all rows are written instead where staged rows share a key
+UPDATE "sales"."orders" AS d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at" FROM "pipekit_staging"."orders" AS s WHERE d."order_id" = s."order_id";
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE s."order_id" NOT IN (SELECT "order_id" FROM "sales"."orders" WHERE "order_id" IS NOT NULL);
+
+-- hook on success, on warehouse
+ANALYZE;
+
+-- hook on failure, on erp
+a;
+b;
+
+-- clean up, on warehouse
+DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+DETACH DATABASE "pipekit_staging";
+
+-- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
+-- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
+-- check: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") k
+-- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
+-- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE s."order_id" IN (SELECT "order_id" FROM "sales"."orders" WHERE "order_id" IS NOT NULL)
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
 
 -- ======== dedupe
 -- pipekit plan of module orders: erp -> warehouse, strategy upsert
@@ -170,10 +345,21 @@ ATTACH DATABASE '/data/dw.db.pipekit-orders.staging' AS "pipekit_staging";
 PRAGMA "pipekit_staging".journal_mode = OFF;
 PRAGMA "pipekit_staging".synchronous = OFF;
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
-CREATE TABLE "pipekit_staging"."orders" ("order_id" VARCHAR, "Customer Name" VARCHAR, "amount" VARCHAR, "updated_at" VARCHAR, "raw" VARCHAR);
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" TEXT, "amount" DECIMAL, "updated_at" TIMESTAMP, "raw" BLOB);
+CREATE TABLE "pipekit_staging"."orders changes" ("order_id" BIGINT);
+ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
+CREATE INDEX "pipekit_staging"."orders changes key" ON "orders changes" ("order_id");
 CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
 
--- merge, on warehouse, in one transaction
+-- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN m."order_id" IS NULL THEN 1 ELSE 2 END FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s LEFT JOIN (SELECT s."order_id", COUNT(*) AS pipekit_rows, MAX(CASE WHEN d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at") OR d."raw" COLLATE BINARY IS NOT s."raw" COLLATE BINARY OR typeof(d."raw") IS NOT typeof(s."raw") THEN 1 ELSE 0 END) AS pipekit_differs FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s JOIN "sales"."orders" d ON d."order_id" = s."order_id" GROUP BY s."order_id") m ON m."order_id" = s."order_id" WHERE m."order_id" IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2);
+UPDATE "sales"."orders" AS d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) c WHERE c."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL)) AS s WHERE d."order_id" = s."order_id";
+SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
+INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL AND "pipekit_change" = 1);
+
+-- all rows are written instead where staged rows share a key
 UPDATE "sales"."orders" AS d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) AS s WHERE d."order_id" = s."order_id";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE s."order_id" NOT IN (SELECT "order_id" FROM "sales"."orders" WHERE "order_id" IS NOT NULL);
 
@@ -186,6 +372,7 @@ b;
 
 -- clean up, on warehouse
 DROP TABLE IF EXISTS "pipekit_staging"."orders";
+DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 DETACH DATABASE "pipekit_staging";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
@@ -193,3 +380,4 @@ DETACH DATABASE "pipekit_staging";
 -- check: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") k
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE s."order_id" IN (SELECT "order_id" FROM "sales"."orders" WHERE "order_id" IS NOT NULL)
+-- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k

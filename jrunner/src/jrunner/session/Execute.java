@@ -1,6 +1,7 @@
 package jrunner.session;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
@@ -16,14 +17,24 @@ final class Execute {
 
     private Execute() {}
 
-    /** One statement, and the row count it must have (null: any). */
+    /** One statement, and the row count it must have. */
     static final class Step {
         final String sql;
+
+        /** The count itself, or null. */
         final Long expectRows;
 
-        Step(String sql, Long expectRows) {
+        /** The index of an earlier statement with the same count, or null. */
+        final Integer expectCountOf;
+
+        /** A query: its count is the number in its first row. */
+        final boolean isCount;
+
+        Step(String sql, Long expectRows, Integer expectCountOf, boolean isCount) {
             this.sql = sql;
             this.expectRows = expectRows;
+            this.expectCountOf = expectCountOf;
+            this.isCount = isCount;
         }
     }
 
@@ -58,6 +69,10 @@ final class Execute {
                 Step step = steps.get(i);
                 try {
                     counts[i] = step(database, step, cancel);
+                    Long expected = step.expectCountOf == null ? step.expectRows : Long.valueOf(counts[step.expectCountOf]);
+                    if (expected != null && expected != counts[i]) {
+                        throw countMismatch(step, counts[i], expected);
+                    }
                 } catch (SQLException e) {
                     throw Failure.sql("execute", e, step.sql).statementIndex(i);
                 } catch (Failure e) {
@@ -80,13 +95,23 @@ final class Execute {
         long count;
         try (Statement statement = database.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
-            count = database.kind().changedRows(step.sql, count(statement, statement.execute(step.sql)));
-        }
-        if (step.expectRows != null && step.expectRows != count) {
-            throw Failure.of("execute", Failure.COUNT_MISMATCH, "the statement changed "
-                    + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + step.expectRows);
+            boolean isRows = statement.execute(step.sql);
+            count = step.isCount
+                    ? (isRows ? number(statement) : -1)
+                    : database.kind().changedRows(step.sql, count(statement, isRows));
         }
         return count;
+    }
+
+    private static long number(Statement statement) throws SQLException {
+        try (ResultSet rows = statement.getResultSet()) {
+            return rows.next() ? rows.getLong(1) : -1;
+        }
+    }
+
+    private static Failure countMismatch(Step step, long count, long expected) {
+        return Failure.of("execute", Failure.COUNT_MISMATCH, "the statement " + (step.isCount ? "found " : "changed ")
+                + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + expected);
     }
 
     /**

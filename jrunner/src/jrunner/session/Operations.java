@@ -107,7 +107,15 @@ final class Operations {
         Database database = connections.get(request.text("connection"));
         List<Execute.Step> steps = new ArrayList<>();
         for (Request item : request.objects("statements")) {
-            steps.add(new Execute.Step(item.text("sql"), item.count("expect_rows")));
+            Long earlier = item.count("expect_count_of");
+            if (earlier != null && earlier >= steps.size()) {
+                throw Request.failure("'expect_count_of' must be the index of an earlier statement");
+            }
+            steps.add(new Execute.Step(
+                    item.text("sql"),
+                    item.count("expect_rows"),
+                    earlier == null ? null : Integer.valueOf(earlier.intValue()),
+                    item.bool("is_count", false)));
             item.finish();
         }
         boolean transaction = request.bool("transaction", true);

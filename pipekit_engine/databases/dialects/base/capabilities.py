@@ -37,12 +37,26 @@ class Capabilities:
     #: Texts that differ are different keys. False where the usual collation takes some of them for equal: other case, other
     #: accents, blanks at the end.
     exact_text: bool = True
+    #: A join on columns without an index is planned as a hash join (or its like): its cost grows with the rows, not with their
+    #: product.
+    joins_without_index: bool = True
+    #: Rows are updated from a subquery; elsewhere only from a table.
+    updates_from_subquery: bool = True
+    #: FULL JOIN is known, and as fast as any join.
+    full_join: bool = False
+    #: What ends a SELECT inside an INSERT so that nobody changes the rows that it read before the transaction ends, where no
+    #: lock on the table does that.
+    locking_read: str = ""
     #: `ROW_NUMBER() OVER (...)` is understood.
     window_functions: bool = True
     #: Texts by which an error says that a table or its schema does not exist: SQLStates, vendor codes, parts of messages.
     missing_table_states: frozenset[str] = field(default_factory=frozenset)
     missing_table_codes: frozenset[int] = field(default_factory=frozenset)
     missing_table_message: str | None = None
+    #: SQLStates and vendor codes by which an error says that the database took the transaction back for the sake of another, or
+    #: that a lock did not come in time. Sources: the databases' lists of error codes.
+    rolled_back_states: frozenset[str] = frozenset({"40001", "40P01"})
+    rolled_back_codes: frozenset[int] = field(default_factory=frozenset)
     #: What a timestamp with time zone keeps: the instant with the offset that it was written with, the instant alone, or
     #: there is no such type.
     instants: Literal["offset", "utc", "none"] = "offset"

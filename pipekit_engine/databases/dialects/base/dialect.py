@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from pipekit_engine.databases.dialects.base.catalog import CatalogQueries
+from pipekit_engine.databases.dialects.base.comparing import ExactComparison
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.merging import MergeStatements
 from pipekit_engine.databases.dialects.base.tables import TableStatements
@@ -13,7 +14,7 @@ from pipekit_engine.databases.dialects.base.types import TypeSystem
 from pipekit_engine.databases.dialects.base.watermarks import WatermarkStatements
 
 
-class Dialect(CatalogQueries, TypeSystem, TableStatements, MergeStatements, WatermarkStatements):
+class Dialect(CatalogQueries, TypeSystem, TableStatements, MergeStatements, ExactComparison, WatermarkStatements):
     """One kind of database. Stateless; `get_dialect(kind)` gives the instance.
 
     A kind reads as data first (driver, capabilities, type table), code second (the few statements that it spells

@@ -49,17 +49,20 @@ class MergeStatements(Identifiers):
         sets = ", ".join(f"{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"MERGE INTO {dest} d USING {staged} s ON ({matches}) WHEN MATCHED THEN UPDATE SET {sets}"
 
-    def in_table(self, row: str, table: str, key: Sequence[str], *, negated: bool = False) -> str:
-        """Condition that the key of `row` (an alias) stands in `table`, or that it does not."""
+    def in_table(
+        self, row: str, table: str, key: Sequence[str], *, negated: bool = False, where: str | None = None
+    ) -> str:
+        """Condition that the key of `row` (an alias) stands in `table` (in a row that meets `where`), or that it does not."""
         word = "NOT " if negated else ""
+        also = f" AND {where}" if where else ""
         if self.capabilities.matches_by == "exists":
-            return f"{word}EXISTS (SELECT 1 FROM {table} m WHERE {self.key_match('m', row, key)})"
+            return f"{word}EXISTS (SELECT 1 FROM {table} m WHERE {self.key_match('m', row, key)}{also})"
         names = [self.quote_identifier(name) for name in key]
         left = ", ".join(f"{row}.{name}" for name in names)
         # A NULL in the subquery would make NOT IN unknown for every row.
         present = " AND ".join(f"{name} IS NOT NULL" for name in names)
         left = f"({left})" if len(names) > 1 else left
-        return f"{left} {word}IN (SELECT {', '.join(names)} FROM {table} WHERE {present})"
+        return f"{left} {word}IN (SELECT {', '.join(names)} FROM {table} WHERE {present}{also})"
 
     def absent_sql(self, row: str, dest: str, staging: str, key: Sequence[str]) -> str:
         """Condition, in an INSERT into `dest`, that the key of `row`, which is one of those in `staging`, is not there yet."""
