@@ -34,9 +34,11 @@ from pipekit_engine.errors import (
     StoreError,
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
+from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
+from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.running.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.store.retrying import retrying
@@ -147,7 +149,14 @@ class ModuleRun:
     # The phases
 
     def _work(self) -> None:
-        """All phases between lock and finish."""
+        """All phases between lock and finish; then, if they failed or were cancelled, the hooks for that."""
+        try:
+            self._work_with_retries()
+        except BaseException as error:
+            self._run_failure_hooks(error)
+            raise
+
+    def _work_with_retries(self) -> None:
         for attempt in range(self._module.retry + 1):
             try:
                 self._work_once()
@@ -155,16 +164,11 @@ class ModuleRun:
             except (ConnectError, EarlierMergeActive, SourceError, StagingError, JRunnerDied) as error:
                 # Only what failed before the merge is tried again: nothing was written yet.
                 if attempt == self._module.retry or self._monitor.phase in ("merge", "hooks"):
-                    self._run_failure_hooks(error)
                     raise
                 delay = RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]
                 self._monitor.say(f"{first_line(error)}; trying again in {delay} s")
                 if self._cancel.sleep(delay):
                     raise RunCancelled("cancelled while waiting for another try") from error
-            except RunError as error:
-                if not error.merge_committed:
-                    self._run_failure_hooks(error)
-                raise
 
     def _work_once(self) -> None:
         try:
@@ -214,7 +218,7 @@ class ModuleRun:
         with self._phase("merge"):
             phases.merge(choice)
         with self._phase("hooks"):
-            phases.run_hooks(failed=False)
+            phases.run_hooks()
 
     def _connections_in(self, session: Session) -> ModuleConnections:
         name = f"pipekit {self._module.name} {self._state.run_id}"
@@ -223,19 +227,31 @@ class ModuleRun:
     def _phases(self, session: Session) -> Phases:
         return Phases(self._connections_in(session), self._state, self._store)
 
-    def _run_failure_hooks(self, error: PipekitError) -> None:
-        """Hooks for a run that failed before its merge; their own failure is told, never raised."""
-        plan = self._state.plan
-        if plan is None or not any(hook.run_on in ("failure", "always") for hook in plan.hooks):
+    def _run_failure_hooks(self, error: BaseException) -> None:
+        """Hooks for a run that ended before its merge was committed; their own failure is told, never raised.
+
+        They need no plan, so that they run whatever failed, and what cancelled the run does not cancel them. A run that has
+        lost its lock, or may have, writes nothing any more.
+        """
+        hooks = [hook for hook in self._module.hooks if hook.run_on != "success"]
+        if not hooks or self._request.dry_run or self._state.committed:
+            return
+        if self._monitor.out_of_touch or not self._holds_lock():
             return
         try:
-            with self._sessions.session(cancel=self._cancel) as session:
-                phases = self._phases(session)
+            with self._sessions.session() as session:
+                connections, cancel = self._connections_in(session).without_cancel(), CancelToken()
+                dialects = {
+                    name: connections.dialect(name) for name in (hook.connection or self._module.dest for hook in hooks)
+                }
+                runner = HookRunner(
+                    session, lambda name: connections.open(name, "write"), say=self._monitor.say, cancel=cancel
+                )
                 try:
-                    phases.run_hooks(failed=True)
+                    runner.run(plan_hooks(self._module, dialects), failed=True, committed=False)
                 finally:
                     if session.alive:
-                        phases.forget_settings()
+                        runner.forget_settings()
         except PipekitError as failed:
             self._monitor.say(f"after {type(error).__name__}: {failed}")
 

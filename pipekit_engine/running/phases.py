@@ -286,9 +286,9 @@ class Phases:
         with suppress(PipekitError):
             self._session.execute(self._dest.handle, unlock, transaction=False)
 
-    def run_hooks(self, *, failed: bool) -> None:
-        """Run the hooks of a run that failed, or of one that did not. Raises the first HookError."""
-        self._hooks.run(self._plan.hooks, failed=failed, committed=self._state.committed)
+    def run_hooks(self) -> None:
+        """Run the hooks of a run whose merge was committed. Raises the first HookError."""
+        self._hooks.run(self._plan.hooks, failed=False, committed=self._state.committed)
 
     def forget_settings(self) -> None:
         """Close connections whose session a hook may have changed."""

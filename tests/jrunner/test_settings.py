@@ -71,6 +71,59 @@ def test_postgresql(session: Session, postgresql: PostgreSQLServer) -> None:
         session.close("db")
 
 
+SETTINGS = {
+    "array_nulls": ("off", "on"), "bytea_output": ("escape", "hex"), "intervalstyle": ("iso_8601", "postgres"),
+    "datestyle": ("'SQL, DMY'", "ISO, DMY"), "extra_float_digits": ("-3", "3"), "timezone": ("'Asia/Tokyo'", "UTC"),
+    "standard_conforming_strings": ("off", "on"), "transform_null_equals": ("on", "off"), "row_security": ("on", "off"),
+}  # fmt: skip
+
+
+@pytest.mark.postgresql
+def test_postgresql_whatever_the_database_sets(session: Session, postgresql: PostgreSQLServer) -> None:
+    """With array_nulls off, a NULL in text[] once became the text 'NULL'."""
+    with postgresql.fresh_database() as name:
+        session.open(postgresql_request("db", postgresql, name))
+        session.execute("db", [f'ALTER DATABASE "{name}" SET {key} = {value[0]}' for key, value in SETTINGS.items()])
+        session.close("db")
+        session.open(postgresql_request("db", postgresql, name))
+        shown = {key: session.query("db", f"SHOW {key}").first for key in SETTINGS}
+        session.close("db")
+        own = {"options": "-c intervalstyle=sql_standard -c row_security=on"}
+        session.open(postgresql_request("db", postgresql, name, properties=own))
+        owned = [session.query("db", f"SHOW {key}").first for key in ("intervalstyle", "row_security", "array_nulls")]
+        session.close("db")
+    assert owned == ["sql_standard", "on", "on"]
+    shown["datestyle"] = str(shown["datestyle"]).replace("MDY", "DMY")
+    assert shown == {key: value[1] for key, value in SETTINGS.items()}
+
+
+@pytest.mark.postgresql
+def test_postgresql_rows_that_a_policy_hides_are_an_error(session: Session, postgresql: PostgreSQLServer) -> None:
+    with postgresql.fresh_database() as name:
+        session.open(postgresql_request("db", postgresql, name))
+        session.execute(
+            "db",
+            [
+                "CREATE TABLE t (id integer, owner text)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+                "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "CREATE POLICY own ON t USING (owner = 'a')",
+                f'CREATE ROLE "reader_{name}"', f'GRANT SELECT ON t TO "reader_{name}"', f'SET ROLE "reader_{name}"',
+            ],
+        )  # fmt: skip
+        with pytest.raises(JRunnerError, match="row-level security policy"):
+            session.query("db", "SELECT * FROM t")
+        session.execute("db", ["RESET ROLE", f'DROP OWNED BY "reader_{name}"', f'DROP ROLE "reader_{name}"'])
+        session.close("db")
+
+
+@pytest.mark.mariadb
+def test_mariadb_whatever_the_server_sets(session: Session, mariadb: MariaDBServer) -> None:
+    modes = "NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,EMPTY_STRING_IS_NULL,ANSI_QUOTES,TIME_ROUND_FRACTIONAL"
+    with mariadb.fresh_database() as name:
+        session.open(mariadb_request("db", mariadb, name, properties={"sessionVariables": f"sql_mode='{modes}'"}))
+        assert session.query("db", "SELECT @@sql_mode").first == "ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES"
+        session.close("db")
+
+
 def test_sqlite_read_only(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "db.db"
     session.open(sqlite_request("db", path))

@@ -85,6 +85,52 @@ class TestHooks:
         failed(bench, PipekitError, "rolled back")
         assert bench.rows("SELECT w FROM log") == [("any",), ("bad",)]
 
+    @pytest.mark.parametrize("phase", ["no value", "resolve", "query", "describe", "connect", "placeholder"])
+    def test_they_run_whatever_failed(self, main_bench: Workbench, phase: str) -> None:
+        """They once needed a plan, and a run that failed before it had one ran none of them."""
+        small(main_bench)
+        main_bench.execute("CREATE TABLE bell (w TEXT)")
+        since = {"no value": "SELECT NULL", "resolve": "SELECT max(id) FROM nowhere"}.get(phase, "SELECT 1")
+        main_bench.connect("lost", "sqlite", "jdbc:sqlite:/nowhere/at/all.db")
+        main_bench.module(
+            "night",
+            source="lost" if phase == "connect" else "src",
+            query={
+                "query": "SELECT id FROM gone WHERE id >= {since}",
+                "describe": "SELECT id, name, 1 AS more FROM t WHERE id >= {since}",
+                "placeholder": "SELECT id FROM t WHERE id >= {sinc}",
+            }.get(phase, "SELECT id FROM t WHERE id >= {since}"),
+            dest_table="t",
+            watermarks={"since": ("src", since, None)},
+            hooks=(
+                Hook(sql="INSERT INTO bell VALUES ('ok')"),
+                Hook(sql="INSERT INTO bell VALUES ('bad')", run_on="failure"),
+                Hook(sql="INSERT INTO bell VALUES ('any')", run_on="always"),
+            ),
+        )
+        if phase == "describe":
+            main_bench.execute("CREATE TABLE t (id INTEGER)")
+        with pytest.raises(PipekitError):
+            main_bench.run("night")
+        assert main_bench.rows("SELECT w FROM bell") == [("any",), ("bad",)]
+        with pytest.raises(PipekitError):
+            main_bench.run("night", dry_run=True)
+        assert len(main_bench.rows("SELECT w FROM bell")) == 2
+
+    @pytest.mark.parametrize("phase", ["resolve", "plan", "stage", "merge"])
+    def test_they_run_after_a_cancel(self, main_bench: Workbench, phase: str) -> None:
+        main_bench.execute("CREATE TABLE bell (w TEXT)")
+        small(main_bench, hooks=(Hook(sql="INSERT INTO bell VALUES ('any')", run_on="always"),))
+        cancel = threading.Event()
+
+        def watch(event: RunEvent) -> None:
+            if event.kind == "phase" and event.phase == phase:
+                cancel.set()
+
+        with pytest.raises(RunCancelled):
+            main_bench.run(cancel=cancel, on_event=watch)
+        assert main_bench.rows("SELECT w FROM bell") == [("any",)]
+
 
 class TestSchemaChange:
     def test_fail_names_every_difference(self, main_bench: Workbench) -> None:

@@ -32,6 +32,10 @@ public final class Db2 extends Kind {
             p.setProperty("login timeout", seconds);
             p.setProperty("keep alive", "true");
             p.setProperty("errors", "full");
+            // Text made of a time or a number in the user's query means the same for every job.
+            p.setProperty("date format", "iso");
+            p.setProperty("time format", "iso");
+            p.setProperty("decimal separator", ".");
         } else {
             p.setProperty("loginTimeout", seconds);
             p.setProperty("clientProgramName", spec.applicationName);

@@ -71,6 +71,12 @@ abstract class MySqlBase extends Kind {
 
     @Override
     public List<String> initSql() {
+        // Modes in which a literal, or a value that is read or written, means something else.
+        String mode = "CONCAT(',', @@sql_mode, ',')";
+        for (String other : List.of("NO_BACKSLASH_ESCAPES", "PAD_CHAR_TO_FULL_LENGTH", "EMPTY_STRING_IS_NULL",
+                "TIME_ROUND_FRACTIONAL", "NO_UNSIGNED_SUBTRACTION", "HIGH_NOT_PRECEDENCE")) {
+            mode = "REPLACE(" + mode + ", '," + other + ",', ',')";
+        }
         return List.of(
             // Under READ COMMITTED two merges into one table could both delete the old rows and both insert: neither sees
             // the other's. REPEATABLE READ, the default, locks the gaps as well.
@@ -78,7 +84,7 @@ abstract class MySqlBase extends Kind {
             // Nothing is cut or rounded to fit without an error, and a 0 in an AUTO_INCREMENT column stays a 0: numbered
             // anew it would come again with each run. TIMESTAMP columns are read and written in UTC; the server waits for
             // us while the other side of a migration is slow (its defaults are 30 and 60 seconds).
-            "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES',"
+            "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(TRIM(BOTH ',' FROM " + mode + "), ''), 'STRICT_ALL_TABLES',"
                 + " 'NO_AUTO_VALUE_ON_ZERO'), time_zone = '+00:00', net_write_timeout = 3600, net_read_timeout = 3600");
     }
 

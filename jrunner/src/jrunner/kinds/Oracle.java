@@ -41,6 +41,15 @@ public final class Oracle extends Kind {
         p.setProperty("oracle.jdbc.timezoneAsRegion", "false");
     }
 
+    /** Text made of a number or a time, and the other way round, in the user's query means the same in every country. */
+    @Override
+    public List<String> initSql() {
+        return List.of("ALTER SESSION SET NLS_NUMERIC_CHARACTERS = '.,' NLS_DATE_FORMAT = 'YYYY-MM-DD HH24:MI:SS'"
+            + " NLS_TIMESTAMP_FORMAT = 'YYYY-MM-DD HH24:MI:SS.FF9'"
+            + " NLS_TIMESTAMP_TZ_FORMAT = 'YYYY-MM-DD HH24:MI:SS.FF9 TZH:TZM' NLS_SORT = BINARY NLS_COMP = BINARY",
+            "ALTER SESSION SET TIME_ZONE = '+00:00'");
+    }
+
     @Override
     public String clientInfoName() {
         return "OCSID.MODULE";

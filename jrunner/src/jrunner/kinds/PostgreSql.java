@@ -61,6 +61,20 @@ public final class PostgreSql extends Kind {
         p.setProperty("stringtype", "unspecified");
     }
 
+    /**
+     * Sets what changes how a value is read or written, whatever the server, the database or the role sets; the driver itself
+     * sees to DateStyle, TimeZone, client_encoding and extra_float_digits. What the connection's own properties set ({@code
+     * options}, {@code -c name=value}) stays.
+     */
+    @Override
+    public List<String> initSql() {
+        // Without row_security, the rows that a policy hides are an error, not missing in silence.
+        return List.of("SELECT set_config(s.name, v.value, false) FROM (VALUES ('array_nulls', 'on'), ('bytea_output', 'hex'),"
+            + " ('IntervalStyle', 'postgres'), ('row_security', 'off'), ('standard_conforming_strings', 'on'),"
+            + " ('transform_null_equals', 'off'), ('xmlbinary', 'base64'), ('xmloption', 'content'))"
+            + " AS v (name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name WHERE s.source <> 'client'");
+    }
+
     @Override
     public List<String> bestEffortSql(Connection connection) {
         // A client whose machine vanished leaves an open transaction with its locks behind, for two hours by most systems'

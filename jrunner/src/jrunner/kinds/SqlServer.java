@@ -48,6 +48,13 @@ public final class SqlServer extends Kind {
         p.setProperty("loginTimeout", Integer.toString(spec.connectTimeoutSeconds));
     }
 
+    /** Literals, comparisons with NULL and padding mean the same for every login. */
+    @Override
+    public List<String> initSql() {
+        return List.of("SET LANGUAGE us_english", "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT,"
+            + " CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON", "SET NUMERIC_ROUNDABORT OFF");
+    }
+
     @Override
     public String quoteString(Connection connection) {
         return "[";
