@@ -11,6 +11,7 @@ from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
+from pipekit_engine.planning.keys import KeyFacts, exact_key_types, find_coarse_keys
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -54,6 +55,7 @@ def plan_run(
     staging_schema: str | None,
     staging_file: str | None = None,
     remarks: TableRemarks | None = None,
+    key_facts: KeyFacts | None = None,
     hook_dialects: Mapping[str, Dialect] | None = None,
     dest_keys: Sequence[Key] = (),
 ) -> RunPlan:
@@ -62,16 +64,17 @@ def plan_run(
     `source_columns` describe `source_sql` (of `source_query`), `dest_columns` the destination table (None: it does not exist).
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
     source, its columns by their names in the query, become comments of a new destination and of new columns.
-    `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys.
+    `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys,
+    `key_facts` is what the databases said of texts in keys.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
+    facts = key_facts or KeyFacts()
     table = dest.table_name(module.dest_table)
     layout = plan_columns(module, source, dest, source_columns, dest_columns)
     key = resolve_key(module, layout.columns)
     creates = dest_columns is None
     if creates:
-        keyed = _key_types(module, dest, layout.columns, key, exact=source.capabilities.exact_text)
-        layout = replace(layout, columns=keyed)
+        layout = replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts))
     staging_table = staging_name(module.name, dest, staging_schema, table)
     strategy = STRATEGIES[module.strategy]
     rows = Merge(
@@ -94,11 +97,20 @@ def plan_run(
         changes_sql=dest.table_sql(changes_table),
     )
     index: list[str] = []
-    blurred = _blurred_keys(source, dest, key, dest_columns)
+    coarse = find_coarse_keys(
+        source,
+        dest,
+        layout.columns,
+        key,
+        table=dest.table_sql(table),
+        source_columns=source_columns,
+        dest_columns=dest_columns,
+        facts=facts,
+    )
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
     compared = difference.key if difference is not None else key
     keyed_columns = [column for name in compared for column in dest_columns or () if column.name == name]
-    if difference is not None or (dest_columns is not None and (counts_matches or (blurred and strategy.needs_key))):
+    if difference is not None or (dest_columns is not None and (counts_matches or (coarse and strategy.needs_key))):
         # A key that is new to the table has nothing to be matched with.
         index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(compared) else []
     staging = plan_staging(
@@ -110,6 +122,7 @@ def plan_run(
         schema=staging_schema,
         file=staging_file,
         index=index,
+        before=facts.setup if creates else (),
         changes=(changes_table, keyed_columns) if difference is not None else None,
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
@@ -141,7 +154,7 @@ def plan_run(
             key,
             creates=creates,
             counts_matches=counts_matches,
-            blurred=blurred,
+            coarse=coarse,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),
@@ -167,29 +180,6 @@ def plan_hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[Planned
         syntax = dialects[connection].capabilities.syntax if connection in dialects else UNKNOWN
         planned.append(PlannedHook(hook.run_on, connection, tuple(split_statements(hook.sql, syntax))))
     return tuple(planned)
-
-
-def _key_types(
-    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str], *, exact: bool
-) -> tuple[PlannedColumn, ...]:
-    """The columns of a new table, those of its key in types fit for it; a type that the module gives stands."""
-    given = {item.dest_name for item in module.columns if item.dest_type}
-    return tuple(
-        replace(column, dest_type=dest.key_type(column.dest_type, exact=exact))
-        if column.dest in key and column.dest not in given
-        else column
-        for column in columns
-    )
-
-
-def _blurred_keys(
-    source: Dialect, dest: Dialect, key: Sequence[str], dest_columns: Sequence[Column] | None
-) -> tuple[str, ...]:
-    """Key columns of an existing destination in which it may take for equal what the source tells apart."""
-    if dest.capabilities.exact_text or not source.capabilities.exact_text:
-        return ()
-    texts = {column.name for column in dest_columns or () if column.family == "text"}
-    return tuple(name for name in key if name in texts)
 
 
 def _typed(columns: Sequence[PlannedColumn]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.models import Module
+    from pipekit_engine.planning.keys import CoarseKey
 
 
 def plan_checks(
@@ -23,11 +24,11 @@ def plan_checks(
     *,
     creates: bool,
     counts_matches: bool,
-    blurred: Sequence[str],
+    coarse: Sequence[CoarseKey],
 ) -> Checks:
     """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
 
-    `blurred` are key columns in which the destination may take for equal what the source tells apart.
+    `coarse` are key columns in which the destination may take for equal what the source tells apart.
     """
     strategy = STRATEGIES[module.strategy]
     count = f"SELECT COUNT(*) FROM {staging}"
@@ -44,8 +45,8 @@ def plan_checks(
         condition = dest.in_table("s", dest_table, key)
         matched = f"SELECT COUNT(*) FROM (SELECT DISTINCT {names} FROM {staging}) s WHERE {condition}"
     folded = None
-    if blurred and checked:
-        exact = [dest.exact_sql(dest.quote_identifier(name)) for name in blurred]
+    if coarse and checked:
+        exact = [dest.exact_sql(item.column, dest.quote_identifier(item.name)) for item in coarse]
         unlike = " OR ".join(f"MIN({text}) <> MAX({text})" for text in exact)
         folded = f"SELECT {names} FROM {staging} GROUP BY {names} HAVING {unlike}"
     return Checks(
@@ -55,16 +56,22 @@ def plan_checks(
         duplicate_sample=f"SELECT {names} FROM {staging} GROUP BY {names} HAVING COUNT(*) > 1" if checked else None,
         matched=matched,
         folded=folded,
-        blurred=(_blurred_sql(dest, staging, dest_table, key, blurred) if blurred and strategy.needs_key else None),
+        blurred=(
+            _blurred_sql(dest, staging, dest_table, key, coarse)
+            if coarse and strategy.needs_key and not creates
+            else None
+        ),
+        coarse=tuple(coarse),
         dest_count=shrink,
     )
 
 
-def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str], blurred: Sequence[str]) -> str:
+def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str], coarse: Sequence[CoarseKey]) -> str:
     """Keys of the destination that equal a staged one by its collation, and none of the staged ones exactly.
 
     Grouped rather than joined by the exact keys: MySQL joins long texts that no index holds row by row with row.
     """
+    blurred = {item.name: item.column for item in coarse}
     quoted = {name: dest.quote_identifier(name) for name in key}
     theirs, staged, shown = [], [], []
     for number, (name, sql) in enumerate(quoted.items()):
@@ -72,13 +79,13 @@ def _blurred_sql(dest: Dialect, staging: str, dest_table: str, key: Sequence[str
         staged.append(sql)
         shown.append(f"MIN(k.{sql})" if name in blurred else f"k.{sql}")
         if name in blurred:
-            theirs.append(f"{dest.exact_sql(f'd.{sql}')} AS e{number}")
-            staged.append(dest.exact_sql(sql))
+            theirs.append(f"{dest.exact_sql(blurred[name], f'd.{sql}')} AS e{number}")
+            staged.append(f"{dest.exact_sql(blurred[name], sql)} AS e{number}")
     exact = ", ".join(
         f"k.e{number}" if name in blurred else f"k.{sql}" for number, (name, sql) in enumerate(quoted.items())
     )
     return (
         f"SELECT {', '.join(shown)} FROM (SELECT {', '.join(theirs)}, 1 AS of_dest FROM {dest_table} d "
-        f"WHERE EXISTS (SELECT 1 FROM {staging} s WHERE {dest.key_match('d', 's', key)}) "
-        f"UNION ALL SELECT {', '.join(staged)}, 0 FROM {staging}) k GROUP BY {exact} HAVING MIN(k.of_dest) = 1"
+        f"WHERE {dest.in_table('d', staging, key)} "
+        f"UNION ALL SELECT {', '.join(staged)}, 0 AS of_dest FROM {staging}) k GROUP BY {exact} HAVING MIN(k.of_dest) = 1"
     )

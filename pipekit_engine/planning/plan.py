@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
     from pipekit_engine.planning.columns import PlannedColumn
+    from pipekit_engine.planning.keys import CoarseKey
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -55,10 +56,11 @@ class Checks:
     duplicate_sample: str | None = None
     #: Where a statement must count them: staged keys that the destination has already.
     matched: str | None = None
-    #: Where the destination's collation blurs texts that the source tells apart: staged keys that it takes for one, and keys
-    #: of the destination that it takes for staged ones. Samples, empty when all is well.
+    #: Where the destination may take for equal what the source tells apart: staged keys that it takes for one, and keys of the
+    #: destination that it takes for staged ones. Samples, empty when all is well; `coarse` are the columns.
     folded: str | None = None
     blurred: str | None = None
+    coarse: tuple[CoarseKey, ...] = ()
     #: With max_shrink_percent: rows in the destination now.
     dest_count: str | None = None
 

@@ -14,6 +14,7 @@ from pipekit_engine.databases.introspection import Catalog
 from pipekit_engine.errors import DestinationError, SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
+from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
@@ -84,6 +85,14 @@ class Planner:
             source_sql=sql,
             source_columns=source_columns,
             dest_columns=dest_columns,
+            key_facts=ask_key_facts(
+                module,
+                (source.dialect, Catalog(self._session, source.handle, self._cancel)),
+                (dest.dialect, Catalog(self._session, dest.handle, self._cancel)),
+                source_sql=sql,
+                source_columns=source_columns,
+                dest_exists=dest_columns is not None,
+            ),
             remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),

@@ -51,8 +51,10 @@ def plan_staging(
     file: str | None,
     index: Sequence[str],
     changes: tuple[TableName, Sequence[Column]] | None,
+    before: Sequence[str] = (),
 ) -> Staging:
-    """The statements around a staging table. `index` is what follows once it is filled; for the others see `Staging`.
+    """The statements around a staging table. `before` is what its types need, `index` what follows once it is filled;
+    for the others see `Staging`.
 
     `changes` are the name and the key's columns of the table of changes that a merge by difference fills.
     """
@@ -77,6 +79,7 @@ def plan_staging(
         setup = [*cleanup, *setup]
     else:
         leftovers = list(cleanup)
+    setup = [*before, *setup]
     if file is not None:
         attach, detach = dest.attach_sql(file, staging.schema or "")
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]

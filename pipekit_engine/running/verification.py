@@ -125,10 +125,10 @@ class StagedRows:
     def _refuse_blurred_keys(self, check: str) -> None:
         sample = self._sample_keys(check)
         if sample:
+            reasons = [f"Column {item.name}: {item.why}. {item.advice}" for item in self._plan.checks.coarse]
             raise DestinationError(
-                f"{self._plan.dest_table} takes keys for equal that the source tells apart (by case, accents or blanks at the "
-                f"end), such as {sample}: rows of one would replace those of the other. Give the key there "
-                f"({', '.join(self._plan.key)}) a collation that compares exactly, such as a binary one."
+                f"{self._plan.dest_table} takes keys for equal that the source tells apart, such as {sample}: rows of one would "
+                f"replace those of the other. {' '.join(reasons)}"
             )
 
     def _not_unique(self, surplus: int) -> StagingError:

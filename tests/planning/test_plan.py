@@ -104,7 +104,7 @@ def everything(kind: str) -> str:
         ]
     text = []
     for title, item in parts:
-        checks = [f"-- check: {name}: {sql}" for name, sql in vars(item.checks).items() if sql]
+        checks = [f"-- check: {name}: {sql}" for name, sql in vars(item.checks).items() if isinstance(sql, str)]
         if item.difference is not None:
             asked = {name: getattr(item.difference, name) for name in ("distinct_keys", "sampled", "unchanged")}
             checks += [f"-- decides: {name}: {sql}" for name, sql in asked.items() if sql]

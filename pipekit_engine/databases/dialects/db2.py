@@ -9,6 +9,7 @@ from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PADDED, padded_advice
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
@@ -114,6 +115,22 @@ class DB2(Dialect):
     def cascades_sql(self, table: TableName) -> str:
         """From the catalogue."""
         return cascades_query("QSYS2.SYSREFCST", "QSYS2.SYSCST", table, "CURRENT SCHEMA")
+
+    def coarse_type(self, column: Column) -> str | None:
+        """Texts that differ by blanks at the end are equal."""
+        return PADDED if column.family == "text" else None
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """With something behind it blanks at its end count."""
+        return f"{text} || 'x'"
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """There is no other text."""
+        return padded_advice(self.label, column.name)
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """A CLOB cannot be compared; a longer key is refused."""
+        return f"VARCHAR({MAX_KEY_TEXT}) CCSID 1208" if sql_type.startswith("CLOB") else sql_type
 
     def is_view_sql(self, table: TableName) -> str:
         """From the catalogue."""

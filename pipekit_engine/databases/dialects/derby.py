@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PADDED, padded_advice
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
@@ -109,6 +110,22 @@ class Derby(Dialect):
         )
         found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
         return found.replace("SELECT 1 ", "SELECT child.TABLENAME ", 1)
+
+    def coarse_type(self, column: Column) -> str | None:
+        """Texts that differ by blanks at the end are equal."""
+        return PADDED if column.family == "text" else None
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """With something behind it blanks at its end count."""
+        return f"{text} || 'x'"
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """There is no other text."""
+        return padded_advice(self.label, column.name)
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """A CLOB cannot be compared; a longer key is refused."""
+        return f"VARCHAR({MAX_KEY_TEXT})" if sql_type == "CLOB" else sql_type
 
     def is_view_sql(self, table: TableName) -> str:
         """Tables and views share one catalogue."""

@@ -8,6 +8,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
@@ -99,7 +100,30 @@ class H2(Dialect):
         """As the standard has it."""
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
 
+    def coarse_type(self, column: Column) -> str | None:
+        """Case is a matter of the type."""
+        return "the type VARCHAR_IGNORECASE" if self.ignores_case(column) else None
+
+    def ignores_case(self, column: Column) -> bool:
+        """VARCHAR_IGNORECASE does."""
+        return column.type_name.upper().startswith("VARCHAR_IGNORECASE")
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """A large object has no index; a longer key is refused."""
+        return f"VARCHAR({MAX_KEY_TEXT})" if sql_type == "CHARACTER LARGE OBJECT" else sql_type
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """In the type that is exact."""
+        return f"CAST({text} AS VARCHAR)"
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """DDL for the column."""
+        return (
+            f"To compare exactly: ALTER TABLE {table} ALTER COLUMN {self.quote_identifier(column.name)} "
+            f"SET DATA TYPE VARCHAR({column.precision or MAX_KEY_TEXT})"
+        )
+
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """Moments are told in UTC."""
+        """Times with a zone are given in UTC."""
         value = f"DATEADD({lag.sql_unit}, -{lag.amount}, {greatest})" if lag.amount else greatest
         return f"CAST({value} AT TIME ZONE 'UTC' AS TIMESTAMP)" if family == "timestamptz" else value

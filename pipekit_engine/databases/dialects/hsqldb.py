@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PADDED
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
@@ -97,6 +99,47 @@ class HSQLDB(Dialect):
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
+
+    exact_collation_sql = (
+        "SELECT '\"' || COLLATION_SCHEMA || '\".\"' || COLLATION_NAME || '\"' FROM INFORMATION_SCHEMA.COLLATIONS "
+        "WHERE COLLATION_SCHEMA = 'PUBLIC' AND COLLATION_NAME = 'KEYS_OF_PIPEKIT'"
+    )
+    new_exact_collation = (
+        "CREATE COLLATION PUBLIC.KEYS_OF_PIPEKIT FOR INFORMATION_SCHEMA.SQL_TEXT FROM SQL_TEXT NO PAD",
+        '"PUBLIC"."KEYS_OF_PIPEKIT"',
+    )
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """A CLOB cannot be compared; a longer key is refused. Without a collation texts ignore blanks at the end."""
+        sized = f"VARCHAR({MAX_KEY_TEXT})" if sql_type.startswith("CLOB") else sql_type
+        return f"{sized} COLLATE {collation}" if collation and sized.startswith(("VARCHAR", "CHAR")) else sized
+
+    def coarse_type(self, column: Column) -> str | None:
+        """Unless a type says so itself, texts that differ by blanks at the end are equal."""
+        return PADDED if column.family == "text" and "KEYS_OF_PIPEKIT" not in column.type_name else None
+
+    def coarse_columns_sql(self, table: TableName) -> str:
+        """By the columns' collations: each pads and some ignore case, unless they say NO PAD."""
+        schema = literal(table.schema) if table.schema else "CURRENT_SCHEMA"
+        return (
+            "SELECT c.COLUMN_NAME, CASE WHEN c.COLLATION_NAME = 'SQL_TEXT_UCC' THEN 'texts that differ by case or blanks "
+            f"at their end alone are equal there' ELSE {literal(PADDED)} END FROM INFORMATION_SCHEMA.COLUMNS c "
+            "LEFT JOIN INFORMATION_SCHEMA.COLLATIONS k ON k.COLLATION_SCHEMA = c.COLLATION_SCHEMA "
+            f"AND k.COLLATION_NAME = c.COLLATION_NAME WHERE c.TABLE_SCHEMA = {schema} AND c.TABLE_NAME = {literal(table.name)} "
+            "AND c.COLLATION_NAME IS NOT NULL AND NOT (c.COLLATION_NAME = 'KEYS_OF_PIPEKIT' AND k.PAD_ATTRIBUTE = 'NO PAD')"
+        )
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """In the usual collation, which a COLLATE does not bring out of a subquery; with something behind it blanks count."""
+        return f"CAST({text} AS VARCHAR(32768)) || 'x'"
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """DDL for a collation and the column."""
+        length = column.precision if column.precision > 0 else MAX_KEY_TEXT
+        return (
+            f"To compare exactly: {self.new_exact_collation[0]} (unless it is there); ALTER TABLE {table} ALTER COLUMN "
+            f"{self.quote_identifier(column.name)} SET DATA TYPE VARCHAR({length}) COLLATE {self.new_exact_collation[1]}"
+        )
 
     def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
         """CACHED: on disk, where the default keeps every row in memory."""

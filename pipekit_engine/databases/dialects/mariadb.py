@@ -31,7 +31,11 @@ _COLLATED = re.compile(
     r"(?!.*\b(?:collate|character set|charset|binary)\b)(?:var)?char\b|(?:tiny|medium|long)?text\b", re.IGNORECASE
 )
 #: What a key of text without a length gets: as much as the index of a temporary table holds.
-_KEY_TEXT = "varchar(190)"
+_MAX_KEY_TEXT = 190
+_KEY_TEXT = f"varchar({_MAX_KEY_TEXT})"
+#: Collations in which texts that differ are different: MariaDB's, MySQL's, and that of binary strings.
+_EXACT = frozenset({"utf8mb4_nopad_bin", "utf8mb3_nopad_bin", "utf8mb4_0900_bin", "binary"})
+_PADDED = "utf8mb4_bin"
 #: An index on staged keys: how many columns, how much of each text; all of it stays below InnoDB's 3,072 bytes.
 _MAX_INDEXED = 8
 _INDEXED_LENGTH = 64
@@ -83,6 +87,10 @@ class MariaDB(Dialect):
     )
     browse_fields = (BrowseField("schema", "database"),)
     home_schema_sql = "SELECT DATABASE()"
+    exact_collation_sql = (
+        "SELECT collation_name FROM information_schema.collations "
+        "WHERE collation_name IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')"
+    )
     system_schemas = ("information_schema", "mysql", "performance_schema", "sys")
     reserved = words(
         """
@@ -223,15 +231,49 @@ class MariaDB(Dialect):
         matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
         return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
 
-    def key_type(self, sql_type: str, *, exact: bool) -> str:
+    def key_type(self, sql_type: str, collation: str | None) -> str:
         """No index holds a long text whole, and joins without one compare each row with each; a longer key is refused.
 
-        Exact is a binary collation: it still ignores blanks at the end, which the check before the merge does not.
+        utf8mb4_bin ignores blanks at the end, which the check before the merge does not.
         """
         if not _COLLATED.match(sql_type):
             return sql_type
         sized = _KEY_TEXT if "text" in sql_type.lower() else sql_type
-        return f"{sized} COLLATE utf8mb4_bin" if exact else sized
+        return f"{sized} COLLATE {collation or _PADDED}"
+
+    def coarse_type(self, column: Column) -> str | None:
+        """Unless a type says so itself."""
+        words = column.type_name.lower()
+        named = re.search(r"\bcollate\s+(\w+)", words)
+        if column.family != "text" or "binary" in words or (named and named[1] in _EXACT):
+            return None
+        return f"the collation {named[1]}" if named else "its collation"
+
+    def coarse_columns_sql(self, table: TableName) -> str:
+        """By the columns' collations."""
+        exact = ", ".join(f"'{name}'" for name in sorted(_EXACT))
+        return (
+            "SELECT column_name, CONCAT('the collation ', collation_name) FROM information_schema.columns "
+            f"WHERE table_schema = {self._database(table.schema)} AND table_name = {self.string_literal(table.name)} "
+            f"AND collation_name NOT IN ({exact})"
+        )
+
+    def query_collations_sql(self, query: str, columns: Sequence[str]) -> str:
+        """An outer join that never holds is planned away, so that the query's rows are not read."""
+        asked = ", ".join(f"COLLATION(q.{self.quote_identifier(name)})" for name in columns)
+        return f"SELECT {asked} FROM (SELECT 1 AS one) o LEFT JOIN ({query}) q ON 1 = 0"
+
+    def is_exact_collation(self, collation: str) -> bool:
+        """Binary ones, and those that are sensitive to case and accents."""
+        return collation == "binary" or collation.endswith(("_bin", "_cs"))
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """DDL for the column."""
+        length = column.precision if 0 < column.precision <= _MAX_KEY_TEXT else _MAX_KEY_TEXT
+        return (
+            f"Give it one that tells all texts apart (MySQL's is utf8mb4_0900_bin): ALTER TABLE {table} MODIFY "
+            f"{self.quote_identifier(column.name)} varchar({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL"
+        )
 
     def index_staging_sql(self, staging: TableName, key: Sequence[Column]) -> list[str]:
         """A join of tables without an index compares each row with each: of the texts, their beginnings are enough."""
@@ -241,7 +283,7 @@ class MariaDB(Dialect):
             parts.append(self.quote_identifier(column.name) + (f"({_INDEXED_LENGTH})" if long else ""))
         return [f"CREATE INDEX pipekit_key ON {self.table_sql(staging)} ({', '.join(parts)})"]
 
-    def exact_sql(self, text: str) -> str:
+    def exact_sql(self, column: Column, text: str) -> str:
         """The bytes, in one character set."""
         return f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
 
@@ -272,7 +314,7 @@ class MariaDB(Dialect):
         return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """A TIMESTAMP is read as a moment, with an offset behind it; sessions are in UTC."""
+        """A TIMESTAMP is read as a point in time, with an offset behind it; sessions are in UTC."""
         value = f"{greatest} - INTERVAL {lag.amount} {lag.sql_unit}" if lag.amount else greatest
         if whole_seconds and family != "date":
             return f"date_format({value}, '%Y-%m-%d %H:%i:%s')"

@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.catalog import view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem, fractional, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
@@ -125,6 +126,10 @@ class Oracle(Dialect):
         return view_query(tables, table, "p.OWNER", "p.TABLE_NAME", _CURRENT).replace(
             "SELECT 1 ", "SELECT c.TABLE_NAME ", 1
         )
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """A CLOB cannot be compared; a longer key is refused."""
+        return f"VARCHAR2({MAX_KEY_TEXT} CHAR)" if sql_type == "CLOB" else sql_type
 
     def is_view_sql(self, table: TableName) -> str:
         """Of those that the login may see."""

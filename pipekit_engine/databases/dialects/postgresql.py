@@ -201,6 +201,37 @@ class PostgreSQL(Dialect):
         """Unlogged, as `create_table_sql`."""
         return super().create_like_sql(table, like, columns).replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
 
+    def coarse_type(self, column: Column) -> str | None:
+        """By the type's name; a collation is not in a description."""
+        name = column.type_name.lower()
+        return f"the type {name}" if name == "citext" else None
+
+    def coarse_columns_sql(self, table: TableName) -> str:
+        """citext, and collations that are not deterministic, which there are since version 12."""
+        name = self.string_literal(self.table_sql(table))
+        return (
+            "SELECT a.attname, CASE WHEN t.typname = 'citext' THEN 'the type citext' ELSE 'the collation ' || c.collname END "
+            "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+            "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation "
+            f"WHERE a.attrelid = to_regclass({name}) AND a.attnum > 0 AND NOT a.attisdropped "
+            "AND (t.typname = 'citext' OR to_jsonb(c)->>'collisdeterministic' = 'false')"
+        )
+
+    def ignores_case(self, column: Column) -> bool:
+        """citext does."""
+        return column.type_name.lower() == "citext"
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """By the bytes."""
+        return f'CAST({text} AS text) COLLATE "C"'
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """DDL for the column."""
+        return (
+            f"To compare exactly: ALTER TABLE {table} ALTER COLUMN {self.quote_identifier(column.name)} "
+            'TYPE text COLLATE "default"'
+        )
+
     def lock_table_sql(self, dest: str) -> list[str]:
         """Without it two merges into one table could both delete the old rows and both insert: read committed sees neither's."""
         return [f"LOCK TABLE {dest} IN SHARE ROW EXCLUSIVE MODE"]
@@ -238,7 +269,7 @@ class PostgreSQL(Dialect):
         return f"UPDATE {dest} d SET {sets} FROM {staged} s WHERE {self.key_match('d', 's', key)}"
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """Dates take a number of days; moments are told in UTC."""
+        """Dates take a number of days; times with a zone are given in UTC."""
         if family == "date":
             return f"{greatest} - {lag.amount}" if lag.amount else greatest
         value = f"{greatest} - interval '{lag.words}'" if lag.amount else greatest

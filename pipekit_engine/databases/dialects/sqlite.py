@@ -136,6 +136,23 @@ class SQLite(Dialect):
             f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'view' AND lower(name) = lower({literal(table.name)})"
         )
 
+    def coarse_columns_sql(self, table: TableName) -> str:
+        """A column's collation stands in the table's text alone; NOCASE and RTRIM are the ones that take texts for equal."""
+        name = literal(table.name)
+        return (
+            f"SELECT p.name, 'a collation such as NOCASE or RTRIM' FROM pragma_table_info({name}) p WHERE EXISTS (SELECT 1 "
+            f"FROM {self.quote_identifier(table.schema or 'main')}.sqlite_master m WHERE lower(m.tbl_name) = lower({name}) "
+            "AND (lower(m.sql) LIKE '%nocase%' OR lower(m.sql) LIKE '%rtrim%'))"
+        )
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """By the bytes."""
+        return f"CAST({text} AS BLOB)"
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """A column's collation cannot be changed."""
+        return f"Make {table} anew with the column as TEXT COLLATE BINARY, which is the default, and copy its rows."
+
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """CREATE TABLE AS would keep the affinity only: the declared types are written out."""
         return self.create_table_sql(table, [(column.name, column.type_name or "") for column in columns])

@@ -223,13 +223,14 @@ class SQLServer(Dialect):
         )
         return Fence(enter=(take,), is_free=f"SELECT APPLOCK_TEST('public', N'{name.text}', 'Exclusive', 'Session')")
 
-    def key_type(self, sql_type: str, *, exact: bool) -> str:
-        """A binary collation. Blanks at the end are ignored by every collation."""
-        return f"{sql_type} COLLATE {_EXACT}" if exact and _COLLATED.fullmatch(sql_type) else sql_type
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """A binary collation, and a length that an index holds. Blanks at the end are ignored by every collation."""
+        sized = "nvarchar(400)" if sql_type.lower() == "nvarchar(max)" else sql_type
+        return f"{sized} COLLATE {_EXACT}" if _COLLATED.fullmatch(sized) else sized
 
-    def exact_sql(self, text: str) -> str:
-        """The text, compared by its code points."""
-        return f"{text} COLLATE {_EXACT}"
+    def exact_sql(self, column: Column, text: str) -> str:
+        """Compared by its code points; with something behind it, so that blanks at its end count."""
+        return f"({text} + N'x') COLLATE {_EXACT}"
 
     def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...] | None:
         """Texts, binaries and floats by their bytes: = ignores blanks and zeros at the end. The old long types have no =."""

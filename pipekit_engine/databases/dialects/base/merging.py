@@ -72,14 +72,6 @@ class MergeStatements(Identifiers):
         """Statements that index the staged keys, where the update by key would crawl without."""
         return []
 
-    def key_type(self, sql_type: str, *, exact: bool) -> str:
-        """The type of a key column in a new table: fit for an index, and if `exact`, texts that differ are different keys."""
-        return sql_type
-
-    def exact_sql(self, text: str) -> str:
-        """A text as something that is equal only to the same text, where `capabilities.exact_text` is not given."""
-        return text
-
     def key_match(self, left: str, right: str, key: Sequence[str]) -> str:
         """Condition that two rows have the same key."""
         return " AND ".join(f"{left}.{self.quote_identifier(k)} = {right}.{self.quote_identifier(k)}" for k in key)

@@ -1,0 +1,67 @@
+"""When two keys are the same: what a kind's types and collations take for equal, and the types that tell all texts apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pipekit_engine.databases.dialects.base.identifiers import Identifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.names import TableName
+
+#: What a key of text without a length gets where the type for such texts cannot be compared.
+MAX_KEY_TEXT = 1000
+#: Why texts are taken for equal where the standard's PAD SPACE is the rule.
+PADDED = "texts that differ by blanks at their end alone are equal there"
+
+
+def padded_advice(label: str, name: str) -> str:
+    """What a person does about that."""
+    return f"{label} has no text that tells them apart: cut the blanks in the query (RTRIM), or choose another key than {name}."
+
+
+class KeyEquality(Identifiers):
+    """How a kind compares the texts of a key."""
+
+    #: Asks for the collation of `exact_key_type` in the spelling that a type takes; no row where there is none yet.
+    exact_collation_sql: ClassVar[str | None] = None
+    #: Makes that collation, and its spelling.
+    new_exact_collation: ClassVar[tuple[str, str] | None] = None
+
+    def coarse_type(self, column: Column) -> str | None:
+        """Why a column may take different texts for equal, from its description alone; None where it takes none for equal."""
+        return None if self.capabilities.exact_text or column.family != "text" else "its collation"
+
+    def coarse_columns_sql(self, table: TableName) -> str | None:
+        """A query for (column, why) of a table's columns that may take different texts for equal; None to ask `coarse_type`."""
+        return None
+
+    def ignores_case(self, column: Column) -> bool:
+        """Whether a column of a query may take texts for equal by more than blanks at their end, from its description alone."""
+        return column.family == "text" and not self.capabilities.exact_text
+
+    def query_collations_sql(self, query: str, columns: Sequence[str]) -> str | None:
+        """A query for one row with the collation of each of a query's columns, without reading a row of it."""
+        return None
+
+    def is_exact_collation(self, collation: str) -> bool:
+        """Whether a collation that `query_collations_sql` gave tells texts apart, but for blanks at their end."""
+        return True
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """The type of a key column in a new table: fit for an index, and texts that differ are different keys.
+
+        `collation` is the answer to `exact_collation_sql`, None where it was not asked.
+        """
+        return sql_type
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        """A text column's value (SQL text) as something that is equal only to the same text."""
+        return text
+
+    def key_advice(self, table: str, column: Column) -> str:
+        """What a person does about a key column that takes different texts for equal."""
+        return f"Give column {column.name} of {table} a collation that compares exactly, such as a binary one."

@@ -1,0 +1,136 @@
+"""Which keys are the same. A key is what the source holds for one: texts that differ there are different keys.
+
+A table that a run makes gets key columns that tell all texts apart, where the destination has such a type. In any other
+column, of a table of one's own or of a kind whose texts ignore blanks at the end, the run compares the keys themselves before
+the merge, and refuses those that the destination would take for one another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipekit_engine.common.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.databases.introspection import Catalog
+    from pipekit_engine.models import Module
+    from pipekit_engine.planning.columns import PlannedColumn
+
+#: Families whose values are texts; citext is a type of PostgreSQL's extensions.
+_TEXTS = frozenset({"text", "other"})
+
+
+@dataclass(frozen=True)
+class KeyFacts:
+    """What both databases said of texts in keys. None: they were not asked, and descriptions have to do.
+
+    `coarse`: columns of an existing destination that may take different texts for equal, and why. `folding`: columns of the
+    query whose own collation takes texts for equal by more than blanks at the end. `exact_collation`: for new key columns;
+    `setup` makes it.
+    """
+
+    coarse: Mapping[str, str] | None = None
+    folding: frozenset[str] | None = None
+    exact_collation: str | None = None
+    setup: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CoarseKey:
+    """A key column of the destination that may take for equal what the source tells apart; why, and what to do about it."""
+
+    column: Column
+    why: str
+    advice: str
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.column.name
+
+
+def ask_key_facts(
+    module: Module,
+    source: tuple[Dialect, Catalog],
+    dest: tuple[Dialect, Catalog],
+    *,
+    source_sql: str,
+    source_columns: Sequence[Column],
+    dest_exists: bool,
+) -> KeyFacts:
+    """Ask both databases, where they can tell. Raises JRunnerError only if a connection fails."""
+    if not module.merge_key:
+        return KeyFacts()
+    dialect, catalog = dest
+    coarse = collation = None
+    setup: tuple[str, ...] = ()
+    if dest_exists:
+        rows = catalog.ask(dialect.coarse_columns_sql(dialect.table_name(module.dest_table)))
+        if rows is not None:
+            coarse = {row[0]: row[1] or "its type" for row in rows if row[0] is not None}
+    elif dialect.exact_collation_sql is not None:
+        rows = catalog.ask(dialect.exact_collation_sql)
+        collation = rows[0][0] if rows else None
+        if rows == [] and dialect.new_exact_collation is not None:
+            statement, collation = dialect.new_exact_collation
+            setup = (statement,)
+    return KeyFacts(coarse, _folding(source, source_sql, source_columns), collation, setup)
+
+
+def _folding(source: tuple[Dialect, Catalog], sql: str, columns: Sequence[Column]) -> frozenset[str] | None:
+    dialect, catalog = source
+    texts = [column.name for column in columns if dialect.ignores_case(column)]
+    rows = catalog.ask(dialect.query_collations_sql(sql, texts)) if texts else None
+    if not rows:
+        return None
+    pairs = zip(texts, rows[0], strict=True)
+    return frozenset(name for name, collation in pairs if not dialect.is_exact_collation(collation or ""))
+
+
+def exact_key_types(
+    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str], facts: KeyFacts
+) -> tuple[PlannedColumn, ...]:
+    """The columns of a new table, those of its key in types fit for it; a type that the module gives stands."""
+    given = {item.dest_name for item in module.columns if item.dest_type}
+    return tuple(
+        replace(column, dest_type=dest.key_type(column.dest_type, facts.exact_collation))
+        if column.dest in key and column.dest not in given
+        else column
+        for column in columns
+    )
+
+
+def find_coarse_keys(
+    source: Dialect,
+    dest: Dialect,
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    *,
+    table: str,
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+    facts: KeyFacts,
+) -> tuple[CoarseKey, ...]:
+    """Key columns in which the destination may take for equal what the source tells apart."""
+    described = {column.name: column for column in source_columns}
+    there = {column.name: column for column in dest_columns or ()}
+    found = []
+    for planned in columns:
+        if planned.dest not in key or _folds(source, described[planned.source], facts):
+            continue
+        column = there.get(planned.dest)
+        if column is None:
+            column = replace(described[planned.source], name=planned.dest, type_name=planned.dest_type)
+        asked = facts.coarse if planned.dest in there else None
+        why = dest.coarse_type(column) if asked is None else asked.get(column.name)
+        if why is not None and column.family in _TEXTS:
+            found.append(CoarseKey(column, why, dest.key_advice(table, column)))
+    return tuple(found)
+
+
+def _folds(source: Dialect, column: Column, facts: KeyFacts) -> bool:
+    return source.ignores_case(column) if facts.folding is None else column.name in facts.folding
