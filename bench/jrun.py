@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipekit_engine.databases.dialects import find_jars
 from pipekit_engine.jrunner import MigrateRequest, MigrateResult, OpenRequest, Session
+from pipekit_engine.models import Driver
+from tests.jars import JAR_FOLDERS
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
-JARS = Path("/usr/share/java")
+
+def jars(kind: str) -> list[str]:
+    """The driver's jar: the pinned version where `scripts/setup.sh test` got it."""
+    return [str(path) for path in find_jars(Driver(name=kind, kind=kind), JAR_FOLDERS)]
 
 
 def sqlite(name: str, path: Path) -> OpenRequest:
-    return OpenRequest(name, f"jdbc:sqlite:{path}", [str(JARS / "sqlite-jdbc.jar")], kind="sqlite")
+    return OpenRequest(name, f"jdbc:sqlite:{path}", jars("sqlite"), kind="sqlite")
 
 
 def server(name: str, running: PostgreSQLServer | MariaDBServer, database: str) -> OpenRequest:
-    jar = {"postgresql": "postgresql.jar", "mariadb": "mariadb-java-client.jar"}[running.kind]
     return OpenRequest(
         name,
         running.jdbc_url(database),
-        [str(JARS / jar)],
+        jars(running.kind),
         kind=running.kind,
         user=running.user,
         password=running.password,

@@ -164,7 +164,7 @@ def healthy(port: int) -> bool:
 def session(
     person: Person, typist: Typist, folder: Path, mariadb: MariaDBServer, pg: PostgreSQLServer, port: int
 ) -> float:
-    """The whole story, from the first key to the scheduled run on the screen.
+    """All steps, from the first key to the scheduled run on the screen.
 
     Gives the seconds from when all services were up to the full minute at which the run was due.
     """

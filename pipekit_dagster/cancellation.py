@@ -29,7 +29,7 @@ def note_abort(run_id: str, reason: str) -> None:
 
 
 def abort_reason(run_id: str) -> str | None:
-    """Why the run broke off; None when it did not."""
+    """Why the run was ended early; None when it did not."""
     with _guard:
         return _reasons.get(run_id)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
-from pipekit_dagster.steplog import StepLog, open_step_log
+from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.errors import PipekitError, RunCancelled
 

@@ -119,7 +119,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             yield self
             reason = abort_reason(run.run_id) if run else None
             if reason is not None:
-                self.note_problem(f"The Dagster run broke off: {reason}")
+                self.note_problem(f"The Dagster run ended early: {reason}")
             active.finish("cancelled" if self._cancel.is_set() and reason is None else None)
 
     def _configuration(self) -> Config:

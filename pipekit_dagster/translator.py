@@ -9,21 +9,22 @@ import dagster as dg
 
 from pipekit_dagster.lineage import comparable, connection_syntax, source_tables, table_parts
 from pipekit_dagster.naming import dagster_name
+from pipekit_engine.databases.dialects import GENERIC, kind_of_url
 from pipekit_engine.sql.query import read_query
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Connection, Definitions, Group, Module, Schedule, Trigger
 
-#: JDBC sub-protocols whose name differs from the icon that Dagster's UI knows.
-_KINDS = {"as400": "db2", "jtds": "sqlserver", "jdbc": ""}
-
 
 def connection_kind(connection: Connection | None) -> str:
-    """The kind of database behind a connection, such as `postgresql`: the sub-protocol of its JDBC URL."""
+    """The kind of database behind a connection, such as `postgresql`, by which Dagster's UI chooses an icon.
+
+    It is the kind whose driver takes the JDBC URL, else the URL's sub-protocol.
+    """
     if connection is None:
         return ""
-    protocol = connection.jdbc_url.split(":")[1].lower()
-    return _KINDS.get(protocol, dagster_name(protocol))
+    kind = kind_of_url(connection.jdbc_url)
+    return kind if kind != GENERIC else dagster_name(connection.jdbc_url.split(":")[1].lower())
 
 
 class DagsterPipekitTranslator:

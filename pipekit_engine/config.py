@@ -31,7 +31,7 @@ class _Section(BaseModel):
 
 
 class JRunnerConfig(_Section):
-    """How jrunner is started. `command` names an external classic jrunner to drive by its flags instead."""
+    """How jrunner is started. `command` names an external program to drive by jrunner's flags instead."""
 
     java: str | None = Field(default=None, description="the java program; JAVA_HOME and PATH are searched when empty")
     heap: str = Field(default="256m", pattern=r"^\d+[kmgKMG]$", description="-Xmx of the process")

@@ -10,10 +10,14 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipekit_engine.statuses import RunStatus
+from pipekit_engine.run_records import RUN_LOGS as RUN_LOGS
+from pipekit_engine.run_records import GroupRunRecord as GroupRunRecord
+from pipekit_engine.run_records import Record as Record
+from pipekit_engine.run_records import ResolvedWatermark as ResolvedWatermark
+from pipekit_engine.run_records import RunRecord as RunRecord
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -42,12 +46,6 @@ def _check_name(value: str) -> str:
 
 #: A name of a record: it appears in file names, Dagster names and staging table names.
 Name = Annotated[str, AfterValidator(_check_name)]
-
-
-class Record(BaseModel):
-    """Base of all records: unknown fields are refused, text is kept as written."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
 
 #: Type of the validation error of a module whose strategy needs a key.
@@ -115,7 +113,6 @@ class Column(Record):
     """One column of a module: where it comes from and what it becomes."""
 
     source_name: str
-    source_type: str | None = None
     dest_name: str
     dest_type: str | None = Field(
         default=None, description="SQL type in the destination; mapped from the source when empty"
@@ -185,6 +182,7 @@ class Module(NamedRecord):
     dedupe: str = Field(default="none", description="none, error, or 'latest by COLUMN'")
     max_shrink_percent: float | None = Field(default=None, ge=0, le=100)
     on_schema_change: OnSchemaChange = "fail"
+    cascades: Literal["refuse", "allow"] = "refuse"
     retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
     watermarks: tuple[Watermark, ...] = ()
     hooks: tuple[Hook, ...] = ()
@@ -390,79 +388,3 @@ class Definitions(Record):
     def connection_limits(self) -> dict[str, int]:
         """`max_parallel` of the connections that have one: the module runs that may use the connection side by side."""
         return {name: item.max_parallel for name, item in self.connections.items() if item.max_parallel is not None}
-
-
-class ResolvedWatermark(Record):
-    """A watermark's value in one run, and where it came from."""
-
-    value: str
-    origin: Literal["resolver", "default", "override"]
-
-
-#: The fields of a RunRecord that lists of runs leave out: they may be long.
-RUN_LOGS = frozenset({"stdout", "stderr", "live_log"})
-
-
-class RunRecord(Record):
-    """One row of run_log.
-
-    Times are UTC; `timings` are seconds per phase; counts are None where the phase was not reached.
-    """
-
-    id: int
-    module: str
-    status: RunStatus
-    phase: str | None = None
-    triggered_by: str
-    group_run_id: int | None = None
-    dagster_run_id: str | None = None
-    started_at: datetime
-    finished_at: datetime | None = None
-    source_sql: str | None = None
-    merge_sql: str | None = None
-    watermarks: dict[str, ResolvedWatermark] = Field(default_factory=dict)
-    rows_read: int | None = None
-    rows_staged: int | None = None
-    rows_deleted: int | None = None
-    rows_inserted: int | None = None
-    rows_updated: int | None = None
-    rows_unchanged: int | None = None
-    bytes: int | None = None
-    timings: dict[str, float] = Field(default_factory=dict)
-    error: str | None = None
-    stdout: str = ""
-    stderr: str = ""
-    live_log: str = ""
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def duration_s(self) -> float | None:
-        """Seconds from start to finish; None while it runs."""
-        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
-
-    def as_json(self, *, logs: bool = False) -> dict[str, Any]:
-        """The run as `--json` and the REST interface show it, with its duration; without its logs unless asked."""
-        return self.model_dump(mode="json", exclude=set() if logs else set(RUN_LOGS))
-
-
-class GroupRunRecord(Record):
-    """One row of group_run."""
-
-    id: int
-    group: str
-    status: RunStatus
-    triggered_by: str
-    dagster_run_id: str | None = None
-    started_at: datetime
-    finished_at: datetime | None = None
-    error: str | None = None
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def duration_s(self) -> float | None:
-        """Seconds from start to finish; None while it runs."""
-        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
-
-    def as_json(self) -> dict[str, Any]:
-        """The group run as `--json` shows it, with its duration."""
-        return self.model_dump(mode="json")

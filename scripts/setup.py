@@ -54,7 +54,13 @@ def known_drivers() -> list[Driver]:
     """
     found = []
     for path in sorted(DIALECTS.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        # Classes hold the records in their bodies: the methods, which are most of the text, are not searched.
+        classes = (
+            [item for item in ast.parse(text).body if isinstance(item, ast.ClassDef)] if "JdbcDriver(" in text else []
+        )
+        fields = [item for each in classes for item in each.body if isinstance(item, (ast.Assign, ast.AnnAssign))]
+        for node in (node for item in fields for node in ast.walk(item)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "JdbcDriver":
                 given = {item.arg: ast.literal_eval(item.value) for item in node.keywords}
                 artifact, version = given["artifact"], given["version"]
@@ -94,12 +100,18 @@ def java_problem() -> str | None:
     if javac is None:
         java = shutil.which("java")
         return "only a Java runtime was found, without a compiler (javac)" if java else "no JDK was found"
+    # Starting it takes half a second: the one that was found good is asked again only when it has changed.
+    stamp, same = VENV / ".pipekit-javac", f"{os.path.realpath(javac)} {os.stat(javac).st_mtime_ns}"
+    if _says(stamp, same):
+        return None
     said = subprocess.run([javac, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r"javac (?:1\.)?(\d+)", said.stdout + said.stderr)
     if version is None:
         return f"{javac} does not say its version"
     if int(version[1]) < MIN_JAVA:
         return f"{javac} is Java {version[1]}"
+    if VENV.is_dir():
+        stamp.write_text(same)
     return None
 
 

@@ -35,7 +35,11 @@ def apply(
 
     with settings(context).store() as store:
         applied = plan_apply(store, path, prune=prune)
-        for warning in applied.warnings:
+        warnings = [str(warning) for warning in applied.warnings]
+        if applied.plan.kept and path.is_dir():  # a single file is a part of the definitions
+            kept = ", ".join(applied.plan.kept)
+            warnings.append(f"modules in no file, and kept: {kept}. --prune deletes what the files lack")
+        for warning in warnings:
             errors().print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         if not as_json:
             for line in applied.plan.lines():
@@ -54,7 +58,6 @@ def apply(
             }
             for change in applied.plan.changes
         ]
-        warnings = [str(warning) for warning in applied.warnings]
         print_json({"applied": not dry_run, "changes": changes, "warnings": warnings})
     elif dry_run:
         note("Dry run: nothing was changed.")

@@ -66,7 +66,7 @@ def print_table(
     """A table on stdout, a row a line.
 
     A terminal cuts what is beyond its right edge; through a pipe nothing is cut, for `grep` and `awk`. With `below`, the last
-    column is text that matters: on a terminal with little room left for it, it stands on a line of its own below its row.
+    column is text that matters: on a terminal that leaves it few columns, it stands on a line of its own below its row.
     """
     console = results()
     cells = [

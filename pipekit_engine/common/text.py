@@ -1,4 +1,4 @@
-"""Messages of several lines where there is room for one: their first line, and what follows it."""
+"""Messages of several lines where only one is shown: their first line, and what follows it."""
 
 from __future__ import annotations
 

@@ -37,28 +37,28 @@ class Browser:
     """
 
     def __init__(
-        self, session: Session, link: OpenConnection, redactor: Redactor, *, staging_schema: str | None = None
+        self, session: Session, opened: OpenConnection, redactor: Redactor, *, staging_schema: str | None = None
     ) -> None:
         self._session = session
-        self._link = link
+        self._open = opened
         self._redactor = redactor
-        self._staging_schema = link.connection.staging_schema or staging_schema
-        self._catalog = Catalog(session, link.handle)
+        self._staging_schema = opened.connection.staging_schema or staging_schema
+        self._catalog = Catalog(session, opened.handle)
 
     @property
     def connection(self) -> str:
         """The connection's defined name."""
-        return self._link.connection.name
+        return self._open.connection.name
 
     @property
     def dialect(self) -> Dialect:
         """How the connected kind of database speaks."""
-        return self._link.dialect
+        return self._open.dialect
 
     @property
     def opened(self) -> OpenResult:
         """Which product and driver answered."""
-        return self._link.opened
+        return self._open.opened
 
     @property
     def fields(self) -> tuple[BrowseField, ...]:
@@ -127,14 +127,14 @@ class Browser:
         """Columns of a query."""
         with self._asking("The query"):
             return self._session.describe(
-                self._link.handle, sql=as_subquery(sql, self._link.dialect.capabilities.syntax)
+                self._open.handle, sql=as_subquery(sql, self._open.dialect.capabilities.syntax)
             )
 
     def preview(self, sql: str, rows: int = 10) -> QueryResult:
         """The first rows of a query, as text at full precision. Nothing beyond them is fetched."""
         with self._asking("The query"):
             return self._session.query(
-                self._link.handle, as_subquery(sql, self._link.dialect.capabilities.syntax), max_rows=rows
+                self._open.handle, as_subquery(sql, self._open.dialect.capabilities.syntax), max_rows=rows
             )
 
     @contextmanager

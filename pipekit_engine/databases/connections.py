@@ -137,6 +137,7 @@ class Connections:
             properties={key: self._option(value) for key, value in connection.options.items()},
             application_name=application_name,
             connect_timeout_s=self._config.connect_timeout_s,
+            quote=dialect.capabilities.quote,
         )
         return request, dialect, connection
 

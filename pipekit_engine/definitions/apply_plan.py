@@ -57,6 +57,8 @@ class ApplyPlan:
     changes: tuple[PlannedChange, ...] = ()
     unchanged: int = 0
     counts: dict[Action, int] = field(default_factory=dict)
+    #: Modules of the store that the files lack, and that stay: they still run in their groups.
+    kept: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The plan as text."""
@@ -108,7 +110,8 @@ def make_plan(
     counts: dict[Action, int] = {}
     for change in everything:
         counts[change.action] = counts.get(change.action, 0) + 1
-    return ApplyPlan(everything, unchanged, counts)
+    kept = () if prune else tuple(sorted(set(stored.modules).difference(wanted.modules)))
+    return ApplyPlan(everything, unchanged, counts, kept)
 
 
 def _rename(record: Record, twins: dict[str, dict[str, Any]], kind: DefinitionKind, prune: bool) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from pipekit_engine.databases.names import split_name
-from pipekit_engine.definitions.forms import Draft
+from pipekit_engine.definitions.forms import ParsedRecord
 from pipekit_engine.definitions.yaml_nodes import Loc, Problem
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import (
@@ -53,7 +53,7 @@ def references(record: Record) -> Iterator[tuple[Loc, DefinitionKind, str]]:
 
 
 def check(
-    drafts: Mapping[tuple[DefinitionKind, str], Draft],
+    parsed_records: Mapping[tuple[DefinitionKind, str], ParsedRecord],
     existing: Mapping[DefinitionKind, Collection[str]],
     *,
     prune: bool,
@@ -65,19 +65,19 @@ def check(
     of its own for: queries and table names.
     """
     known: dict[DefinitionKind, set[str]] = {
-        kind: {name for k, name in drafts if k == kind} for kind in DEFINITION_KINDS
+        kind: {name for k, name in parsed_records if k == kind} for kind in DEFINITION_KINDS
     }
     for kind in DEFINITION_KINDS:
         # Drivers belong to the machine and are never pruned.
         if not prune or kind == "drivers":
             known[kind] |= set(existing.get(kind, ()))
     problems: list[Problem] = []
-    for draft in drafts.values():
-        if draft.record is None:
+    for parsed in parsed_records.values():
+        if parsed.record is None:
             continue
-        for loc, kind, name in references(draft.record):
+        for loc, kind, name in references(parsed.record):
             if name not in known[kind]:
-                place = draft.place(loc)
+                place = parsed.place(loc)
                 what = f"there is no {singular(kind)} {name!r}"
                 near = get_close_matches(name, known[kind], n=1)
                 if near:
@@ -86,31 +86,31 @@ def check(
                     what += " in the files, and --prune would delete the stored one"
                 elif kind == "drivers":
                     what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
-                problems.append(draft.problem(place, what, missing=kind))
-        if texts and isinstance(draft.record, Module):
-            problems += _unreadable_texts(draft, draft.record)
-            problems += _placeholders(draft, draft.record)
+                problems.append(parsed.problem(place, what, missing=kind))
+        if texts and isinstance(parsed.record, Module):
+            problems += _unreadable_texts(parsed, parsed.record)
+            problems += _placeholders(parsed, parsed.record)
     return problems
 
 
-def _unreadable_texts(draft: Draft, module: Module) -> Iterator[Problem]:
+def _unreadable_texts(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
     """What would fail in every run, whatever the database."""
     if all(span.kind == "comment" or not span.text.strip(" \t\r\n;") for span in spans(module.query, UNKNOWN)):
-        place = draft.place(("query",))
-        yield draft.problem(place, "is empty; write a SELECT")
+        place = parsed.place(("query",))
+        yield parsed.problem(place, "is empty; write a SELECT")
     try:
         split_name(module.dest_table)
     except ConfigurationError as error:
-        place = draft.place(("dest_table",))
-        yield draft.problem(place, str(error))
+        place = parsed.place(("dest_table",))
+        yield parsed.problem(place, str(error))
 
 
-def _placeholders(draft: Draft, module: Module) -> Iterator[Problem]:
+def _placeholders(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
     """Placeholders that nothing fills, and watermarks that nothing uses.
 
     What may be a comment in the source's database is a warning: a run knows the database, and refuses the rest.
     """
-    place = draft.place(("query",))
+    place = parsed.place(("query",))
     declared = [watermark.name for watermark in module.watermarks]
     used = placeholders(module.query, UNKNOWN)
     certain = placeholders(module.query, replace(UNKNOWN, hash_comments=True))
@@ -118,8 +118,8 @@ def _placeholders(draft: Draft, module: Module) -> Iterator[Problem]:
         if token not in declared:
             what = unfilled(token, declared)
             line = place.line_of(module.query, module.query.find(f"{{{token}}}"))
-            yield draft.problem(replace(place, line=line), what, warning=token not in certain)
+            yield parsed.problem(replace(place, line=line), what, warning=token not in certain)
     for i, name in enumerate(declared):
         if name not in used:
-            spot = draft.place(("watermarks", i))
-            yield draft.problem(spot, f"the query never uses {{{name}}}", warning=True)
+            spot = parsed.place(("watermarks", i))
+            yield parsed.problem(spot, f"the query never uses {{{name}}}", warning=True)

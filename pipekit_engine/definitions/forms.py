@@ -53,7 +53,7 @@ _OTHER_WORDS = {
 
 
 @dataclass(slots=True)
-class Draft:
+class ParsedRecord:
     """A record as read: its fields for the model, and where each of them stands."""
 
     kind: DefinitionKind
@@ -86,68 +86,70 @@ def keys_of(model: type[Record]) -> list[str]:
     return ["members" if name == "layers" else name for name in names if name != "name"]
 
 
-def read_record(source: Source, kind: DefinitionKind, name: str, key: yaml.Node, node: yaml.Node) -> Draft:
-    """Read one record. Problems go to `source`; the draft's `record` stays None when there were any."""
-    draft = Draft(kind, name, source.file, line_of(key))
+def read_record(source: Source, kind: DefinitionKind, name: str, key: yaml.Node, node: yaml.Node) -> ParsedRecord:
+    """Read one record. Problems go to `source`; the parsed's `record` stays None when there were any."""
+    parsed = ParsedRecord(kind, name, source.file, line_of(key))
     where = f"{kind}.{name}"
     before = len(source.problems)
     if not isinstance(node, yaml.MappingNode):
         source.problem(
-            draft.line, where, f"must hold `key: value` pairs ({', '.join(keys_of(RECORD_TYPES[kind])[:4])}, …)"
+            parsed.line, where, f"must hold `key: value` pairs ({', '.join(keys_of(RECORD_TYPES[kind])[:4])}, …)"
         )
-        return draft
-    draft.places[()] = Place(where, draft.line)
+        return parsed
+    parsed.places[()] = Place(where, parsed.line)
     for word, key_node, value in source.pairs(node, where):
         inner = f"{where}.{word}"
-        if not _known(source, draft, RECORD_TYPES[kind], line_of(key_node), inner):
+        if not _known(source, parsed, RECORD_TYPES[kind], line_of(key_node), inner):
             continue
         if word == "watermarks":
-            draft.fields[word] = _watermarks(source, draft, value, inner)
+            parsed.fields[word] = _watermarks(source, parsed, value, inner)
         elif word == "members":
-            draft.fields["layers"] = _layers(source.plain(value, ("layers",), inner, draft.places))
+            parsed.fields["layers"] = _layers(source.plain(value, ("layers",), inner, parsed.places))
         else:
-            draft.fields[word] = source.plain(value, (word,), inner, draft.places)
-            _check_parts(source, draft, word)
-    _refuse_passwords(source, draft)
+            parsed.fields[word] = source.plain(value, (word,), inner, parsed.places)
+            _check_parts(source, parsed, word)
+    _refuse_passwords(source, parsed)
     try:
-        record = RECORD_TYPES[kind].model_validate({**draft.fields, "name": name})
+        record = RECORD_TYPES[kind].model_validate({**parsed.fields, "name": name})
     except ValidationError as error:
         told = {(problem.line, problem.where) for problem in source.problems[before:]}
         for item in field_problems(error):
-            place = draft.place(item.loc)
+            place = parsed.place(item.loc)
             where_exactly = place.where
             if item.type == "missing":
                 where_exactly = f"{place.where}.{'members' if item.loc[-1] == 'layers' else item.loc[-1]}"
                 if item.loc[-1] == "dest_name" and "source_name" not in item.given:
                     continue  # it would be the same
-            if (place.line, where_exactly) not in told and where_exactly not in draft.meant:
+            if (place.line, where_exactly) not in told and where_exactly not in parsed.meant:
                 source.problem(place.line, where_exactly, _message(item, RECORD_TYPES[kind]))
     else:
         if len(source.problems) == before:
-            draft.record = record
-    return draft
+            parsed.record = record
+    return parsed
 
 
-def _known(source: Source, draft: Draft, model: type[Record], line: int, where: str) -> bool:
+def _known(source: Source, parsed: ParsedRecord, model: type[Record], line: int, where: str) -> bool:
     parent, _, word = where.rpartition(".")
     known = keys_of(model)
     if word in known:
         return True
-    if word == "name":
+    if model is Column and word == "source_type":
+        fix = "leave it out: the type is read from the source"
+    elif word == "name":
         fix = "leave it out: the name is the key above"
     else:
         other = _OTHER_WORDS.get(word.lower())
         if model is Watermark and word == "sql":
             other = "resolver_sql"
         near = [other] if other in known else get_close_matches(word, known, n=1)
-        draft.meant.update(f"{parent}.{key}" for key in near)
+        parsed.meant.update(f"{parent}.{key}" for key in near)
         fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     source.problem(line, where, f"unknown key; {fix}")
     return False
 
 
-def _watermarks(source: Source, draft: Draft, node: yaml.Node, where: str) -> Any:
-    places = draft.places
+def _watermarks(source: Source, parsed: ParsedRecord, node: yaml.Node, where: str) -> Any:
+    places = parsed.places
     if not isinstance(node, yaml.MappingNode):
         if isinstance(node, yaml.ScalarNode) and source.plain(node, ("watermarks",), where, places) is None:
             return None
@@ -164,7 +166,7 @@ def _watermarks(source: Source, draft: Draft, node: yaml.Node, where: str) -> An
             continue
         for word in list(fields):
             line = places["watermarks", i, word].line
-            if not _known(source, draft, Watermark, line, f"{inner}.{word}"):
+            if not _known(source, parsed, Watermark, line, f"{inner}.{word}"):
                 del fields[word]
         found.append({**fields, "name": name})
     return found
@@ -177,11 +179,11 @@ def _layers(members: Any) -> Any:
     return [member if isinstance(member, list) else [member] for member in members]
 
 
-def _check_parts(source: Source, draft: Draft, word: str) -> None:
+def _check_parts(source: Source, parsed: ParsedRecord, word: str) -> None:
     """Columns and hooks: short forms, and unknown keys inside."""
     parts: dict[str, type[Record]] = {"columns": Column, "hooks": Hook}
     model = parts.get(word)
-    items = draft.fields[word]
+    items = parsed.fields[word]
     if model is None or not isinstance(items, list):
         return
     for i, item in enumerate(items):
@@ -189,24 +191,24 @@ def _check_parts(source: Source, draft: Draft, word: str) -> None:
             items[i] = {"sql": item}
         elif isinstance(item, dict):
             for key in list(item):
-                place = draft.places[word, i, key]
-                if not _known(source, draft, model, place.line, place.where):
+                place = parsed.places[word, i, key]
+                if not _known(source, parsed, model, place.line, place.where):
                     del item[key]
 
 
-def _refuse_passwords(source: Source, draft: Draft) -> None:
+def _refuse_passwords(source: Source, parsed: ParsedRecord) -> None:
     """A password in a URL or among the options is refused, without repeating it."""
-    if draft.kind != "connections":
+    if parsed.kind != "connections":
         return
-    url = draft.fields.get("jdbc_url")
+    url = parsed.fields.get("jdbc_url")
     if isinstance(url, str) and url.startswith("jdbc:") and url_holds_secret(url):
-        place = draft.place(("jdbc_url",))
+        place = parsed.place(("jdbc_url",))
         what = "holds a password; use `username:` and `password: $VAR`, and set it with `pipekit secrets set VAR`"
         source.problem(place.line, place.where, what)
-    options = draft.fields.get("options")
+    options = parsed.fields.get("options")
     for key, value in options.items() if isinstance(options, dict) else ():
         if is_secret_name(key) and isinstance(value, str) and reference_key(value) is None:
-            place = draft.place(("options", key))
+            place = parsed.place(("options", key))
             source.problem(place.line, place.where, "holds a secret; use `password: $VAR`, or give a $VAR reference")
 
 

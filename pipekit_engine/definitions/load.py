@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from pipekit_engine.definitions.check import check
-from pipekit_engine.definitions.forms import Draft, read_record
+from pipekit_engine.definitions.forms import ParsedRecord, read_record
 from pipekit_engine.definitions.yaml_nodes import Problem, Source, line_of
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, Definitions, singular
@@ -26,10 +26,10 @@ from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, Definitions,
 
 @dataclass(slots=True)
 class Loaded:
-    """What files define. `drafts` also holds the records that have problems; `definitions` only the good ones."""
+    """What files define. `parsed_records` also holds the records that have problems; `definitions` only the good ones."""
 
     definitions: Definitions
-    drafts: dict[tuple[DefinitionKind, str], Draft] = field(default_factory=dict)
+    parsed_records: dict[tuple[DefinitionKind, str], ParsedRecord] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     #: True when a file could not be read at all: what it defines is not known to be missing.
@@ -74,9 +74,9 @@ def read_definitions(path: Path) -> Loaded:
         for document in documents:
             _read_document(source, document, loaded)
         loaded.problems += source.problems
-    for (kind, name), draft in loaded.drafts.items():
-        if draft.record is not None:
-            records[kind][name] = draft.record
+    for (kind, name), parsed in loaded.parsed_records.items():
+        if parsed.record is not None:
+            records[kind][name] = parsed.record
     # The records are checked already: building the whole from them must not check them again.
     loaded.definitions = Definitions.model_construct(None, **records)
     return loaded
@@ -92,7 +92,7 @@ def load_definitions(
     """
     loaded = read_definitions(path)
     if not loaded.unreadable:
-        loaded.problems += check(loaded.drafts, existing or {}, prune=prune)
+        loaded.problems += check(loaded.parsed_records, existing or {}, prune=prune)
     loaded.problems.sort()
     if loaded.errors:
         raise DefinitionsError([str(problem) for problem in loaded.errors])
@@ -115,11 +115,11 @@ def _read_document(source: Source, document: yaml.MappingNode, loaded: Loaded) -
             continue
         for name, name_key, node in source.pairs(value, word, kind):
             source.record = (kind, name)
-            draft = read_record(source, kind, name, name_key, node)
-            first = loaded.drafts.get((kind, name))
+            parsed = read_record(source, kind, name, name_key, node)
+            first = loaded.parsed_records.get((kind, name))
             if first is None:
-                loaded.drafts[kind, name] = draft
+                loaded.parsed_records[kind, name] = parsed
             else:
                 what = f"this {singular(kind)} is already defined in {first.file}:{first.line}"
-                source.problem(draft.line, f"{kind}.{name}", what)
+                source.problem(parsed.line, f"{kind}.{name}", what)
         source.record = None

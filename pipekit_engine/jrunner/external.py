@@ -1,9 +1,9 @@
-"""Drives an external, classic jrunner: a program that is known by its flags only.
+"""Drives an external jrunner: a program that is known by its flags only. They are those of the scripts that pipekit imports.
 
     jrunner -scu URL -scn USER -scp PASSWORD -sq FILE -dcu URL -dcn USER -dcp PASSWORD -dt TABLE [-t] [-c]
 
 :class:`ExternalSession` moves rows by that program and does everything else (queries, statements, descriptions) by pipekit's own
-jrunner. What a classic jrunner cannot promise is in :data:`LIMITS`; what can be checked from outside is checked:
+jrunner. What such a program cannot promise is in :data:`LIMITS`; what can be checked from outside is checked:
 
 - A zero exit status alone proves nothing. The destination's rows are counted before and after, and compared with the source's
   rows, counted before and after the migration as well, since a source may change meanwhile, and with the number that the
@@ -57,12 +57,11 @@ TOLD_ROWS = re.compile(r"(\d[\d,_]*)\s+rows?\b|\brows?\b[^\d\n]{0,20}?(\d[\d,_]*
 OUTPUT_LINES = 200
 HELP_LINES = 2000
 PROBE_TIMEOUT_S = 20.0
-QUOTES = {"mysql": ("`", "`"), "mariadb": ("`", "`"), "sqlserver": ("[", "]")}
 
 
 @dataclass(frozen=True)
 class ExternalProgram:
-    """A classic jrunner: its command (split as a shell would), and whether it takes passwords from files."""
+    """An external jrunner: its command (split as a shell would), and whether it takes passwords from files."""
 
     command: tuple[str, ...]
     password_files: bool
@@ -97,9 +96,9 @@ class ExternalProgram:
 
 
 class ExternalSession(Session):
-    """A session whose :meth:`migrate` runs a classic jrunner. Everything else is pipekit's own.
+    """A session whose :meth:`migrate` runs an external jrunner. Everything else is pipekit's own.
 
-    :param program: the classic jrunner, or its command.
+    :param program: the external jrunner, or its command.
     :param timeout_s: a migration that takes longer is ended; None waits for ever (cancel still works).
     """
 
@@ -154,7 +153,7 @@ class ExternalSession(Session):
         if not min(before, after) <= written <= max(before, after):
             source_rows = str(before) if before == after else f"between {before} and {after}"
             raise JRunnerError(
-                f"the classic jrunner ended with status 0, but the source has {source_rows} rows and {written} arrived",
+                f"the external jrunner ended with status 0, but the source has {source_rows} rows and {written} arrived",
                 phase="write",
                 code="count_mismatch",
                 causes=output[-10:],
@@ -162,7 +161,7 @@ class ExternalSession(Session):
         told = _told_rows(output)
         if told is not None and told != written:
             raise JRunnerError(
-                f"the classic jrunner told of {told} rows, but {written} arrived",
+                f"the external jrunner told of {told} rows, but {written} arrived",
                 phase="write",
                 code="count_mismatch",
                 causes=output[-10:],
@@ -203,7 +202,7 @@ class ExternalSession(Session):
             missing = [name for name in wants if name.casefold() not in by_folded]
             if missing or len(mapping) != len(wants):
                 raise JRunnerError(
-                    "a classic jrunner fills every column of the destination by position; "
+                    "an external jrunner fills every column of the destination by position; "
                     f"the query gives {', '.join(mapping)}, the table has {', '.join(wants)}",
                     phase="migrate",
                     code="columns",
@@ -211,7 +210,7 @@ class ExternalSession(Session):
             selected = [(by_folded[name.casefold()], name) for name in wants]
         if [pair[0] for pair in selected] == has and has == wants:
             return request.sql
-        opening, closing = QUOTES.get(source.kind, ('"', '"'))
+        opening, closing = source.quote
 
         def quoted(name: str) -> str:
             return f"{opening}{name.replace(closing, closing * 2)}{closing}"
@@ -235,7 +234,7 @@ class ExternalSession(Session):
         :raises JRunnerError: for a non-zero status, and for zero with an output that speaks of an error.
         """
         secrets = [text for text in (source.password, dest.password) if text]
-        with tempfile.TemporaryDirectory(prefix="pipekit-classic-") as folder:
+        with tempfile.TemporaryDirectory(prefix="pipekit-external-") as folder:
             command = self._command(Path(folder), request, sql, source, dest)
             lines: deque[str] = deque(maxlen=OUTPUT_LINES)
             status = self._wait(command, lines, secrets, on_progress, cancel)
@@ -244,7 +243,7 @@ class ExternalSession(Session):
         if status != 0 or complaint is not None:
             said = complaint or (output[-1] if output else "it printed nothing")
             raise JRunnerError(
-                f"the classic jrunner ended with status {status}: {said}",
+                f"the external jrunner ended with status {status}: {said}",
                 phase="write",
                 code="sql",
                 statement=sql,
@@ -300,11 +299,11 @@ class ExternalSession(Session):
                 except subprocess.TimeoutExpired:
                     pass
                 if cancel is not None and cancel.is_set():
-                    raise JRunnerCancelled("cancelled; the classic jrunner was ended")
+                    raise JRunnerCancelled("cancelled; the external jrunner was ended")
                 now = time.monotonic()
                 if self._timeout_s is not None and now - began > self._timeout_s:
                     raise JRunnerError(
-                        f"the classic jrunner did not end within {self._timeout_s:g} s and was ended",
+                        f"the external jrunner did not end within {self._timeout_s:g} s and was ended",
                         phase="write",
                         code="internal",
                         causes=list(lines)[-10:],

@@ -29,6 +29,8 @@ class OpenRequest:
     application_name: str = "pipekit"
     connect_timeout_s: float = 15
     read_only: bool = False
+    #: Opening and closing quote of a name in the database's SQL. Not sent: for a query that an external program is given.
+    quote: tuple[str, str] = ('"', '"')
 
     def to_json(self) -> dict[str, Any]:
         """The request's fields."""

@@ -16,7 +16,7 @@ from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.definitions.check import check
 from pipekit_engine.definitions.load import read_definitions
 from pipekit_engine.errors import StoreError
-from pipekit_engine.lint import queries, relations, windows
+from pipekit_engine.lint import queries, relations, watermarks
 from pipekit_engine.lint.findings import LEVELS, RULES, Finding, Level, Rule
 from pipekit_engine.lint.ignore import Ignores
 from pipekit_engine.lint.subject import Subject
@@ -39,14 +39,16 @@ def lint_files(path: Path, config: Config, *, live: bool = False) -> list[Findin
     loaded = read_definitions(path)
     stored = _stored(config)
     subject = _subject(loaded.definitions, stored or Definitions())
-    subject.drafts = loaded.drafts
+    subject.parsed_records = loaded.parsed_records
     _problems(subject, loaded, stored)
     if not loaded.unreadable:
         _apply_rules(subject, whole=not loaded.problems)
         if live:
             _live(subject, config)
     ignores = Ignores.read(loaded.files)
-    lines = {(draft.file, record_label(kind, name)): draft.line for (kind, name), draft in loaded.drafts.items()}
+    lines = {
+        (parsed.file, record_label(kind, name)): parsed.line for (kind, name), parsed in loaded.parsed_records.items()
+    }
     kept = [f for f in subject.findings if not ignores.covers(f, lines.get((f.file or "", f.record)))]
     return sorted([*kept, *ignores.unneeded()], key=lambda finding: finding.order)
 
@@ -94,7 +96,7 @@ def _problems(subject: Subject, loaded: Loaded, stored: Definitions | None) -> N
     problems = [(problem, "PK001", "") for problem in loaded.problems]
     told: set[str] = set()
     if not loaded.unreadable:
-        for problem in check(loaded.drafts, names, prune=False, texts=False):
+        for problem in check(loaded.parsed_records, names, prune=False, texts=False):
             elsewhere = stored is None and problem.missing in ("connections", "drivers")
             if elsewhere and problem.what in told:
                 continue  # once is enough for what is no mistake
@@ -117,7 +119,7 @@ def _apply_rules(subject: Subject, *, whole: bool) -> None:
         queries.check_query(read)
         queries.check_columns(read)
         queries.check_destination(read)
-        windows.check_strategy(read)
+        watermarks.check_strategy(read)
     relations.check_writers(subject)
     relations.check_own_source(subject)
     relations.check_groups(subject, whole=whole)

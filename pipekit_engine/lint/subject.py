@@ -18,7 +18,7 @@ from pipekit_engine.sql.text import is_ambiguous
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
-    from pipekit_engine.definitions.forms import Draft
+    from pipekit_engine.definitions.forms import ParsedRecord
     from pipekit_engine.definitions.yaml_nodes import Loc
     from pipekit_engine.models import Connection, Definitions, Driver, Module
     from pipekit_engine.sql.syntax import SqlSyntax
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Subject:
-    """Definitions under lint. `drafts` tell where things stand in files; empty for the store.
+    """Definitions under lint. `parsed_records` tell where things stand in files; empty for the store.
 
     `known_connections` and `known_drivers` are those that the definitions may refer to, wherever they are defined.
     """
 
     definitions: Definitions
-    drafts: Mapping[tuple[DefinitionKind, str], Draft] = field(default_factory=dict)
+    parsed_records: Mapping[tuple[DefinitionKind, str], ParsedRecord] = field(default_factory=dict)
     known_connections: Mapping[str, Connection] = field(default_factory=dict)
     known_drivers: Mapping[str, Driver] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -51,11 +51,11 @@ class Subject:
     ) -> None:
         """Note a finding about a record; `loc` is the field's path in it, `position` a place in the field's text."""
         file = line = None
-        draft = self.drafts.get((kind, name))
-        if draft is not None:
-            place = draft.place(loc)
-            file, line = draft.file, place.line
-            text = draft.fields.get(str(loc[0])) if len(loc) == 1 else None
+        parsed = self.parsed_records.get((kind, name))
+        if parsed is not None:
+            place = parsed.place(loc)
+            file, line = parsed.file, place.line
+            text = parsed.fields.get(str(loc[0])) if len(loc) == 1 else None
             if position is not None and isinstance(text, str):
                 line = place.line_of(text, position)
         record = record_label(kind, name)

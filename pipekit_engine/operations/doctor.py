@@ -83,10 +83,10 @@ def _java(config: Config) -> Iterator[Check]:
             "jrunner", False, first_line(error), other_lines(error) or "Install pipekit where a JDK is, or build it."
         )
     if config.jrunner.command:
-        yield _classic(config.jrunner.command)
+        yield _external_jrunner(config.jrunner.command)
 
 
-def _classic(command: str) -> Check:
+def _external_jrunner(command: str) -> Check:
     try:
         limits = ExternalProgram.find(command).limits
     except PipekitError as error:
@@ -123,7 +123,7 @@ def _secrets_file(config: Config) -> Check:
 
 
 def _disk(config: Config) -> Iterator[Check]:
-    """Room for the state and for Dagster's files beside it: on a full disk no run can even be written down."""
+    """Free space for the state and for Dagster's files beside it: on a full disk no run can even be written down."""
     path = sqlite_file(config.database_url)
     folder = path.parent if path is not None else config.folder
     usage = shutil.disk_usage(folder)

@@ -18,6 +18,7 @@ from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.databases.introspection import Key
+    from pipekit_engine.databases.names import TableName
     from pipekit_engine.databases.remarks import TableRemarks
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.plan import RunPlan
+
+#: How many foreign keys a refusal looks at.
+_CHILDREN_NAMED = 100
 
 
 class Planner:
@@ -121,6 +126,7 @@ class Planner:
                     f"The destination {table} is a view. pipekit replaces rows of tables: name the table, or drop the view and "
                     "let the run make a table."
                 )
+            self._refuse_cascades(name)
             if no_transactions:
                 engine = self._session.query(handle, no_transactions, cancel=self._cancel)
                 if engine.rows:
@@ -144,6 +150,22 @@ class Planner:
         except JRunnerError as error:
             self._say(f"warning: the destination's keys could not be read: {first_line(error)}")
             return []
+
+    def _refuse_cascades(self, table: TableName) -> None:
+        """Raise DestinationError when rows that the strategy deletes would take rows of other tables with them."""
+        dest, module = self._connections.dest, self._module
+        strategy = STRATEGIES[module.strategy]
+        asked = dest.dialect.cascades_sql(table)
+        if not asked or module.cascades == "allow" or not (strategy.replaces_table or strategy.replaces_rows):
+            return
+        found = self._session.query(dest.handle, asked, max_rows=_CHILDREN_NAMED, cancel=self._cancel).rows
+        if found:
+            children = ", ".join(sorted({str(row[0]) for row in found}))
+            raise DestinationError(
+                f"Strategy {module.strategy} deletes rows of {dest.dialect.table_sql(table)}, and foreign keys with ON DELETE "
+                f"CASCADE or SET NULL would change the rows of {children} that refer to them. Choose strategy upsert, which "
+                "deletes none, change the foreign keys, or say `cascades: allow` in the module if that is meant."
+            )
 
     def _remarks(
         self, sql: str, columns: Sequence[Column], dest_columns: Sequence[Column] | None

@@ -92,7 +92,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one moment of the state and changes nothing."""
+        """A read-only transaction that sees one consistent state."""
         with _translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 

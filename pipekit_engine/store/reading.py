@@ -76,7 +76,7 @@ def _children(connection: Connection, table: Table, modules: Sequence[int] | Non
 def _module(values: Values, watermarks: Sequence[Values], hooks: Sequence[Values]) -> models.Module:
     return models.Module(
         **_pick(values, "name", "source", "dest", "query", "dest_table", "strategy", "merge_key", "enabled"),
-        columns=json.loads(values["columns_json"]),
+        columns=[_column(item) for item in json.loads(values["columns_json"])],
         watermarks=tuple(
             models.Watermark(**_pick(item, "name", "connection", "resolver_sql"), default=item["default_value"])
             for item in watermarks
@@ -84,6 +84,11 @@ def _module(values: Values, watermarks: Sequence[Values], hooks: Sequence[Values
         hooks=tuple(models.Hook(**_pick(item, "run_order", "run_on", "sql", "connection")) for item in hooks),
         **json.loads(values["options_json"]),
     )
+
+
+def _column(stored: dict[str, Any]) -> models.Column:
+    """A column of a module, without the note of the source's type that older definitions may hold."""
+    return models.Column(**{key: value for key, value in stored.items() if key != "source_type"})
 
 
 def _groups(connection: Connection, name: str | None) -> Iterator[Builder]:

@@ -4,7 +4,7 @@ A snapshot is an SQLite file in the store's own shape, whatever database the sta
 kind of store, an older snapshot is upgraded by the migrations that upgrade a store, and anybody can look into one with
 `sqlite3`. (PostgreSQL's own dump would restore into PostgreSQL only, and needs its programs on the machine.)
 
-A snapshot shows one moment: SQLite's online backup copies all pages under one read lock, which no writer of a WAL file
+A snapshot is consistent: SQLite's online backup copies all pages under one read lock, which no writer of a WAL file
 waits for; from PostgreSQL all tables are read in one REPEATABLE READ transaction. It goes back in one transaction, too:
 other processes see the old state or the new one.
 """
@@ -226,12 +226,12 @@ def _copy_tables(url: str, target: Path) -> None:
     try:
         check_revision(source, make_url(url).render_as_string(hide_password=True))
         initialise(copy, str(target), target)
-        moment = source.engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with moment, copy.write() as writing:
+        reading = source.engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with reading, copy.write() as writing:
             for table in reversed(schema.metadata.sorted_tables):
                 writing.execute(delete(table))
-            _copy_rows(moment, writing)
-            _set_sequences(writing, {table.name: _number(moment, table) for table in _NUMBERED})
+            _copy_rows(reading, writing)
+            _set_sequences(writing, {table.name: _number(reading, table) for table in _NUMBERED})
     except DBAPIError as error:
         raise StoreError(f"The state store answered: {str(error.orig).strip()}") from error
     finally:

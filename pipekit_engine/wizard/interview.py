@@ -58,7 +58,7 @@ class Interview:
 
     def __init__(self, terminal: Terminal, workspace: Workspace, folder: Folder, given: Given) -> None:
         self._terminal = terminal
-        self._room = workspace
+        self._workspace = workspace
         self._folder = folder
         self._given = given
         self._source = given.source or ""
@@ -97,7 +97,7 @@ class Interview:
                     # The answers do not go together: another destination, or another table.
                     self._forward = False
                     at -= 1
-        review = Review(self._terminal, self._room, self._folder, self._drafts, self._group, force=self._force)
+        review = Review(self._terminal, self._workspace, self._folder, self._drafts, self._group, force=self._force)
         verdict = review.hold()
         if verdict is None:
             return None
@@ -126,8 +126,8 @@ class Interview:
         if self._given.source is not None:
             self._open(self._given.source)
             return False
-        name = choose_connection(self._terminal, self._room, "Copy from", start=self._source or None)
-        self._source = name or ask_connection(self._terminal, self._room, is_source=True)
+        name = choose_connection(self._terminal, self._workspace, "Copy from", start=self._source or None)
+        self._source = name or ask_connection(self._terminal, self._workspace, is_source=True)
         self._open(self._source)
         return True
 
@@ -135,23 +135,25 @@ class Interview:
         if self._given.dest is not None:
             self._open(self._given.dest)
             return False
-        name = choose_connection(self._terminal, self._room, "Copy to", start=self._dest or None, without=self._source)
-        self._dest = name or ask_connection(self._terminal, self._room, is_source=False)
+        name = choose_connection(
+            self._terminal, self._workspace, "Copy to", start=self._dest or None, without=self._source
+        )
+        self._dest = name or ask_connection(self._terminal, self._workspace, is_source=False)
         self._open(self._dest)
         return True
 
     def _open(self, name: str) -> Browser:
-        return self._room.browser(name)
+        return self._workspace.browser(name)
 
     def _ask_what(self) -> bool:
-        browser = self._room.browser(self._source)
+        browser = self._workspace.browser(self._source)
         if self._given.query is not None:
             return False
         if self._given.table is not None:
             self._tables = [browser.find(self._given.table)]
             return False
         if self._given.patterns:
-            self._tables = match_tables(self._room, self._source, self._given.patterns)
+            self._tables = match_tables(self._workspace, self._source, self._given.patterns)
             return False
         self._query, self._tables = None, []
         database = self._ask_database(browser)
@@ -170,11 +172,11 @@ class Interview:
         return self._terminal.pick("Database", choices)
 
     def _ask_schema(self, browser: Browser, database: str | None) -> str | None:
-        staging = self._room.staging_schemas(self._source)
+        staging = self._workspace.staging_schemas(self._source)
         schemas = [name for name in browser.schemas(database) if name.casefold() not in staging]
         if len(schemas) <= 1:
             return schemas[0] if schemas else None
-        url = self._room.connections()[self._source].jdbc_url
+        url = self._workspace.connections()[self._source].jdbc_url
         own = (database_of(url) or "").casefold()
         usual = next((name for name in schemas if name.casefold() == own), None)
         usual = usual or next((name for name in schemas if name.casefold() in ("public", "dbo")), None)
@@ -186,7 +188,7 @@ class Interview:
     def _ask_tables(self, browser: Browser, schema: str | None, database: str | None) -> bool:
         """Choose tables; False when the person would rather write a query."""
         several = schema == _ALL
-        staging = self._room.staging_schemas(self._source)
+        staging = self._workspace.staging_schemas(self._source)
         tables = browser.tables(None if several else schema, database)
         tables = [table for table in tables if (table.schema or "").casefold() not in staging]
         choices: list[Choice[TableInfo | None]] = []
@@ -204,7 +206,7 @@ class Interview:
         """Draft every chosen table; those that cannot be are told and left out."""
         if not self._forward:
             return False
-        workspace, wishes = self._room, self._given.wishes
+        workspace, wishes = self._workspace, self._given.wishes
         stored = workspace.engine.store.definitions.load_checked()[0]
         taken = {*stored.modules, *self._folder.names("modules")}
         self._drafts = []
@@ -239,7 +241,7 @@ class Interview:
             wishes = replace(wishes, name=name)
         from pipekit_engine.sql.text import placeholders
 
-        tokens = placeholders(self._query or "", self._room.dialect(self._source).capabilities.syntax)
+        tokens = placeholders(self._query or "", self._workspace.dialect(self._source).capabilities.syntax)
         if tokens and wishes.watermark is None:
             column = self._terminal.text(f"Column whose greatest value fills {{{tokens[0]}}}")
             key = wishes.key
@@ -250,7 +252,7 @@ class Interview:
         return wishes
 
     def _check_name(self, name: str) -> None:
-        check_name(name, self._room, self._folder, force=self._force)
+        check_name(name, self._workspace, self._folder, force=self._force)
 
     def _replace(self, module: str, table: TableInfo) -> bool:
         question = f"{table.name} is already synced by module {module}. Propose it anew and replace it"
@@ -262,5 +264,5 @@ class Interview:
     def _ask_group(self) -> bool:
         if self._given.group is not None:
             return False
-        self._group = ask_group(self._terminal, self._room, self._folder, self._source)
+        self._group = ask_group(self._terminal, self._workspace, self._folder, self._source)
         return True

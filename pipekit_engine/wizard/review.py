@@ -47,7 +47,7 @@ class Review:
         self.drafts = drafts
         self.group = group
         self._terminal = terminal
-        self._room = workspace
+        self._workspace = workspace
         self._folder = folder
         self._force = force
 
@@ -88,12 +88,12 @@ class Review:
         """The YAML, the plan and the first rows of what will be read."""
         for draft in self.drafts:
             check_free(draft.name, self._folder, self._stored, force=self._force)
-        outcome = outcome_of(self._room, self.drafts, self.group, self._folder)
+        outcome = outcome_of(self._workspace, self.drafts, self.group, self._folder)
         # A file that cannot be added to is told here, where another group can still be chosen.
         self._folder.texts(outcome, self._stored)
         plans: list[tuple[Draft, RunPlan]] = []
         for draft in self.drafts:
-            plans.append((draft, self._room.rehearse(outcome.modules[draft.name])))
+            plans.append((draft, self._workspace.rehearse(outcome.modules[draft.name])))
         say = self._terminal.say
         if len(plans) > 1:
             proposals_table([(draft.title, draft, "") for draft, _ in plans])
@@ -105,14 +105,14 @@ class Review:
         say()
         say(plan.render().rstrip(), "class:dim")
         say()
-        rows = self._room.browser(draft.source).preview(plan.source_sql, PREVIEW_ROWS)
+        rows = self._workspace.browser(draft.source).preview(plan.source_sql, PREVIEW_ROWS)
         preview_table(rows)
         for caution in (*draft.cautions, *draft.notes, *plan.warnings):
             say(f"  note: {caution}", "ansiyellow")
 
     @property
     def _stored(self) -> Definitions:
-        return self._room.engine.store.definitions.load_checked()[0]
+        return self._workspace.engine.store.definitions.load_checked()[0]
 
     # Many
 
@@ -134,7 +134,7 @@ class Review:
                     if self._menu_of_one(chosen, inner=True) == "drop":
                         del self.drafts[chosen]
                 elif chosen == "group":
-                    self.group = ask_group(self._terminal, self._room, self._folder, self.drafts[0].source)
+                    self.group = ask_group(self._terminal, self._workspace, self._folder, self.drafts[0].source)
                 else:
                     return chosen
             except Back:
@@ -168,7 +168,7 @@ class Review:
             start = chosen
             try:
                 if chosen == "group":
-                    self.group = ask_group(self._terminal, self._room, self._folder, self.drafts[0].source)
+                    self.group = ask_group(self._terminal, self._workspace, self._folder, self.drafts[0].source)
                 else:
                     changed = replace(
                         draft, columns=[replace(column) for column in draft.columns], notes=list(draft.notes)
@@ -216,7 +216,9 @@ class Review:
 
     def _edit_name(self, draft: Draft) -> None:
         draft.name = self._terminal.text(
-            "Module name", draft.name, check=lambda name: check_name(name, self._room, self._folder, force=self._force)
+            "Module name",
+            draft.name,
+            check=lambda name: check_name(name, self._workspace, self._folder, force=self._force),
         )
 
     def _edit_columns(self, draft: Draft) -> None:
@@ -270,7 +272,7 @@ class Review:
             "Destination table", draft.dest_table, check=draft.dest_dialect.table_name
         )
         before = draft.there
-        draft.there = self._room.table_columns(draft.dest, draft.dest_table)
+        draft.there = self._workspace.table_columns(draft.dest, draft.dest_table)
         for column in draft.columns:
             if column.dest_name == usual_name(column.name, draft.source_dialect, draft.dest_dialect, before):
                 column.dest_name = usual_name(column.name, draft.source_dialect, draft.dest_dialect, draft.there)

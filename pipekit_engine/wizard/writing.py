@@ -101,12 +101,12 @@ class Folder:
 
     def file_of(self, kind: DefinitionKind, name: str) -> Path | None:
         """The file that defines a name."""
-        draft = self._loaded.drafts.get((kind, name)) if self._loaded else None
-        return Path(draft.file) if draft is not None else None
+        parsed = self._loaded.parsed_records.get((kind, name)) if self._loaded else None
+        return Path(parsed.file) if parsed is not None else None
 
     def names(self, kind: DefinitionKind) -> list[str]:
         """Names of that kind in the folder."""
-        return [name for k, name in self._loaded.drafts if k == kind] if self._loaded else []
+        return [name for k, name in self._loaded.parsed_records if k == kind] if self._loaded else []
 
     def group(self, name: str, stored: Definitions) -> Group | None:
         """The group as it stands, None for a new one.
@@ -134,8 +134,8 @@ class Folder:
         if own.exists():
             others = [
                 record_label(kind, other)
-                for (kind, other), draft in (self._loaded.drafts if self._loaded else {}).items()
-                if Path(draft.file) == own and (kind, other) != ("modules", name)
+                for (kind, other), parsed in (self._loaded.parsed_records if self._loaded else {}).items()
+                if Path(parsed.file) == own and (kind, other) != ("modules", name)
             ]
             if others:
                 return f"{own} defines {others[0]}"
@@ -147,8 +147,8 @@ class Folder:
         there, own = self.file_of("modules", name), self.module_file(name)
         alone = all(
             (kind, other) == ("modules", name)
-            for (kind, other), draft in (self._loaded.drafts if self._loaded else {}).items()
-            if Path(draft.file) == own
+            for (kind, other), parsed in (self._loaded.parsed_records if self._loaded else {}).items()
+            if Path(parsed.file) == own
         )
         return own.exists() and alone and there in (None, own)
 

@@ -59,6 +59,22 @@ def test_prune_deletes_what_the_files_lack(project: Project) -> None:
     assert project.look("schedules", "--json").json == {"schedules": [], "triggers": []}
 
 
+def test_apply_names_modules_whose_file_is_gone(project: Project) -> None:
+    """It was once silent: the module ran on, every night, and nobody found its file."""
+    project.write(
+        "definitions/more.yaml",
+        "modules: {w: {source: src, dest: dw, query: SELECT 1 AS a, dest_table: w, strategy: full}}",
+    )
+    assert "in no file" not in project.look("apply").err
+    (project.folder / "definitions/more.yaml").unlink()
+    done = project.look("apply")
+    assert done.status == 0
+    assert "warning: modules in no file, and kept: w. --prune deletes what the files lack" in done.err
+    assert project.look("apply", "--json").json["warnings"] != []
+    assert "in no file" not in project.look("apply", "definitions/all.yaml").err
+    assert "- module w" in project.look("apply", "--prune").out
+
+
 def test_export_applies_as_no_change(project: Project) -> None:
     done = project.look("export", "out")
     assert (done.status, done.out) == (0, "Wrote 9 files to out.\n")

@@ -53,7 +53,7 @@ def test_a_run_that_broke_off_between_its_members_is_no_success(
         assert not run_job(project, instance, "nightly").success
     status, error = end_of(project, "nightly")
     assert status == "error"
-    assert "broke off" in error
+    assert "ended early" in error
     assert "the storage is away" in error
     assert project.rows("first")
 

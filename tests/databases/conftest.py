@@ -9,18 +9,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipekit_engine.databases.dialects import Catalog, Dialect, find_jars, get_dialect
-from pipekit_engine.errors import RuntimeMissing
+from pipekit_engine.databases.dialects import Catalog, Dialect, get_dialect
 from pipekit_engine.jrunner import OpenRequest, Session
-from pipekit_engine.models import Driver
-from tests.conftest import unavailable
+from tests.jars import jar
 
-JAR_FOLDERS = [Path("/usr/share/java")]
 REAL = [
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.postgresql),
@@ -74,14 +70,6 @@ class Bed:
             self.run(self.dialect.drop_table_sql(table))
 
 
-def driver_jar(kind: str) -> str:
-    """The kind's jar; skips the test when it is not installed."""
-    try:
-        return str(find_jars(Driver(name=kind, kind=kind), JAR_FOLDERS)[0])
-    except RuntimeMissing as error:
-        unavailable(str(error))
-
-
 @pytest.fixture(scope="session")
 def jrunner(java: str) -> Iterator[Session]:
     """One session for the whole suite."""
@@ -107,7 +95,7 @@ def open_bed(jrunner: Session, tmp_path_factory: pytest.TempPathFactory, request
             opening = OpenRequest(
                 kind,
                 url.format(folder=folder, name="drivers"),
-                [driver_jar(kind)],
+                [jar(kind)],
                 kind=kind,
                 user=user,
                 password="" if user else None,
@@ -121,7 +109,7 @@ def open_bed(jrunner: Session, tmp_path_factory: pytest.TempPathFactory, request
             opening = OpenRequest(
                 kind,
                 server.jdbc_url(name),
-                [driver_jar(kind)],
+                [jar(kind)],
                 kind=kind,
                 user=server.user,
                 password=server.password,
@@ -150,7 +138,7 @@ def stand_in(jrunner: Session) -> Any:
             user = "sa" if real == "h2" else None
             jrunner.open(
                 OpenRequest(
-                    kind, url, [driver_jar(real)], kind=kind, driver_class=driver_class, user=user, password=user and ""
+                    kind, url, [jar(real)], kind=kind, driver_class=driver_class, user=user, password=user and ""
                 )
             )
             beds[kind] = Bed(get_dialect(kind), Catalog(jrunner, kind), "PUBLIC" if real == "h2" else "APP")

@@ -163,6 +163,10 @@ MISTAKES = {
         module(query="'{w}'", watermarks="{w: {connection: a, sql: SELECT 1}}"),
         ["m.yaml:14: modules.m.watermarks.w.sql: unknown key; did you mean 'resolver_sql'?"],
     ),
+    "a column's type in the source": (
+        module(columns="[{source_name: a, source_type: int}]"),
+        ["m.yaml:14: modules.m.columns[0].source_type: unknown key; leave it out: the type is read from the source"],
+    ),
     "key given twice": (
         module(query="SELECT 1\n        query: SELECT 2"),
         ["m.yaml:12: modules.m.query: is given twice, first in line 11"],

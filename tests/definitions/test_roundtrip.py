@@ -75,7 +75,7 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
     strategy = draw(st.sampled_from(["full", "incremental", "append", "upsert"]))
     keyed = strategy in ("incremental", "upsert") or draw(st.booleans())
     key = st.lists(columns_text.map(str.strip), min_size=1, max_size=3, unique_by=str.casefold)
-    column = st.builds(Column, source_name=text, source_type=optional(text), dest_name=text, dest_type=optional(text))
+    column = st.builds(Column, source_name=text, dest_name=text, dest_type=optional(text))
     split_by = draw(optional(text))
     return Module(
         name=name,
@@ -90,6 +90,7 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
         dedupe=draw(st.sampled_from(["none", "error", "latest by x y"])) if keyed else "none",
         max_shrink_percent=draw(optional(st.floats(0, 100))) if strategy == "full" else None,
         on_schema_change=draw(st.sampled_from(["fail", "add_columns", "ignore"])),
+        cascades=draw(st.sampled_from(["refuse", "allow"])),
         retry=draw(st.integers(0, 20)),
         watermarks=tuple(
             draw(

@@ -18,26 +18,9 @@ from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import OpenRequest, Session, jvm
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from tests.conftest import unavailable
+from tests.jars import jar
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
-
-JAVA_FOLDER = Path("/usr/share/java")
-JARS = {
-    "sqlite": "sqlite-jdbc.jar",
-    "postgresql": "postgresql.jar",
-    "mariadb": "mariadb-java-client.jar",
-    "h2": "h2.jar",
-    "derby": "derby.jar",
-    "hsqldb": "hsqldb.jar",
-}
-
-
-def jar(kind: str) -> str:
-    """The path of a kind's JDBC jar; skips the test when it is not installed."""
-    path = JAVA_FOLDER / JARS[kind]
-    if not path.exists():
-        unavailable(f"no JDBC driver at {path}")
-    return str(path)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -92,6 +75,7 @@ def mariadb_request(name: str, server: MariaDBServer, database: str, **more: Any
         server.jdbc_url(database),
         [jar("mariadb")],
         kind="mariadb",
+        quote=("`", "`"),
         user=server.user,
         password=server.password,
         **more,

@@ -1,6 +1,6 @@
-"""A stand-in for a classic jrunner that behaves badly: its first argument says how.
+"""A stand-in for an external jrunner that behaves badly: its first argument says how.
 
-It takes the classic flags, so that it can also do the work before it lies about it.
+It takes jrunner's flags, so that it can also do the work before it lies about it.
 """
 
 from __future__ import annotations

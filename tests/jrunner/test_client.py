@@ -27,9 +27,9 @@ from pipekit_engine.jrunner import (
 )
 from pipekit_engine.jrunner import client as client_module
 from pipekit_engine.jrunner.protocol import Interruption
+from tests.jars import jar
 from tests.jrunner.conftest import (
     OddDrivers,
-    jar,
     mariadb_request,
     postgresql_request,
     process_lives,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session, Statement
-from tests.jrunner.conftest import LineSession, jar, mariadb_request, postgresql_request, sqlite_request
+from tests.jars import jar
+from tests.jrunner.conftest import LineSession, mariadb_request, postgresql_request, sqlite_request
 from tests.servers.postgresql import PostgreSQLServer
 
 KINDS = [

@@ -17,7 +17,9 @@ from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, MigrateRequest, MigrateResult, jvm
 from pipekit_engine.jrunner.external import PROBE_TIMEOUT_S, ExternalProgram, ExternalSession
 from pipekit_engine.jrunner.locate import find_jar, find_java
-from tests.jrunner.conftest import jar, postgresql_request, process_lives, sqlite_request
+from tests.jars import jar
+from tests.jrunner.conftest import mariadb_request, postgresql_request, process_lives, sqlite_request
+from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.waiting import wait_until
 
@@ -53,7 +55,7 @@ def migrate(
 ) -> MigrateResult:
     with ExternalSession(command, timeout_s=timeout_s) as session:
         session.open(sqlite_request("source", files[0]))
-        session.open(sqlite_request("dest", files[1], password="s3ntinel-classic"))
+        session.open(sqlite_request("dest", files[1], password="s3ntinel-external"))
         request = MigrateRequest("source", sql, "dest", "t", columns=columns, clear=clear)
         return session.migrate(request, cancel=cancel, on_progress=on_progress)
 
@@ -63,7 +65,7 @@ def arrived(files: tuple[Path, Path]) -> list[tuple[object, ...]]:
         return connection.execute("SELECT * FROM t ORDER BY i").fetchall()
 
 
-def test_our_own_flag_mode_is_a_classic_jrunner(files: tuple[Path, Path]) -> None:
+def test_our_own_flag_mode_is_an_external_jrunner(files: tuple[Path, Path]) -> None:
     result = migrate(OUR_OWN, files)
     assert (result.rows_read, result.rows_written, result.path) == (3, 3, "classic")
     assert arrived(files) == [(1, "a"), (2, None), (3, "")]
@@ -81,6 +83,22 @@ def test_names_and_positions_become_the_destinations(files: tuple[Path, Path]) -
     with pytest.raises(JRunnerError, match="the query gives x, the table has i, x") as raised:
         migrate(OUR_OWN, files, sql="SELECT x FROM t")
     assert raised.value.code == "columns"
+
+
+@pytest.mark.mariadb
+def test_names_are_quoted_as_the_source_quotes_them(mariadb: MariaDBServer, tmp_path: Path) -> None:
+    mariadb.create_database("external_quotes")
+    dest = tmp_path / "dest.db"
+    with sqlite3.connect(dest) as connection:
+        connection.execute("CREATE TABLE t (i INTEGER, x TEXT)")
+    with ExternalSession(OUR_OWN) as session:
+        session.open(mariadb_request("source", mariadb, "external_quotes"))
+        session.open(sqlite_request("dest", dest))
+        pairs = (ColumnPair("order", "x"), ColumnPair("n o", "i"))
+        sql = "SELECT 'a' AS `order`, 1 AS `n o`"
+        assert session.migrate(MigrateRequest("source", sql, "dest", "t", columns=pairs)).rows_written == 1
+    with sqlite3.connect(dest) as connection:
+        assert connection.execute("SELECT i, x FROM t").fetchall() == [(1, "a")]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ import pytest
 
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.locate import find_jar, find_java
-from tests.jrunner.conftest import jar, process_lives
+from tests.jars import jar
+from tests.jrunner.conftest import process_lives
 from tests.jrunner.test_protocol import FOREVER
 from tests.servers.postgresql import PostgreSQLServer
 from tests.waiting import LIMIT

@@ -12,7 +12,8 @@ import pytest
 
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, MigrateRequest, OpenRequest, Session
-from tests.jrunner.conftest import jar, mariadb_request, postgresql_request, sqlite_request
+from tests.jars import jar
+from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.proxy import CuttableProxy
 

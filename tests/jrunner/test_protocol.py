@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.jrunner.conftest import LineSession, OddDrivers, jar
+from tests.jars import jar
+from tests.jrunner.conftest import LineSession, OddDrivers
 
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT count(*) FROM n"
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

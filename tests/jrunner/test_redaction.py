@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session
-from tests.jrunner.conftest import OddDrivers, jar
+from tests.jars import jar
+from tests.jrunner.conftest import OddDrivers
 
 SECRET = "s3ntinel"
 

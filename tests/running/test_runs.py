@@ -24,6 +24,7 @@ from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.security.redact import Redactor
+from tests.jars import PINNED
 from tests.running.workbench import Workbench
 
 
@@ -219,6 +220,7 @@ class TestClearErrors:
         assert "hidden-word" not in text
 
     def test_a_missing_jar(self, bench: Workbench) -> None:
+        bench.config.jars.remove(PINNED)
         bench.source("CREATE TABLE t (id INTEGER)")
         bench.connect("other", "oracle", "jdbc:oracle:thin:@//127.0.0.1:1/x", "me", "pw")
         bench.module(dest="other")

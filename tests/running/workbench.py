@@ -15,6 +15,7 @@ from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.models import Connection, Group, Module, Record, RunRecord, Watermark
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Change, Store
+from tests.jars import JAR_FOLDERS
 
 Rows = list[tuple[str | None, ...]]
 
@@ -25,7 +26,10 @@ class Workbench:
     def __init__(self, folder: Path, pool: SessionPool, *, database: str | None = None) -> None:
         self.folder = folder
         self.config = Config(
-            database=database or str(folder / "pipekit.db"), secrets=folder / "secrets.env", connect_timeout_s=10
+            database=database or str(folder / "pipekit.db"),
+            secrets=folder / "secrets.env",
+            jars=JAR_FOLDERS,
+            connect_timeout_s=10,
         )
         Store.init(self.config.database_url)
         self.engine = Engine(self.config)

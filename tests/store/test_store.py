@@ -110,7 +110,7 @@ class TestDefinitions:
             dest_table="a.b",
             strategy="upsert",
             merge_key=("x", "y"),
-            columns=(Column(source_name="X", source_type="int", dest_name="x", dest_type="BIGINT"),),
+            columns=(Column(source_name="X", dest_name="x", dest_type="BIGINT"),),
             enabled=False,
             dedupe="latest by y",
             on_schema_change="ignore",
@@ -132,6 +132,14 @@ class TestDefinitions:
         assert found.modules["n"] == store.definitions.module("n") == module
         assert found.groups["h"] == group
         assert found.schedules["r"] == schedule
+
+    def test_a_note_of_the_sources_type_from_before_is_left_out(self, store: Store, url: str) -> None:
+        database = Database(url)
+        columns = '[{"source_name": "X", "source_type": "int", "dest_name": "x", "dest_type": null}]'
+        with database.write() as connection:
+            connection.execute(schema.module.update().values(columns_json=columns))
+        database.close()
+        assert store.definitions.module("m").columns == (Column(source_name="X", dest_name="x"),)
 
     def test_all_or_nothing(self, store: Store) -> None:
         before = store.definitions.fingerprint()

@@ -63,36 +63,15 @@ SETS: Known = {}
 STRATEGIES: Known = {}
 
 _OFFSETS = "texts of times with an offset are compared as texts: a later change never arrives"
-_ARRAYS = "values go over as text in whatever notation the session has"
 
 #: Group of test_silence, case.
 SILENCE: Known = {
-    ("cascade", "*"): "ON DELETE CASCADE empties the tables that refer to the one that is loaded",
     ("keeper", "*"): "full is a success though a trigger kept a row",
-    ("policy", "*"): "rows that a policy hides are taken for rows that are not there",
     ("zeros", "*"): "text '007' becomes the number 7",
-    (
-        "settings",
-        "array_nulls-postgresql",
-    ): "array_nulls=off at the destination makes the text NULL of a NULL in an array",
-    ("settings", "intervalstyle-postgresql"): _ARRAYS,
-    ("settings", "intervalstyle-sqlite"): _ARRAYS,
-    ("settings", "intervalstyle_iso-postgresql"): _ARRAYS,
-    ("settings", "intervalstyle_iso-sqlite"): _ARRAYS,
-    ("settings", "bytea-sqlite"): _ARRAYS,
     ("west", "*"): _OFFSETS,
     ("fall", "*"): _OFFSETS,
     ("invisible", "*"): "the wizard leaves INVISIBLE columns out without a word",
-    (
-        "misspelt",
-        "*",
-    ): "a placeholder that no watermark declares is a warning of apply, and a success of 0 rows in the run",
-    **{
-        ("hooks", night): "hooks for failures do not run after a failure before staging"
-        for night in ("resolver", "no_value", "query", "column")
-    },
     ("mistyped", "*"): "a path of SQLite that is not there is an empty file after the test of its connection",
-    ("gone", "*"): "apply says nothing of a module whose file is gone",
     ("lies", "*"): "verify: values is not there yet",
 }
 

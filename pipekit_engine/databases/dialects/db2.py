@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
-from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -111,6 +111,10 @@ class DB2(Dialect):
         "timestamptz": fractional("TIMESTAMP({precision})", max_digits=12),
         "uuid": "CHAR(36)",
     }
+
+    def cascades_sql(self, table: TableName) -> str:
+        """From the catalogue."""
+        return cascades_query("QSYS2.SYSREFCST", "QSYS2.SYSCST", table, "CURRENT SCHEMA")
 
     def coarse_type(self, column: Column) -> str | None:
         """Texts that differ by blanks at the end are equal."""

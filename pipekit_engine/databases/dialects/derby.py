@@ -103,6 +103,17 @@ class Derby(Dialect):
         """Each merge has row locks in the table, at least, until it ends."""
         return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
 
+    def cascades_sql(self, table: TableName) -> str:
+        """C is CASCADE, U is SET NULL."""
+        tables = (
+            "SYS.SYSFOREIGNKEYS f JOIN SYS.SYSCONSTRAINTS c ON c.CONSTRAINTID = f.CONSTRAINTID AND f.DELETERULE IN ('C', 'U') "
+            "JOIN SYS.SYSTABLES child ON child.TABLEID = c.TABLEID "
+            "JOIN SYS.SYSCONSTRAINTS k ON k.CONSTRAINTID = f.KEYCONSTRAINTID "
+            "JOIN SYS.SYSTABLES t ON t.TABLEID = k.TABLEID JOIN SYS.SYSSCHEMAS s ON s.SCHEMAID = t.SCHEMAID"
+        )
+        found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
+        return found.replace("SELECT 1 ", "SELECT child.TABLENAME ", 1)
+
     def coarse_type(self, column: Column) -> str | None:
         """Texts that differ by blanks at the end are equal."""
         return PADDED if column.family == "text" else None

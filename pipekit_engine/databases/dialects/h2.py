@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
-from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
@@ -89,6 +89,15 @@ class H2(Dialect):
             return (value,)
         return super().exact_values_sql(column, value)
 
+    def cascades_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        return cascades_query(
+            "INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS",
+            "INFORMATION_SCHEMA.TABLE_CONSTRAINTS",
+            table,
+            "CURRENT_SCHEMA",
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
@@ -124,6 +133,6 @@ class H2(Dialect):
         )
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """Moments are told in UTC."""
+        """Times with a zone are given in UTC."""
         value = f"DATEADD({lag.sql_unit}, -{lag.amount}, {greatest})" if lag.amount else greatest
         return f"CAST({value} AT TIME ZONE 'UTC' AS TIMESTAMP)" if family == "timestamptz" else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
-from pipekit_engine.databases.dialects.base.catalog import view_query
+from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -86,6 +86,15 @@ class HSQLDB(Dialect):
         if column.family in ("timestamptz", "timetz"):
             return (f"CAST({value} AS VARCHAR(64))",)
         return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
+
+    def cascades_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        return cascades_query(
+            "INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS",
+            "INFORMATION_SCHEMA.TABLE_CONSTRAINTS",
+            table,
+            "CURRENT_SCHEMA",
+        )
 
     def is_view_sql(self, table: TableName) -> str:
         """As the standard has it."""

@@ -135,6 +135,15 @@ class MariaDB(Dialect):
         """InnoDB and full UTF-8, whatever the server's default: transactions and every character."""
         return super().create_table_sql(table, columns, staging=staging) + " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 
+    def cascades_sql(self, table: TableName) -> str:
+        """In any database."""
+        return (
+            "SELECT table_name FROM information_schema.referential_constraints "
+            f"WHERE unique_constraint_schema = {self._database(table.schema)} "
+            f"AND referenced_table_name = {self.string_literal(table.name)} "
+            "AND delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """In the named database, or the one in use."""
         return (
@@ -316,7 +325,7 @@ class MariaDB(Dialect):
         return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """A TIMESTAMP is read as a moment, with an offset behind it; sessions are in UTC."""
+        """A TIMESTAMP is read as a point in time, with an offset behind it; sessions are in UTC."""
         value = f"{greatest} - INTERVAL {lag.amount} {lag.sql_unit}" if lag.amount else greatest
         if whole_seconds and family != "date":
             return f"date_format({value}, '%Y-%m-%d %H:%i:%s')"

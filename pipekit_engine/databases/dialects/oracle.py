@@ -117,6 +117,16 @@ class Oracle(Dialect):
         "uuid": "VARCHAR2(36)",
     }
 
+    def cascades_sql(self, table: TableName) -> str:
+        """Of those that the login may see."""
+        tables = (
+            "ALL_CONSTRAINTS c JOIN ALL_CONSTRAINTS p ON p.OWNER = c.R_OWNER AND p.CONSTRAINT_NAME = c.R_CONSTRAINT_NAME "
+            "AND c.CONSTRAINT_TYPE = 'R' AND c.DELETE_RULE <> 'NO ACTION'"
+        )
+        return view_query(tables, table, "p.OWNER", "p.TABLE_NAME", _CURRENT).replace(
+            "SELECT 1 ", "SELECT c.TABLE_NAME ", 1
+        )
+
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""
         return f"VARCHAR2({MAX_KEY_TEXT} CHAR)" if sql_type == "CLOB" else sql_type

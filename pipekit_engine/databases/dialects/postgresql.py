@@ -180,6 +180,13 @@ class PostgreSQL(Dialect):
         """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
         return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
 
+    def cascades_sql(self, table: TableName) -> str:
+        """CASCADE, SET NULL and SET DEFAULT."""
+        return (
+            "SELECT conrelid::pg_catalog.regclass::text FROM pg_catalog.pg_constraint WHERE contype = 'f' "
+            f"AND confrelid = to_regclass({literal(self.table_sql(table))}) AND confdeltype IN ('c', 'n', 'd')"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """Materialized views are views here, too."""
         name = literal(self.table_sql(table))
@@ -269,7 +276,7 @@ class PostgreSQL(Dialect):
         return f"UPDATE {dest} d SET {sets} FROM {staged} s WHERE {self.key_match('d', 's', key)}"
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
-        """Dates take a number of days; moments are told in UTC."""
+        """Dates take a number of days; times with a zone are given in UTC."""
         if family == "date":
             return f"{greatest} - {lag.amount}" if lag.amount else greatest
         value = f"{greatest} - interval '{lag.words}'" if lag.amount else greatest

@@ -119,6 +119,16 @@ class SQLite(Dialect):
         """Schemas are attached files; there is nothing to create."""
         return
 
+    def cascades_sql(self, table: TableName) -> str:
+        """Only where the connection enforces foreign keys, which it does not by default."""
+        schema = table.schema or "main"
+        return (
+            f"SELECT m.name FROM {self.quote_identifier(schema)}.sqlite_master m, "
+            f"pragma_foreign_key_list(m.name, {literal(schema)}) f, pragma_foreign_keys k WHERE m.type = 'table' "
+            f'AND k.foreign_keys = 1 AND lower(f."table") = lower({literal(table.name)}) '
+            "AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """From the schema table of the file that holds it; names are compared without case."""
         schema = self.quote_identifier(table.schema or "main")

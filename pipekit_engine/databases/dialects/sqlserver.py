@@ -117,6 +117,13 @@ class SQLServer(Dialect):
         """From the catalogue of the database in use."""
         return f"SELECT 1 FROM sys.schemas WHERE name = {self.string_literal(schema)}"
 
+    def cascades_sql(self, table: TableName) -> str:
+        """0 is NO ACTION."""
+        return (
+            "SELECT OBJECT_NAME(parent_object_id) FROM sys.foreign_keys WHERE delete_referential_action <> 0 "
+            f"AND referenced_object_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """By the object's number, which the name resolves to as in any statement."""
         return f"SELECT 1 FROM sys.views WHERE object_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"

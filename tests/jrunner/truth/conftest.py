@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.jrunner import OpenRequest, Session, Statement
-from tests.jrunner.conftest import jar, mariadb_request, postgresql_request, sqlite_request
+from tests.jars import jar
+from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
 from tests.jrunner.truth.data import KINDS, SHAPES, Shape
 from tests.jrunner.truth.databases import literal
 from tests.servers.mariadb import MariaDBServer

@@ -183,11 +183,11 @@ public final class Session {
                 result = operations.run(task);
             }
         } catch (Failure e) {
-            failure = truth(task, e);
+            failure = actualFailure(task, e);
         } catch (OutOfMemoryError e) {
             throw e;
         } catch (Throwable e) {
-            failure = truth(task, Failure.from(task.op, e, null));
+            failure = actualFailure(task, Failure.from(task.op, e, null));
             e.printStackTrace();
         }
         task.cancel.finish();
@@ -206,7 +206,7 @@ public final class Session {
     }
 
     /** A cancelled request ends as cancelled whatever its statements said, except where a commit is in doubt. */
-    private static Failure truth(Task task, Failure failure) {
+    private static Failure actualFailure(Task task, Failure failure) {
         boolean inDoubt = "commit".equals(failure.phase());
         return task.cancel.isCancelled() && !inDoubt ? Failure.cancelled(task.op) : failure;
     }

@@ -182,7 +182,7 @@ public final class Cells {
 
     /** A range of bytes under {@code asTag}, {@link #TEXT} or {@link #BINARY}. */
     public void append(int row, byte asTag, byte[] bytes, int from, int length) {
-        room(length);
+        reserve(length);
         System.arraycopy(bytes, from, data, dataLength, length);
         tag[row] = asTag;
         a[row] = dataLength;
@@ -195,7 +195,7 @@ public final class Cells {
      */
     public void setText(int row, String value) throws BadValue {
         int chars = value.length();
-        room(chars);
+        reserve(chars);
         int at = dataLength;
         int i = 0;
         byte[] out = data;
@@ -272,7 +272,7 @@ public final class Cells {
         c[row] = end - from;
     }
 
-    private void room(int bytes) {
+    private void reserve(int bytes) {
         ensure((long) dataLength + bytes);
     }
 

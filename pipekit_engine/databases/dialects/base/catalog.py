@@ -179,6 +179,17 @@ def view_query(catalogue: str, table: TableName, schema_column: str, name_column
     return f"SELECT 1 FROM {catalogue} WHERE {schema_column} = {schema} AND {name_column} = {literal(table.name)}"
 
 
+def cascades_query(references: str, constraints: str, table: TableName, current: str) -> str:
+    """A query for the tables whose rows a delete from the table changes, from catalogues shaped as the standard's."""
+    matched = "{0}.CONSTRAINT_SCHEMA = r.{1}CONSTRAINT_SCHEMA AND {0}.CONSTRAINT_NAME = r.{1}CONSTRAINT_NAME"
+    tables = (
+        f"{references} r JOIN {constraints} c ON {matched.format('c', '')} JOIN {constraints} p "
+        f"ON {matched.format('p', 'UNIQUE_')} AND r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+    )
+    found = view_query(tables, table, "p.TABLE_SCHEMA", "p.TABLE_NAME", current)
+    return found.replace("SELECT 1 ", "SELECT c.TABLE_NAME ", 1)
+
+
 def _default(text: str | None) -> str | None:
     """MariaDB writes out the default that every nullable column has."""
     return None if text is None or not text.strip() or text.strip().upper() == "NULL" else text.strip()

@@ -35,6 +35,10 @@ class TableStatements(Identifiers):
         """A query that gives a row when the name is a view's; None where that cannot be asked."""
         return None
 
+    def cascades_sql(self, table: TableName) -> str | None:
+        """A query for the tables whose rows change when rows of this one are deleted; None where that cannot be asked."""
+        return None
+
     def no_transactions_sql(self, table: TableName) -> str | None:
         """A query that gives a row when the table's changes cannot be rolled back, naming why; None where all can."""
         return None
