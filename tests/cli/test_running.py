@@ -22,7 +22,8 @@ def test_a_run_moves_rows_and_says_so(project: Project) -> None:
     assert "\x1b" not in first.out + first.err
     assert project.rows("SELECT count(*) FROM items") == [(ROWS,)]
     second = project("run", "items", "--json").json
-    assert (second["status"], second["rows_read"], second["rows_updated"]) == ("success", 1, 1)
+    counts = [second[f"rows_{name}"] for name in ("read", "inserted", "updated", "unchanged")]
+    assert (second["status"], counts) == ("success", [1, 0, 0, 1])
     assert second["watermarks"]["since"] == {"value": "2024-01-01 00:00:49", "origin": "resolver"}
     assert second["duration_s"] > 0
     backfill = project("run", "items", "--set", "since=2024-01-01 00:00:40", "--json").json
