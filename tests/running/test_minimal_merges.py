@@ -123,6 +123,8 @@ def test_an_unchanged_parent_keeps_its_children(main_bench: Workbench) -> None:
         "INSERT INTO child VALUES (20, 2)",
     )
     main_bench.source("UPDATE t SET name = 'changed' WHERE id = 3")
+    module = main_bench.store.definitions.module("m")
+    main_bench.replace(module.model_copy(update={"cascades": "allow"}))
     assert counts(main_bench.run()) == (1, 0, 1, 3)
     assert len(main_bench.rows("SELECT id FROM child")) == 2
 
