@@ -72,7 +72,7 @@ def test_mariadb_to_postgresql_from_nothing(
     assert [row[0] for row in pg.sql(target, "SELECT id FROM sales.orders ORDER BY id")] == [1, 2, 3, 6]
     server.sql(database, LATER)
     read, changed = runs(project, "orders")
-    assert (read, changed) == (5, 5), "never order 6, which did not change"
+    assert (read, changed) == (5, 3), "never order 6, which did not change; two came again as they were"
     assert pg.sql(target, "SELECT id, total::text FROM sales.orders ORDER BY id") == [
         (1, "11.00"), (2, "20.00"), (3, None), (4, "1.25"), (5, "2.50"), (6, "5.00"),
     ]  # fmt: skip
@@ -154,7 +154,9 @@ def test_columns_renames_types_and_hooks(shop: Project) -> None:
                   "--hook", "CREATE INDEX IF NOT EXISTS sold_number ON sold (number)", "--yes", "--run")  # fmt: skip
     assert done.status == 0, done.err
     assert shop.rows("SELECT number, amount FROM sold ORDER BY number") == [(1, 10.5), (2, 20), (3, None), (6, 5)]
-    assert shop.rows("SELECT name FROM sqlite_master WHERE type = 'index'") == [("sold_number",)]
+    indexes = shop.rows("SELECT name FROM sqlite_master WHERE type = 'index'")
+    assert len(indexes) == 2, "the created table's key, and the hook's"
+    assert ("sold_number",) in indexes
     module = shop.look("modules", "orders", "--json").json
     assert (module["merge_key"], module["watermarks"][0]["resolver_sql"]) == (
         ["number"], "SELECT datetime(max(updated_at), '-1 day') FROM sold",
