@@ -1,4 +1,4 @@
-"""What is known to be wrong, in plain words: whoever mends it takes its line away, and `make test-truth` lists as XPASS what is mended."""
+"""What is known to be wrong, in plain words. `make test-truth` lists as XPASS what is mended: take its line away then."""
 
 from __future__ import annotations
 
