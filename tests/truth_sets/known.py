@@ -1,4 +1,4 @@
-"""What is known to be wrong, in plain words. `make test-truth` lists as XPASS what is mended: take its line away then."""
+"""What is known to be wrong, in plain words: whoever mends it takes its line away, or the strict xfail fails."""
 
 from __future__ import annotations
 
@@ -8,34 +8,13 @@ import pytest
 
 Known = dict[tuple[str, ...], str]
 
-_COARSE = "keys that the source tells apart are one key in the table that pipekit creates"
-_PADDED = "a blank at the end of a key is lost on the destination, whose texts ignore it"
 
 #: Source, destination, pair of keys of test_keys.ALIKE.
-KEYS: Known = {
-    ("mariadb", "mariadb", "case"): _COARSE,
-    ("mariadb", "mariadb", "accent"): _COARSE,
-    ("mariadb", "mariadb", "blank"): _COARSE,
-    ("*", "derby", "blank"): _PADDED,
-    ("*", "hsqldb", "blank"): _PADDED,
-}
+KEYS: Known = {}
 #: Case of test_keys.COARSE, source, strategy.
 OWN_TABLES: Known = {
-    ("citext", "*", "*"): "a citext key of PostgreSQL takes two keys for one: the second overwrites the first",
-    ("icu", "*", "*"): "a key with a nondeterministic collation takes two keys for one",
-    ("icu_unindexed", "*", "*"): "a column with a nondeterministic collation takes two keys for one",
-    **{
-        (table, "*", "*"): "a CHAR key takes a text with a blank at the end for the one without"
-        for table in ("pg_char", "h2_char")
-    },
-    **{
-        (table, "*", "*"): "a VARCHAR key takes a text with a blank at the end for the one without"
-        for table in ("derby_varchar", "hsqldb_varchar")
-    },
-    **{
-        (table, "*", "*"): "a VARCHAR_IGNORECASE key takes two keys for one"
-        for table in ("h2_ignorecase", "hsqldb_ignorecase")
-    },
+    (table, "*", "*"): "a CHAR key takes a text with a blank at the end for the one without"
+    for table in ("pg_char", "h2_char")
 }
 #: Case of test_keys.SAME, destination, strategy.
 SAME_KEY: Known = {
@@ -80,6 +59,5 @@ def mark(known: Known, case: tuple[str, ...]) -> list[Any]:
     """The strict xfail of a case, if it is known; `*` stands for any part."""
     for pattern, reason in known.items():
         if all(want in ("*", part) for want, part in zip(pattern, case, strict=True)):
-            # Not strict: the keys were mended, and each of their lines has yet to be tried on every pair and taken away.
-            return [pytest.mark.xfail(strict=False, reason=reason)]
+            return [pytest.mark.xfail(strict=True, reason=reason)]
     return []

@@ -349,7 +349,7 @@ def test_zero_dates_of_mariadb_become_null_and_are_never_missed(
     assert done.status == 0, done.err
     assert "zero dates in born, made, updated_at become NULL" in done.err
     server.sql(database, "SET sql_mode = ''; INSERT INTO old VALUES (3, NULL, 0, 0)")
-    assert runs(project, "old") == (3, 3)
+    assert runs(project, "old") == (3, 1), "the two others came again as they were"
     rows = pg.sql(target, "SELECT id, born::text, made::text, updated_at::text FROM old ORDER BY id")
     assert rows == [
         (1, None, "2024-01-01 00:00:00", None),
