@@ -143,9 +143,9 @@ def _print_run(record: RunRecord) -> None:
     ]
     for name, value in facts:
         if value not in (None, ""):
-            console.print(f"  {name:<14}{value}", markup=False, soft_wrap=True)
+            console.print(f"  {name:<15}{value}", markup=False, soft_wrap=True)
     for name, mark in record.watermarks.items():
-        line = f"  {'{' + name + '}':<14}{mark.value}  ({mark.origin})"
+        line = f"  {'{' + name + '}':<15}{mark.value}  ({mark.origin})"
         console.print(line, markup=False, soft_wrap=True)
     for heading, sql in (("source query", record.source_sql), ("merge", record.merge_sql)):
         if sql:

@@ -136,9 +136,10 @@ def stand_in(jrunner: Session) -> Any:
         if kind not in beds:
             real, url, driver_class = STAND_INS[kind]
             user = "sa" if real == "h2" else None
+            # The stand-in's own kind: what a session of the real database is set to, it does not know.
             jrunner.open(
                 OpenRequest(
-                    kind, url, [jar(real)], kind=kind, driver_class=driver_class, user=user, password=user and ""
+                    kind, url, [jar(real)], kind=real, driver_class=driver_class, user=user, password=user and ""
                 )
             )
             beds[kind] = Bed(get_dialect(kind), Catalog(jrunner, kind), "PUBLIC" if real == "h2" else "APP")

@@ -28,6 +28,7 @@ from pipekit_engine.models import (
     Watermark,
 )
 from pipekit_engine.sql.syntax import UNKNOWN
+from pipekit_engine.sql.text import placeholders as sql_placeholders
 from pipekit_engine.sql.text import spans
 from pipekit_engine.store import Change, Store
 
@@ -77,11 +78,17 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
     key = st.lists(columns_text.map(str.strip), min_size=1, max_size=3, unique_by=str.casefold)
     column = st.builds(Column, source_name=text, dest_name=text, dest_type=optional(text))
     split_by = draw(optional(text))
+    query = draw(queries)
+    watermark = st.builds(Watermark, name=placeholders, connection=connection, resolver_sql=sql, default=optional(text))
+    watermarks = draw(st.lists(watermark, max_size=2, unique_by=lambda w: w.name))
+    # What the query asks for must be filled.
+    for name_asked in sorted({*sql_placeholders(query, UNKNOWN)} - {w.name for w in watermarks}):
+        watermarks.append(draw(st.builds(Watermark, name=st.just(name_asked), connection=connection, resolver_sql=sql)))
     return Module(
         name=name,
         source=draw(connection),
         dest=draw(connection),
-        query=draw(queries),
+        query=query,
         dest_table=draw(tables),
         strategy=strategy,
         merge_key=tuple(draw(key)) if keyed else (),
@@ -92,17 +99,7 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
         on_schema_change=draw(st.sampled_from(["fail", "add_columns", "ignore"])),
         cascades=draw(st.sampled_from(["refuse", "allow"])),
         retry=draw(st.integers(0, 20)),
-        watermarks=tuple(
-            draw(
-                st.lists(
-                    st.builds(
-                        Watermark, name=placeholders, connection=connection, resolver_sql=sql, default=optional(text)
-                    ),
-                    max_size=2,
-                    unique_by=lambda w: w.name,
-                )
-            )
-        ),
+        watermarks=tuple(watermarks),
         hooks=tuple(
             draw(
                 st.lists(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipekit_engine.errors import HookError, RunError
+from pipekit_engine.errors import ConfigurationError, HookError
 from pipekit_engine.models import Hook
 from tests.running.workbench import Workbench
 
@@ -25,7 +25,7 @@ def test_a_hooks_settings_end_with_its_run(pg_bench: Workbench, fails: str) -> N
         with pytest.raises(HookError, match="division by zero"):
             bench.run("first")
     elif fails == "before the merge":
-        with pytest.raises(RunError, match="gone"):
+        with pytest.raises(ConfigurationError, match="gone"):
             bench.run("first")
     else:
         bench.run("first")

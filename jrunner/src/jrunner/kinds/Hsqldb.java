@@ -8,7 +8,6 @@ import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
 import jrunner.transfer.Target;
-import jrunner.types.Family;
 
 /** HSQLDB, embedded or as a server. */
 public final class Hsqldb extends Kind {
@@ -51,8 +50,8 @@ public final class Hsqldb extends Kind {
 
     @Override
     public Binder binder(Target target) {
-        // As an object it would be moved by the days between the Julian and the Gregorian calendar before 1582.
-        return target.family == Family.TIMESTAMPTZ ? Binders.text(target)
-            : target.family.isTemporal() ? Binders.javaTime(target) : Binders.standard(target);
+        // As an object it would be moved by the days between the Julian and the Gregorian calendar before 1582: as a
+        // java.sql.Date in every version, as a java.time.LocalDate since 2.7.
+        return target.family.isTemporal() ? Binders.text(target) : Binders.standard(target);
     }
 }

@@ -63,15 +63,15 @@ public final class PostgreSql extends Kind {
 
     /**
      * Sets what changes how a value is read or written, whatever the server, the database or the role sets; the driver itself
-     * sees to DateStyle, TimeZone, client_encoding and extra_float_digits. What the connection's own properties set ({@code
-     * options}, {@code -c name=value}) stays.
+     * sees to DateStyle, TimeZone and client_encoding, and up to 42.5 to extra_float_digits. What the connection's own
+     * properties set ({@code options}, {@code -c name=value}) stays.
      */
     @Override
     public List<String> initSql() {
         // Without row_security, the rows that a policy hides are an error, not missing in silence.
         return List.of("SELECT set_config(s.name, v.value, false) FROM (VALUES ('array_nulls', 'on'), ('bytea_output', 'hex'),"
-            + " ('IntervalStyle', 'postgres'), ('row_security', 'off'), ('standard_conforming_strings', 'on'),"
-            + " ('transform_null_equals', 'off'), ('xmlbinary', 'base64'), ('xmloption', 'content'))"
+            + " ('extra_float_digits', '3'), ('IntervalStyle', 'postgres'), ('row_security', 'off'),"
+            + " ('standard_conforming_strings', 'on'), ('transform_null_equals', 'off'), ('xmlbinary', 'base64'), ('xmloption', 'content'))"
             + " AS v (name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name WHERE s.source <> 'client'");
     }
 
