@@ -215,6 +215,25 @@ class SQLite(Dialect):
         tests = ", ".join(f"max(typeof({name}) IN ('integer', 'real'))" for name in columns)
         return f"SELECT {tests} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
 
+    def text_times_sql(self, columns: Sequence[str], table: str, rows: int) -> str:
+        """By patterns. Texts that SQLite reads as no time and that begin with no year, or end in a zone, have no order."""
+
+        def question(name: str) -> str:
+            odd = f"({name} NOT GLOB '[0-9][0-9][0-9][0-9]*' OR {name} GLOB '*:[0-9][0-9]*[+A-Za-z-]*')"
+            offset = f"{name} GLOB '*:[0-9][0-9]*[+-][0-9][0-9]*' AND {name} NOT GLOB '*[+-]00:00'"
+            separators = [f"max({name} GLOB '????-??-??{separator}*')" for separator in "T "]
+            return (
+                f"CASE WHEN max(typeof({name}) = 'text' AND datetime({name}) IS NULL AND {odd}) THEN 2 "
+                f"WHEN max({offset}) OR {' AND '.join(separators)} THEN 1 ELSE 0 END"
+            )
+
+        questions = ", ".join(question(name) for name in columns)
+        return f"SELECT {questions} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
+
+    def instant_sql(self, text: str, *, exact: bool = False) -> str:
+        """By its functions on text, which know milliseconds at most."""
+        return f"strftime('%Y-%m-%d %H:%M:%f', {text})" if exact else f"datetime({text})"
+
     def analyze_sql(self, table: str) -> str:
         """For the planner, which nothing else tells."""
         return f"ANALYZE {table}"
