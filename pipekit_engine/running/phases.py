@@ -127,6 +127,7 @@ class Phases:
             columns=[ColumnPair(column.source, column.dest) for column in self._plan.columns],
             split_by=self._module.split_by,
             parallel=self._module.parallel if self._module.split_by else None,
+            verify=self._module.verify,
         )
         try:
             result = self._session.migrate(request, on_progress=self._on_progress, cancel=self._state.cancel)
@@ -195,6 +196,7 @@ class Phases:
                 self._undo_prepare()
             raise MergeError(
                 f"The merge into {self._plan.dest_table} failed and was rolled back; the destination is as it was: {error}"
+                f"{self._merge_advice(error)}"
             ) from error
         except JRunnerDied as error:
             raise self._outcome_unknown(error) from error
@@ -213,6 +215,12 @@ class Phases:
         self._state.counts.update(**by_kind)
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
+
+    def _merge_advice(self, error: JRunnerError) -> str:
+        """What may be behind a failed merge, where the database's message does not tell."""
+        if error.code == "count_mismatch":
+            return "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that."
+        return ""
 
     def _commit_with_retries(self, choice: MergeChoice) -> list[tuple[MergeStatement, int]]:
         attempt = 0

@@ -137,7 +137,7 @@ def _draft(
     query: str | None = None,
     taken: Collection[str],
 ) -> Draft:
-    from_dialect, to_dialect = workspace.browser(source).dialect, workspace.browser(dest).dialect
+    from_dialect, to_dialect = workspace.browser(source).dialect, workspace.browser(dest, creates=True).dialect
     name = wishes.name or module_name(table, taken)
     if wishes.dest_table is not None:
         dest_table = wishes.dest_table

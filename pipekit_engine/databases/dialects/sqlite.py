@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import unquote
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -92,7 +93,11 @@ class SQLite(Dialect):
 
     def database_file(self, url: str) -> str | None:
         """The path in `jdbc:sqlite:path?options`; None for databases in memory and resources."""
-        path = url.removeprefix("jdbc:sqlite:").partition("?")[0].removeprefix("file:")
+        path = url.removeprefix("jdbc:sqlite:").partition("?")[0]
+        if path.startswith("file:"):
+            path = unquote(path.removeprefix("file:"))
+        if "mode=memory" in url:
+            return None
         return None if not path or path.startswith(":") else path
 
     def native_type(self, column: Column) -> str | None:
