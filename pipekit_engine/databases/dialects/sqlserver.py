@@ -228,6 +228,10 @@ class SQLServer(Dialect):
         sized = "nvarchar(400)" if sql_type.lower() == "nvarchar(max)" else sql_type
         return f"{sized} COLLATE {_EXACT}" if _COLLATED.fullmatch(sized) else sized
 
+    def _without_end_sql(self, text: str, character: str) -> str:
+        """TRIM takes characters since version 2022 only."""
+        return f"REPLACE(RTRIM(REPLACE({text}, '{character}', ' ')), ' ', '{character}')"
+
     def exact_sql(self, column: Column, text: str) -> str:
         """Compared by its code points; with something behind it, so that blanks at its end count."""
         return f"({text} + N'x') COLLATE {_EXACT}"
