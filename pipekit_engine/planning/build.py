@@ -11,7 +11,7 @@ from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.planning.checks import plan_checks
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
-from pipekit_engine.planning.keys import KeyFacts, exact_key_types, find_coarse_keys
+from pipekit_engine.planning.keys import KeyFacts, exact_key_types, find_coarse_keys, find_fixed_keys
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -110,6 +110,16 @@ def plan_run(
         dest_columns=dest_columns,
         facts=facts,
     )
+    compares_keys = strategy.needs_key or module.dedupe != "none"
+    fixed = find_fixed_keys(
+        source,
+        dest,
+        layout.columns,
+        key if compares_keys else (),
+        table=dest.table_sql(table),
+        source_columns=source_columns,
+        dest_columns=dest_columns,
+    )
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
     compared = difference.key if difference is not None else key
     keyed_columns = [column for name in compared for column in dest_columns or () if column.name == name]
@@ -126,6 +136,7 @@ def plan_run(
         file=staging_file,
         index=index,
         before=facts.setup if creates else (),
+        as_read=[item.as_read for item in fixed],
         changes=(changes_table, keyed_columns) if difference is not None else None,
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
@@ -164,6 +175,7 @@ def plan_run(
             creates=creates,
             counts_matches=counts_matches,
             coarse=coarse,
+            fixed=fixed,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),

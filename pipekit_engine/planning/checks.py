@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.models import Module
-    from pipekit_engine.planning.keys import CoarseKey
+    from pipekit_engine.planning.keys import CoarseKey, FixedKey
 
 
 def plan_checks(
@@ -25,10 +25,12 @@ def plan_checks(
     creates: bool,
     counts_matches: bool,
     coarse: Sequence[CoarseKey],
+    fixed: Sequence[FixedKey] = (),
 ) -> Checks:
     """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
 
-    `coarse` are key columns in which the destination may take for equal what the source tells apart.
+    `coarse` are key columns in which the destination may take for equal what the source tells apart, `fixed` are its CHAR
+    columns.
     """
     strategy = STRATEGIES[module.strategy]
     count = f"SELECT COUNT(*) FROM {staging}"
@@ -49,6 +51,8 @@ def plan_checks(
         exact = [dest.exact_sql(item.column, dest.quote_identifier(item.name)) for item in coarse]
         unlike = " OR ".join(f"MIN({text}) <> MAX({text})" for text in exact)
         folded = f"SELECT {names} FROM {staging} GROUP BY {names} HAVING {unlike}"
+    as_read = [dest.quote_identifier(item.as_read.dest) for item in fixed]
+    end_in_blanks = " OR ".join(f"{name} LIKE '% '" for name in as_read)
     return Checks(
         count,
         null_keys=f"SELECT COUNT(*) FROM {staging} WHERE {nulls}",
@@ -62,6 +66,8 @@ def plan_checks(
             else None
         ),
         coarse=tuple(coarse),
+        cut=f"SELECT {', '.join(as_read)} FROM {staging} WHERE {end_in_blanks}" if fixed else None,
+        fixed=tuple(fixed),
         dest_count=shrink,
     )
 

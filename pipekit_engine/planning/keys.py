@@ -7,10 +7,12 @@ the merge, and refuses those that the destination would take for one another.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.planning.columns import PlannedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,10 +20,16 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Catalog
     from pipekit_engine.models import Module
-    from pipekit_engine.planning.columns import PlannedColumn
 
 #: Families whose values are texts; citext is a type of PostgreSQL's extensions.
 _TEXTS = frozenset({"text", "other"})
+#: Families of a source whose values may be texts that end in blanks.
+_MAY_END_IN_BLANKS = frozenset({"text", "other", "any"})
+#: java.sql.Types.CHAR and NCHAR, and how such a type is written.
+_FIXED_JDBC = frozenset({1, -15})
+_FIXED_NAME = re.compile(
+    r"(?:national\s+)?(?:n?char|character|bpchar)\b(?!\s*(?:varying|large|\(\d+\)\s*for bit))", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,19 @@ class CoarseKey:
     def name(self) -> str:
         """The column's name."""
         return self.column.name
+
+
+@dataclass(frozen=True)
+class FixedKey:
+    """A key column of the destination that takes blanks off the end of its texts, or fills them up: CHAR(n).
+
+    Once stored, `a` cannot be told from `a` with a blank behind it, so the key is staged a second time: `as_read`.
+    """
+
+    name: str
+    type_name: str
+    as_read: PlannedColumn
+    advice: str
 
 
 def ask_key_facts(
@@ -129,6 +150,36 @@ def find_coarse_keys(
         why = dest.coarse_type(column) if asked is None else asked.get(column.name)
         if why is not None and column.family in _TEXTS:
             found.append(CoarseKey(column, why, dest.key_advice(table, column)))
+    return tuple(found)
+
+
+def find_fixed_keys(
+    source: Dialect,
+    dest: Dialect,
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    *,
+    table: str,
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+) -> tuple[FixedKey, ...]:
+    """CHAR columns of the key that get texts whose blanks at the end the source tells apart."""
+    if not dest.binding_types:
+        return ()
+    described = {column.name: column for column in source_columns}
+    there = {column.name: column for column in dest_columns or ()}
+    found: list[FixedKey] = []
+    for planned in columns:
+        column = described[planned.source]
+        own = there.get(planned.dest)
+        fixed = own.jdbc_type in _FIXED_JDBC if own else _FIXED_NAME.match(planned.dest_type)
+        if planned.dest not in key or not fixed or column.family not in _MAY_END_IN_BLANKS:
+            continue
+        if source.binding_types and column.jdbc_type in _FIXED_JDBC:
+            continue
+        as_read = PlannedColumn(planned.source, f"pipekit_key_{len(found)}", dest.map_type(column, source).sql)
+        own = own or replace(column, name=planned.dest, type_name=planned.dest_type)
+        found.append(FixedKey(planned.dest, own.type_name, as_read, dest.key_advice(table, own)))
     return tuple(found)
 
 

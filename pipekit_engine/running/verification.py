@@ -72,6 +72,8 @@ class StagedRows:
                     f"{nulls:,} of {staged:,} staged rows have NULL in the merge key ({', '.join(self._plan.key)}): they could "
                     "never be matched again and would double. Leave them out in the query, or give them a value."
                 )
+        if checks.cut is not None:
+            self._refuse_cut_keys(checks.cut)
         for check in (checks.folded, checks.blurred):
             if check is not None:
                 self._refuse_blurred_keys(check)
@@ -129,6 +131,20 @@ class StagedRows:
             raise DestinationError(
                 f"{self._plan.dest_table} takes keys for equal that the source tells apart, such as {sample}: rows of one would "
                 f"replace those of the other. {' '.join(reasons)}"
+            )
+
+    def _refuse_cut_keys(self, check: str) -> None:
+        sample = self._sample_keys(check)
+        if sample:
+            reasons = [
+                f"Column {item.name}: its type {item.type_name} keeps no blanks at the end. "
+                + ("" if "RTRIM" in item.advice else "Cut them in the query (RTRIM), or change the type. ")
+                + item.advice
+                for item in self._plan.checks.fixed
+            ]
+            raise DestinationError(
+                f"{self._plan.dest_table} takes keys for equal that the source tells apart, such as {sample} with a blank at its "
+                f"end and the same key without. {' '.join(reasons)}"
             )
 
     def _not_unique(self, surplus: int) -> StagingError:

@@ -221,11 +221,14 @@ class PostgreSQL(Dialect):
         return f"the type {name}" if name == "citext" else None
 
     def coarse_columns_sql(self, table: TableName) -> str:
-        """citext, and collations that are not deterministic, which there are since version 12."""
+        """citext, domains over it, and collations that are not deterministic, which there are since version 12."""
         name = self.string_literal(self.table_sql(table))
         return (
+            "WITH RECURSIVE base (of, oid, typname) AS (SELECT oid, oid, typname FROM pg_catalog.pg_type "
+            "WHERE typname = 'citext' "
+            "UNION ALL SELECT d.oid, base.oid, base.typname FROM base JOIN pg_catalog.pg_type d ON d.typbasetype = base.of) "
             "SELECT a.attname, CASE WHEN t.typname = 'citext' THEN 'the type citext' ELSE 'the collation ' || c.collname END "
-            "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+            "FROM pg_catalog.pg_attribute a LEFT JOIN base t ON t.of = a.atttypid "
             "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation "
             f"WHERE a.attrelid = to_regclass({name}) AND a.attnum > 0 AND NOT a.attisdropped "
             "AND (t.typname = 'citext' OR to_jsonb(c)->>'collisdeterministic' = 'false')"
