@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Key
     from pipekit_engine.models import Module, ResolvedWatermark
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 
-def source_query(module: Module, source: Dialect, watermarks: Mapping[str, ResolvedWatermark]) -> str:
-    """The module's query with its watermarks' values in it, fit to stand in a FROM clause."""
-    syntax = source.capabilities.syntax
+def source_query(module: Module, syntax: SqlSyntax, watermarks: Mapping[str, ResolvedWatermark]) -> str:
+    """The module's query with its watermarks' values in it, fit to stand in a FROM clause. `syntax` is the source session's.
+
+    Raises SourceError for a value that cannot stand where its placeholder does.
+    """
     values = {name: watermark.value for name, watermark in watermarks.items()}
     return as_subquery(materialize(module.query, values, syntax), syntax)
 

@@ -87,6 +87,13 @@ class PostgreSQL(Dialect):
         ),
     )
     clients = ("psql",)
+    risky_settings = words(
+        """
+        socketfactory socketfactoryarg sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback
+        authenticationpluginclassname xmlfactoryfactory loggerfile loggerlevel
+        inifile plugin_name pluginname
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(
             parser="postgres",

@@ -57,6 +57,12 @@ class SQLite(Dialect):
     clients = ("sqlite3",)
     needs_login = False
     url_is_path = True
+    risky_settings = words(
+        """
+        enable_load_extension load_extension
+        """
+    )
+    risky_urls: ClassVar = {"resource": "^jdbc:sqlite::resource:"}
     capabilities = Capabilities(
         syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,

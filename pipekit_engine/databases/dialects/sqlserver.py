@@ -65,6 +65,12 @@ class SQLServer(Dialect):
             note="jTDS: register it (`pipekit drivers register`), or use Microsoft's URL",
         ),
     )
+    risky_settings = words(
+        """
+        socketfactoryclass socketfactoryconstructorarg trustmanagerclass trustmanagerconstructorarg
+        accesstokencallbackclass
+        """
+    )
     capabilities = Capabilities(
         quote=("[", "]"),
         syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
