@@ -74,6 +74,8 @@ class StagedRows:
                 )
         if checks.cut is not None:
             self._refuse_cut_keys(checks.cut)
+        if checks.rewritten is not None:
+            self._refuse_other_writings(checks.rewritten)
         for check in (checks.folded, checks.blurred):
             if check is not None:
                 self._refuse_blurred_keys(check)
@@ -145,6 +147,14 @@ class StagedRows:
             raise DestinationError(
                 f"{self._plan.dest_table} takes keys for equal that the source tells apart, such as {sample} with a blank at its "
                 f"end and the same key without. {' '.join(reasons)}"
+            )
+
+    def _refuse_other_writings(self, check: str) -> None:
+        sample = self._sample_keys(check)
+        if sample:
+            raise DestinationError(
+                f"{self._plan.dest_table} has keys that are numbers written in another way, such as 1.00 for 1: {sample}. They "
+                f"would not be found, and their rows would come twice. Write them as pipekit does: {self._plan.checks.rewrite}"
             )
 
     def _not_unique(self, surplus: int) -> StagingError:
