@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-truth lint check bench pins clean
+.PHONY: help setup-demo setup demo serve test test-truth test-faults lint check bench pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ test: setup ## run all tests, on real servers that the tests start (ARGS='-k mer
 
 test-truth: setup ## move public and hostile data between all pairs of six databases, compare row by row (an hour or more)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --all-pairs tests/truth_sets $(ARGS)
+
+test-faults: setup ## break runs at every checkpoint, in every way, and judge what is left; writes docs/reference/faults.md (an hour or more)
+	@rm -f .faults.jsonl
+	@PIPEKIT_FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -n $(JOBS) --all-faults tests/faults $(ARGS); status=$$?; \
+		$(BIN)/python -m tests.faults.report .faults.jsonl > docs/reference/faults.md; exit $$status
 
 lint: setup ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .

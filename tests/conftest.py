@@ -39,12 +39,26 @@ def unavailable(reason: str) -> NoReturn:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--all-pairs` runs tests/truth_sets whole, which takes most of an hour."""
+    """`--all-pairs` and `--all-faults` run slow suites whole, which takes most of an hour each."""
     parser.addoption("--all-pairs", action="store_true", help="all of tests/truth_sets, not the quick cut")
+    parser.addoption("--all-faults", action="store_true", help="all of tests/faults, not the quick cut")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that start real daemons first: they take longest, and a worker that gets them last works alone."""
+def leave_out(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
+    """Deselect the items with a mark."""
+    left_out = {item for item in items if item.get_closest_marker(mark)}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow suites' greater part out unless it is asked for.
+
+    Put the files that start real daemons first: they take longest, and a worker that gets them last works alone.
+    """
+    for option, mark in (("--all-pairs", "all_pairs"), ("--all-faults", "all_faults")):
+        if not config.getoption(option):
+            leave_out(config, items, mark)
     slow = {item.path for item in items if item.get_closest_marker("daemon")}
     items.sort(key=lambda item: item.path not in slow)
 

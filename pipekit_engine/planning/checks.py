@@ -8,11 +8,11 @@ from pipekit_engine.planning.plan import Checks
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.models import Module
-    from pipekit_engine.planning.keys import CoarseKey
+    from pipekit_engine.planning.keys import CoarseKey, FixedKey
 
 
 def plan_checks(
@@ -25,10 +25,13 @@ def plan_checks(
     creates: bool,
     counts_matches: bool,
     coarse: Sequence[CoarseKey],
+    fixed: Sequence[FixedKey] = (),
+    rewritten: Mapping[str, str] | None = None,
 ) -> Checks:
     """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
 
-    `coarse` are key columns in which the destination may take for equal what the source tells apart.
+    `coarse` are key columns in which the destination may take for equal what the source tells apart, `fixed` are its CHAR
+    columns, `rewritten` those of its texts that stand for numbers, each with the SQL of its usual text.
     """
     strategy = STRATEGIES[module.strategy]
     count = f"SELECT COUNT(*) FROM {staging}"
@@ -49,6 +52,8 @@ def plan_checks(
         exact = [dest.exact_sql(item.column, dest.quote_identifier(item.name)) for item in coarse]
         unlike = " OR ".join(f"MIN({text}) <> MAX({text})" for text in exact)
         folded = f"SELECT {names} FROM {staging} GROUP BY {names} HAVING {unlike}"
+    as_read = [dest.quote_identifier(item.as_read.dest) for item in fixed]
+    end_in_blanks = " OR ".join(f"{name} LIKE '% '" for name in as_read)
     return Checks(
         count,
         null_keys=f"SELECT COUNT(*) FROM {staging} WHERE {nulls}",
@@ -62,7 +67,29 @@ def plan_checks(
             else None
         ),
         coarse=tuple(coarse),
+        cut=f"SELECT {', '.join(as_read)} FROM {staging} WHERE {end_in_blanks}" if fixed else None,
+        fixed=tuple(fixed),
+        rewritten=_rewritten_sql(dest, staging, dest_table, key, rewritten) if rewritten and not creates else None,
+        rewrite=rewrite_keys_sql(dest, dest_table, rewritten) if rewritten else None,
         dest_count=shrink,
+    )
+
+
+def rewrite_keys_sql(dest: Dialect, table: str, keys: Mapping[str, str]) -> str:
+    """Writes key columns of a table by their usual texts."""
+    return f"UPDATE {table} SET {', '.join(f'{dest.quote_identifier(name)} = {usual}' for name, usual in keys.items())}"
+
+
+def _rewritten_sql(
+    dest: Dialect, staging: str, dest_table: str, key: Sequence[str], rewritten: Mapping[str, str]
+) -> str:
+    """Keys of the destination that are not written as usual, by their usual text, if that is staged."""
+    quoted = {name: dest.quote_identifier(name) for name in key}
+    usual = ", ".join(f"{rewritten[name]} AS {sql}" if name in rewritten else sql for name, sql in quoted.items())
+    other = " OR ".join(f"{quoted[name]} <> {text}" for name, text in rewritten.items())
+    return (
+        f"SELECT {', '.join(quoted.values())} FROM (SELECT {usual} FROM {dest_table} WHERE {other}) d "
+        f"WHERE {dest.in_table('d', staging, key)}"
     )
 
 

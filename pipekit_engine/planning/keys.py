@@ -7,10 +7,13 @@ the merge, and refuses those that the destination would take for one another.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.errors import DestinationError
+from pipekit_engine.planning.columns import PlannedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,10 +21,18 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Catalog
     from pipekit_engine.models import Module
-    from pipekit_engine.planning.columns import PlannedColumn
 
 #: Families whose values are texts; citext is a type of PostgreSQL's extensions.
 _TEXTS = frozenset({"text", "other"})
+#: Families of a source whose values may be texts that end in blanks.
+_MAY_END_IN_BLANKS = frozenset({"text", "other", "any"})
+#: Types of texts, as they are written.
+_TEXT_NAME = re.compile(r"char|text|clob|large object", re.I)
+#: java.sql.Types.CHAR and NCHAR, and how such a type is written.
+_FIXED_JDBC = frozenset({1, -15})
+_FIXED_NAME = re.compile(
+    r"(?:national\s+)?(?:n?char|character|bpchar)\b(?!\s*(?:varying|large|\(\d+\)\s*for bit))", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,19 @@ class CoarseKey:
     def name(self) -> str:
         """The column's name."""
         return self.column.name
+
+
+@dataclass(frozen=True)
+class FixedKey:
+    """A key column of the destination that takes blanks off the end of its texts, or fills them up: CHAR(n).
+
+    Once stored, `a` cannot be told from `a` with a blank behind it, so the key is staged a second time: `as_read`.
+    """
+
+    name: str
+    type_name: str
+    as_read: PlannedColumn
+    advice: str
 
 
 def ask_key_facts(
@@ -130,6 +154,70 @@ def find_coarse_keys(
         if why is not None and column.family in _TEXTS:
             found.append(CoarseKey(column, why, dest.key_advice(table, column)))
     return tuple(found)
+
+
+def find_fixed_keys(
+    source: Dialect,
+    dest: Dialect,
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    *,
+    table: str,
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+) -> tuple[FixedKey, ...]:
+    """CHAR columns of the key that get texts whose blanks at the end the source tells apart."""
+    if not dest.binding_types:
+        return ()
+    described = {column.name: column for column in source_columns}
+    there = {column.name: column for column in dest_columns or ()}
+    found: list[FixedKey] = []
+    for planned in columns:
+        column = described[planned.source]
+        own = there.get(planned.dest)
+        fixed = own.jdbc_type in _FIXED_JDBC if own else _FIXED_NAME.match(planned.dest_type)
+        if planned.dest not in key or not fixed or column.family not in _MAY_END_IN_BLANKS:
+            continue
+        if source.binding_types and column.jdbc_type in _FIXED_JDBC:
+            continue
+        as_read = PlannedColumn(planned.source, f"pipekit_key_{len(found)}", dest.map_type(column, source).sql)
+        own = own or replace(column, name=planned.dest, type_name=planned.dest_type)
+        found.append(FixedKey(planned.dest, own.type_name, as_read, dest.key_advice(table, own)))
+    return tuple(found)
+
+
+def find_rewritten_keys(
+    source: Dialect,
+    dest: Dialect,
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    *,
+    table: str,
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+) -> dict[str, str]:
+    """Key columns whose values become texts, of which several may stand for equal values; each with its usual text, as SQL.
+
+    Raises DestinationError where that cannot be had.
+    """
+    described = {column.name: column for column in source_columns}
+    there = {column.name: column for column in dest_columns or ()}
+    found = {}
+    for planned in columns:
+        column, own = described[planned.source], there.get(planned.dest)
+        is_text = own.family == "text" if own else _TEXT_NAME.search(planned.dest_type)
+        is_text = is_text or (dest.times_are_text and column.family in ("timestamptz", "timetz"))
+        writings = source.key_writings(column)
+        if planned.dest not in key or not is_text or writings == "one":
+            continue
+        if writings == "many":
+            raise DestinationError(
+                f"Key column {planned.dest} of {table} would be {planned.dest_type}, and the query gives {column.type_name}, of "
+                "which several texts are equal: one key would become several rows. Convert it in the query to a type with one "
+                "text for each value (an instant to a timestamp in UTC, an interval to a number), or choose another key."
+            )
+        found[planned.dest] = dest.usual_writing_sql(writings, dest.quote_identifier(planned.dest))
+    return found
 
 
 def _folds(source: Dialect, column: Column, facts: KeyFacts) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
     from pipekit_engine.planning.columns import PlannedColumn
-    from pipekit_engine.planning.keys import CoarseKey
+    from pipekit_engine.planning.keys import CoarseKey, FixedKey
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -34,7 +34,7 @@ class Staging:
 
     `schema` has to be made first where it is missing; None puts staging beside the destination. `file` is SQLite's file for
     staging, which a run removes. `leftovers` drop what a killed run may have left, where `setup` cannot say IF EXISTS;
-    each fails when there is nothing.
+    each fails when there is nothing. `as_read` are key columns once more, in a type that keeps what was read.
     """
 
     table: str
@@ -44,6 +44,7 @@ class Staging:
     setup: tuple[str, ...]
     filled: tuple[str, ...]
     cleanup: tuple[str, ...]
+    as_read: tuple[PlannedColumn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Checks:
     folded: str | None = None
     blurred: str | None = None
     coarse: tuple[CoarseKey, ...] = ()
+    #: Where the key has CHAR columns, `fixed`: texts that end in blanks, which those would take off. A sample, empty when all is
+    #: well.
+    cut: str | None = None
+    fixed: tuple[FixedKey, ...] = ()
+    #: Where numbers of the key are texts there: keys of the destination that equal staged ones as numbers alone. A sample, and
+    #: what mends the table.
+    rewritten: str | None = None
+    rewrite: str | None = None
     #: With max_shrink_percent: rows in the destination now.
     dest_count: str | None = None
 

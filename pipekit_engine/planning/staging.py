@@ -49,12 +49,13 @@ def plan_staging(
     *,
     schema: str | None,
     file: str | None,
-    index: Sequence[str],
+    filled: Sequence[str],
     changes: tuple[TableName, Sequence[Column]] | None,
     before: Sequence[str] = (),
+    as_read: Sequence[PlannedColumn] = (),
 ) -> Staging:
-    """The statements around a staging table. `before` is what its types need, `index` what follows once it is filled;
-    for the others see `Staging`.
+    """The statements around a staging table. `before` is what its types need, `filled` what follows once it is filled;
+    for the others see `Staging`. `as_read` are columns of staging alone.
 
     `changes` are the name and the key's columns of the table of changes that a merge by difference fills.
     """
@@ -62,9 +63,12 @@ def plan_staging(
     if there:
         # In the destination's exact types: a value that it cannot hold is found while staging, not while merging.
         setup = [dest.create_like_sql(staging, table, [there[item.dest] for item in columns if item.dest in there])]
-        setup += [dest.add_column_sql(staging, item.dest, item.dest_type) for item in columns if item.dest not in there]
+        own = [item for item in (*columns, *as_read) if item.dest not in there]
+        setup += [dest.add_column_sql(staging, item.dest, item.dest_type) for item in own]
     else:
-        setup = [dest.create_table_sql(staging, [(column.dest, column.dest_type) for column in columns], staging=True)]
+        setup = [
+            dest.create_table_sql(staging, [(item.dest, item.dest_type) for item in (*columns, *as_read)], staging=True)
+        ]
     cleanup = [dest.drop_table_sql(staging)]
     if changes is not None:
         name, key = changes
@@ -83,4 +87,13 @@ def plan_staging(
     if file is not None:
         attach, detach = dest.attach_sql(file, staging.schema or "")
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]
-    return Staging(dest.table_sql(staging), schema, file, tuple(leftovers), tuple(setup), tuple(index), tuple(cleanup))
+    return Staging(
+        dest.table_sql(staging),
+        schema,
+        file,
+        tuple(leftovers),
+        tuple(setup),
+        tuple(filled),
+        tuple(cleanup),
+        tuple(as_read),
+    )

@@ -124,7 +124,9 @@ class Phases:
             sql=self._plan.source_sql,
             dest=self._dest.handle,
             table=self._plan.staging.table,
-            columns=[ColumnPair(column.source, column.dest) for column in self._plan.columns],
+            columns=[
+                ColumnPair(column.source, column.dest) for column in (*self._plan.columns, *self._plan.staging.as_read)
+            ],
             split_by=self._module.split_by,
             parallel=self._module.parallel if self._module.split_by else None,
             verify=self._module.verify,

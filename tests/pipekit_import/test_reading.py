@@ -147,6 +147,17 @@ def test_names_of_tables() -> None:
     assert same_table('"a"."t"', "A.t")
     assert not same_table("a.t", "b.t")
     assert not same_table("", "")
+    assert not same_table('"a.t"', "t")
+
+
+def test_each_database_s_own_spelling_is_read(tmp_path: Path) -> None:
+    into = JRUNNER.replace("jdbc:postgresql://h/dw", "jdbc:mysql://h/dw")
+    merge = "DELETE FROM t # WHERE a = 1\n; INSERT INTO t SELECT * FROM `stg_t`; UPDATE log SET a = 'it\\'s; DELETE FROM t'\n"
+    script = into.format(where="", table="stg_t") + f"mysql -h h dw <<'X'\n{merge}X\n"
+    proposal = _one(tmp_path, script)
+    assert proposal.complete, proposal.notes
+    assert (proposal.fields["dest_table"], proposal.fields["strategy"]) == ("t", "full")
+    assert proposal.fields["hooks"] == [{"sql": "UPDATE log SET a = 'it\\'s; DELETE FROM t'"}]
 
 
 def test_one_load_and_nothing_else_is_append(tmp_path: Path) -> None:

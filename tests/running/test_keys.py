@@ -9,6 +9,7 @@ import pytest
 
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.models import Column
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 
@@ -103,6 +104,17 @@ COARSE = {
         "case",
         "the type citext.*ALTER TABLE .* TYPE text",
     ),
+    "citext_domain": (
+        "postgresql",
+        [
+            "CREATE EXTENSION citext",
+            "CREATE DOMAIN mail AS citext",
+            "CREATE DOMAIN login AS mail",
+            "CREATE TABLE own (k login PRIMARY KEY, n integer)",
+        ],
+        "case",
+        "the type citext.*ALTER TABLE .* TYPE text",
+    ),
     "icu": (
         "postgresql",
         [
@@ -173,6 +185,59 @@ def test_a_coarser_table_of_ones_own_is_refused(
             with pytest.raises(DestinationError, match=f"(?is)the source tells apart, such as .*Column k: .*{reason}"):
                 bench.run()
             assert bench.rows("SELECT k, n FROM own") == []
+
+
+#: CHAR takes blanks off, or fills them up: kind, the type of the key.
+FIXED = {
+    "postgresql": "char(20)",
+    "mariadb": "char(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+    "h2": "CHAR(20)",
+    "derby": "CHAR(20) NOT NULL",
+    "hsqldb": "CHAR(20)",
+}
+
+
+@pytest.mark.parametrize("kind", FIXED)
+def test_a_char_key_is_not_given_texts_that_end_in_blanks(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The table could not tell them from those without; keys without come, are found again, and are updated."""
+    for bench in bench_to(kind, tmp_path, request):
+        bench.source("CREATE TABLE t (k TEXT, n INTEGER)")
+        bench.execute(f"CREATE TABLE own (k {FIXED[kind]} PRIMARY KEY, n INTEGER)")
+        for strategy in STRATEGIES:
+            bench.module(strategy, dest_table="own", strategy=strategy, merge_key="k")
+            for number in (1, 2):
+                load(bench, "t", [("a", number), (" b", number), ("", number)])
+                bench.run(strategy)
+                assert [row[1] for row in bench.rows("SELECT k, n FROM own")] == [str(number)] * 3
+            load(bench, "t", [("a ", 3)])
+            with pytest.raises(DestinationError, match=r"(?is)such as \(a \).*Column k: its type .*no blanks.*RTRIM"):
+                bench.run(strategy)
+            assert bench.staging_left() == []
+
+
+def test_a_char_key_of_the_source_has_no_blanks(pg_bench: Workbench) -> None:
+    """Padded on both sides; and a key that is no text, or a table that the run makes as CHAR."""
+    bench = pg_bench
+    bench.execute(
+        "CREATE TABLE s (k char(5), n integer)",
+        "INSERT INTO s VALUES ('a', 1)",
+        "CREATE TABLE own (k char(20) PRIMARY KEY, n integer)",
+        "CREATE TABLE numbers (n char(20) PRIMARY KEY)",
+    )
+    bench.module("texts", source="dst", query="SELECT * FROM s", dest_table="own", strategy="upsert", merge_key="k")
+    bench.module("ints", source="dst", query="SELECT n FROM s", dest_table="numbers", strategy="upsert", merge_key="n")
+    for _ in range(2):
+        bench.run("texts")
+        bench.run("ints")
+    assert bench.rows("SELECT k, n FROM own") == [("a".ljust(20), "1")]
+    bench.source("CREATE TABLE t (k TEXT, n INTEGER)")
+    load(bench, "t", [("a ", 3)])
+    columns = (Column(source_name="k", dest_name="k", dest_type="char(5)"), Column(source_name="n", dest_name="n"))
+    bench.module("new", dest_table="new", strategy="upsert", merge_key="k", columns=columns)
+    with pytest.raises(DestinationError, match=r"Column k: its type char\(5\) keeps no blanks"):
+        bench.run("new")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -43,7 +43,7 @@ class CuttableProxy:
             pairs, self._pairs = self._pairs, set()
         for pair in pairs:
             for end in pair:
-                _reset(end)
+                reset(end)
 
     def cut_after(self, bytes_to_server: int) -> None:
         """Cut as soon as this many more bytes have gone to the server."""
@@ -82,12 +82,12 @@ class CuttableProxy:
                 return
             self.connections += 1
             if self._is_cut:
-                _reset(client)
+                reset(client)
                 continue
             try:
                 server = socket.create_connection((HOST, self.target_port), timeout=10)
             except OSError:
-                _reset(client)
+                reset(client)
                 continue
             server.settimeout(None)
             for end in (client, server):
@@ -98,8 +98,8 @@ class CuttableProxy:
                 if not cut:
                     self._pairs.add(pair)
             if cut:
-                _reset(client)
-                _reset(server)
+                reset(client)
+                reset(server)
                 continue
             for source, sink, upward in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._pump, args=(source, sink, pair, upward), daemon=True).start()
@@ -129,7 +129,7 @@ class CuttableProxy:
                 end.close()
 
 
-def _reset(end: socket.socket) -> None:
+def reset(end: socket.socket) -> None:
     """Close with RST rather than FIN: what a crashed host or a firewall sends."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""The six databases, two of each kind for whoever asks, and which tests belong to the quick cut."""
+"""The six databases, two of each kind for whoever asks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ from tests.truth_sets.readers import Database, Embedded, MariaDB, PostgreSQL, Re
 from tests.truth_sets.site import Site
 
 Make = Callable[[str], Database]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `all_pairs` unless `--all-pairs` asks for it."""
-    here = [item for item in items if Path(__file__).parent in item.path.parents]
-    if not config.getoption("--all-pairs"):
-        left_out = [item for item in here if item.get_closest_marker("all_pairs")]
-        config.hook.pytest_deselected(items=left_out)
-        gone = set(left_out)
-        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,9 @@ Known = dict[tuple[str, ...], str]
 #: Source, destination, pair of keys of test_keys.ALIKE.
 KEYS: Known = {}
 #: Case of test_keys.COARSE, source, strategy.
-OWN_TABLES: Known = {
-    (table, "*", "*"): "a CHAR key takes a text with a blank at the end for the one without"
-    for table in ("pg_char", "h2_char")
-}
+OWN_TABLES: Known = {}
 #: Case of test_keys.SAME, destination, strategy.
-SAME_KEY: Known = {
-    ("numeric", "sqlite", "*"): "1.0 and 1.00 are one key at the source and two texts at the destination",
-}
+SAME_KEY: Known = {}
 
 #: Source, destination, name of the type in torture.SHAPES.
 TYPES: Known = {}

@@ -8,6 +8,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import Writings
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
@@ -86,6 +87,13 @@ class PostgreSQL(Dialect):
         ),
     )
     clients = ("psql",)
+    risky_settings = words(
+        """
+        socketfactory socketfactoryarg sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback
+        authenticationpluginclassname xmlfactoryfactory loggerfile loggerlevel
+        inifile plugin_name pluginname
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(
             parser="postgres",
@@ -214,11 +222,14 @@ class PostgreSQL(Dialect):
         return f"the type {name}" if name == "citext" else None
 
     def coarse_columns_sql(self, table: TableName) -> str:
-        """citext, and collations that are not deterministic, which there are since version 12."""
+        """citext, domains over it, and collations that are not deterministic, which there are since version 12."""
         name = self.string_literal(self.table_sql(table))
         return (
+            "WITH RECURSIVE base (of, oid, typname) AS (SELECT oid, oid, typname FROM pg_catalog.pg_type "
+            "WHERE typname = 'citext' "
+            "UNION ALL SELECT d.oid, base.oid, base.typname FROM base JOIN pg_catalog.pg_type d ON d.typbasetype = base.of) "
             "SELECT a.attname, CASE WHEN t.typname = 'citext' THEN 'the type citext' ELSE 'the collation ' || c.collname END "
-            "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+            "FROM pg_catalog.pg_attribute a LEFT JOIN base t ON t.of = a.atttypid "
             "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation "
             f"WHERE a.attrelid = to_regclass({name}) AND a.attnum > 0 AND NOT a.attisdropped "
             "AND (t.typname = 'citext' OR to_jsonb(c)->>'collisdeterministic' = 'false')"
@@ -231,6 +242,10 @@ class PostgreSQL(Dialect):
     def exact_sql(self, column: Column, text: str) -> str:
         """By the bytes."""
         return f'CAST({text} AS text) COLLATE "C"'
+
+    def key_writings(self, column: Column) -> Writings:
+        """Intervals of 1 mon and 30 days are equal; times with a zone only if their zones are."""
+        return "many" if column.family == "interval" else super().key_writings(column)
 
     def key_advice(self, table: str, column: Column) -> str:
         """DDL for the column."""

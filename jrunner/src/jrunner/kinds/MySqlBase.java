@@ -62,10 +62,7 @@ abstract class MySqlBase extends Kind {
         p.setProperty("connectionAttributes", "program_name:" + spec.applicationName.replace(',', ' ').replace(':', ' '));
         // Either driver may be used for either kind.
         if (driver.startsWith("com.mysql")) {
-            p.setProperty("allowLoadLocalInfile", "true");
             p.setProperty("connectionTimeZone", "UTC");
-        } else {
-            p.setProperty("allowLocalInfile", "true");
         }
     }
 

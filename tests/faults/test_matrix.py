@@ -1,0 +1,78 @@
+"""Every checkpoint x every fault x every strategy x three databases; the quick cut takes one strategy for each cell in turn."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import get_args
+
+import pytest
+
+from tests.faults.conftest import MakeSite
+from tests.faults.model import STRATEGIES
+from tests.faults.report import Report
+from tests.faults.trial import CHECKPOINTS, Checkpoint, Fault, Trial
+
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+KINDS = ("sqlite", "postgresql", "mariadb")
+ON_A_WIRE: frozenset[Fault] = frozenset({"backend ended", "server crashed", "network cut", "network silent"})
+#: The quick cut: what is nearest to losing or doubling a row.
+QUICK = {
+    ("postgresql", "after COMMIT, unanswered", "both killed"),
+    ("postgresql", "after COMMIT, unanswered", "server crashed"),
+    ("postgresql", "after COMMIT, unanswered", "network cut"),
+    ("postgresql", "before COMMIT", "engine killed"),
+    ("postgresql", "before COMMIT", "frozen and woken"),
+    ("postgresql", "before COMMIT", "backend ended"),
+    ("postgresql", "first change answered", "network silent"),
+    ("postgresql", "loading", "network cut"),
+    ("postgresql", "in a hook", "jrunner killed"),
+    ("mariadb", "after COMMIT, unanswered", "both killed"),
+    ("mariadb", "after COMMIT, unanswered", "network cut"),
+    ("mariadb", "before COMMIT", "backend ended"),
+    ("mariadb", "before COMMIT", "frozen and woken"),
+    ("mariadb", "loaded", "jrunner killed"),
+    ("sqlite", "last change answered", "both killed"),
+    ("sqlite", "before the merge", "store locked"),
+    ("sqlite", "before the hooks", "engine killed"),
+}
+
+
+def possible(kind: str, checkpoint: Checkpoint, fault: Fault, strategy: str) -> bool:
+    """Whether there is such a cell."""
+    if kind == "sqlite" and (checkpoint.request or fault in ON_A_WIRE):
+        return False
+    if "watermark" in checkpoint.name and strategy != "append":
+        return False
+    return not (kind == "mariadb" and fault == "server crashed")  # its crash would take the other tests' server away
+
+
+def cells() -> list[object]:
+    found = []
+    for kind in KINDS:
+        for place, checkpoint in enumerate(CHECKPOINTS):
+            for number, fault in enumerate(FAULTS):
+                strategies = [one for one in STRATEGIES if possible(kind, checkpoint, fault, one)]
+                quick = (kind, checkpoint.name, fault) in QUICK
+                for strategy in strategies:
+                    chosen = quick and strategy == strategies[(place + number) % len(strategies)]
+                    marks = [getattr(pytest.mark, kind)] if kind != "sqlite" else []
+                    marks += [] if chosen else [pytest.mark.all_faults]
+                    name = f"{kind}-{strategy}-{fault}-{checkpoint.name}".replace(" ", "_")
+                    found.append(pytest.param(kind, strategy, checkpoint, fault, id=name, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("kind", "strategy", "checkpoint", "fault"), cells())
+def test_cell(
+    make_site: MakeSite, report: Report, kind: str, strategy: str, checkpoint: Checkpoint, fault: Fault
+) -> None:
+    site = make_site(kind, strategy)
+    site.disturb(Random(f"{kind} {strategy} {checkpoint.name} {fault}"))
+    trial, survived = Trial(site, checkpoint, fault), False
+    try:
+        trial.execute()
+        survived = True
+    finally:
+        report.add(
+            kind=kind, strategy=strategy, checkpoint=checkpoint.name, fault=fault, reached=trial.came, survived=survived
+        )
