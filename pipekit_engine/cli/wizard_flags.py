@@ -106,7 +106,7 @@ def connect(
     workspace: Workspace, name: str, url: str, user: str | None, password: str | None, *, is_source: bool
 ) -> None:
     """Make a connection from flags; one of that name must say the same."""
-    from pipekit_engine.wizard.connecting import driver_of, make_connection, secret_name
+    from pipekit_engine.wizard.connecting import driver_of, make_connection, missing_file, secret_name
 
     stored = workspace.engine.store.definitions.load_checked()[0]
     if password is None and user is not None and secret_name(name) in workspace.secret_keys:
@@ -120,4 +120,7 @@ def connect(
                 f"There is a connection {name} already, with another URL or user: choose another name."
             )
         return
+    missing = missing_file(connection, workspace.engine.config.folder) if is_source else None
+    if missing is not None:
+        raise ConfigurationError(f"There is no file {missing}.")
     workspace.add_connection(connection, creates=not is_source)

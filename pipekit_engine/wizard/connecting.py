@@ -15,6 +15,7 @@ from pipekit_engine.wizard.draft import refused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from pathlib import Path
 
     from pipekit_engine.models import Driver
 
@@ -105,3 +106,9 @@ def database_of(url: str) -> str | None:
     """The database or file that a URL names, for a connection's name and as the schema to begin with."""
     match = re.match(r"jdbc:[a-z0-9]+:(?:thin:@)?//[^/;?]+/([^/;?]+)", url) or re.search(r";databaseName=([^;]+)", url)
     return match[1] if match else None
+
+
+def missing_file(connection: Connection, folder: Path) -> str | None:
+    """The database file that a connection names and that is not there: opening it would make an empty one."""
+    file = get_dialect(kind_of_url(connection.jdbc_url)).database_file(connection.jdbc_url)
+    return file if file and not (folder / file).exists() else None

@@ -17,6 +17,7 @@ from pipekit_engine.wizard.connecting import (
     database_of,
     jdbc_url,
     make_connection,
+    missing_file,
     secret_name,
 )
 from pipekit_engine.wizard.prompts import Back, Choice
@@ -106,6 +107,9 @@ def _record(workspace: Workspace, name: str, driver: str, url: str, user: str, p
 def _try(
     terminal: Terminal, workspace: Workspace, connection: Connection, password: str | None, *, is_source: bool
 ) -> None:
+    missing = missing_file(connection, workspace.engine.config.folder) if is_source else None
+    if missing is not None:
+        raise ConfigurationError(f"There is no file {missing}.")
     opened = workspace.add_connection(connection, password, creates=not is_source).opened
     terminal.say(f"  connected: {opened.product} {opened.product_version}", "class:tick")
 

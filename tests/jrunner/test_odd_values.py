@@ -101,7 +101,7 @@ def test_numbers_and_bits_that_drivers_give_in_their_own_way(
             "hsqldb", ["CREATE TABLE s (b BIT(8), v BIT VARYING(8))", "INSERT INTO s VALUES (B'10100101', B'101')"]
         )
         session.migrate(MigrateRequest("hsqldb", "SELECT * FROM s", "pg", "t", clear=True))
-        assert session.query("pg", "SELECT b, v FROM t").rows == [("10100101", "101")]
+        assert session.query("pg", "SELECT b, v FROM t").rows == (("10100101", "101"),)
         described = session.describe("pg", sql="SELECT n FROM hundreds")[0]
         assert (described.precision, described.scale) == (5, -2)
         session.execute("h2", ["CREATE TABLE hundreds (n DECIMAL(7))"])
