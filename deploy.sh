@@ -279,7 +279,7 @@ install_release() {
     rm -rf "$release" && mkdir -p "$opt/releases" && "$python" -m venv "$release" \
         && "$release/bin/python" -m pip --disable-pip-version-check install -qq --constraint "$constraints" \
             "$source${extras:+[$extras]}" \
-        && "$release/bin/python" -c 'from pipekit_engine.jrunner import archive; archive.make()' \
+        && "$release/bin/python" -c 'from pipekit_engine.databases.class_archive import make_class_archive; make_class_archive()' \
         && "$release/bin/pipekit" --version >/dev/null \
         && touch "$release/complete"
 }

@@ -4,8 +4,8 @@ The jar is made from jrunner/src with the JDK's own ``javac`` and written by Pyt
 times, so that the same sources and the same javac give the same bytes. Beside it goes, where the JVM can make one, a
 class-data archive (AppCDS) that halves the start of a session; it belongs to one JVM build and is never required.
 
-The jar goes into wheels and into the source tree of editable installs. A wheel carries no archive: the client makes one on the
-machine where it runs.
+The jar goes into wheels and into the source tree of editable installs. No install carries an archive: ``python hatch_build.py``
+and ``pipekit init`` make one on the machine where it runs.
 """
 
 from __future__ import annotations
@@ -155,10 +155,12 @@ def make_archive() -> Path | None:
     """Makes the class-data archive for the jar and the Java that is found now; None where that Java cannot."""
     sys.path.insert(0, str(ROOT))
     try:
-        from pipekit_engine.jrunner import archive
+        from pipekit_engine.databases.class_archive import make_class_archive
+    except ImportError:  # without what pipekit needs at run time
+        return None
     finally:
         sys.path.pop(0)
-    return archive.make(JAR)
+    return make_class_archive(JAR)
 
 
 try:
@@ -182,9 +184,7 @@ else:
                 # hatchling prints a traceback for exceptions; people need the message.
                 self.app.abort(str(error))
                 return
-            if version == "editable":
-                make_archive()
-            else:
+            if version != "editable":
                 build_data["force_include"][str(jar)] = "pipekit_engine/_jrunner/jrunner.jar"
 
 

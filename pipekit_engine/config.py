@@ -94,6 +94,10 @@ class Config(_Section):
         description="address of a Maven repository for `pipekit drivers install`; may be a $VAR reference, may hold a login",
     )
     staging_schema: str = Field(default="pipekit_staging", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    allowed_driver_settings: list[str] = Field(
+        default_factory=list,
+        description="driver settings that run code or use files (INIT, socketFactory, ldap) and are allowed all the same",
+    )
     connect_timeout_s: float = Field(default=15, gt=0)
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)

@@ -342,7 +342,7 @@ def environment(profile: str) -> None:
         run([*pip, *BUILD], "pip install", cwd=ROOT)
         target = f".[{','.join(EXTRAS[profile])}]"
         run([*pip, "--no-build-isolation", "-e", target], "pip install", cwd=ROOT)
-        _jar_stamp().write_text(_jar_digest())
+        _jar_stamp().unlink(missing_ok=True)  # the class-data archive is made when all packages are there
         stamps[profile].write_text(wanted)
     if not _says(_jar_stamp(), _jar_digest()) or not (ROOT / "pipekit_engine" / "_jrunner" / "jrunner.jar").exists():
         say("compiling jrunner")

@@ -27,7 +27,7 @@ def init(context: typer.Context) -> None:
     """
     from pipekit_engine.cli.output import results
     from pipekit_engine.config import LOCAL_CONFIG, find_config
-    from pipekit_engine.jrunner import archive
+    from pipekit_engine.databases.class_archive import make_class_archive
     from pipekit_engine.store import Store
 
     console = results()
@@ -46,7 +46,7 @@ def init(context: typer.Context) -> None:
         if report.backup is not None:
             console.print(f"The old one is kept as {report.backup}.", soft_wrap=True)
         added = register_builtin_drivers(store)
-    archive.make()
+    make_class_archive()
     if added:
         console.print(f"Registered drivers: {', '.join(driver.name for driver in added)}.", soft_wrap=True)
 

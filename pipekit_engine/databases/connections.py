@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pipekit_engine.databases.dialects import find_jars, get_dialect
+from pipekit_engine.databases.driver_settings import refuse_risky_settings
 from pipekit_engine.errors import ConnectError, NotFoundError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest
@@ -95,7 +96,7 @@ class Connections:
     ) -> OpenConnection:
         """Open the connection `name`, or keep it if the session has it open and it answers.
 
-        Raises NotFoundError, SecretError, RuntimeMissing (no jar) and ConnectError.
+        Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
         """
         request, dialect, connection = self._request(name, role, application_name, cancel)
         try:
@@ -125,6 +126,7 @@ class Connections:
         connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
         driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
         dialect = get_dialect(driver.kind)
+        refuse_risky_settings(connection, self._config.allowed_driver_settings)
         password = self._secrets.resolve(connection.password) if connection.password else None
         request = OpenRequest(
             connection=f"{role}:{name}",
@@ -137,6 +139,7 @@ class Connections:
             properties={key: self._option(value) for key, value in connection.options.items()},
             application_name=application_name,
             connect_timeout_s=self._config.connect_timeout_s,
+            writes=role == "write",
             quote=dialect.capabilities.quote,
         )
         return request, dialect, connection

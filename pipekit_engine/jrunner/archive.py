@@ -6,41 +6,27 @@ Java. It is never needed: a JVM that cannot use it starts without.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
-from pipekit_engine.jrunner.locate import Java, find_jar, find_java, java_home
+from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 
 #: Archives of this kind exist from here on.
 OLDEST_JAVA = 13
 
 TIMEOUT_S = 60
 
-#: Drivers that need no server, to have the data path's classes in the archive where one of them is installed.
-TRAINING_JARS = (Path("/usr/share/java/sqlite-jdbc.jar"),)
 
+def make(jar: Path | None = None, java: Java | None = None, *, training_jars: Sequence[Path] = ()) -> Path | None:
+    """Makes the archive, unless it is there, and returns its path; None where this machine's Java cannot make one.
 
-def folders(jar: Path) -> list[Path]:
-    """Where the archive may stand: beside the jar, or in the user's cache where that folder is not writable."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return [jar.parent, Path(cache) / "pipekit"]
-
-
-def file_name(jar: Path, java: Java) -> str:
-    """A name that changes with the jar and with the Java."""
-    stat = jar.stat()
-    key = f"{jar}|{stat.st_size}|{stat.st_mtime_ns}|{java_home(java)}|{java.version}"
-    return f"jrunner-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsa"
-
-
-def make(jar: Path | None = None, java: Java | None = None) -> Path | None:
-    """Makes the archive, unless it is there, and returns its path; None where this machine's Java cannot make one."""
+    `training_jars` are SQLite's driver, which needs no server: with it, the classes of the data path are in the archive, too.
+    """
     try:
         jar = jar or find_jar()
         java = java or find_java()
@@ -51,18 +37,18 @@ def make(jar: Path | None = None, java: Java | None = None) -> Path | None:
     present = jvm.archive_path(jar, java)
     if present is not None:
         return present
-    for folder in folders(jar):
+    for folder in jvm.archive_folders(jar):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix=".archive-") as temporary:
-                return _make_in(folder, Path(temporary) / "jrunner.jsa", jar, java)
+                return _make_in(folder, Path(temporary) / "jrunner.jsa", jar, java, _training(training_jars))
         except (OSError, subprocess.TimeoutExpired):
             continue
     return None
 
 
-def _make_in(folder: Path, temporary: Path, jar: Path, java: Java) -> Path | None:
-    name = file_name(jar, java)
+def _make_in(folder: Path, temporary: Path, jar: Path, java: Java, training: bytes) -> Path | None:
+    name = jvm.archive_name(jar, java)
     command = [
         java.path,
         *jvm.flags(),
@@ -83,7 +69,7 @@ def _make_in(folder: Path, temporary: Path, jar: Path, java: Java) -> Path | Non
         try:
             if process.stdin is not None:
                 # Left open: the end of the input would cancel what is under way. "quit" ends the process.
-                process.stdin.write(_training())
+                process.stdin.write(training)
                 process.stdin.flush()
             process.wait(TIMEOUT_S)
         finally:
@@ -96,13 +82,18 @@ def _make_in(folder: Path, temporary: Path, jar: Path, java: Java) -> Path | Non
     return temporary.replace(folder / name)
 
 
-def _training() -> bytes:
+def _training(jars: Sequence[Path]) -> bytes:
     """Requests that touch the common classes; ``quit`` waits for them. Errors among them are as good as answers."""
     requests: list[dict[str, object]] = []
-    jars = [str(path) for path in TRAINING_JARS if path.is_file()][:1]
     for name in ("a", "b"):
         requests.append(
-            {"op": "open", "connection": name, "kind": "sqlite", "jars": jars, "url": "jdbc:sqlite::memory:"}
+            {
+                "op": "open",
+                "connection": name,
+                "kind": "sqlite",
+                "jars": [str(jar) for jar in jars],
+                "url": "jdbc:sqlite::memory:",
+            }
         )
         create = "CREATE TABLE t (i INTEGER, d DECIMAL(10,2), x TEXT, b BLOB, ts TIMESTAMP)"
         insert = "INSERT INTO t VALUES (1, 1.5, 'x', x'00', '2020-01-02 03:04:05'), (NULL, NULL, NULL, NULL, NULL)"

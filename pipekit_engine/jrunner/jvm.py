@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipekit_engine.jrunner.locate import Java
+from pipekit_engine.jrunner.locate import Java, java_home
 
 DEFAULT_HEAP = "256m"
 
@@ -62,15 +63,23 @@ def flags(heap: str = DEFAULT_HEAP) -> list[str]:
     ]
 
 
+def archive_folders(jar: Path) -> list[Path]:
+    """Where the class-data archive may stand: beside the jar, or in the user's cache where that folder is not writable."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return [jar.parent, Path(cache) / "pipekit"]
+
+
+def archive_name(jar: Path, java: Java) -> str:
+    """The archive's name: it changes with the jar and with the Java."""
+    stat = jar.stat()
+    key = f"{jar}|{stat.st_size}|{stat.st_mtime_ns}|{java_home(java)}|{java.version}"
+    return f"jrunner-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsa"
+
+
 def archive_path(jar: Path, java: Java) -> Path | None:
     """The class-data archive for this jar and Java, where one has been made (see :mod:`.archive`)."""
-    from pipekit_engine.jrunner import archive
-
-    for folder in archive.folders(jar):
-        path = folder / archive.file_name(jar, java)
-        if path.is_file():
-            return path
-    return None
+    name = archive_name(jar, java)
+    return next((path for path in (folder / name for folder in archive_folders(jar)) if path.is_file()), None)
 
 
 def command(java: Java, jar: Path, *arguments: str, heap: str = DEFAULT_HEAP) -> list[str]:

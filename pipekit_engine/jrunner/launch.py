@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.jrunner import archive, jvm
@@ -28,8 +29,8 @@ def main() -> None:
         print(f"jrunner: {error}", file=sys.stderr)
         sys.exit(2)
     arguments = sys.argv[1:]
-    if arguments == ["archive"]:
-        made = archive.make(jar, java)
+    if arguments[:1] == ["archive"]:
+        made = archive.make(jar, java, training_jars=[Path(name) for name in arguments[1:]])
         print(made if made is not None else "This Java cannot make a class-data archive; jrunner works without.")
         return
     # The environment goes along: -scp env:NAME reads a password from it.

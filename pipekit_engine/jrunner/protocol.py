@@ -29,6 +29,8 @@ class OpenRequest:
     application_name: str = "pipekit"
     connect_timeout_s: float = 15
     read_only: bool = False
+    #: Rows may be written by the driver's bulk ways, some of which let the server ask for a file of this machine's.
+    writes: bool = True
     #: Opening and closing quote of a name in the database's SQL. Not sent: for a query that an external program is given.
     quote: tuple[str, str] = ('"', '"')
 
@@ -46,6 +48,7 @@ class OpenRequest:
             "application_name": self.application_name,
             "connect_timeout_s": max(1, round(self.connect_timeout_s)),
             "read_only": self.read_only,
+            "writes": self.writes,
         }
         if self.user is not None:
             request["user"] = self.user

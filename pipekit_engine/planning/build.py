@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.planning.checks import plan_checks
+from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
-from pipekit_engine.planning.keys import KeyFacts, exact_key_types, find_coarse_keys, find_fixed_keys
+from pipekit_engine.planning.keys import (
+    KeyFacts,
+    exact_key_types,
+    find_coarse_keys,
+    find_fixed_keys,
+    find_rewritten_keys,
+)
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -25,11 +31,14 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Key
     from pipekit_engine.models import Module, ResolvedWatermark
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 
-def source_query(module: Module, source: Dialect, watermarks: Mapping[str, ResolvedWatermark]) -> str:
-    """The module's query with its watermarks' values in it, fit to stand in a FROM clause."""
-    syntax = source.capabilities.syntax
+def source_query(module: Module, syntax: SqlSyntax, watermarks: Mapping[str, ResolvedWatermark]) -> str:
+    """The module's query with its watermarks' values in it, fit to stand in a FROM clause. `syntax` is the source session's.
+
+    Raises SourceError for a value that cannot stand where its placeholder does.
+    """
     values = {name: watermark.value for name, watermark in watermarks.items()}
     return as_subquery(materialize(module.query, values, syntax), syntax)
 
@@ -117,6 +126,16 @@ def plan_run(
         source_columns=source_columns,
         dest_columns=dest_columns,
     )
+    rewritten = find_rewritten_keys(
+        source,
+        dest,
+        layout.columns,
+        key if compares_keys else (),
+        table=dest.table_sql(table),
+        source_columns=source_columns,
+        dest_columns=dest_columns,
+    )
+    rewrite = [rewrite_keys_sql(dest, dest.table_sql(staging_table), rewritten)] if rewritten else []
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
     compared = difference.key if difference is not None else key
     keyed_columns = [column for name in compared for column in dest_columns or () if column.name == name]
@@ -131,7 +150,7 @@ def plan_run(
         dest_columns,
         schema=staging_schema,
         file=staging_file,
-        index=index,
+        filled=[*rewrite, *index],
         before=facts.setup if creates else (),
         as_read=[item.as_read for item in fixed],
         changes=(changes_table, keyed_columns) if difference is not None else None,
@@ -173,6 +192,7 @@ def plan_run(
             counts_matches=counts_matches,
             coarse=coarse,
             fixed=fixed,
+            rewritten=rewritten,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),

@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pipekit_engine.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -42,12 +44,14 @@ def _pattern(syntax: SqlSyntax) -> re.Pattern[str]:
         '"' + (body if syntax.double_quoted_strings else plain).format('"')
     )
     if syntax.escape_strings:
-        strings.append(before + r"[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)")
+        escapes = r"'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)"
+        # A literal after a line break goes on with the one before, and with its escapes.
+        strings.append(before + rf"[eE]{escapes}(?:\s*?(?:--[^\n]*)?\n\s*{escapes})*")
     if syntax.q_strings:
         brackets = r"\[.*?\]'|\(.*?\)'|\{.*?\}'|<.*?>'"
         strings.append(before + rf"[nN]?[qQ]'(?:{brackets}|(?P<mark>[^\s\[({{<]).*?(?P=mark)')")
     if syntax.dollar_strings:
-        strings.append(before + r"(?P<tag>\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$).*?(?:(?P=tag)|\Z)")
+        strings.append(before + r"(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=tag)|\Z)")
     if syntax.brackets == "names":
         names.append(r"\[(?:[^\]]|\]\])*(?:\]|\Z)")
     comments.append(r"--(?=[\s\0]|\Z)[^\n]*" if syntax.spaced_dashes else r"--[^\n]*")
@@ -58,6 +62,9 @@ def _pattern(syntax: SqlSyntax) -> re.Pattern[str]:
 
 
 _Q_STRING = re.compile(r"\b[nN]?[qQ]'")
+#: In U&'...' an escape begins with a backslash, or with what UESCAPE says.
+_UNICODE_LITERAL = re.compile(r"\bU&['\"]", re.IGNORECASE)
+_UESCAPE = re.compile(r"\bUESCAPE\s*'(.)'", re.IGNORECASE)
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 #: `{{name}}` is the text `{name}`. Only what would be a placeholder is doubled: braces of JSON and of arrays stay as they are.
 _PLACEHOLDER = re.compile(r"\{\{(?P<literal>[A-Za-z_][A-Za-z0-9_]*)\}\}|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
@@ -123,9 +130,12 @@ def materialize(sql: str, values: Mapping[str, str], syntax: SqlSyntax) -> str:
     Only names in `values` are replaced, and a value is never looked at again.
 
     Inside a string literal a quote in the value is doubled, and so is a backslash where it would escape: the literal means
-    exactly the value, and a value never ends the literal that it stands in. Elsewhere the value goes in as it is: a
-    number, or SQL that the resolver made. Comments are left alone.
+    exactly the value, and a value never ends the literal or the quoted name that it stands in. Elsewhere the value goes in as
+    it is: a number, or SQL that the resolver made. Comments are left alone.
+    Raises SourceError for a value that no spelling puts into its literal: one that holds the end of `$$...$$` or
+    `q'[...]'`, or a backslash in `U&'...'`.
     """
+    escapes = {"\\", *_UESCAPE.findall(sql)} if _UNICODE_LITERAL.search(sql) else set()
 
     def fill(span: Span) -> str:
         if span.kind == "comment":
@@ -137,15 +147,45 @@ def materialize(sql: str, values: Mapping[str, str], syntax: SqlSyntax) -> str:
             text = values.get(match["name"])
             if text is None:
                 return match[0]
-            return _in_literal(text, span.text[0], syntax) if span.kind == "string" else text
+            if span.kind == "code":
+                return text
+            if escapes.intersection(text):
+                raise _unsafe(
+                    match["name"], "a query with U&'...'", "it holds the character that begins an escape there"
+                )
+            return _in_quotes(text, span, syntax)
 
-        return _PLACEHOLDER.sub(value, span.text)
+        filled = _PLACEHOLDER.sub(value, span.text)
+        delimiter = _undoubled(span)
+        if delimiter and filled != span.text and [one.text for one in spans(filled, syntax)] != [filled]:
+            names = ", ".join(
+                dict.fromkeys(match["name"] for match in _PLACEHOLDER.finditer(span.text) if match["name"])
+            )
+            raise _unsafe(names, delimiter, "it holds what ends that literal")
+        return filled
 
     return "".join(map(fill, spans(sql, syntax)))
 
 
-def _in_literal(value: str, opening: str, syntax: SqlSyntax) -> str:
-    """The value as it is written inside a literal that begins with this character."""
+def _unsafe(name: str, literal: str, why: str) -> SourceError:
+    return SourceError(
+        f"The value of watermark {name} cannot stand in {literal}: {why}. Write the literal in the query as '{{{name}}}'."
+    )
+
+
+def _undoubled(span: Span) -> str:
+    """What a literal is called whose end cannot be doubled to stand for itself; empty for any other."""
+    if span.kind != "string" or span.text[0] in "eE'\"":
+        return ""
+    return "$$...$$" if span.text[0] == "$" else "q'[...]'"
+
+
+def _in_quotes(value: str, span: Span, syntax: SqlSyntax) -> str:
+    """The value as it is written inside a literal or a quoted name."""
+    opening = span.text[0]
+    if span.kind == "name":
+        closing = "]" if opening == "[" else opening
+        return value.replace(closing, closing * 2)
     if opening in "eE" or (syntax.backslash_escapes and opening in "'\""):
         value = value.replace("\\", "\\\\")
     quote = "'" if opening in "eE" else opening

@@ -78,7 +78,7 @@ def plan(kind: str, strategy: str, *, exists: bool, unique: bool = False, **fiel
         source=source,
         dest=dest,
         watermarks=watermarks,
-        source_sql=source_query(module, source, watermarks),
+        source_sql=source_query(module, source.capabilities.syntax, watermarks),
         source_columns=columns,
         dest_columns=there if exists else None,
         dest_keys=[Key((there[0].name,), primary=True)] if unique else [],

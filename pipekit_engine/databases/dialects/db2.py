@@ -43,6 +43,11 @@ class DB2(Dialect):
             debian_jar="jt400.jar",
         ),
     )
+    risky_settings = words(
+        """
+        clientrerouteserverlistjndiname clientrerouteserverlistjndicontext tracefile tracedirectory pluginclassname pluginname
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", nested_comments=True, system_naming=True),
         max_identifier_length=128,

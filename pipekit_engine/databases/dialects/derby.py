@@ -44,6 +44,12 @@ class Derby(Dialect):
         ),
     )
     url_is_path = True
+    risky_settings = words(
+        """
+        startmaster startslave slavehost createfrom restorefrom rollforwardrecoveryfrom cryptoprovider logdevice tracefile
+        tracedirectory
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
         max_identifier_length=128,

@@ -8,6 +8,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.types import TypeSystem, decimal
 from pipekit_engine.databases.dialects.h2 import H2
+from pipekit_engine.sql.syntax import UNKNOWN
 
 
 class Generic(Dialect):
@@ -23,6 +24,7 @@ class Generic(Dialect):
         "json": "CHARACTER LARGE OBJECT",
     }
     capabilities = Capabilities(
+        syntax=UNKNOWN,
         reads_plain_names=False,
         drop_if_exists=False,
         row_values=False,

@@ -44,6 +44,11 @@ class H2(Dialect):
     url_is_path = True
     usual_schemas = frozenset({"public"})
     free_schemas = True
+    risky_settings = words(
+        """
+        init database_event_listener java_object_serializer default_table_engine row_factory authenticator authrealm jmx
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", dollar_strings=True, nested_comments=True, recursive_keyword=True),
         max_identifier_length=256,

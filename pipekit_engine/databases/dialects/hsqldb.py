@@ -42,6 +42,11 @@ class HSQLDB(Dialect):
         ),
     )
     url_is_path = True
+    risky_settings = words(
+        """
+        crypt_provider textdb.allow_full_path allow_full_path
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", recursive_keyword=True),
         max_identifier_length=128,

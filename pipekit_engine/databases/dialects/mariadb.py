@@ -65,6 +65,15 @@ class MariaDB(Dialect):
         ),
     )
     clients: ClassVar[tuple[str, ...]] = ("mariadb", "mysql")
+    risky_settings = words(
+        """
+        allowloadlocalinfile allowloadlocalinfileinpath allowurlinlocalinfile allowlocalinfile autodeserialize socketfactory
+        queryinterceptors statementinterceptors exceptioninterceptors connectionlifecycleinterceptors propertiestransform
+        loadbalancestrategy loadbalanceexceptionchecker profilereventhandler logger clientinfoprovider authenticationplugins
+        defaultauthenticationplugin useconfigs idtokenfile authenticationopenidconnectcallbackhandler
+        authenticationfidocallbackhandler authenticationwebauthncallbackhandler ociconfigfile
+        """
+    )
     capabilities = Capabilities(
         quote=("`", "`"),
         max_identifier_length=64,
@@ -88,6 +97,7 @@ class MariaDB(Dialect):
     )
     browse_fields = (BrowseField("schema", "database"),)
     home_schema_sql = "SELECT DATABASE()"
+    ansi_quotes_sql = "SELECT @@sql_mode LIKE '%ANSI_QUOTES%'"
     exact_collation_sql = (
         "SELECT collation_name FROM information_schema.collations "
         "WHERE collation_name IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')"

@@ -69,6 +69,12 @@ class Oracle(Dialect):
             note="Proprietary: read Oracle's terms before you use it.",
         ),
     )
+    risky_settings = words(
+        """
+        driverclass socketfactory
+        """
+    )
+    risky_urls: ClassVar = {"ldap": "@\\s*ldaps?:", "config provider": "@\\s*config-"}
     capabilities = Capabilities(
         syntax=SqlSyntax(parser="oracle", unquoted_case="upper", q_strings=True, name_characters="$#"),
         max_identifier_length=128,

@@ -8,6 +8,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import Writings
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
@@ -86,6 +87,13 @@ class PostgreSQL(Dialect):
         ),
     )
     clients = ("psql",)
+    risky_settings = words(
+        """
+        socketfactory socketfactoryarg sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback
+        authenticationpluginclassname xmlfactoryfactory loggerfile loggerlevel
+        inifile plugin_name pluginname
+        """
+    )
     capabilities = Capabilities(
         syntax=SqlSyntax(
             parser="postgres",
@@ -234,6 +242,10 @@ class PostgreSQL(Dialect):
     def exact_sql(self, column: Column, text: str) -> str:
         """By the bytes."""
         return f'CAST({text} AS text) COLLATE "C"'
+
+    def key_writings(self, column: Column) -> Writings:
+        """Intervals of 1 mon and 30 days are equal; times with a zone only if their zones are."""
+        return "many" if column.family == "interval" else super().key_writings(column)
 
     def key_advice(self, table: str, column: Column) -> str:
         """DDL for the column."""

@@ -9,6 +9,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import Writings
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
@@ -56,6 +57,12 @@ class SQLite(Dialect):
     clients = ("sqlite3",)
     needs_login = False
     url_is_path = True
+    risky_settings = words(
+        """
+        enable_load_extension load_extension
+        """
+    )
+    risky_urls: ClassVar = {"resource": "^jdbc:sqlite::resource:"}
     capabilities = Capabilities(
         syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
@@ -154,6 +161,13 @@ class SQLite(Dialect):
     def exact_sql(self, column: Column, text: str) -> str:
         """By the bytes."""
         return f"CAST({text} AS BLOB)"
+
+    def key_writings(self, column: Column) -> Writings:
+        """A declared type binds no value: what is there may be any text."""
+        return "one"
+
+    def _without_end_sql(self, text: str, character: str) -> str:
+        return f"rtrim({text}, '{character}')"
 
     def key_advice(self, table: str, column: Column) -> str:
         """A column's collation cannot be changed."""

@@ -65,6 +65,12 @@ class SQLServer(Dialect):
             note="jTDS: register it (`pipekit drivers register`), or use Microsoft's URL",
         ),
     )
+    risky_settings = words(
+        """
+        socketfactoryclass socketfactoryconstructorarg trustmanagerclass trustmanagerconstructorarg
+        accesstokencallbackclass
+        """
+    )
     capabilities = Capabilities(
         quote=("[", "]"),
         syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
@@ -226,6 +232,10 @@ class SQLServer(Dialect):
         """A binary collation, and a length that an index holds. Blanks at the end are ignored by every collation."""
         sized = "nvarchar(400)" if sql_type.lower() == "nvarchar(max)" else sql_type
         return f"{sized} COLLATE {_EXACT}" if _COLLATED.fullmatch(sized) else sized
+
+    def _without_end_sql(self, text: str, character: str) -> str:
+        """TRIM takes characters since version 2022 only."""
+        return f"REPLACE(RTRIM(REPLACE({text}, '{character}', ' ')), ' ', '{character}')"
 
     def exact_sql(self, column: Column, text: str) -> str:
         """Compared by its code points; with something behind it, so that blanks at its end count."""

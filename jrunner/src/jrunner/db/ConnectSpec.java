@@ -38,6 +38,9 @@ public final class ConnectSpec {
 
     public boolean readOnly;
 
+    /** Rows are to be written: the driver may send the server rows as a file of this machine's, see {@link jrunner.kinds.Kind}. */
+    public boolean writes = true;
+
     /** True if a connection opened with {@code other} can serve for this one. */
     public boolean sameConnection(ConnectSpec other) {
         return kind.equals(other.kind)
@@ -48,6 +51,7 @@ public final class ConnectSpec {
                 && Objects.equals(password, other.password)
                 && properties.equals(other.properties)
                 && init.equals(other.init)
-                && readOnly == other.readOnly;
+                && readOnly == other.readOnly
+                && writes == other.writes;
     }
 }

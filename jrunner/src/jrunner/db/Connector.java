@@ -47,7 +47,9 @@ public final class Connector {
         Kinds.byUrl(spec.url).beforeDriver();
         Drivers.Loaded loaded = Drivers.load(spec, kind);
         Properties properties = new Properties();
-        kind.properties(properties, spec, loaded.driver.getClass().getName());
+        String driver = loaded.driver.getClass().getName();
+        Kind.protectFiles(properties, spec, driver);
+        kind.properties(properties, spec, driver);
         spec.properties.forEach(properties::setProperty);
         if (spec.user != null) {
             properties.setProperty("user", spec.user);

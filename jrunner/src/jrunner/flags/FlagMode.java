@@ -113,6 +113,7 @@ public final class FlagMode {
         spec.user = user;
         spec.password = password;
         spec.connectTimeoutSeconds = flags.timeoutSeconds;
+        spec.writes = !name.equals("source");
         spec.jars = DriverSearch.jars(url, flags.jars);
         return Connector.open(name, spec, cancel);
     }

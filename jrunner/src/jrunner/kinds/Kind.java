@@ -86,6 +86,26 @@ public abstract class Kind {
      */
     public void properties(Properties p, ConnectSpec spec, String driver) {}
 
+    /**
+     * Keeps a server from this machine's files: the protocol of MySQL and MariaDB lets it ask for any of them, at any moment,
+     * and their drivers send it unless told not to. Whoever reads sends none; whoever writes, none but {@link LoadDataSink}'s
+     * stream. Called for every kind: a request may call such a database generic.
+     *
+     * @param driver the name of the driver's class
+     */
+    public static void protectFiles(Properties p, ConnectSpec spec, String driver) {
+        if (driver.startsWith("com.mysql")) {
+            p.setProperty("allowLoadLocalInfile", "false");
+            if (spec.writes) {
+                // The driver tells the server that it can, and takes no path: none is below an empty one.
+                p.setProperty("allowLoadLocalInfileInPath", "");
+            }
+        } else if (driver.startsWith("org.mariadb")) {
+            // Allowed, it takes only the name that stands in our own statement, for which it is given a stream.
+            p.setProperty("allowLocalInfile", Boolean.toString(spec.writes));
+        }
+    }
+
     /** True if {@link #properties} make a connection read-only, and the driver refuses to do it later. */
     public boolean isReadOnlyByProperty() {
         return false;

@@ -84,6 +84,7 @@ final class LoadDataSink implements RowSink {
             statement = db.connection().createStatement();
             // An empty load tells whether a full one is allowed, before any row has been read.
             feed(statement, new ByteArrayInputStream(new byte[0]));
+            allowStream(db, true);
             statement.execute(sql);
             LoadDataSink sink = new LoadDataSink(db, targets, sql, statement);
             feed(statement, sink.new Feed());
@@ -94,6 +95,7 @@ final class LoadDataSink implements RowSink {
             return null;
         } catch (SQLException e) {
             close(statement);
+            forbid(db);
             String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
             if (REFUSED.contains(e.getErrorCode()) || message.contains("local infile")
                 || message.contains("localinfile")
@@ -101,6 +103,25 @@ final class LoadDataSink implements RowSink {
                 return null;
             }
             throw Failure.sql("write", e, sql);
+        }
+    }
+
+    /** MySQL's driver sends a stream only while it may send any file; it never may but while a stream is set. */
+    private static void allowStream(Database db, boolean allowed) throws ReflectiveOperationException {
+        if (db.connection().getClass().getName().startsWith("com.mysql")) {
+            Object properties = db.connection().getClass().getMethod("getPropertySet").invoke(db.connection());
+            Object property = properties.getClass().getMethod("getBooleanProperty", String.class)
+                .invoke(properties, "allowLoadLocalInfile");
+            Class<?> type = Class.forName("com.mysql.cj.conf.RuntimeProperty", true, db.driverLoader());
+            type.getMethod("setValue", Object.class).invoke(property, allowed);
+        }
+    }
+
+    private static void forbid(Database db) {
+        try {
+            allowStream(db, false);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("the driver's property allowLoadLocalInfile, which was set, cannot be reset", e);
         }
     }
 
@@ -161,6 +182,7 @@ final class LoadDataSink implements RowSink {
         } catch (SQLException | RuntimeException | Error e) {
             failed = e;
         } finally {
+            forbid(db);
             ended = true;
         }
     }

@@ -62,12 +62,9 @@ abstract class MySqlBase extends Kind {
         p.setProperty("connectionAttributes", "program_name:" + spec.applicationName.replace(',', ' ').replace(':', ' '));
         // Either driver may be used for either kind.
         if (driver.startsWith("com.mysql")) {
-            p.setProperty("allowLoadLocalInfile", "true");
             p.setProperty("connectionTimeZone", "UTC");
             // Otherwise each text column comes in its own character set, and its bytes are read as they are.
             p.setProperty("characterSetResults", "UTF-8");
-        } else {
-            p.setProperty("allowLocalInfile", "true");
         }
     }
 

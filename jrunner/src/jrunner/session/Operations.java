@@ -79,6 +79,7 @@ final class Operations {
         spec.applicationName = request.text("application_name", spec.applicationName);
         spec.connectTimeoutSeconds = request.number("connect_timeout_s", spec.connectTimeoutSeconds, 1);
         spec.readOnly = request.bool("read_only", false);
+        spec.writes = request.bool("writes", !spec.readOnly);
         request.finish();
         Connections.Opened opened = connections.open(name, spec, task.cancel);
         Map<String, Object> result = new LinkedHashMap<>();

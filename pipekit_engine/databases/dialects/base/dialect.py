@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from pipekit_engine.databases.dialects.base.catalog import CatalogQueries
@@ -32,6 +32,10 @@ class Dialect(
     needs_login: ClassVar[bool] = True
     #: What stands behind a URL's prefix is a path or a name, never a login.
     url_is_path: ClassVar[bool] = False
+    #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
+    risky_settings: ClassVar[frozenset[str]] = frozenset()
+    #: Forms of its URLs that do, each with the name by which the configuration may allow it, and a pattern.
+    risky_urls: ClassVar[Mapping[str, str]] = {}
 
     @property
     def driver(self) -> JdbcDriver | None:

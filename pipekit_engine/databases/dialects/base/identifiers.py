@@ -35,6 +35,8 @@ class Identifiers:
     capabilities: ClassVar[Capabilities] = Capabilities()
     #: Words in lower case that this kind reserves beside the common ones of `reserved_words.RESERVED`.
     reserved: ClassVar[frozenset[str]] = frozenset()
+    #: A query that gives 1 in a session where "..." is a name though the kind takes it for a literal; None: there is none.
+    ansi_quotes_sql: ClassVar[str | None] = None
 
     def quote_identifier(self, name: str) -> str:
         """The identifier, quoted, its closing quote doubled. Raises ConfigurationError for one that cannot be quoted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
+
+#: How many texts stand for one value of a key: one alone; numbers with more or fewer zeros at their end; 0 and -0; several, of
+#: which nobody says here which is the usual one.
+Writings = Literal["one", "numbers", "zeros", "many"]
 
 #: What a key of text without a length gets where the type for such texts cannot be compared.
 MAX_KEY_TEXT = 1000
@@ -61,6 +65,26 @@ class KeyEquality(Identifiers):
     def exact_sql(self, column: Column, text: str) -> str:
         """A text column's value (SQL text) as something that is equal only to the same text."""
         return text
+
+    def key_writings(self, column: Column) -> Writings:
+        """How many texts stand for equal values of a column."""
+        if column.family == "decimal" and (column.precision <= 0 or column.type_name.upper().startswith("DECFLOAT")):
+            return "numbers"
+        if column.family in ("float32", "float64"):
+            return "zeros"
+        if column.family in ("timestamptz", "timetz") and self.capabilities.instants == "offset":
+            return "many"
+        return "one"
+
+    def usual_writing_sql(self, writings: Writings, text: str) -> str:
+        """A key's text (SQL text) as the one text that stands for all that are equal as numbers."""
+        if writings == "zeros":
+            return f"CASE WHEN {text} = '-0' THEN '0' ELSE {text} END"
+        cut = self._without_end_sql(self._without_end_sql(text, "0"), ".")
+        return f"CASE WHEN {text} LIKE '%.%' AND UPPER({text}) NOT LIKE '%E%' THEN {cut} ELSE {text} END"
+
+    def _without_end_sql(self, text: str, character: str) -> str:
+        return f"TRIM(TRAILING '{character}' FROM {text})"
 
     def key_advice(self, table: str, column: Column) -> str:
         """What a person does about a key column that takes different texts for equal."""
