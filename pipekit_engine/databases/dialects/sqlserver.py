@@ -83,7 +83,6 @@ class SQLServer(Dialect):
         rolled_back_codes=frozenset({1205, 1222, 3960}),  # deadlock, lock time-out, conflict of snapshots
         missing_table_states=frozenset({"S0002", "42S02"}),
         max_comment_length=_MAX_COMMENT,
-        bulk_path="the driver's bulk copy",
     )
     browse_fields = (BrowseField("database", "database"), BrowseField("schema", "schema"))
     system_schemas = ("INFORMATION_SCHEMA", "sys", "guest", "db_*")
