@@ -9,7 +9,7 @@ import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, note, settings
 from pipekit_engine.errors import ConfigurationError, NotFoundError
-from pipekit_engine.statuses import RUN_STATUSES
+from pipekit_engine.records.statuses import RUN_STATUSES
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord

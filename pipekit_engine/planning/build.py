@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.planning.checks import plan_checks
+from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
-from pipekit_engine.planning.keys import KeyFacts, exact_key_types, find_coarse_keys, find_fixed_keys
+from pipekit_engine.planning.keys import (
+    KeyFacts,
+    exact_key_types,
+    find_coarse_keys,
+    find_fixed_keys,
+    find_rewritten_keys,
+)
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -120,6 +126,16 @@ def plan_run(
         source_columns=source_columns,
         dest_columns=dest_columns,
     )
+    rewritten = find_rewritten_keys(
+        source,
+        dest,
+        layout.columns,
+        key if compares_keys else (),
+        table=dest.table_sql(table),
+        source_columns=source_columns,
+        dest_columns=dest_columns,
+    )
+    rewrite = [rewrite_keys_sql(dest, dest.table_sql(staging_table), rewritten)] if rewritten else []
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
     compared = difference.key if difference is not None else key
     keyed_columns = [column for name in compared for column in dest_columns or () if column.name == name]
@@ -134,7 +150,7 @@ def plan_run(
         dest_columns,
         schema=staging_schema,
         file=staging_file,
-        index=index,
+        filled=[*rewrite, *index],
         before=facts.setup if creates else (),
         as_read=[item.as_read for item in fixed],
         changes=(changes_table, keyed_columns) if difference is not None else None,
@@ -176,6 +192,7 @@ def plan_run(
             counts_matches=counts_matches,
             coarse=coarse,
             fixed=fixed,
+            rewritten=rewritten,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),

@@ -8,7 +8,7 @@ from pipekit_engine.planning.plan import Checks
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.models import Module
@@ -26,11 +26,12 @@ def plan_checks(
     counts_matches: bool,
     coarse: Sequence[CoarseKey],
     fixed: Sequence[FixedKey] = (),
+    rewritten: Mapping[str, str] | None = None,
 ) -> Checks:
     """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
 
     `coarse` are key columns in which the destination may take for equal what the source tells apart, `fixed` are its CHAR
-    columns.
+    columns, `rewritten` those of its texts that stand for numbers, each with the SQL of its usual text.
     """
     strategy = STRATEGIES[module.strategy]
     count = f"SELECT COUNT(*) FROM {staging}"
@@ -68,7 +69,27 @@ def plan_checks(
         coarse=tuple(coarse),
         cut=f"SELECT {', '.join(as_read)} FROM {staging} WHERE {end_in_blanks}" if fixed else None,
         fixed=tuple(fixed),
+        rewritten=_rewritten_sql(dest, staging, dest_table, key, rewritten) if rewritten and not creates else None,
+        rewrite=rewrite_keys_sql(dest, dest_table, rewritten) if rewritten else None,
         dest_count=shrink,
+    )
+
+
+def rewrite_keys_sql(dest: Dialect, table: str, keys: Mapping[str, str]) -> str:
+    """Writes key columns of a table by their usual texts."""
+    return f"UPDATE {table} SET {', '.join(f'{dest.quote_identifier(name)} = {usual}' for name, usual in keys.items())}"
+
+
+def _rewritten_sql(
+    dest: Dialect, staging: str, dest_table: str, key: Sequence[str], rewritten: Mapping[str, str]
+) -> str:
+    """Keys of the destination that are not written as usual, by their usual text, if that is staged."""
+    quoted = {name: dest.quote_identifier(name) for name in key}
+    usual = ", ".join(f"{rewritten[name]} AS {sql}" if name in rewritten else sql for name, sql in quoted.items())
+    other = " OR ".join(f"{quoted[name]} <> {text}" for name, text in rewritten.items())
+    return (
+        f"SELECT {', '.join(quoted.values())} FROM (SELECT {usual} FROM {dest_table} WHERE {other}) d "
+        f"WHERE {dest.in_table('d', staging, key)}"
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.errors import DestinationError
 from pipekit_engine.planning.columns import PlannedColumn
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _TEXTS = frozenset({"text", "other"})
 #: Families of a source whose values may be texts that end in blanks.
 _MAY_END_IN_BLANKS = frozenset({"text", "other", "any"})
+#: Types of texts, as they are written.
+_TEXT_NAME = re.compile(r"char|text|clob|large object", re.I)
 #: java.sql.Types.CHAR and NCHAR, and how such a type is written.
 _FIXED_JDBC = frozenset({1, -15})
 _FIXED_NAME = re.compile(
@@ -181,6 +184,40 @@ def find_fixed_keys(
         own = own or replace(column, name=planned.dest, type_name=planned.dest_type)
         found.append(FixedKey(planned.dest, own.type_name, as_read, dest.key_advice(table, own)))
     return tuple(found)
+
+
+def find_rewritten_keys(
+    source: Dialect,
+    dest: Dialect,
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    *,
+    table: str,
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+) -> dict[str, str]:
+    """Key columns whose values become texts, of which several may stand for equal values; each with its usual text, as SQL.
+
+    Raises DestinationError where that cannot be had.
+    """
+    described = {column.name: column for column in source_columns}
+    there = {column.name: column for column in dest_columns or ()}
+    found = {}
+    for planned in columns:
+        column, own = described[planned.source], there.get(planned.dest)
+        is_text = own.family == "text" if own else _TEXT_NAME.search(planned.dest_type)
+        is_text = is_text or (dest.times_are_text and column.family in ("timestamptz", "timetz"))
+        writings = source.key_writings(column)
+        if planned.dest not in key or not is_text or writings == "one":
+            continue
+        if writings == "many":
+            raise DestinationError(
+                f"Key column {planned.dest} of {table} would be {planned.dest_type}, and the query gives {column.type_name}, of "
+                "which several texts are equal: one key would become several rows. Convert it in the query to a type with one "
+                "text for each value (an instant to a timestamp in UTC, an interval to a number), or choose another key."
+            )
+        found[planned.dest] = dest.usual_writing_sql(writings, dest.quote_identifier(planned.dest))
+    return found
 
 
 def _folds(source: Dialect, column: Column, facts: KeyFacts) -> bool:

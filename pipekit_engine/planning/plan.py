@@ -66,6 +66,10 @@ class Checks:
     #: well.
     cut: str | None = None
     fixed: tuple[FixedKey, ...] = ()
+    #: Where numbers of the key are texts there: keys of the destination that equal staged ones as numbers alone. A sample, and
+    #: what mends the table.
+    rewritten: str | None = None
+    rewrite: str | None = None
     #: With max_shrink_percent: rows in the destination now.
     dest_count: str | None = None
 

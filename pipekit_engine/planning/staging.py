@@ -49,12 +49,12 @@ def plan_staging(
     *,
     schema: str | None,
     file: str | None,
-    index: Sequence[str],
+    filled: Sequence[str],
     changes: tuple[TableName, Sequence[Column]] | None,
     before: Sequence[str] = (),
     as_read: Sequence[PlannedColumn] = (),
 ) -> Staging:
-    """The statements around a staging table. `before` is what its types need, `index` what follows once it is filled;
+    """The statements around a staging table. `before` is what its types need, `filled` what follows once it is filled;
     for the others see `Staging`. `as_read` are columns of staging alone.
 
     `changes` are the name and the key's columns of the table of changes that a merge by difference fills.
@@ -93,7 +93,7 @@ def plan_staging(
         file,
         tuple(leftovers),
         tuple(setup),
-        tuple(index),
+        tuple(filled),
         tuple(cleanup),
         tuple(as_read),
     )

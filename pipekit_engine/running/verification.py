@@ -1,6 +1,6 @@
-"""What is asked of the staged rows before the merge, by the destination's own word.
+"""Checks of the staged rows before the merge, by queries that the destination answers.
 
-The answers also say what each statement of the merge must count (`MergeStatement.expected`).
+Their answers also say what each statement of the merge must count (`MergeStatement.expected`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StagedRows:
         return self._ask(self._plan.checks.count)
 
     def verify(self, module: Module, staged: int, rows_read: int) -> MergeChoice:
-        """Refuse rows that must not be merged; the statements that merge the others, and what they must count.
+        """Refuse rows that must not be merged, and return the statements that merge the others with what each must count.
 
         Raises StagingError when rows are missing or keys are NULL or repeated, DestinationError when the destination could
         not tell the keys apart or would shrink more than the module allows.
@@ -74,6 +74,8 @@ class StagedRows:
                 )
         if checks.cut is not None:
             self._refuse_cut_keys(checks.cut)
+        if checks.rewritten is not None:
+            self._refuse_other_writings(checks.rewritten)
         for check in (checks.folded, checks.blurred):
             if check is not None:
                 self._refuse_blurred_keys(check)
@@ -145,6 +147,14 @@ class StagedRows:
             raise DestinationError(
                 f"{self._plan.dest_table} takes keys for equal that the source tells apart, such as {sample} with a blank at its "
                 f"end and the same key without. {' '.join(reasons)}"
+            )
+
+    def _refuse_other_writings(self, check: str) -> None:
+        sample = self._sample_keys(check)
+        if sample:
+            raise DestinationError(
+                f"{self._plan.dest_table} has keys that are numbers written in another way, such as 1.00 for 1: {sample}. They "
+                f"would not be found, and their rows would come twice. Write them as pipekit does: {self._plan.checks.rewrite}"
             )
 
     def _not_unique(self, surplus: int) -> StagingError:

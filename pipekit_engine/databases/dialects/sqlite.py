@@ -9,6 +9,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.keys import Writings
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
@@ -143,7 +144,6 @@ class SQLite(Dialect):
         )
 
     def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
-        """In the table's file."""
         index = self.table_sql(replace(table, name=f"{table.name}_key"))
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.quote_identifier(table.name)} ({names})"]
@@ -158,8 +158,14 @@ class SQLite(Dialect):
         )
 
     def exact_sql(self, column: Column, text: str) -> str:
-        """By the bytes."""
         return f"CAST({text} AS BLOB)"
+
+    def key_writings(self, column: Column) -> Writings:
+        """A declared type binds no value: what is there may be any text."""
+        return "one"
+
+    def _without_end_sql(self, text: str, character: str) -> str:
+        return f"rtrim({text}, '{character}')"
 
     def key_advice(self, table: str, column: Column) -> str:
         """A column's collation cannot be changed."""
@@ -194,7 +200,6 @@ class SQLite(Dialect):
         return (f"{value} COLLATE BINARY", f"typeof({value})")
 
     def distinct_sql(self, left: str, right: str) -> str:
-        """With its own operator."""
         return f"{left} IS NOT {right}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
@@ -12,15 +12,14 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
 
+#: How many texts stand for one value of a key: one alone; numbers with more or fewer zeros at their end; 0 and -0; several, of
+#: which nobody says here which is the usual one.
+Writings = Literal["one", "numbers", "zeros", "many"]
+
 #: What a key of text without a length gets where the type for such texts cannot be compared.
 MAX_KEY_TEXT = 1000
 #: Why texts are taken for equal where the standard's PAD SPACE is the rule.
 PADDED = "texts that differ by blanks at their end alone are equal there"
-
-
-def padded_advice(label: str, name: str) -> str:
-    """What a person does about that."""
-    return f"{label} has no text that tells them apart: cut the blanks in the query (RTRIM), or choose another key than {name}."
 
 
 class KeyEquality(Identifiers):
@@ -62,6 +61,42 @@ class KeyEquality(Identifiers):
         """A text column's value (SQL text) as something that is equal only to the same text."""
         return text
 
+    def key_writings(self, column: Column) -> Writings:
+        """How many texts stand for equal values of a column."""
+        if column.family == "decimal" and (column.precision <= 0 or column.type_name.upper().startswith("DECFLOAT")):
+            return "numbers"
+        if column.family in ("float32", "float64"):
+            return "zeros"
+        if column.family in ("timestamptz", "timetz") and self.capabilities.instants == "offset":
+            return "many"
+        return "one"
+
+    def usual_writing_sql(self, writings: Writings, text: str) -> str:
+        """A key's text (SQL text) as the one text that stands for all that are equal as numbers."""
+        if writings == "zeros":
+            return f"CASE WHEN {text} = '-0' THEN '0' ELSE {text} END"
+        cut = self._without_end_sql(self._without_end_sql(text, "0"), ".")
+        return f"CASE WHEN {text} LIKE '%.%' AND UPPER({text}) NOT LIKE '%E%' THEN {cut} ELSE {text} END"
+
+    def _without_end_sql(self, text: str, character: str) -> str:
+        return f"TRIM(TRAILING '{character}' FROM {text})"
+
     def key_advice(self, table: str, column: Column) -> str:
         """What a person does about a key column that takes different texts for equal."""
         return f"Give column {column.name} of {table} a collation that compares exactly, such as a binary one."
+
+
+class PaddedKeys(KeyEquality):
+    """A kind that has no type for texts but those that are equal when they differ by blanks at the end alone."""
+
+    def coarse_type(self, column: Column) -> str | None:
+        return PADDED if column.family == "text" else None
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        return f"{text} || 'x'"  # with something behind them the blanks count
+
+    def key_advice(self, table: str, column: Column) -> str:
+        return (
+            f"{self.label} has no text that tells them apart: cut the blanks in the query (RTRIM), or choose another key than "
+            f"{column.name}."
+        )

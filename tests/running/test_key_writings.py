@@ -1,0 +1,146 @@
+"""Keys that are equal at the source although they are written differently stay one row, or the run is refused.
+
+docs/guarantees.md has a table of these rules; each row of it is a case here or in tests/truth_sets/test_keys.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipekit_engine.errors import DestinationError
+from tests.running.conftest import bench_to
+from tests.running.workbench import Workbench
+
+#: Kind of the destination, and a key of text in a table of one's own.
+OWN_TEXTS = {
+    "postgresql": "text",
+    "mariadb": "varchar(60) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+    "sqlite": "TEXT",
+    "h2": "VARCHAR(60)",
+    "derby": "VARCHAR(60) NOT NULL",
+    "hsqldb": "VARCHAR(60)",
+}
+
+
+@pytest.fixture(scope="module")
+def numbers(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, str]]:
+    """A PostgreSQL database whose view `k` shows another writing of the same keys each time that the table `run` moves on."""
+    server = request.getfixturevalue("postgresql")
+    with server.fresh_database() as database:
+        server.sql(database, "CREATE TABLE run (n integer)")
+        server.sql(database, "CREATE TABLE n (run integer, k numeric, m numeric(6,2), f float8, i interval)")
+        server.sql(database, "INSERT INTO n VALUES (1, 1.0, 1, '-0', '1 mon'), (2, 1.00, 1, '0', '30 days')")
+        server.sql(database, "INSERT INTO n VALUES (1, 100, 2, 1, '1 day'), (2, 1e2, 2, 1, '24:00')")
+        yield server.jdbc_url(database), server.user, server.password
+
+
+def connect(bench: Workbench, numbers: tuple[str, str, str]) -> None:
+    bench.connect("pg", "postgresql", *numbers)
+    bench.source("CREATE TABLE runs (n INTEGER)")
+
+
+def module(bench: Workbench, key: str, table: str, strategy: str = "upsert") -> None:
+    bench.module(
+        f"{strategy}_{table}",
+        source="pg",
+        query=f"SELECT {key} AS k, run FROM n WHERE run = {{run}}",
+        dest_table=table,
+        strategy=strategy,
+        merge_key="k",
+        watermarks={"run": ("src", "SELECT max(n) FROM runs", None)},
+    )
+
+
+@pytest.mark.parametrize("kind", OWN_TEXTS)
+def test_numbers_in_a_text_are_written_in_one_way(
+    kind: str, numbers: tuple[str, str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    for bench in bench_to(kind, tmp_path, request):
+        connect(bench, numbers)
+        for strategy in ("upsert", "incremental"):
+            for key in ("k", "f"):
+                bench.execute(f"CREATE TABLE own_{strategy}_{key} (k {OWN_TEXTS[kind]} PRIMARY KEY, run INTEGER)")
+                module(bench, key, f"own_{strategy}_{key}", strategy)
+        for run in (1, 2):
+            bench.fill("runs", [(run,)])
+            for strategy in ("upsert", "incremental"):
+                for key, usual in {"k": ["1", "100"], "f": ["0", "1"]}.items():
+                    bench.run(f"{strategy}_own_{strategy}_{key}")
+                    rows = bench.rows(f"SELECT k, run FROM own_{strategy}_{key}")
+                    assert rows == [(text, str(run)) for text in usual]
+        # A table of an earlier version has them as they came.
+        bench.execute("UPDATE own_upsert_k SET k = '1.00' WHERE k = '1'", "UPDATE own_upsert_k SET run = 9")
+        with pytest.raises(DestinationError, match=r"(?si)1\.00 for 1: \(1\)\..*UPDATE .*own_upsert_k") as refused:
+            bench.run("upsert_own_upsert_k")
+        assert [row[1] for row in bench.rows("SELECT k, run FROM own_upsert_k")] == ["9", "9"]
+        bench.execute(str(refused.value).rpartition("Write them as pipekit does: ")[2])
+        bench.run("upsert_own_upsert_k")
+        assert bench.rows("SELECT k, run FROM own_upsert_k") == [("1", "2"), ("100", "2")]
+
+
+def test_numbers_in_a_created_text(bench: Workbench, numbers: tuple[str, str, str]) -> None:
+    """SQLite keeps long decimals as texts. A fixed number of digits is always written alike, and stays as it is."""
+    connect(bench, numbers)
+    module(bench, "k", "new")
+    module(bench, "CAST(m AS numeric(20,2))", "fixed")
+    for run in (1, 2):
+        bench.fill("runs", [(run,)])
+        bench.run("upsert_new")
+        bench.run("upsert_fixed")
+    assert bench.rows("SELECT k, run FROM new") == [("1", "2"), ("100", "2")]
+    assert bench.rows("SELECT k, run FROM fixed") == [("1.00", "2"), ("2.00", "2")]
+
+
+def test_keys_of_which_several_texts_are_equal(any_bench: Workbench, numbers: tuple[str, str, str]) -> None:
+    """Intervals are texts everywhere but in PostgreSQL."""
+    bench = any_bench
+    connect(bench, numbers)
+    module(bench, "i", "new")
+    kind = bench.store.definitions.connection("dst").driver
+    for run in (1, 2):
+        bench.fill("runs", [(run,)])
+        if kind != "postgresql":
+            with pytest.raises(
+                DestinationError, match=r"(?i)Key column k .*interval.*several texts are equal.*Convert"
+            ):
+                bench.run("upsert_new")
+        else:
+            bench.run("upsert_new")
+            assert [row[1] for row in bench.rows("SELECT k, run FROM new")] == [str(run)] * 2
+
+
+@pytest.mark.parametrize("kind", ["h2", "hsqldb"])
+def test_instants_with_offsets(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """In types with a zone they are one key; SQLite's, and a text of one's own, would hold two."""
+    for bench in bench_to(kind, tmp_path, request):
+        zone = "+0:00" if kind == "hsqldb" else "+00:00"
+        other = "+2:00" if kind == "hsqldb" else "+02:00"
+        stamp = "TIMESTAMP" if kind == "hsqldb" else "TIMESTAMP WITH TIME ZONE"
+        bench.execute(
+            "CREATE TABLE s (run INTEGER, k TIMESTAMP WITH TIME ZONE)",
+            f"INSERT INTO s VALUES (1, {stamp} '2024-01-01 00:00:00{zone}')",
+            f"INSERT INTO s VALUES (2, {stamp} '2024-01-01 02:00:00{other}')",
+            "CREATE TABLE own (k VARCHAR(60) PRIMARY KEY, run INTEGER)",
+        )
+        bench.source("CREATE TABLE runs (n INTEGER)")
+        for table, dest in (("same", "dst"), ("other", "src"), ("own", "dst")):
+            bench.module(
+                table,
+                source="dst",
+                dest=dest,
+                query="SELECT k, run FROM s WHERE run = {run}",
+                dest_table=table,
+                strategy="upsert",
+                merge_key="k",
+                watermarks={"run": ("src", "SELECT max(n) FROM runs", None)},
+            )
+        for run in (1, 2):
+            bench.fill("runs", [(run,)])
+            bench.run("same")
+            assert [row[0] for row in bench.rows("SELECT run FROM same")] == [str(run)]
+            for table in ("own", "other"):
+                with pytest.raises(DestinationError, match=r"(?i)Key column k .*several texts are equal"):
+                    bench.run(table)
