@@ -31,12 +31,11 @@ _TEXTUAL = frozenset({"text", "any", "other", "json", "xml", "uuid", "array", "i
 
 @dataclass(frozen=True)
 class PlannedColumn:
-    """A column of the run. `is_new`: the destination does not have it yet."""
+    """A column of the run."""
 
     source: str
     dest: str
     dest_type: str
-    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def plan_columns(
         sql_type = item.dest_type or mapped.sql
         if mapped.warning and not item.dest_type:
             warnings.append(f"column {item.dest_name} ({described.type_name} as {sql_type}): {mapped.warning}")
-        planned = PlannedColumn(item.source_name, item.dest_name, sql_type, is_new=True)
+        planned = PlannedColumn(item.source_name, item.dest_name, sql_type)
         columns.append(planned)
         missing.append(planned)
     if dest_columns is None:

@@ -1,10 +1,8 @@
 package jrunner.kinds;
 
-import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Types;
-import java.util.List;
 import java.util.StringJoiner;
 import java.util.regex.Pattern;
 import jrunner.db.Database;
@@ -19,14 +17,8 @@ import jrunner.types.Family;
 
 /** Apache Derby, whose drivers are older than java.time: its own text of dates and times is exact. */
 public final class Derby extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.apache.derby.jdbc.EmbeddedDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("derby", "derbyclient", "derbyshared", "derbytools");
+    public Derby() {
+        super("org.apache.derby.jdbc.EmbeddedDriver", "derby", "derbyclient", "derbyshared", "derbytools");
     }
 
     @Override
@@ -41,12 +33,7 @@ public final class Derby extends Kind {
     }
 
     @Override
-    public String quoteString(Connection connection) {
-        return "\"";
-    }
-
-    @Override
-    int fraction(Family family, String typeName, int scale) {
+    int fraction(Family family, String typeName, int precision, int scale) {
         return family == Family.TIME ? 0 : 9;
     }
 

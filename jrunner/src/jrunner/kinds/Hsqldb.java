@@ -12,14 +12,8 @@ import jrunner.types.Family;
 
 /** HSQLDB, embedded or as a server. */
 public final class Hsqldb extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.hsqldb.jdbc.JDBCDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("hsqldb");
+    public Hsqldb() {
+        super("org.hsqldb.jdbc.JDBCDriver", "hsqldb");
     }
 
     @Override

@@ -1,6 +1,5 @@
 package jrunner.kinds;
 
-import java.sql.Connection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -22,14 +21,8 @@ public final class Oracle extends Kind {
         "TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ, "TIMESTAMP WITH LOCAL TIME ZONE", Family.TIMESTAMPTZ,
         "INTERVALDS", Family.INTERVAL, "INTERVALYM", Family.INTERVAL, "JSON", Family.JSON);
 
-    @Override
-    public String driverClass() {
-        return "oracle.jdbc.OracleDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("ojdbc");
+    public Oracle() {
+        super("oracle.jdbc.OracleDriver", "ojdbc");
     }
 
     @Override
@@ -56,11 +49,6 @@ public final class Oracle extends Kind {
     }
 
     @Override
-    public String quoteString(Connection connection) {
-        return "\"";
-    }
-
-    @Override
     Family family(int jdbcType, String typeName, int precision) {
         String base = StandardTypes.baseName(typeName);
         if (base.startsWith("TIMESTAMP")) {
@@ -78,8 +66,8 @@ public final class Oracle extends Kind {
     }
 
     @Override
-    int fraction(Family family, String typeName, int scale) {
-        return typeName.equals("DATE") ? 0 : super.fraction(family, typeName, scale);
+    int fraction(Family family, String typeName, int precision, int scale) {
+        return typeName.equals("DATE") ? 0 : super.fraction(family, typeName, precision, scale);
     }
 
     @Override

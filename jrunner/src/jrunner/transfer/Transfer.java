@@ -85,7 +85,6 @@ public final class Transfer {
             if (!done) {
                 Transactions.rollback(dest);
             }
-            dest.kind().afterLoad(dest);
         }
         if (read != null) {
             compareValues();
