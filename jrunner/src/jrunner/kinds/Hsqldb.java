@@ -33,11 +33,6 @@ public final class Hsqldb extends Kind {
         return List.of("SET FILES WRITE DELAY FALSE");
     }
 
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
-    }
-
     /** A BIT of more than one bit is a string of bits. */
     @Override
     Family family(int jdbcType, String typeName, int precision) {
