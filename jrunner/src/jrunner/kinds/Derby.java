@@ -1,7 +1,5 @@
 package jrunner.kinds;
 
-import java.sql.Connection;
-import java.util.List;
 import jrunner.db.Database;
 import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
@@ -14,14 +12,8 @@ import jrunner.types.Family;
 
 /** Apache Derby, whose drivers are older than java.time: its own text of dates and times is exact. */
 public final class Derby extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.apache.derby.jdbc.EmbeddedDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("derby", "derbyclient", "derbyshared", "derbytools");
+    public Derby() {
+        super("org.apache.derby.jdbc.EmbeddedDriver", "derby", "derbyclient", "derbyshared", "derbytools");
     }
 
     @Override
@@ -33,11 +25,6 @@ public final class Derby extends Kind {
     public void beforeDriver() {
         // It writes derby.log into the working directory, unless told not to.
         systemDefault("derby.stream.error.file", "/dev/null");
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     @Override

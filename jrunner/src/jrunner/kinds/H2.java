@@ -10,25 +10,14 @@ import jrunner.types.Family;
 
 /** H2, embedded or as a server. */
 public final class H2 extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.h2.Driver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("h2");
+    public H2() {
+        super("org.h2.Driver", "h2");
     }
 
     @Override
     public List<String> bestEffortSql(Connection connection) {
         // A commit is on disk when it returns, not half a second later.
         return List.of("SET WRITE_DELAY 0");
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     @Override

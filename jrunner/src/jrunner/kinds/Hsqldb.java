@@ -11,14 +11,8 @@ import jrunner.transfer.Target;
 
 /** HSQLDB, embedded or as a server. */
 public final class Hsqldb extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.hsqldb.jdbc.JDBCDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("hsqldb");
+    public Hsqldb() {
+        super("org.hsqldb.jdbc.JDBCDriver", "hsqldb");
     }
 
     @Override
@@ -36,11 +30,6 @@ public final class Hsqldb extends Kind {
     @Override
     public List<String> bestEffortSql(Connection connection) {
         return List.of("SET FILES WRITE DELAY FALSE");
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     @Override

@@ -49,6 +49,10 @@ abstract class MySqlBase extends Kind {
     /** Values of columns longer than this may be huge. */
     private static final int LONG_VALUE = 10_000;
 
+    MySqlBase(String driverClass, String... driverJars) {
+        super(driverClass, driverJars);
+    }
+
     @Override
     public void properties(Properties p, ConnectSpec spec, String driver) {
         p.setProperty("connectTimeout", Long.toString(spec.connectTimeoutSeconds * 1000L));

@@ -40,14 +40,8 @@ public final class PostgreSql extends Kind {
         "timetz", Family.TIMETZ, "timestamp", Family.TIMESTAMP, "timestamptz", Family.TIMESTAMPTZ, "uuid", Family.UUID,
         "json", Family.JSON, "jsonb", Family.JSON, "xml", Family.XML, "interval", Family.INTERVAL);
 
-    @Override
-    public String driverClass() {
-        return "org.postgresql.Driver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("postgresql");
+    public PostgreSql() {
+        super("org.postgresql.Driver", "postgresql");
     }
 
     @Override
@@ -93,11 +87,6 @@ public final class PostgreSql extends Kind {
     @Override
     public String clientInfoName() {
         return "ApplicationName";
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     @Override

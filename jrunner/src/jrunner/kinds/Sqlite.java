@@ -64,14 +64,8 @@ public final class Sqlite extends Kind {
         {"DATE", Family.DATE}, {"YEAR", Family.INT64},
     };
 
-    @Override
-    public String driverClass() {
-        return "org.sqlite.JDBC";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("sqlite-jdbc", "xerial-sqlite-jdbc");
+    public Sqlite() {
+        super("org.sqlite.JDBC", "sqlite-jdbc", "xerial-sqlite-jdbc");
     }
 
     @Override
@@ -89,11 +83,6 @@ public final class Sqlite extends Kind {
     @Override
     public boolean isReadOnlyByProperty() {
         return true;
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     /**
