@@ -108,6 +108,10 @@ class Phases:
 
     def stage(self) -> int:
         """Fill the staging table; the rows that the source gave."""
+        with MergeFence(self._connections, self._plan.fence, self._state.monitor.say).loading():
+            return self._stage()
+
+    def _stage(self) -> int:
         if self._plan.staging.schema is not None:
             self._ensure_schema(self._plan.staging.schema)
         self._state.staged = True
