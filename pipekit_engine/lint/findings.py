@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
         Rule("PK603", "error", "a destination that does not fit"),
         Rule("PK604", "warning", "a column mapping that loses something"),
         Rule("PK605", "error", "a module that cannot be planned"),
+        Rule("PK606", "warning", "times that are kept as texts and compared as texts, though their order is another"),
     )
 }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.browser import Browser
 from pipekit_engine.databases.connections import Connections, GivenDefinitions
 from pipekit_engine.errors import ConnectError, DestinationError, PipekitError, SourceError
 from pipekit_engine.jrunner.pool import SessionPool
@@ -11,11 +13,15 @@ from pipekit_engine.jrunner.start import start_session
 from pipekit_engine.planning.planner import plan_module
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
+from pipekit_engine.sql.query import read_query
+from pipekit_engine.sql.text import sample_query
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
-    from pipekit_engine.lint.subject import Subject
+    from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Module
+    from pipekit_engine.planning.plan import RunPlan
+    from pipekit_engine.sql.query import Lineage
 
 _CODES: tuple[tuple[type[PipekitError], str], ...] = (
     (ConnectError, "PK601"),
@@ -23,6 +29,10 @@ _CODES: tuple[tuple[type[PipekitError], str], ...] = (
     (DestinationError, "PK603"),
     (PipekitError, "PK605"),
 )
+#: A value that is a time or a date.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d")
+#: Rows in which texts are looked at.
+_TEXT_ROWS = 1_000_000
 #: Where to look for each kind of error.
 _FIELDS = {"PK601": "source", "PK602": "query", "PK603": "dest_table"}
 
@@ -49,6 +59,7 @@ def check_live(subject: Subject, config: Config) -> None:
                         staging_schema=config.staging_schema,
                         application_name=f"pipekit lint {module.name}",
                     )
+                    _check_times(read, plan, Browser(session, opener.open(session, module.source, "read"), redactor))
             except PipekitError as error:
                 code = next(code for kind, code in _CODES if isinstance(error, kind))
                 loc = (_FIELDS[code],) if code in _FIELDS else ()
@@ -58,6 +69,41 @@ def check_live(subject: Subject, config: Config) -> None:
                 if warning.startswith("column "):  # placeholders are told by rules of their own
                     hint = "Give the column a dest_type in `columns` if that is not meant."
                     read.report("PK604", f"{warning}.", hint)
+
+
+def _check_times(read: ReadModule, plan: RunPlan, browser: Browser) -> None:
+    """Whether the texts in a column that is compared with a watermark's times compare as these do."""
+    module, dialect = read.module, browser.dialect
+    query = read_query(module.query, dialect.capabilities.syntax)
+    for use in read.uses:
+        given = next((item.source for item in plan.columns if _is_column(query.column(item.source), use.column)), None)
+        below = use.operator in (">", ">=", "between")
+        if given is None or not below or not _TIME.match(plan.watermarks[use.name].value):
+            continue
+        sample = sample_query(module.query, dialect.capabilities.syntax)
+        sql = dialect.text_times_sql([dialect.quote_identifier(given)], f"({sample})", _TEXT_ROWS)
+        found = browser.preview(sql, 1).first if sql is not None else "0"
+        value, operator = dialect.instant_sql(f"'{{{use.name}}}'"), ">" if use.operator == ">" else ">="
+        column, instant = f"{use.column} (`{{{use.name}}}`)", dialect.instant_sql(use.column or given)
+        if found == "1":
+            read.report(
+                "PK606",
+                f"{column} keeps times as texts with an offset from UTC or in two forms, and they are compared as texts: rows "
+                "that changed later are not found.",
+                f"Compare `{instant} {operator} {value}`.",
+                position=use.position,
+            )
+        elif found == "2":
+            message = f"{column} keeps texts that have no order as times: rows that changed later are not found."
+            read.report(
+                "PK606", message, "Convert them in the query, or leave the watermark out.", position=use.position
+            )
+
+
+def _is_column(lineage: Lineage | None, column: str | None) -> bool:
+    """Whether a column of the query is a table's column of this name, as it stands there."""
+    origins = lineage.inputs if lineage is not None and lineage.copied else ()
+    return column is not None and any(origin.column.casefold() == column.casefold() for origin in origins)
 
 
 def _connections_of(module: Module) -> set[str]:

@@ -8,6 +8,7 @@ import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
 import jrunner.transfer.Target;
+import jrunner.types.Family;
 
 /** HSQLDB, embedded or as a server. */
 public final class Hsqldb extends Kind {
@@ -30,6 +31,13 @@ public final class Hsqldb extends Kind {
     @Override
     public List<String> bestEffortSql(Connection connection) {
         return List.of("SET FILES WRITE DELAY FALSE");
+    }
+
+    /** A BIT of more than one bit is a string of bits. */
+    @Override
+    Family family(int jdbcType, String typeName, int precision) {
+        boolean bits = typeName.startsWith("BIT VARYING") || typeName.startsWith("BIT") && precision > 1;
+        return bits ? Family.OTHER : super.family(jdbcType, typeName, precision);
     }
 
     @Override

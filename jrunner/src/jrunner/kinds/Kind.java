@@ -164,6 +164,11 @@ public abstract class Kind {
         return null;
     }
 
+    /** What to do about a query that cannot be described, where the database's own message does not tell; null else. */
+    public String explain(Database database, SQLException error, String sql) {
+        return null;
+    }
+
     /** Called before a query or a table is described. */
     public void beforeDescribe(Database database) throws SQLException {}
 

@@ -96,6 +96,12 @@ public final class PostgreSql extends Kind {
     }
 
     @Override
+    int[] decimalSize(String typeName, int precision, int scale) {
+        // Eleven bits with a sign; drivers read them without.
+        return super.decimalSize(typeName, precision, scale > 1000 ? (scale & 0x7FF ^ 0x400) - 0x400 : scale);
+    }
+
+    @Override
     public RowSource rowSource(Database database, String sql, int fetchRows, Cancel cancel) throws Failure {
         RowSource copy = PgCopySource.open(database, sql, cancel);
         return copy != null ? copy : super.rowSource(database, sql, fetchRows, cancel);
