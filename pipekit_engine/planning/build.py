@@ -67,6 +67,7 @@ def plan_run(
     key_facts: KeyFacts | None = None,
     hook_dialects: Mapping[str, Dialect] | None = None,
     dest_keys: Sequence[Key] = (),
+    overrides_identity: bool = False,
 ) -> RunPlan:
     """Plan a run.
 
@@ -74,7 +75,8 @@ def plan_run(
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
     source, its columns by their names in the query, become comments of a new destination and of new columns.
     `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys,
-    `key_facts` is what the databases said of texts in keys.
+    `key_facts` is what the databases said of texts in keys, `overrides_identity` that a column of the destination is GENERATED
+    ALWAYS AS IDENTITY.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -93,6 +95,7 @@ def plan_run(
         columns=[column.dest for column in layout.columns],
         key=key,
         dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
+        overrides_identity=overrides_identity,
     )
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)

@@ -100,6 +100,7 @@ class Planner:
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
             dest_keys=self._destination_keys() if dest_columns is not None else (),
+            overrides_identity=dest_columns is not None and self._has_identity(),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -143,6 +144,11 @@ class Planner:
             if dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
                 return None
             raise DestinationError(f"The destination {table} cannot be described: {error}") from error
+
+    def _has_identity(self) -> bool:
+        dest = self._connections.dest
+        sql = dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table))
+        return bool(Catalog(self._session, dest.handle, self._cancel).ask(sql))
 
     def _destination_keys(self) -> list[Key]:
         """The destination's primary and unique keys; a catalogue that refuses to tell costs speed, never the run."""

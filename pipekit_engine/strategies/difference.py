@@ -169,10 +169,9 @@ class RowComparison:
         return self._insert(f"{self.dialect.quote_identifier(CHANGE)} = {INSERTED}", "arriving")
 
     def _insert(self, where: str | None, expected: Expected) -> MergeStatement:
-        listed = self.merge.column_list
         select = ", ".join(f"s.{self.dialect.quote_identifier(name)}" for name in self.merge.columns)
         condition = self.dialect.in_table("s", self.changes_sql, self.merge.key, where=where)
-        sql = f"INSERT INTO {self.merge.dest_sql} ({listed}) SELECT {select} FROM {self.merge.rows_sql} s WHERE {condition}"
+        sql = f"{self.merge.insert_into}SELECT {select} FROM {self.merge.rows_sql} s WHERE {condition}"
         return MergeStatement(sql, "inserted", expected)
 
     def staged_of_changed_keys(self) -> MergeStatement:

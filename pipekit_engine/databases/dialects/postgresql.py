@@ -188,6 +188,11 @@ class PostgreSQL(Dialect):
         """Asks the catalogue: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even when there is nothing to do."""
         return f"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {literal(schema)}"
 
+    def identity_sql(self, table: TableName) -> str:
+        """From the catalogue."""
+        relation = literal(self.table_sql(table))
+        return f"SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass({relation}) AND attidentity = 'a'"
+
     def cascades_sql(self, table: TableName) -> str:
         """CASCADE, SET NULL and SET DEFAULT."""
         return (

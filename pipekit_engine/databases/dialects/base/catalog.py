@@ -218,6 +218,11 @@ def _default(text: str | None) -> str | None:
 class InformationSchema(Identifiers):
     """A kind whose catalogue is the standard's."""
 
+    def identity_sql(self, table: TableName) -> str:
+        """As the standard has it."""
+        columns = view_query("INFORMATION_SCHEMA.COLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
+        return f"{columns} AND IDENTITY_GENERATION = 'ALWAYS'"
+
     def cascades_sql(self, table: TableName) -> str:
         schema = "INFORMATION_SCHEMA"
         return cascades_query(

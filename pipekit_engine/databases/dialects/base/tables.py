@@ -35,6 +35,13 @@ class TableStatements(Identifiers):
         """A query that gives a row when the name is a view's; None where that cannot be asked."""
         return None
 
+    def identity_sql(self, table: TableName) -> str | None:
+        """A query that gives a row when a column is GENERATED ALWAYS AS IDENTITY and takes a value by OVERRIDING SYSTEM VALUE.
+
+        None where the kind has no such columns, or refuses values in them whatever the statement says.
+        """
+        return None
+
     def cascades_sql(self, table: TableName) -> str | None:
         """A query for the tables whose rows change when rows of this one are deleted; None where that cannot be asked."""
         return None
