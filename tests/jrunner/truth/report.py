@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipekit_engine.common.columns import Column
+from pipekit_engine.databases.dialects import get_dialect
 from tests.jrunner.truth.data import KINDS, NAMES, SHAPES, Shape
 
 HEAD = """# What survives a migration
@@ -48,7 +50,11 @@ in UTC show; one without is taken as UTC. Binary and text never become each othe
 - **SQLite** types each cell, not the column: each cell is read as what it is, and refused if the destination's type cannot
   hold that. Numbers in a date column are refused: convert them in the query, e.g. `datetime(x, 'unixepoch')`. Between two
   SQLite files cells keep their storage class.
-- **MariaDB** and MySQL: zero dates are refused (`NULLIF(day, 0)` makes them NULL); `TIMESTAMP` columns are instants, read
+- **Zeros**: text such as `007` is no number, and refused in one; -0.0 is refused by MariaDB and MySQL, which would make it 0.
+- **Intervals** of H2, HSQLDB and Oracle go with their unit and sign into PostgreSQL's `interval`, into each other's columns, and
+  into text (`INTERVAL '-14' MONTH`); what a column's fields cannot say is refused.
+- **MariaDB** and MySQL: zero dates and times beyond a day go among them and into text as they are, and are refused elsewhere
+  (`NULLIF(day, 0)` makes them NULL); `TIMESTAMP` columns are instants, read
   and written in UTC; the 0 of an AUTO_INCREMENT column stays 0.
 - **Splitting** (`split_by` an integer column, `parallel` connections) reads ranges side by side. PostgreSQL gives all of them
   one snapshot; other sources should not change meanwhile. Row numbers in errors then count the order of arrival.
@@ -94,7 +100,40 @@ def report() -> str:
                 f"{shape.types[kind]}{f' (holds {wider})' if wider and wider.lower() != shape.types[kind].lower() else ''}"
             )
         lines.append(f"| {shape.name} | " + " | ".join(types) + " |")
+    lines += ["", *created()]
     return "\n".join(lines) + "\n"
+
+
+#: Columns of a source of no known kind: what a run makes of them in a new table.
+SOURCES = tuple(
+    Column.from_json({"name": name, "family": family, "precision": precision, "scale": scale})
+    for name, family, precision, scale in (
+        ("boolean", "boolean", 0, 0), ("int16", "int16", 0, 0), ("int32", "int32", 0, 0), ("int64", "int64", 0, 0),
+        ("decimal(12,2)", "decimal", 12, 2), ("decimal(38,10)", "decimal", 38, 10),
+        ("decimal, unconstrained", "decimal", 0, 0), ("float32", "float32", 0, 0), ("float64", "float64", 0, 0),
+        ("text", "text", 0, 0), ("varchar(10)", "text", 10, 0), ("binary", "binary", 0, 0), ("date", "date", 0, 0),
+        ("time(6)", "time", 6, 0), ("timetz(6)", "timetz", 6, 0), ("timestamp(6)", "timestamp", 6, 0),
+        ("timestamptz(6)", "timestamptz", 6, 0), ("uuid", "uuid", 0, 0), ("json", "json", 0, 0), ("xml", "xml", 0, 0),
+        ("interval", "interval", 0, 0), ("array", "array", 0, 0), ("other", "other", 0, 0),
+    )
+)  # fmt: skip
+
+
+def created() -> list[str]:
+    """The types that a run gives to the columns of a table that it makes."""
+    source = get_dialect("generic")
+    lines = [
+        "## The columns that a run makes",
+        "",
+        "For a source of another kind; between two databases of one kind the source's own type is kept where it can be.",
+        "",
+        "| family | " + " | ".join(NAMES[kind] for kind in KINDS) + " |",
+        "|---" * (len(KINDS) + 1) + "|",
+    ]
+    for column in SOURCES:
+        types = [get_dialect(kind).map_type(column, source).sql for kind in KINDS]
+        lines.append(f"| {column.name} | " + " | ".join(types) + " |")
+    return lines
 
 
 def _plain(text: str) -> str:
