@@ -1,4 +1,4 @@
-"""Messages of several lines where only one is shown: their first line, and what follows it."""
+"""Messages for people: the first line of several, what follows it, and numbers of things."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ def first_line(text: object, limit: int = LINE) -> str:
         whole = type(text).__name__
     line = next(iter(whole.splitlines()), "")
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def other_lines(text: object) -> str:

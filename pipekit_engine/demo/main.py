@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipekit_engine.common.text import counted
 from pipekit_engine.demo.compare import compare
 from pipekit_engine.demo.dataset import TABLES, build, change
 from pipekit_engine.demo.project import Project, Warehouse, warehouse
@@ -97,9 +98,10 @@ class Demo:
             result = compare(name, table, self.project.source, target.rows)
             if not result.equal:
                 raise DemoFailed(
-                    f"{name}: {result.differences:,} rows differ, such as\n  " + "\n  ".join(result.samples)
+                    f"{name}: {counted(result.differences, 'row')} {'differs' if result.differences == 1 else 'differ'}, "
+                    "such as\n  " + "\n  ".join(result.samples)
                 )
-            self.say(f"{name}: {result.rows:,} rows, all equal")
+            self.say(f"{name}: {counted(result.rows, 'row')}, all equal")
 
     # --- what must happen, found out without the engine ---------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.common.files import create_private
 from pipekit_engine.common.progress import Progress
-from pipekit_engine.common.text import first_line
+from pipekit_engine.common.text import counted, first_line
 from pipekit_engine.errors import (
     RUN_AGAIN,
     Interrupted,
@@ -147,7 +147,7 @@ class Phases:
             where = self._module.source if family is SourceError else self._module.dest
             raise family(f"Staging module {self._module.name} failed on connection {where}: {error}") from error
         self._state.monitor.say(
-            f"{result.rows_read:,} rows read, {result.rows_written:,} written by {result.path} "
+            f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
             f"in {result.elapsed_ms / 1000:.2f} s"
         )
         self._state.counts.update(rows_read=result.rows_read, bytes=result.bytes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.text import counted
 from pipekit_engine.errors import DestinationError, StagingError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.strategies.difference import MIN_SAMPLE
@@ -62,14 +63,16 @@ class StagedRows:
         checks = self._plan.checks
         if staged != rows_read:
             raise StagingError(
-                f"The source gave {rows_read:,} rows but {staged:,} are in staging {self._plan.staging.table}. "
+                f"The source gave {counted(rows_read, 'row')} but {staged:,} {'is' if staged == 1 else 'are'} in staging "
+                f"{self._plan.staging.table}. "
                 "The destination was not touched."
             )
         if checks.null_keys is not None:
             nulls = self._ask(checks.null_keys)
             if nulls:
                 raise StagingError(
-                    f"{nulls:,} of {staged:,} staged rows have NULL in the merge key ({', '.join(self._plan.key)}): they could "
+                    f"{nulls:,} of {counted(staged, 'staged row')} {'has' if nulls == 1 else 'have'} NULL in the merge key "
+                    f"({', '.join(self._plan.key)}): they could "
                     "never be matched again and would double. Leave them out in the query, or give them a value."
                 )
         if checks.cut is not None:
@@ -93,7 +96,7 @@ class StagedRows:
             before, after = self._ask(checks.dest_count), expected["distinct"]
             if before and (before - after) * 100 > module.max_shrink_percent * before:
                 raise DestinationError(
-                    f"Replacing {before:,} rows of {self._plan.dest_table} by {after:,} would shrink it by "
+                    f"Replacing {counted(before, 'row')} of {self._plan.dest_table} by {after:,} would shrink it by "
                     f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
                 )
         return MergeChoice(statements or self._plan.merge, expected, only_changes=only_changes, why_all=why_all)
@@ -163,6 +166,7 @@ class StagedRows:
             sample = self._sample_keys(self._plan.checks.duplicate_sample)
         told = "".join(f" Column {item.name} of the destination: {item.why}." for item in self._plan.checks.coarse)
         return StagingError(
-            f"{surplus:,} staged rows repeat the merge key ({', '.join(self._plan.key)}) of another, such as {sample}. "
+            f"{counted(surplus, 'staged row')} {'repeats' if surplus == 1 else 'repeat'} the merge key "
+            f"({', '.join(self._plan.key)}) of another, such as {sample}. "
             f"Make the query's keys unique, or set dedupe to 'latest by COLUMN'.{told}"
         )

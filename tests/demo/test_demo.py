@@ -43,7 +43,7 @@ def test_the_demo_fails_when_a_row_differs(finished: Path) -> None:
         demo.check(target)
         with closing(sqlite3.connect(finished / "warehouse.sqlite")) as database, database:
             database.execute("UPDATE planes SET seats = seats + 1 WHERE tailnum = 'N104UW'")
-        with pytest.raises(DemoFailed, match=r"planes: 1 rows differ(.|\n)*N104UW"):
+        with pytest.raises(DemoFailed, match=r"planes: 1 row differs(.|\n)*N104UW"):
             demo.check(target)
 
 

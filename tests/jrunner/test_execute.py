@@ -85,7 +85,7 @@ def test_a_failure_takes_everything_back(session: Session, database: str) -> Non
 
 def test_another_count_than_expected_takes_everything_back(session: Session, database: str) -> None:
     session.execute("db", ["INSERT INTO t VALUES (1)"])
-    with pytest.raises(JRunnerError, match="changed 1 rows, expected 2") as raised:
+    with pytest.raises(JRunnerError, match="changed 1 row, expected 2") as raised:
         session.execute("db", ["INSERT INTO t VALUES (2)", Statement("DELETE FROM t WHERE i = 1", expect_rows=2)])
     assert (raised.value.code, raised.value.statement_index) == ("count_mismatch", 1)
     assert rows(session) == ["1"]
@@ -104,12 +104,12 @@ def test_a_count_may_be_asked_by_a_query_and_be_that_of_another_statement(sessio
         ],
     )
     assert result.counts == (1, 1, 1, 0)
-    with pytest.raises(JRunnerError, match="changed 1 rows, expected 7") as raised:
+    with pytest.raises(JRunnerError, match="changed 1 row, expected 7") as raised:
         session.execute(
             "db", [Statement("SELECT 7 FROM t", is_count=True), Statement("DELETE FROM t", expect_count_of=0)]
         )
     assert (raised.value.code, raised.value.statement_index) == ("count_mismatch", 1)
-    with pytest.raises(JRunnerError, match="found 1 rows, expected 2"):
+    with pytest.raises(JRunnerError, match="found 1 row, expected 2"):
         session.execute("db", [Statement("SELECT COUNT(*) FROM t", expect_rows=2, is_count=True)])
     with pytest.raises(JRunnerError, match="earlier statement"):
         session.execute("db", [Statement("DELETE FROM t", expect_count_of=0)])

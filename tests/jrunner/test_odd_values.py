@@ -53,6 +53,22 @@ def test_minus_zero_is_not_made_zero(session: Session, mariadb: MariaDBServer, t
 
 
 @pytest.mark.mariadb
+def test_an_instant_that_a_timestamp_does_not_hold_names_the_way_out(
+    session: Session, mariadb: MariaDBServer, tmp_path: Path
+) -> None:
+    session.open(sqlite_request("source", tmp_path / "source.db"))
+    with mariadb.fresh_database() as database:
+        session.open(mariadb_request("dest", mariadb, database))
+        session.execute("dest", ["CREATE TABLE t (at timestamp(6) NULL)", "CREATE TABLE d (at datetime(6))"])
+        for at in ("0001-01-01 00:00:00+00:00", "9999-12-31 23:59:59.999999+00:00"):
+            error = refused(session, f"SELECT '{at}' AS at", "dest", "t", r"dest_type datetime\(6\)")
+            assert error.column == "at"
+            session.migrate(MigrateRequest("source", f"SELECT '{at}' AS at", "dest", "d"))
+        session.close("dest")
+    session.close()
+
+
+@pytest.mark.mariadb
 def test_times_beyond_a_day_and_days_that_are_none_move_as_they_are(
     session: Session, mariadb: MariaDBServer, tmp_path: Path
 ) -> None:

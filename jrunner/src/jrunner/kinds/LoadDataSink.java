@@ -337,7 +337,8 @@ final class LoadDataSink implements RowSink {
             boolean found = place.find();
             boolean violation = code == 1062 || code == 1452 || code == 4025;
             Failure failure = VALUE_WARNINGS.contains(code)
-                ? Failure.of("write", Failure.VALUE, message + " (warning " + code + ")").statement(sql)
+                ? Failure.of("write", Failure.VALUE, message + " (warning " + code + ")"
+                    + (found ? advice(place.group(1)) : "")).statement(sql)
                 : Failure.sql("write", new SQLException(message, violation ? "23000" : "HY000", code), sql);
             if (found) {
                 failure.column(place.group(1)).row(Long.parseLong(place.group(2)));
@@ -346,6 +347,13 @@ final class LoadDataSink implements RowSink {
         } catch (SQLException e) {
             throw Failure.sql("write", e, "SHOW WARNINGS");
         }
+    }
+
+    private String advice(String column) {
+        boolean isTimestamp = targets.stream().anyMatch(target -> target.name().equalsIgnoreCase(column)
+            && target.info.typeName().toLowerCase(Locale.ROOT).startsWith("timestamp"));
+        return isTimestamp ? "; a TIMESTAMP begins in 1970 and ends in 2038 (later in newer servers): dest_type datetime(6) holds"
+            + " every instant, in UTC" : "";
     }
 
     @Override

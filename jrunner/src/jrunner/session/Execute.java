@@ -111,7 +111,8 @@ final class Execute {
 
     private static Failure countMismatch(Step step, long count, long expected) {
         return Failure.of("execute", Failure.COUNT_MISMATCH, "the statement " + (step.isCount ? "found " : "changed ")
-                + (count < 0 ? "an unknown number of" : Long.toString(count)) + " rows, expected " + expected);
+                + (count < 0 ? "an unknown number of" : Long.toString(count))
+                + (count == 1 ? " row, expected " : " rows, expected ") + expected);
     }
 
     /**
