@@ -71,6 +71,8 @@ RULES: dict[str, Rule] = {
         Rule("PK603", "error", "a destination that does not fit"),
         Rule("PK604", "warning", "a column mapping that loses something"),
         Rule("PK605", "error", "a module that cannot be planned"),
+        Rule("PK606", "warning", "a destination without an index on its key or a watermark's column"),
+        Rule("PK607", "info", "a source without an index on the watermark's column or the key"),
     )
 }
 

@@ -50,6 +50,7 @@ class Derby(Dialect):
         tracedirectory
         """
     )
+    indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
         max_identifier_length=128,
@@ -132,13 +133,19 @@ class Derby(Dialect):
         """There is no other text."""
         return padded_advice(self.label, column.name)
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
         """In the table's schema. Large objects have no index."""
         if any("LOB" in sql_type for _, sql_type in key):
             return []
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
-        index = self.table_sql(replace(table, name=f"{table.name[:120]}_key"))
+        index = self.table_sql(replace(table, name=f"{table.name[:120]}_{purpose}"))
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> str:
+        """NULL alone."""
+        return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} NULL"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""

@@ -421,7 +421,7 @@ DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 CREATE TABLE `pipekit_staging`.`orders` (`order_id` bigint, `Customer Name` varchar(40) COLLATE utf8mb4_bin, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 -- destination, on warehouse (this database commits DDL at once)
-CREATE TABLE `sales`.`orders` (`order_id` bigint, `Customer Name` varchar(40) COLLATE utf8mb4_bin, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE TABLE `sales`.`orders` (`order_id` bigint NOT NULL, `Customer Name` varchar(40) COLLATE utf8mb4_bin NOT NULL, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX pipekit_key ON `sales`.`orders` (`order_id`, `Customer Name`);
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination is new
