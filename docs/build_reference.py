@@ -288,7 +288,7 @@ def _plain_default(field: Any) -> str:
 
 def store_page(notes: Notes) -> str:
     """docs/reference/store.md"""
-    from pipekit_engine.statuses import RunStatus
+    from pipekit_engine.records.statuses import RunStatus
     from pipekit_engine.store.schema import metadata
 
     page = HEAD + notes.text("store")

@@ -17,6 +17,7 @@ from pipekit_dagster.resource import PipekitResource
 from pipekit_dagster.schedules import build_schedule
 from pipekit_dagster.sensors import build_reconcile_sensor, build_trigger_sensor
 from pipekit_dagster.translator import DagsterPipekitTranslator
+from pipekit_engine.common.visible import plain_markdown
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.models import DefinitionKind, singular
 from pipekit_engine.store import BrokenRecord, Store
@@ -194,10 +195,10 @@ def _add_jobs(
         if item.kind == "groups":
             # A broken group keeps its job, red: schedules and people that look for it find the reason.
             parts.jobs[item.name] = _broken_job(
-                names.jobs[item.name], [op], f"Group `{item.name}` is broken: {item.problem}"
+                names.jobs[item.name], [op], plain_markdown(f"Group {item.name} is broken: {item.problem}")
             )
     if broken_ops:
-        listing = "\n".join(f"- {singular(item.kind)} `{item.name}`: {item.problem}" for item in broken)
+        listing = "\n".join(plain_markdown(f"- {singular(item.kind)} {item.name}: {item.problem}") for item in broken)
         parts.jobs["\0"] = _broken_job(PROBLEMS_JOB, broken_ops, f"**These definitions cannot be read.**\n\n{listing}")
 
 

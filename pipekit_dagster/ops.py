@@ -21,6 +21,7 @@ import dagster as dg
 from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
+from pipekit_engine.common.visible import fenced, plain_markdown
 from pipekit_engine.errors import PipekitError, RunCancelled
 
 #: Seconds between two looks at a queue of events: no wait is without an end.
@@ -74,7 +75,7 @@ def build_broken_op(name: str, what: str, problem: str, *, member: bool = False)
 
     return dg.op(
         name=name,
-        description=f"**The definition of {what} is broken.** {problem}",
+        description=f"**The definition of {plain_markdown(what)} is broken.** {plain_markdown(problem)}",
         ins={"after": dg.In(dg.Nothing)},
         out={"done": dg.Out(dg.Nothing)},
         required_resource_keys={"pipekit"} if member else None,
@@ -84,8 +85,8 @@ def build_broken_op(name: str, what: str, problem: str, *, member: bool = False)
 
 def _description(module: "Module") -> str:
     return (
-        f"{module.source} → {module.dest}: {module.dest_table}, {module.strategy}"
-        f"{' by ' + ', '.join(module.merge_key) if module.merge_key else ''}\n\n```sql\n{module.query}\n```"
+        f"{module.source} → {module.dest}: {plain_markdown(module.dest_table)}, {module.strategy}"
+        f"{' by ' + plain_markdown(', '.join(module.merge_key)) if module.merge_key else ''}\n\n{fenced(module.query)}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_engine.common.visible import fenced, visible
 from pipekit_engine.errors import RunError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.strategies import STRATEGIES
@@ -44,7 +45,7 @@ def dry_run_metadata(result: RunResult) -> Mapping[str, Any]:
     """Metadata of a dry run's output: what is known, and the plan."""
     data = record_metadata(result.record)
     if result.plan is not None:
-        data["plan"] = dg.MetadataValue.md(f"```sql\n{result.plan.render()}\n```")
+        data["plan"] = dg.MetadataValue.md(fenced(result.plan.render()))
     return data
 
 
@@ -69,7 +70,7 @@ def materialization(
                 {name: found for name, found in deps.items() if found}
             )
     if record.source_sql:
-        data["source_sql"] = dg.MetadataValue.md(f"```sql\n{record.source_sql}\n```")
+        data["source_sql"] = dg.MetadataValue.md(fenced(record.source_sql))
     moved = record.rows_inserted if record.rows_inserted is not None else record.rows_staged
     return dg.AssetMaterialization(
         asset_key, description=f"{moved:,} rows" if moved is not None else None, metadata=data
@@ -78,7 +79,7 @@ def materialization(
 
 def describe_failure(error: PipekitError) -> str:
     """The error for a person, with the run of pipekit that holds the rest."""
-    return f"{error}" + (f"\nMore: pipekit runs show {error.record.id}" if error.record is not None else "")
+    return visible(f"{error}") + (f"\nMore: pipekit runs show {error.record.id}" if error.record is not None else "")
 
 
 def failure_metadata(error: PipekitError) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def failure_metadata(error: PipekitError) -> dict[str, Any]:
         said = {"phase": cause.phase, "sqlstate": cause.sqlstate, "vendor_code": cause.vendor_code}
         data.update({name: value for name, value in said.items() if value})
         if cause.statement:
-            data["statement"] = dg.MetadataValue.md(f"```sql\n{cause.statement}\n```")
+            data["statement"] = dg.MetadataValue.md(fenced(cause.statement))
     if error.record is not None:
         data.update(record_metadata(error.record))
         if error.record.phase and "phase" not in data:

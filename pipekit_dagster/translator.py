@@ -9,6 +9,7 @@ import dagster as dg
 
 from pipekit_dagster.lineage import comparable, connection_syntax, source_tables, table_parts
 from pipekit_dagster.naming import dagster_name
+from pipekit_engine.common.visible import fenced
 from pipekit_engine.databases.dialects import GENERIC, kind_of_url
 from pipekit_engine.sql.query import read_query
 
@@ -120,7 +121,7 @@ class DagsterPipekitTranslator:
             "dagster/table_name": module.dest_table,
             "strategy": module.strategy,
             "merge_key": ", ".join(module.merge_key) or "-",
-            "query": dg.MetadataValue.md(f"```sql\n{module.query}\n```"),
+            "query": dg.MetadataValue.md(fenced(module.query)),
         }
 
     def schedule_description(self, schedule: Schedule) -> str:
@@ -132,9 +133,7 @@ class DagsterPipekitTranslator:
         """What the UI says below a trigger's name."""
         if trigger.kind == "group":
             return f"Runs group {trigger.group} after group {trigger.after} has succeeded."
-        return (
-            f"Runs group {trigger.group} when the answer on {trigger.connection} changes:\n\n```sql\n{trigger.sql}\n```"
-        )
+        return f"Runs group {trigger.group} when the answer on {trigger.connection} changes:\n\n{fenced(trigger.sql or '')}"
 
 
 def _is_tag(key: str, value: str) -> bool:

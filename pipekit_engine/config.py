@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipekit_engine.common.validation import FieldProblem, field_problems
+from pipekit_engine.common.yaml_limits import TooMuchYaml, check_size
 from pipekit_engine.errors import ConfigurationError
 
 SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
@@ -186,7 +187,11 @@ def load_config(path: str | Path | None = None) -> Config:
     import yaml
 
     try:
-        data = yaml.safe_load(found.read_text(encoding="utf-8")) or {}
+        text = found.read_text(encoding="utf-8")
+        check_size(text)
+        data = yaml.safe_load(text) or {}
+    except TooMuchYaml as error:
+        raise ConfigurationError(f"{found}:{error.line}: {error}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{found}: cannot be read as YAML: {error}") from None
     if not isinstance(data, dict):

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipekit_engine.run_records import GroupRunRecord, RunRecord
+    from pipekit_engine.records.runs import GroupRunRecord, RunRecord
 
 #: What to do when nobody can tell whether a merge was committed.
 RUN_AGAIN = (

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipekit_engine.run_records import RUN_LOGS as RUN_LOGS
-from pipekit_engine.run_records import GroupRunRecord as GroupRunRecord
-from pipekit_engine.run_records import Record as Record
-from pipekit_engine.run_records import ResolvedWatermark as ResolvedWatermark
-from pipekit_engine.run_records import RunRecord as RunRecord
+from pipekit_engine.records.runs import RUN_LOGS as RUN_LOGS
+from pipekit_engine.records.runs import GroupRunRecord as GroupRunRecord
+from pipekit_engine.records.runs import Record as Record
+from pipekit_engine.records.runs import ResolvedWatermark as ResolvedWatermark
+from pipekit_engine.records.runs import RunRecord as RunRecord
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:

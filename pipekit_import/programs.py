@@ -59,7 +59,6 @@ class ClientCall:
     sql: list[Value] = field(default_factory=list)
     files: list[Value] = field(default_factory=list)
     variables: dict[str, Value] = field(default_factory=dict)
-    prints_values: bool = False
 
 
 def read_client(program: str, arguments: list[Value], environment: dict[str, Value], spot: Spot) -> ClientCall:
@@ -86,7 +85,7 @@ def _read_psql(arguments: list[Value], environment: dict[str, Value], spot: Spot
             if equals:
                 call.variables[name] = ((Text(rest, spot),) if rest else ()) + value[1:]
         elif key in ("t", "A", "tuples-only", "no-align", "q", "X"):
-            call.prints_values |= key in ("t", "A", "tuples-only", "no-align")
+            pass  # how it prints
         elif key == "":
             positional.append(value)
         elif key in options:
@@ -121,7 +120,6 @@ def _read_mysql(arguments: list[Value], environment: dict[str, Value], spot: Spo
             given.setdefault("D", value)
         else:
             given[key] = value
-            call.prints_values |= key in ("N", "s", "B", "skip-column-names", "silent", "batch")
     password = given.get("p") or environment.get("MYSQL_PWD", ())
     call.login = Login(
         (), given.get("u", ()), password, "mysql", given.get("h", ()), given.get("P", ()), given.get("D", ())
@@ -131,7 +129,7 @@ def _read_mysql(arguments: list[Value], environment: dict[str, Value], spot: Spo
 
 def _read_sqlite(arguments: list[Value], environment: dict[str, Value], spot: Spot) -> ClientCall:
     positional = [value for value in arguments if not (plain(value[:1]) or "").startswith("-")]
-    call = ClientCall(Login(client="sqlite3", database=positional[0] if positional else ()), prints_values=True)
+    call = ClientCall(Login(client="sqlite3", database=positional[0] if positional else ()))
     call.sql = positional[1:]
     return call
 

@@ -91,8 +91,8 @@ def test_every_key_column_and_status_is_in_the_reference(builder: ModuleType) ->
     from pipekit_engine.definitions.forms import keys_of
     from pipekit_engine.models import DEFINITION_KINDS as RECORDS
     from pipekit_engine.models import RECORD_TYPES, Column, Hook, Watermark
+    from pipekit_engine.records.statuses import RunStatus
     from pipekit_engine.running.events import RunEvent
-    from pipekit_engine.statuses import RunStatus
     from pipekit_engine.store.schema import metadata
 
     definitions, config = read("docs/reference/definitions.md"), read("docs/reference/config.md")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from pipekit_engine.models import Group, GroupRunRecord, RunRecord, Schedule
-from pipekit_engine.statuses import RunStatus
+from pipekit_engine.records.statuses import RunStatus
 
 MAX_LIMIT = 1000
 

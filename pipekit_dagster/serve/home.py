@@ -92,6 +92,8 @@ class Home:
 
     def _prepare_folder(self) -> None:
         try:
+            # Events and logs of runs lie in it: SQL, errors, values of watermarks.
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._prepare_dagster_yaml()
         except OSError as error:

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.common.signals import on_signals
+from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
     another server on the same folder.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    _refuse_missing_packages(config)
     host, port = host or config.host, port or config.port
     check_address(config, host, port)
     Store.open(config.database_url).close()
@@ -50,6 +53,16 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
         with on_signals((signal.SIGINT, signal.SIGTERM), stop.set):
             Supervisor(config, home, host, port, watch_code=reload_).run(stop)
     return 0
+
+
+def _refuse_missing_packages(config: Config) -> None:
+    """Raise RuntimeMissing for a package that a service would die of again and again."""
+    wanted = {"dagster": "dagster", "dagster_webserver": "dagster", "fastapi": "dagster"}
+    if config.dagster_storage_url is not None:
+        wanted["dagster_postgres"] = "hosts"
+    for package, extra in wanted.items():
+        if find_spec(package) is None:
+            raise RuntimeMissing(f"`pipekit serve` needs {package}. Install it with: pip install 'pipekit[{extra}]'")
 
 
 class Supervisor:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipekit_engine.common.visible import visible
 from pipekit_engine.errors import DefinitionsError, PipekitError, RuntimeMissing
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def family(name: str, help_text: str, **options: Any) -> typer.Typer:
 
 def note(message: str) -> None:
     """Something to read that is not the command's result: goes to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(visible(message), file=sys.stderr, flush=True)
 
 
 def report(error: PipekitError) -> None:
@@ -105,7 +106,7 @@ def dagster_part(name: str, what: str) -> Any:
         return import_module(f"pipekit_dagster.{name}")
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
-        if missing not in ("dagster", "dagster_webserver", "pipekit_dagster"):
+        if missing not in ("dagster", "dagster_webserver", "fastapi", "pipekit_dagster"):
             raise
         raise RuntimeMissing(f"{what} needs {missing}. Install it with: pip install 'pipekit[dagster]'") from None
 

@@ -9,13 +9,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from pipekit_engine.common.consoles import PlainConsole
 from pipekit_engine.common.text import first_line
+from pipekit_engine.common.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord
@@ -36,26 +37,27 @@ STATUS_COLOURS = {
 
 
 @lru_cache
-def results() -> Console:
+def results() -> PlainConsole:
     """Stdout: what the command was asked for."""
-    return Console(highlight=False)
+    return PlainConsole(highlight=False)
 
 
 @lru_cache
-def errors() -> Console:
+def errors() -> PlainConsole:
     """Stderr: progress, warnings, errors."""
-    return Console(stderr=True, highlight=False)
+    return PlainConsole(stderr=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """One JSON value on stdout; what the locale's encoding may lack is escaped as JSON has it."""
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    sys.stdout.write(json.dumps(value, ensure_ascii=plain, indent=2, default=str) + "\n")
+    sys.stdout.write(visible_json(json.dumps(value, ensure_ascii=plain, indent=2, default=str)) + "\n")
     sys.stdout.flush()
 
 
 def print_text(text: str) -> None:
-    """Text on stdout exactly as it is."""
+    """Text on stdout: exactly as it is through a pipe, without what a terminal would obey on one."""
+    text = visible(text) if sys.stdout.isatty() else text
     sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
     sys.stdout.flush()
 
@@ -70,7 +72,8 @@ def print_table(
     """
     console = results()
     cells = [
-        [cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row] for row in rows
+        [cell if isinstance(cell, Text) else Text("" if cell is None else visible(str(cell))) for cell in row]
+        for row in rows
     ]
     wide = console.options.update(width=_TABLE_WIDTH)
     lines = console.render_lines(_table(headings, cells, right), wide, pad=False)

@@ -88,7 +88,9 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on; the configuration's when not given.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; the configuration's when not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on; the configuration's when not given.")
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes, for development.")] = False,
 ) -> None:
     """Run the user interface, the schedules and the sensors; the one process to start."""

@@ -9,7 +9,7 @@ import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, note, settings
 from pipekit_engine.errors import ConfigurationError, NotFoundError
-from pipekit_engine.statuses import RUN_STATUSES
+from pipekit_engine.records.statuses import RUN_STATUSES
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord
@@ -69,6 +69,8 @@ def tail_run(
     """Print a run's live log, and follow it until the run ends."""
     import sys
 
+    from pipekit_engine.common.visible import visible
+
     with settings(context).store() as store:
         if run is None:
             run = _newest(store).id
@@ -78,7 +80,7 @@ def tail_run(
             # Looked at before the log is read, so that nothing said in between is missed.
             running = record.finished_at is None
             text = store.runs.tail(run, position)
-            sys.stdout.write(text)
+            sys.stdout.write(visible(text))
             sys.stdout.flush()
             position += len(text)
             if not running:

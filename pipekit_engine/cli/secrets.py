@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, note, settings
+from pipekit_engine.errors import SecretError
 
 app = family("secrets", "Passwords that definitions refer to as $KEY.")
 
@@ -37,6 +38,11 @@ def _ask(key: str) -> str:
     if not sys.stdin.isatty():
         # Bytes that are not UTF-8 come as surrogates, and are refused when the value is set.
         value = sys.stdin.read()
+        if not value.strip():
+            # The program before the pipe has failed, more likely than not.
+            raise SecretError(
+                f"Nothing came through the pipe: {key} is as it was. An empty value is set by `pipekit secrets set {key} ''`."
+            )
         return value[:-1].removesuffix("\r") if value.endswith("\n") else value
     from getpass import getpass
 

@@ -85,6 +85,24 @@ def write_private(path: Path, text: str, *, mode: int = 0o600, group: int = -1, 
     _flush(path.parent)
 
 
+def create_private(path: Path, like: Path | None = None) -> None:
+    """Create an empty file for a database to fill, if there is none: what it will hold is nobody else's from the start.
+
+    Its mode is 0600, or 0660 for one that stands beside `like`, whose group may write. A folder that is missing or not writable
+    is left to whoever opens the file to tell.
+    """
+    mode = 0o600
+    with suppress(OSError):
+        if like is not None and like.stat().st_mode & 0o060 == 0o060:
+            mode = 0o660
+    with suppress(OSError):
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
+
+
 @contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
     """A stream into a new file of mode 0600, which takes the path's place at the end of the block; none when it raises."""

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from yaml.reader import ReaderError
 
+from pipekit_engine.common.yaml_limits import TooMuchYaml, check_size
 from pipekit_engine.models import DefinitionKind
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -92,11 +93,14 @@ class Source:
             return []
         found = []
         try:
+            check_size(text)
             for node in yaml.compose_all(text, Loader=_LOADER):
                 if isinstance(node, yaml.MappingNode):
                     found.append(node)
                 elif node.tag != _NULL:
                     self.problem(_line(node), "", "must hold `modules:`, `connections:` or the like at its top level")
+        except TooMuchYaml as error:
+            self.problem(error.line, "", str(error))
         except yaml.YAMLError as error:
             self.problem(*_syntax(error))
         return found

@@ -33,8 +33,9 @@ from typing import IO
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
-from pipekit_engine.jrunner.client import POLL_S, TERM_TIMEOUT_S, ProgressHandler, Session
+from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerError
+from pipekit_engine.jrunner.process import POLL_S, TERM_TIMEOUT_S, ProgressHandler
 from pipekit_engine.jrunner.protocol import MigrateRequest, MigrateResult, OpenRequest, OpenResult
 
 #: What nobody can promise about a program that is known by its flags only; for `pipekit doctor`.
@@ -134,7 +135,7 @@ class ExternalSession(Session):
     ) -> MigrateResult:
         """Runs the program and checks what it did by counting.
 
-        ``rows_read`` is the source's own count, ``rows_written`` what arrived in the table; ``path`` is ``classic``.
+        ``rows_read`` is the source's own count, ``rows_written`` what arrived in the table; ``path`` is ``external``.
         The request's ``path``, ``fetch_rows``, ``batch_rows``, ``split_by`` and ``parallel`` do not apply.
 
         :raises JRunnerError: with code ``count_mismatch`` when the counts do not agree; rows may be in the table then.
@@ -170,7 +171,7 @@ class ExternalSession(Session):
             rows_read=written,
             rows_written=written,
             bytes=0,
-            path="classic",
+            path="external",
             path_reason=f"jrunner: {self.program.command[0]} is configured",
             elapsed_ms=_milliseconds(began),
             read_ms=load_ms,

@@ -32,12 +32,11 @@ _TEXTUAL = frozenset({"text", "any", "other", "json", "xml", "uuid", "array", "i
 
 @dataclass(frozen=True)
 class PlannedColumn:
-    """A column of the run. `is_new`: the destination does not have it yet."""
+    """A column of the run."""
 
     source: str
     dest: str
     dest_type: str
-    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def plan_columns(
             warning = f"the destination has no type {known.unknown_types[item.source_name]}"
         if warning and not own:
             warnings.append(f"column {item.dest_name} ({described.type_name} as {sql_type}): {warning}")
-        planned = PlannedColumn(item.source_name, item.dest_name, sql_type, is_new=True)
+        planned = PlannedColumn(item.source_name, item.dest_name, sql_type)
         columns.append(planned)
         missing.append(planned)
     if dest_columns is None:

@@ -1,4 +1,4 @@
-"""Running a merge: all its statements in one transaction, comments never at the cost of rows."""
+"""A merge runs all its statements in one transaction; one that sets comments never costs it rows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def commit(
     cancel: threading.Event,
     interruption: Interruption,
 ) -> list[tuple[MergeStatement, int]]:
-    """Run the merge's statements in one transaction; each with its count.
+    """Run the merge's statements in one transaction, and return each with its count.
 
-    `before_commit` is called while the transaction holds its locks; what it raises rolls everything back.
-    An optional statement that the database refuses takes the transaction back with it: it is done again without the optional
-    ones. Raises what the session raises; nothing was changed then, but for a failure of the commit itself. `interruption` learns
-    what an interrupt (Ctrl-C) left behind, which may come when the commit is done already.
+    `before_commit` is called while the transaction holds its locks; an error that it raises rolls everything back.
+    When the database refuses an optional statement, the transaction is rolled back and run again without the optional ones.
+    Raises what the session raises: nothing was changed then, unless the commit itself failed. `interruption` learns what an
+    interrupt (Ctrl-C) left behind; the commit may be done by then.
     """
     given = {item.gives: index for index, item in enumerate(items) if item.gives}
     statements = [

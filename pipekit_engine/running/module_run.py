@@ -17,29 +17,24 @@ from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.common.text import first_line
 from pipekit_engine.databases.connections import ModuleConnections
 from pipekit_engine.errors import (
-    RUN_AGAIN,
     ConfigurationError,
     ConnectError,
     EarlierMergeActive,
-    HookError,
-    Interrupted,
-    ModuleLocked,
     NotFoundError,
-    OutcomeUnknown,
     PipekitError,
     RunCancelled,
-    RunError,
     SourceError,
     StagingError,
     StoreError,
 )
-from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
+from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
+from pipekit_engine.running.outcome import error_text, final_error, locked_error, run_status
 from pipekit_engine.running.phases import Phases, RunState, remove_staging_file
 from pipekit_engine.store.retrying import retrying
 
@@ -125,7 +120,7 @@ class ModuleRun:
             dagster_run_id=self._request.dagster_run_id,
         )
         if started is None:
-            raise self._locked()
+            raise locked_error(self._store, module.name)
         run_id, token = started
         monitor = RunMonitor(
             self._store,
@@ -308,14 +303,15 @@ class ModuleRun:
 
     def _finish(self, error: BaseException | None) -> RunResult:
         """End the run in run_log, free the lock, and raise what the caller has to know."""
-        error = self._final(error)
+        if error is not None:
+            error = final_error(error, self._module.name, self._state, holds_lock=self._holds_lock)
         if isinstance(error, PipekitError):
             error.args = (self._redactor.clean(str(error)),)
-        status = _status(error, dry_run=self._request.dry_run)
+        status = run_status(error, dry_run=self._request.dry_run)
         values: dict[str, Any] = {
             "phase": self._monitor.phase,
             "timings": self._timings,
-            "error": self._redactor.clean(self._text(error)) if error is not None else None,
+            "error": self._redactor.clean(error_text(error, self._state)) if error is not None else None,
             "stdout": self._redactor.clean(self._state.plan.render())
             if self._state.plan and self._request.dry_run
             else "",
@@ -326,7 +322,11 @@ class ModuleRun:
         try:
             retrying(lambda: self._write_end(status, values), every_error=True)
         except StoreError as unwritten:
-            end = "its rows are in the destination" if error is None else self._redactor.clean(self._text(error))
+            end = (
+                "its rows are in the destination"
+                if error is None
+                else self._redactor.clean(error_text(error, self._state))
+            )
             raise type(unwritten)(
                 f"{unwritten}\nThe end of the run, {status}, could not be written down: {end}"
             ) from error
@@ -343,44 +343,6 @@ class ModuleRun:
             self._monitor.flush()
         self._store.runs.finish(self._state.run_id, status, **values)
 
-    def _final(self, error: BaseException | None) -> BaseException | None:
-        """What the run's end means: a lost lock and a cancelled request look alike to the phase that they ended."""
-        if error is None or isinstance(error, OutcomeUnknown):
-            return error
-        if not self._holds_lock():
-            return Interrupted(f"The lock of this run was taken away, so it must not write any more; {self._done()}.")
-        if isinstance(error, RunCancelled):
-            if self._monitor.out_of_touch and not self._cancel.is_set():
-                return Interrupted(
-                    "The state store did not answer for so long that another machine could have taken this run over, so its "
-                    f"merge was ended; {self._done()}. Run it again."
-                )
-            return RunCancelled(
-                f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}."
-            )
-        if isinstance(error, JRunnerDied) and self._cancel.is_set() and not self._state.committed:
-            # It did not obey, behind a network that swallows everything, say. In a merge this is an OutcomeUnknown.
-            first = first_line(error)
-            return RunCancelled(
-                f"Run {self._state.run_id} of module {self._module.name} was cancelled; {self._done()}. {first}"
-            )
-        if isinstance(error, (JRunnerError, JRunnerDied)):
-            error = RunError(str(error))
-        if self._state.committed and isinstance(error, Exception) and not isinstance(error, HookError):
-            told = RunError(
-                f"{self._text(error)}\nIt came after the merge, which was committed; hooks may not have run."
-            )
-            told.merge_committed = True
-            told.__cause__ = error
-            return told
-        return error
-
-    def _done(self) -> str:
-        """What became of the destination."""
-        if self._state.in_doubt:
-            return f"it is unknown whether the merge was committed; {RUN_AGAIN}"
-        return "the merge was committed before" if self._state.committed else "the destination is as it was"
-
     def _holds_lock(self) -> bool:
         try:
             return retrying(lambda: self._store.leases.held("module", self._module.name, self._state.token))
@@ -388,35 +350,9 @@ class ModuleRun:
             # It cannot be told, and the run ends here either way.
             return True
 
-    def _text(self, error: BaseException) -> str:
-        if isinstance(error, PipekitError):
-            return str(error)
-        if not isinstance(error, Exception):
-            return f"stopped by {type(error).__name__}; {self._done()}"
-        return f"{type(error).__name__}: {error}"
-
-    def _locked(self) -> PipekitError:
-        lease = self._store.leases.find("module", self._module.name)
-        if lease is None:
-            known = self._store.definitions.load().modules
-            if self._module.name not in known:
-                return NotFoundError("module", self._module.name, known)
-            return ModuleLocked(f"Module {self._module.name!r} was being run a moment ago. Try again.")
-        return ModuleLocked(
-            f"Module {self._module.name!r} is being run by {lease.describe()}. Wait for it, or end it with `pipekit cancel`."
-        )
-
 
 def check_overrides(whose: str, overrides: Iterable[str], declared: Collection[str]) -> None:
     """Refuse a watermark's name that is not declared: the value would silently change nothing. Raises ConfigurationError."""
     for name in overrides:
         if name not in declared:
             raise ConfigurationError(f"{whose}: {NotFoundError('watermark', name, declared)}")
-
-
-def _status(error: BaseException | None, *, dry_run: bool) -> str:
-    if error is None:
-        return "dry_run" if dry_run else "success"
-    if isinstance(error, RunCancelled) or not isinstance(error, Exception):
-        return "cancelled"
-    return "error"

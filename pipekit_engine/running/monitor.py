@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.visible import visible
 from pipekit_engine.errors import StoreError
 from pipekit_engine.running.cancellation import LeaseGuard
 from pipekit_engine.running.events import RunEvent
@@ -99,7 +100,7 @@ class RunMonitor:
 
     def say(self, message: str) -> None:
         """Add a line to the live log; secrets are taken out."""
-        message = self._redactor.clean(message)
+        message = visible(self._redactor.clean(message))
         stamp = datetime.now(timezone.utc).strftime("%H:%M:%S")
         with self._lock:
             self._lines.append(f"{stamp} {self.phase:<9} {message}\n")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.files import create_private
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.common.text import first_line
 from pipekit_engine.errors import (
@@ -115,6 +116,9 @@ class Phases:
         try:
             for drop in self._plan.staging.leftovers:
                 self._drop_leftover(drop)
+            if self._plan.staging.file is not None:
+                dest_file = self._plan.staging.file.rpartition(".pipekit-")[0]
+                create_private(Path(self._plan.staging.file), like=Path(dest_file))
             self._execute(self._plan.staging.setup)
         except JRunnerError as error:
             raise StagingError(

@@ -1,7 +1,7 @@
-"""Finding runs whose process died, and ending them truthfully.
+"""`recover` finds runs whose process died, and ends them with what is known of the destination.
 
-The next run of the module, `pipekit doctor` and the Dagster sensor all call `recover`. A jrunner that outlived its engine is
-killed first, so that a freed module has nobody left who writes for the old run.
+The next run of the module, `pipekit doctor` and the Dagster sensor call it. It first kills a jrunner that outlived its engine,
+so that nothing writes for the old run when the module's lock is free.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Recovered:
 
 
 def recover(store: Store, module: str | None = None) -> Recovered:
-    """End every run (or those of one module) whose owner is dead and free its lock; the runs that were ended."""
+    """End every run (or those of one module) whose owner is dead, free its lock, and return the runs that were ended."""
     ended = Recovered()
     for lease in store.leases.all():
         if (module is None or (lease.what, lease.name) == ("module", module)) and lease.abandoned():
@@ -51,7 +51,7 @@ def recover(store: Store, module: str | None = None) -> Recovered:
 
 
 def unlock(store: Store, module: str, *, force: bool = False) -> Lease | None:
-    """Free a module's lock; the lease that was freed, None when there was none.
+    """Free a module's lock and return the lease that was freed, None when there was none.
 
     A live owner keeps its lock unless `force` is given. Raises NotFoundError, and ModuleLocked naming the live owner.
     """

@@ -1,6 +1,6 @@
-"""What is asked of the staged rows before the merge, by the destination's own word.
+"""Checks of the staged rows before the merge, by queries that the destination answers.
 
-The answers also say what each statement of the merge must count (`MergeStatement.expected`).
+Their answers also say what each statement of the merge must count (`MergeStatement.expected`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StagedRows:
         return self._ask(self._plan.checks.count)
 
     def verify(self, module: Module, staged: int, rows_read: int) -> MergeChoice:
-        """Refuse rows that must not be merged; the statements that merge the others, and what they must count.
+        """Refuse rows that must not be merged, and return the statements that merge the others with what each must count.
 
         Raises StagingError when rows are missing or keys are NULL or repeated, DestinationError when the destination could
         not tell the keys apart or would shrink more than the module allows.

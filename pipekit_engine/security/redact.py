@@ -103,6 +103,12 @@ def _without_parameters(url: str) -> str:
     return "".join(parts) + url[position:]
 
 
+#: What pipekit's own messages say of secrets. With the password `secret` they would lose it, and tell it by that.
+_OWN_WORDS = (
+    r"(?P<own>(?<!\w)(?:pipekit secrets(?: set| unset| list)?|pipekit set-password|secrets\.env|PIPEKIT_SECRETS)(?!\w))"
+)
+
+
 class Redactor:
     """Replaces secrets in text by `***`: the values given, as they are and as URLs and JSON write them, and URL
     passwords.
@@ -121,12 +127,12 @@ class Redactor:
         for text in sorted(texts, key=len, reverse=True):
             pattern = "".join(map(_any_form, text))
             patterns.append(pattern if len(text) >= 4 else rf"(?<!\w){pattern}(?!\w)")
-        self._known = re.compile("|".join(patterns)) if patterns else None
+        self._known = re.compile("|".join([_OWN_WORDS, *patterns])) if patterns else None
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
         if self._known is not None:
-            text = self._known.sub(STARS, text)
+            text = self._known.sub(lambda match: match["own"] or STARS, text)
         if "://" in text or "jdbc:" in text:
             text = _URL_IN_TEXT.sub(_clean_url, text)
         return text

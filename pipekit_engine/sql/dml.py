@@ -280,9 +280,10 @@ class DmlReader:
         problem = ""
         terms: list[tuple[Any, Any, Any]] = []
         for condition in conditions:
-            pairs = list(zip(self._items(condition.this), self._items(condition.expression), strict=False))
-            whole = isinstance(condition, exp.EQ) and len(self._items(condition.expression)) == len(pairs)
-            terms += [(condition, one, two) for one, two in pairs] if whole else [(condition, None, None)]
+            left, right = self._items(condition.this), self._items(condition.expression)
+            pairs = list(zip(left, right, strict=True)) if len(left) == len(right) else []
+            compared = pairs if isinstance(condition, exp.EQ) else []
+            terms += [(condition, one, two) for one, two in compared] or [(condition, None, None)]
         for condition, one, two in terms:
             columns = isinstance(one, exp.Column) and isinstance(two, exp.Column)
             if columns and one.name.lower() == two.name.lower() and one.table.lower() != two.table.lower():
@@ -301,21 +302,11 @@ class DmlReader:
         joins, where = select.args.get("joins") or [], select.args.get("where")
         condition: Any = where.this.unnest() if where is not None else None
         if len(joins) == 1 and joins[0].side == "LEFT" and self._is_same(joins[0].this, target):
-            empty = isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null)
-            return (
-                empty
-                and isinstance(condition.this, exp.Column)
-                and condition.this.table.lower() == _alias(joins[0].this)
-            )
+            absent = isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null)
+            return absent and condition.this.text("table").lower() == _alias(joins[0].this)
         inner: Any = condition.this.unnest() if not joins and isinstance(condition, exp.Not) else None
-        query = (
-            inner.this
-            if isinstance(inner, exp.Exists)
-            else inner.args.get("query")
-            if isinstance(inner, exp.In)
-            else None
-        )
-        plain = self._plain_select(query, more=("where", "distinct"))
+        nested = {exp.Exists: "this", exp.In: "query"}.get(type(inner), "")
+        plain = self._plain_select(inner.args.get(nested) if nested else None, more=("where", "distinct"))
         return plain is not None and self._is_same(plain.args["from_"].this, target)
 
     def _latest(self, select: exp.Select) -> str:

@@ -44,8 +44,6 @@ class SqlSyntax:
     brackets: Literal["names", "maybe", "never"] = "never"
     #: Characters beside letters, digits and _ that an unquoted name may hold after its first one.
     name_characters: str = "$#@"
-    #: LIBRARY/TABLE names a table, as LIBRARY.TABLE does; `5 DAYS` is a duration.
-    system_naming: bool = False
     #: `name = expression` in a select list names the column.
     equals_names: bool = False
     #: A WITH clause sees its own name only after WITH RECURSIVE.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from pipekit_engine.common.files import create_private
 from pipekit_engine.errors import PipekitError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ _POSTGRESQL_ARGS = {
     "tcp_user_timeout": 15_000,
 }
 _WRITE = "pipekit_write"
+#: What SQLite needs to open a file in WAL mode.
+_ROOM_BYTES = 64 * 1024
 
 
 def make_engine(url: str) -> Engine:
@@ -59,6 +64,14 @@ def make_engine(url: str) -> Engine:
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S}, poolclass=QueuePool, max_overflow=40)
 
+    file = make_url(url).database
+
+    @event.listens_for(engine, "do_connect")
+    def _on_first_connect(*_: Any) -> None:
+        # SQLite would make it as wide as the umask says; it holds SQL, errors, watermarks' values. Journals take its mode.
+        if file and file != ":memory:" and not file.startswith("file:"):
+            create_private(Path(file))
+
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         # None: the driver begins nothing by itself; _on_begin says which kind of transaction it is.
@@ -84,6 +97,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
+        self._file = Path(self.engine.url.database) if self.is_sqlite and self.engine.url.database else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,13 +107,17 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read-only transaction that sees one consistent state."""
-        with _translated(), self.engine.connect() as connection, connection.begin():
+        with _translated(self._file), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block, or changes nothing when the block raises."""
-        with _translated(), self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+        with (
+            _translated(self._file),
+            self.engine.connect().execution_options(**{_WRITE: True}) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:
@@ -108,7 +126,7 @@ class Database:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(file: Path | None) -> Iterator[None]:
     """Database errors as StoreError with a fix where one is known."""
     try:
         yield
@@ -116,7 +134,7 @@ def _translated() -> Iterator[None]:
         raise
     except DBAPIError as error:
         family = StoreUnavailable if _is_unavailable(error) else StoreError
-        raise family(_explain(error)) from error
+        raise family(_explain(error, file)) from error
     except SQLAlchemyError as error:
         # The pool's own: no connection became free in time.
         raise StoreUnavailable(f"The state store answered: {error}") from error
@@ -133,12 +151,34 @@ def _is_unavailable(error: DBAPIError) -> bool:
     return state is None or state.startswith(("08", "57P", "53300"))
 
 
-def _explain(error: DBAPIError) -> str:
+#: What to do about a state file that SQLite cannot read.
+RESTORE = (
+    "`pipekit restore BACKUP` puts a backup in its place and keeps the damaged file; `pipekit init` does not mend it."
+)
+
+
+def is_corrupt(reason: str) -> bool:
+    """Whether SQLite says that a file is none of its own, or no longer whole."""
+    return "not a database" in reason or "malformed" in reason
+
+
+def is_full(file: Path) -> bool:
+    """Whether the disk that a file is on has no room: SQLite then cannot open or journal, and says so in many ways."""
+    with suppress(OSError):
+        disk = os.statvfs(file.absolute().parent)
+        return disk.f_bavail * disk.f_frsize < _ROOM_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
+    return False
+
+
+def _explain(error: DBAPIError, file: Path | None) -> str:
     reason = str(error.orig).strip()
     lowered = reason.lower()
     if "readonly" in lowered or "read-only" in lowered:
         return f"The state store is read-only ({reason}). Give this user write access to the file and its folder."
-    if "full" in lowered and isinstance(error, OperationalError):
+    if is_corrupt(reason):
+        return f"The state store is damaged ({reason}). {RESTORE}"
+    vague = any(words in lowered for words in ("unable to open", "disk i/o error"))
+    if ("full" in lowered and isinstance(error, OperationalError)) or (vague and file is not None and is_full(file)):
         return f"The disk of the state store is full ({reason}). Free some space; nothing was changed."
     if "unable to open database file" in lowered:
         return f"The state store cannot be opened ({reason}). Check `database` in the config and the folder's rights."

@@ -29,7 +29,7 @@ from sqlalchemy import (
     true,
 )
 
-from pipekit_engine.statuses import RUN_STATUSES
+from pipekit_engine.records.statuses import RUN_STATUSES
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from pipekit_engine.common.files import create_private
 from pipekit_engine.errors import StoreError
-from pipekit_engine.store.database import Database
+from pipekit_engine.store.database import RESTORE, Database, is_corrupt, is_full
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -100,17 +101,23 @@ def initialise(database: Database, where: str, sqlite_file: Path | None) -> Init
 def _prepare_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        create_private(path)
         # WAL is a property of the file: set once, before there are readers.
         with sqlite3.connect(path, timeout=60) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.close()
     except (OSError, sqlite3.Error) as error:
+        if is_corrupt(str(error)):
+            raise StoreError(f"The state file {path} is damaged ({error}). {RESTORE}") from None
+        if is_full(path):
+            raise StoreError(f"The disk of the state file {path} is full ({error}). Free some space.") from None
         raise StoreError(f"The state file {path} cannot be made or opened: {error}") from None
 
 
 def _copy_aside(path: Path, revision: str | None) -> Path:
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
     backup = path.with_name(f"{path.name}.{revision}.{stamp}.bak")
+    create_private(backup)
     # SQLite's own backup: a plain copy of a file in WAL mode would miss what is still in the log.
     source, target = sqlite3.connect(path, timeout=60), sqlite3.connect(backup)
     try:

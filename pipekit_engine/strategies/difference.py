@@ -226,10 +226,6 @@ class RowComparison:
             f"SELECT COUNT(*) FROM {sample} WHERE EXISTS (SELECT 1 FROM {self.merge.dest_sql} d WHERE {alike})",
         )
 
-    def is_exact(self) -> bool:
-        """Whether this kind can tell the values of all columns apart."""
-        return all(self.dialect.exact_values_sql(column, "x") is not None for column in self._columns)
-
     def _differs(self, left: str, right: str, *, with_key: bool) -> str:
         conditions = []
         for column in self._columns:

@@ -23,9 +23,9 @@ HEADINGS = ("TABLE", "MODULE", "DESTINATION", "STRATEGY", "KEY", "WATERMARK", "N
 
 
 def _stdout() -> Console:
-    from rich.console import Console
+    from pipekit_engine.common.consoles import PlainConsole
 
-    return Console(highlight=False)
+    return PlainConsole(highlight=False)
 
 
 def preview_table(result: QueryResult) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipekit_engine.common.yaml_limits import TooMuchYaml, check_size
 from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Definitions
@@ -85,16 +86,18 @@ def _by_hand(path: Path, advice: str) -> ConfigurationError:
 
 def _parsed(text: str) -> Any:
     try:
+        check_size(text)
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, TooMuchYaml):
         # Several documents, or not YAML at all: whoever asks finds no place in it.
         return None
 
 
 def _composed(text: str) -> yaml.Node | None:
     try:
+        check_size(text)
         return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, TooMuchYaml):
         return None
 
 

@@ -189,3 +189,32 @@ def test_doctor_says_what_is_wrong_and_the_fix(project: Project) -> None:
     assert "problem" in ill.out
     assert "gone" in ill.out
     assert "pipekit secrets set UNSET_PW" in ill.out
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 200, b"SQLite format 3\0" + b"\xff" * 4000])
+def test_a_damaged_state_file_wants_a_restore(empty: Project, content: bytes) -> None:
+    """It said that the file "cannot be made or opened", and `init` was what people tried."""
+    assert empty("init").status == 0
+    for suffix in ("-wal", "-shm"):
+        (empty.folder / f"pipekit.db{suffix}").unlink(missing_ok=True)
+    (empty.folder / "pipekit.db").write_bytes(content)
+    for command in ("modules", "init"):
+        done = empty(command)
+        assert done.status == 2
+        assert "is damaged" in done.err
+        assert "`pipekit restore BACKUP`" in done.err
+
+
+def test_an_empty_pipe_sets_no_secret(empty: Project) -> None:
+    empty("init")
+    done = empty.look("secrets", "set", "DW", stdin="\n")
+    assert (done.status, "Nothing came through the pipe: DW is as it was" in done.err) == (2, True)
+    assert not (empty.folder / "secrets.env").exists()
+
+
+def test_a_port_that_is_none(empty: Project) -> None:
+    empty("init")
+    done = empty("serve", "--port", "99999")
+    assert done.status == 2
+    assert "65535" in done.err
+    assert "Traceback" not in done.err

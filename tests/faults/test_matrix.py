@@ -23,7 +23,6 @@ QUICK = {
     ("postgresql", "before COMMIT", "engine killed"),
     ("postgresql", "before COMMIT", "frozen and woken"),
     ("postgresql", "before COMMIT", "backend ended"),
-    ("postgresql", "first change answered", "network silent"),
     ("postgresql", "loading", "network cut"),
     ("postgresql", "in a hook", "jrunner killed"),
     ("mariadb", "after COMMIT, unanswered", "both killed"),

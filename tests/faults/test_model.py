@@ -98,6 +98,8 @@ def test_a_few_steps(make_site: MakeSite) -> None:
 
 @pytest.mark.all_faults
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=getattr(pytest.mark, k)) if k != "sqlite" else k for k in KINDS])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=getattr(pytest.mark, k)) if k != "sqlite" else k for k in KINDS]
+)
 def test_many_steps(make_site: MakeSite, kind: str) -> None:
     _play(kind, make_site, examples=40, steps=15, derandomize=False)

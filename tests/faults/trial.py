@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Literal
@@ -235,8 +237,7 @@ class Trial:
     def _freeze(self, engine: EngineProcess, child: ProcessName | None) -> None:
         """Both stand still; another host takes over and runs; they wake when it is done."""
         pids = [engine.pid, *([child.pid] if child is not None else [])]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        self._stop_outside_of_the_store(pids)
         store = self.site.bench.store
         lease = store.leases.find("module", MODULE)
         try:
@@ -249,10 +250,23 @@ class Trial:
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGCONT)
 
+    def _stop_outside_of_the_store(self, pids: list[int]) -> None:
+        """Stop the processes while they do not write to the state file: whoever is frozen in there keeps everybody out."""
+        while True:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            with closing(sqlite3.connect(self.site.bench.folder / "pipekit.db", timeout=0.1)) as store:
+                try:
+                    store.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    for pid in pids:
+                        os.kill(pid, signal.SIGCONT)
+                    time.sleep(0.05)
+                    continue
+                return
+
     def _locked_store(self) -> threading.Thread:
         """The state store's file is locked by somebody else for two seconds."""
-        import sqlite3
-
         locked = threading.Event()
 
         def hold() -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import OpenRequest, Session, jvm
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from tests.conftest import unavailable
-from tests.jars import jar
+from tests.jars import jar, pinned_jar
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -75,6 +76,20 @@ def mariadb_request(name: str, server: MariaDBServer, database: str, **more: Any
         server.jdbc_url(database),
         [jar("mariadb")],
         kind="mariadb",
+        quote=("`", "`"),
+        user=server.user,
+        password=server.password,
+        **more,
+    )
+
+
+def connector_j_request(name: str, server: MariaDBServer, database: str, **more: Any) -> OpenRequest:
+    """How to open a database of the test's MariaDB by MySQL's own driver."""
+    return OpenRequest(
+        name,
+        server.jdbc_url(database).replace("jdbc:mariadb:", "jdbc:mysql:"),
+        [pinned_jar(get_dialect("mysql").drivers[0])],
+        kind="mysql",
         quote=("`", "`"),
         user=server.user,
         password=server.password,

@@ -25,7 +25,7 @@ from pipekit_engine.jrunner import (
     SessionPool,
     Statement,
 )
-from pipekit_engine.jrunner import client as client_module
+from pipekit_engine.jrunner import process as process_module
 from pipekit_engine.jrunner.protocol import Interruption
 from tests.jars import jar
 from tests.jrunner.conftest import (
@@ -245,7 +245,7 @@ def test_a_statement_that_ignores_cancel_loses_its_connection(
     session: Session, odd_drivers: OddDrivers, sqlite: OpenRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.open(odd_drivers.request("deaf", "deaf"))
-    monkeypatch.setattr(client_module, "CANCEL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(process_module, "CANCEL_TIMEOUT_S", 0.5)
     with Session() as other:
         other.open(odd_drivers.request("deaf", "deaf"))
         with pytest.raises(JRunnerDied, match="did not obey a cancel"):
@@ -396,7 +396,7 @@ def test_stderr_of_one_of_its_users(session: Session, odd_drivers: OddDrivers) -
 def test_a_request_that_jrunner_would_skip_is_refused(session: Session, sqlite: OpenRequest) -> None:
     """It could not be answered, and its caller would wait for ever."""
     with pytest.raises(JRunnerError, match="too long: statements may have 32 MiB"):
-        session.query("sqlite", "SELECT 1 -- " + "x" * client_module.MAX_LINE_BYTES)
+        session.query("sqlite", "SELECT 1 -- " + "x" * process_module.MAX_LINE_BYTES)
     assert session.query("sqlite", "SELECT 1").first == "1"
 
 

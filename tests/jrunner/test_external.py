@@ -67,7 +67,7 @@ def arrived(files: tuple[Path, Path]) -> list[tuple[object, ...]]:
 
 def test_our_own_flag_mode_is_an_external_jrunner(files: tuple[Path, Path]) -> None:
     result = migrate(OUR_OWN, files)
-    assert (result.rows_read, result.rows_written, result.path) == (3, 3, "classic")
+    assert (result.rows_read, result.rows_written, result.path) == (3, 3, "external")
     assert arrived(files) == [(1, "a"), (2, None), (3, "")]
     assert migrate(OUR_OWN, files, clear=True).rows_written == 3
     assert len(arrived(files)) == 3

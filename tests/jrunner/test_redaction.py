@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session
 from tests.jars import jar
-from tests.jrunner.conftest import OddDrivers
+from tests.jrunner.conftest import OddDrivers, mariadb_request
+from tests.servers.mariadb import MariaDBServer
 
 SECRET = "s3ntinel"
 
@@ -70,3 +73,9 @@ def test_a_parsers_token_is_shown(session: Session) -> None:
 def test_sqlites_token_is_shown(session: Session, sqlite: OpenRequest) -> None:
     with pytest.raises(JRunnerError, match='unrecognized token: "\'x"'):
         session.query("sqlite", "SELECT 'x")
+
+
+@pytest.mark.mariadb
+def test_whether_a_password_was_used_is_no_password(session: Session, mariadb: MariaDBServer) -> None:
+    with pytest.raises(JRunnerError, match=r"\(using password: YES\)"):
+        session.open(replace(mariadb_request("db", mariadb, "mysql"), password=SECRET))

@@ -120,3 +120,11 @@ def test_urls_inside_text_are_cleaned() -> None:
 def test_text_without_secrets_is_untouched() -> None:
     text = "SELECT '{a}'::jsonb, password = 'x' FROM t -- 100 %\n"
     assert Redactor(["", "  "]).clean(text) == text
+
+
+def test_pipekits_own_words_stay() -> None:
+    """With the password `secret` its report said "pipekit ***s set", which tells both what to do wrongly and the password."""
+    clean = Redactor(["secret", "pipekit"]).clean
+    assert clean("set it: pipekit secrets set DW (in secrets.env)") == "set it: pipekit secrets set DW (in secrets.env)"
+    assert clean("db=pipekit;pw=secret") == "db=***;pw=***"
+    assert clean("xpipekit secrets setx") == "x*** ***s setx"

@@ -25,11 +25,12 @@ public final class Redaction {
 
     /**
      * {@code password=x}, {@code pwd = 'x y'}, {@code "token": "x"}; a value in braces may hold anything but a brace. A
-     * parser's "unexpected token: x" (or "unrecognized") names a word of a statement that is shown anyway.
+     * parser's "unexpected token: x" (or "unrecognized") names a word of a statement that is shown anyway, and MySQL's
+     * "(using password: YES)" tells only whether there was one.
      */
     private static final Pattern ASSIGNMENT = Pattern.compile(
             "(?i)(?<![\\w.\\-])(?<!unexpected )(?<!unrecognized )(" + SECRET_NAMES
-                    + "[\"']?\\s*[=:]\\s*)(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
+                    + "[\"']?\\s*[=:]\\s*)(?!(?:YES|NO)\\))(\\{[^}]*\\}|\"[^\"]*\"|'[^']*'|[^\\s&;,)]+)");
 
     /**
      * {@code //user:secret@host}, up to the last '@': the secret itself may hold any character. The user name goes too,

@@ -9,7 +9,7 @@ from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
-from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PADDED, padded_advice
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PaddedKeys
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
 
 
-class DB2(Dialect):
+class DB2(PaddedKeys, Dialect):
     """DB2 for i 7.3 and newer, by IBM's Toolbox driver. A schema is a library."""
 
     kind = "db2"
@@ -49,7 +49,7 @@ class DB2(Dialect):
         """
     )
     capabilities = Capabilities(
-        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True, system_naming=True),
+        syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
         max_identifier_length=128,
         drop_if_exists=False,  # only newer releases know it
         missing_table_states=frozenset({"42704"}),
@@ -118,35 +118,19 @@ class DB2(Dialect):
     }
 
     def cascades_sql(self, table: TableName) -> str:
-        """From the catalogue."""
         return cascades_query("QSYS2.SYSREFCST", "QSYS2.SYSCST", table, "CURRENT SCHEMA")
-
-    def coarse_type(self, column: Column) -> str | None:
-        """Texts that differ by blanks at the end are equal."""
-        return PADDED if column.family == "text" else None
-
-    def exact_sql(self, column: Column, text: str) -> str:
-        """With something behind it blanks at its end count."""
-        return f"{text} || 'x'"
-
-    def key_advice(self, table: str, column: Column) -> str:
-        """There is no other text."""
-        return padded_advice(self.label, column.name)
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""
         return f"VARCHAR({MAX_KEY_TEXT}) CCSID 1208" if sql_type.startswith("CLOB") else sql_type
 
     def is_view_sql(self, table: TableName) -> str:
-        """From the catalogue."""
         return view_query("QSYS2.SYSVIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
 
     def schema_exists_sql(self, schema: str) -> str:
-        """From the catalogue."""
         return f"SELECT 1 FROM QSYS2.SYSSCHEMAS WHERE SCHEMA_NAME = {literal(schema)}"
 
     def schemas_sql(self, database: str | None) -> str:
-        """Libraries that SQL knows."""
         return "SELECT SCHEMA_NAME FROM QSYS2.SYSSCHEMAS"
 
     def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
@@ -189,7 +173,6 @@ class DB2(Dialect):
         return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
-        """The query stands in parentheses."""
         names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"
 

@@ -11,7 +11,7 @@ from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
-from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PADDED, padded_advice
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PaddedKeys
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
 
 
-class Derby(Dialect):
+class Derby(PaddedKeys, Dialect):
     """Apache Derby 10.14 and newer: close to DB2."""
 
     kind = "derby"
@@ -121,18 +121,6 @@ class Derby(Dialect):
         found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
         return found.replace("SELECT 1 ", "SELECT child.TABLENAME ", 1)
 
-    def coarse_type(self, column: Column) -> str | None:
-        """Texts that differ by blanks at the end are equal."""
-        return PADDED if column.family == "text" else None
-
-    def exact_sql(self, column: Column, text: str) -> str:
-        """With something behind it blanks at its end count."""
-        return f"{text} || 'x'"
-
-    def key_advice(self, table: str, column: Column) -> str:
-        """There is no other text."""
-        return padded_advice(self.label, column.name)
-
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
     ) -> list[str]:
@@ -157,5 +145,4 @@ class Derby(Dialect):
         return view_query(tables, table, "SCHEMANAME", "TABLENAME", "CURRENT SCHEMA")
 
     def schema_exists_sql(self, schema: str) -> str:
-        """Derby has no information_schema."""
         return f"SELECT 1 FROM SYS.SYSSCHEMAS WHERE SCHEMANAME = {literal(schema)}"

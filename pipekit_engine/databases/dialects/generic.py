@@ -29,7 +29,6 @@ class Generic(Dialect):
         reads_plain_names=False,
         drop_if_exists=False,
         row_values=False,
-        window_functions=False,
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
 

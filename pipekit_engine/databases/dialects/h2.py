@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
-from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
+from pipekit_engine.databases.dialects.base.catalog import InformationSchema
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
 
 
-class H2(Dialect):
+class H2(InformationSchema, Dialect):
     """H2 2.x."""
 
     kind = "h2"
@@ -95,19 +95,6 @@ class H2(Dialect):
             return (value,)
         return super().exact_values_sql(column, value)
 
-    def cascades_sql(self, table: TableName) -> str:
-        """As the standard has it."""
-        return cascades_query(
-            "INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS",
-            "INFORMATION_SCHEMA.TABLE_CONSTRAINTS",
-            table,
-            "CURRENT_SCHEMA",
-        )
-
-    def is_view_sql(self, table: TableName) -> str:
-        """As the standard has it."""
-        return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
-
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
     ) -> list[str]:
@@ -134,7 +121,6 @@ class H2(Dialect):
         return f"CAST({text} AS VARCHAR)"
 
     def key_advice(self, table: str, column: Column) -> str:
-        """DDL for the column."""
         return (
             f"To compare exactly: ALTER TABLE {table} ALTER COLUMN {self.quote_identifier(column.name)} "
             f"SET DATA TYPE VARCHAR({column.precision or MAX_KEY_TEXT})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
-from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
+from pipekit_engine.databases.dialects.base.catalog import InformationSchema
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
 
 
-class HSQLDB(Dialect):
+class HSQLDB(InformationSchema, Dialect):
     """HSQLDB 2.5 and newer."""
 
     kind = "hsqldb"
@@ -93,19 +93,6 @@ class HSQLDB(Dialect):
             return (f"CAST({value} AS VARCHAR(64))",)
         return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
 
-    def cascades_sql(self, table: TableName) -> str:
-        """As the standard has it."""
-        return cascades_query(
-            "INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS",
-            "INFORMATION_SCHEMA.TABLE_CONSTRAINTS",
-            table,
-            "CURRENT_SCHEMA",
-        )
-
-    def is_view_sql(self, table: TableName) -> str:
-        """As the standard has it."""
-        return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
-
     exact_collation_sql = (
         "SELECT '\"' || COLLATION_SCHEMA || '\".\"' || COLLATION_NAME || '\"' FROM INFORMATION_SCHEMA.COLLATIONS "
         "WHERE COLLATION_SCHEMA = 'PUBLIC' AND COLLATION_NAME = 'KEYS_OF_PIPEKIT'"
@@ -166,7 +153,6 @@ class HSQLDB(Dialect):
         return super().create_table_sql(table, columns).replace("CREATE TABLE", "CREATE CACHED TABLE", 1)
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
-        """The query stands in parentheses."""
         names = self.column_list(columns)
         return (
             f"CREATE CACHED TABLE {self.table_sql(table)} AS (SELECT {names} FROM {self.table_sql(like)}) WITH NO DATA"

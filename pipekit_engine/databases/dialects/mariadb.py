@@ -235,7 +235,6 @@ class MariaDB(Dialect):
         )
 
     def column_notes_sql(self, table: TableName) -> str:
-        """Comments and AUTO_INCREMENT."""
         return (
             "SELECT column_name, column_comment, CASE WHEN extra LIKE '%auto_increment%' THEN '1' ELSE '0' END "
             f"FROM information_schema.columns WHERE table_schema = {self._database(table.schema)} "
@@ -341,7 +340,6 @@ class MariaDB(Dialect):
         return collation == "binary" or collation.endswith(("_bin", "_cs"))
 
     def key_advice(self, table: str, column: Column) -> str:
-        """DDL for the column."""
         length = column.precision if 0 < column.precision <= _MAX_KEY_TEXT else _MAX_KEY_TEXT
         return (
             f"Give it one that tells all texts apart (MySQL's is utf8mb4_0900_bin): ALTER TABLE {table} MODIFY "
@@ -373,7 +371,6 @@ class MariaDB(Dialect):
         return tuple(f"SHA2({item}, 256)" for item in exact) if column.family in _SIZED else exact
 
     def distinct_sql(self, left: str, right: str) -> str:
-        """With its own operator."""
         return f"NOT ({left} <=> {right})"
 
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
@@ -382,7 +379,6 @@ class MariaDB(Dialect):
         return f"(SELECT * FROM {table} WHERE MOD(CRC32(CONCAT_WS(',', {names})), 1000) = 0) {alias}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
-        """UPDATE with a join."""
         sets = ", ".join(f"d.{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"UPDATE {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)} SET {sets}"
 

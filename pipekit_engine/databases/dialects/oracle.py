@@ -162,7 +162,6 @@ class Oracle(Dialect):
         )
 
     def column_notes_sql(self, table: TableName) -> str:
-        """Comments and identity columns."""
         owner = literal(table.schema) if table.schema else _CURRENT
         return (
             "SELECT c.COLUMN_NAME, c.COMMENTS, CASE WHEN i.COLUMN_NAME IS NULL THEN '0' ELSE '1' END "

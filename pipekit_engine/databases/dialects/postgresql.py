@@ -299,7 +299,6 @@ class PostgreSQL(Dialect):
         return column.type_name.lower() == "citext"
 
     def exact_sql(self, column: Column, text: str) -> str:
-        """By the bytes."""
         return f'CAST({text} AS text) COLLATE "C"'
 
     def key_writings(self, column: Column) -> Writings:
@@ -307,7 +306,6 @@ class PostgreSQL(Dialect):
         return "many" if column.family == "interval" else super().key_writings(column)
 
     def key_advice(self, table: str, column: Column) -> str:
-        """DDL for the column."""
         return (
             f"To compare exactly: ALTER TABLE {table} ALTER COLUMN {self.quote_identifier(column.name)} "
             'TYPE text COLLATE "default"'
@@ -359,7 +357,6 @@ class PostgreSQL(Dialect):
         return f"({value}) AT TIME ZONE 'UTC'" if lag.amount else f"{value} AT TIME ZONE 'UTC'"
 
     def day_sql(self, days: int, form: str) -> str:
-        """By to_char."""
         moved = f" {'-' if days < 0 else '+'} {abs(days)}" if days else ""
         for code, letters in _TO_CHAR.items():
             form = form.replace(code, letters)

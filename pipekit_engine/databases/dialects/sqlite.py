@@ -147,7 +147,6 @@ class SQLite(Dialect):
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
     ) -> list[str]:
-        """In the table's file."""
         index = self.table_sql(replace(table, name=f"{table.name}_{purpose}"))
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.quote_identifier(table.name)} ({names})"]
@@ -166,7 +165,6 @@ class SQLite(Dialect):
         )
 
     def exact_sql(self, column: Column, text: str) -> str:
-        """By the bytes."""
         return f"CAST({text} AS BLOB)"
 
     def key_writings(self, column: Column) -> Writings:
@@ -209,7 +207,6 @@ class SQLite(Dialect):
         return (f"{value} COLLATE BINARY", f"typeof({value})")
 
     def distinct_sql(self, left: str, right: str) -> str:
-        """With its own operator."""
         return f"{left} IS NOT {right}"
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:

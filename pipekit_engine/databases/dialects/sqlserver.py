@@ -83,7 +83,6 @@ class SQLServer(Dialect):
         rolled_back_codes=frozenset({1205, 1222, 3960}),  # deadlock, lock time-out, conflict of snapshots
         missing_table_states=frozenset({"S0002", "42S02"}),
         max_comment_length=_MAX_COMMENT,
-        bulk_path="the driver's bulk copy",
     )
     browse_fields = (BrowseField("database", "database"), BrowseField("schema", "schema"))
     system_schemas = ("INFORMATION_SCHEMA", "sys", "guest", "db_*")
@@ -170,7 +169,6 @@ class SQLServer(Dialect):
         )
 
     def column_notes_sql(self, table: TableName) -> str:
-        """Descriptions and identity columns."""
         at = self._in(table.catalog)
         return (
             f"SELECT c.name, CAST(p.value AS nvarchar({_MAX_COMMENT})), CASE WHEN c.is_identity = 1 THEN '1' ELSE '0' END "
@@ -216,7 +214,6 @@ class SQLServer(Dialect):
         return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} (its type) NULL"
 
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
-        """Without the word COLUMN."""
         return f"ALTER TABLE {self.table_sql(table)} ADD {self.quote_identifier(name)} {sql_type} NULL"
 
     def lock_table_sql(self, dest: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from pipekit_engine.jrunner import OpenRequest, Session, Statement
 from tests.jars import jar
-from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
+from tests.jrunner.conftest import connector_j_request, mariadb_request, postgresql_request, sqlite_request
 from tests.jrunner.truth.data import KINDS, SHAPES, Shape
 from tests.jrunner.truth.databases import literal
 from tests.servers.mariadb import MariaDBServer
@@ -75,6 +75,8 @@ def truth(
                     session.open(request)
                     running.requests[name] = request
                     _create(running, kind, name, fill=side == "from")
+                # The same tables by MySQL's own driver.
+                session.open(connector_j_request(f"mysql_{side}", mariadb, my))
             yield running
             session.end()
 

@@ -38,7 +38,7 @@ final class Flags {
             "  -dt TABLE      table name as the database's SQL wants it; it must exist, columns are matched by name",
             "  -t             trim: take trailing blanks off every text",
             "  -c             clear: delete the table's rows first, in the same transaction",
-            "  -b             insist on the destination's bulk path (COPY, LOAD DATA, bulk copy) where it has one",
+            "  -b             insist on the destination's bulk path (COPY, LOAD DATA) where it has one",
             "  --path NAME    force a path: auto, copy-raw, copy-binary, copy-text, load-data, bulk, batch",
             "Drivers",
             "  --jars PATHS   driver jars or folders of jars, separated by ':' (default: JRUNNER_JARS, then",

@@ -41,7 +41,7 @@ public final class Derby extends Kind {
     }
 
     @Override
-    int fraction(Family family, String typeName, int scale) {
+    int fraction(Family family, String typeName, int precision, int scale) {
         return family == Family.TIME ? 0 : 9;
     }
 

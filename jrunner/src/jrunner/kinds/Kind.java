@@ -211,7 +211,7 @@ public abstract class Kind {
     }
 
     /** Digits of a second's fraction that a type of a date or time holds. */
-    int fraction(Family family, String typeName, int scale) {
+    int fraction(Family family, String typeName, int precision, int scale) {
         return Math.min(9, Math.max(0, scale));
     }
 
@@ -314,7 +314,4 @@ public abstract class Kind {
     public LoadGuard guard(Database source, Database dest) {
         return null;
     }
-
-    /** Called when a load has ended, whether or not it succeeded. */
-    public void afterLoad(Database dest) {}
 }

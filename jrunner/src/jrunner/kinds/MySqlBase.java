@@ -63,6 +63,8 @@ abstract class MySqlBase extends Kind {
         // Either driver may be used for either kind.
         if (driver.startsWith("com.mysql")) {
             p.setProperty("connectionTimeZone", "UTC");
+            // Otherwise each text column comes in its own character set, and its bytes are read as they are.
+            p.setProperty("characterSetResults", "UTF-8");
         }
     }
 
@@ -139,6 +141,13 @@ abstract class MySqlBase extends Kind {
         // BIGINT UNSIGNED and BIT(64).
         boolean integer = typeName.toUpperCase(Locale.ROOT).startsWith("BIGINT") || typeName.equalsIgnoreCase("BIT");
         return integer ? new int[] {20, 0} : super.decimalSize(typeName, precision, scale);
+    }
+
+    /** MySQL's driver tells no scale, but the length of the text: {@code 2024-02-29 12:34:56} or {@code -838:59:59} at least. */
+    @Override
+    int fraction(Family family, String typeName, int precision, int scale) {
+        int whole = family == Family.TIME ? 10 : 19;
+        return scale > 0 || precision <= whole ? super.fraction(family, typeName, precision, scale) : precision - whole - 1;
     }
 
     @Override

@@ -78,8 +78,8 @@ public final class Oracle extends Kind {
     }
 
     @Override
-    int fraction(Family family, String typeName, int scale) {
-        return typeName.equals("DATE") ? 0 : super.fraction(family, typeName, scale);
+    int fraction(Family family, String typeName, int precision, int scale) {
+        return typeName.equals("DATE") ? 0 : super.fraction(family, typeName, precision, scale);
     }
 
     @Override

@@ -5,22 +5,25 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
-import jrunner.Failure;
 import jrunner.db.ConnectSpec;
 import jrunner.db.Database;
 import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
-import jrunner.transfer.Load;
-import jrunner.transfer.RowSink;
 import jrunner.transfer.Target;
-import jrunner.transfer.TransferRequest;
 import jrunner.types.BadValue;
+import jrunner.types.CellReader;
+import jrunner.types.CellReaders;
 import jrunner.types.ColumnInfo;
 import jrunner.types.Convert;
 import jrunner.types.Family;
 
-/** Microsoft SQL Server, with Microsoft's driver or jTDS; written by bulk copy ({@link SqlServerBulk}). */
+/**
+ * Microsoft SQL Server, with Microsoft's driver or jTDS.
+ *
+ * <p>Written in batches: the bulk copy of Microsoft's driver, as its batches use it, shifts columns whose names begin with a
+ * blank, and turns itself off for dates, times and money without a word.
+ */
 public final class SqlServer extends Kind {
     private static final Map<String, Family> TYPES = StandardTypes.table(
         "bit", Family.BOOLEAN, "tinyint", Family.INT16, "money", Family.DECIMAL, "smallmoney", Family.DECIMAL, "real",
@@ -46,6 +49,10 @@ public final class SqlServer extends Kind {
         boolean jtds = driver.startsWith("net.sourceforge.jtds");
         p.setProperty(jtds ? "appName" : "applicationName", spec.applicationName);
         p.setProperty("loginTimeout", Integer.toString(spec.connectTimeoutSeconds));
+        if (!jtds) {
+            // Otherwise a time goes as a datetime: without its fraction, and 23:59:59.999999 as 00:00:00.
+            p.setProperty("sendTimeAsDatetime", "false");
+        }
     }
 
     /** Literals, comparisons with NULL and padding mean the same for every login. */
@@ -67,7 +74,7 @@ public final class SqlServer extends Kind {
     }
 
     @Override
-    int fraction(Family family, String typeName, int scale) {
+    int fraction(Family family, String typeName, int precision, int scale) {
         return typeName.equals("datetime") ? 3 : typeName.equals("smalldatetime") ? 0 : Math.min(7, Math.max(0, scale));
     }
 
@@ -84,7 +91,14 @@ public final class SqlServer extends Kind {
 
     @Override
     public Target.TimestampCheck timestampCheck(ColumnInfo column) {
-        return column.typeName().equals("datetime") ? SqlServer::checkDatetime : null;
+        return column.typeName().equals("datetime") ? SqlServer::checkDatetime
+            : column.typeName().equals("smalldatetime") ? SqlServer::checkSmallDatetime : null;
+    }
+
+    private static void checkSmallDatetime(Convert value) throws BadValue {
+        if (Math.floorMod(value.seconds, 60L) != 0 || value.nanos != 0) {
+            throw new BadValue("its seconds would be rounded: a smalldatetime column holds whole minutes (use datetime2)");
+        }
     }
 
     private static void checkDatetime(Convert value) throws BadValue {
@@ -96,33 +110,15 @@ public final class SqlServer extends Kind {
     }
 
     @Override
+    public CellReader reader(Database database, ColumnInfo column) {
+        // As an object of the driver's it would be moved by the days between the Julian and the Gregorian calendar before 1582.
+        return column.family() == Family.TIMESTAMPTZ ? CellReaders.fromText(column.family()) : CellReaders.standard(column);
+    }
+
+    @Override
     public Binder binder(Target target) {
-        return target.family.isTemporal() ? Binders.javaTime(target)
+        // The server reads ISO text by its own calendar, whatever the driver's version does.
+        return target.family.isTemporal() ? Binders.text(target)
             : target.family == Family.UUID ? Binders.uuidAsText(target) : Binders.standard(target);
-    }
-
-    @Override
-    public RowSink rowSink(Load load) throws Failure {
-        if (!load.takes(TransferRequest.BULK)) {
-            return super.rowSink(load);
-        }
-        if (SqlServerBulk.enable(load.dest)) {
-            return load.batches(TransferRequest.BULK, "bulk copy, through the driver's batches");
-        }
-        if (!load.takes(TransferRequest.BATCH)) {
-            throw load.impossible(": it needs Microsoft's driver for SQL Server,"
-                + " of a version that has setBulkCopyForBatchInsertKeepNulls");
-        }
-        return super.rowSink(load);
-    }
-
-    @Override
-    public String bulkPath() {
-        return TransferRequest.BULK;
-    }
-
-    @Override
-    public void afterLoad(Database dest) {
-        SqlServerBulk.disable(dest);
     }
 }

@@ -141,7 +141,7 @@ final class StandardTypes {
             case TIMETZ:
             case TIMESTAMP:
             case TIMESTAMPTZ:
-                return new int[] {kind.fraction(family, typeName, scale), 0};
+                return new int[] {kind.fraction(family, typeName, precision, scale), 0};
             default:
                 return new int[] {0, 0};
         }

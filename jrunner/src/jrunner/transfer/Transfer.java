@@ -83,7 +83,6 @@ public final class Transfer {
             if (!done) {
                 Transactions.rollback(dest);
             }
-            dest.kind().afterLoad(dest);
         }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;

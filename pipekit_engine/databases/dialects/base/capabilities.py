@@ -47,8 +47,6 @@ class Capabilities:
     #: What ends a SELECT inside an INSERT so that nobody changes the rows that it read before the transaction ends, where no
     #: lock on the table does that.
     locking_read: str = ""
-    #: `ROW_NUMBER() OVER (...)` is understood.
-    window_functions: bool = True
     #: Texts by which an error says that a table or its schema does not exist: SQLStates, vendor codes, parts of messages.
     missing_table_states: frozenset[str] = field(default_factory=frozenset)
     missing_table_codes: frozenset[int] = field(default_factory=frozenset)

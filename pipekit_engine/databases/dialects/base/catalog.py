@@ -202,3 +202,16 @@ def cascades_query(references: str, constraints: str, table: TableName, current:
 def _default(text: str | None) -> str | None:
     """MariaDB writes out the default that every nullable column has."""
     return None if text is None or not text.strip() or text.strip().upper() == "NULL" else text.strip()
+
+
+class InformationSchema(Identifiers):
+    """A kind whose catalogue is the standard's."""
+
+    def cascades_sql(self, table: TableName) -> str:
+        schema = "INFORMATION_SCHEMA"
+        return cascades_query(
+            f"{schema}.REFERENTIAL_CONSTRAINTS", f"{schema}.TABLE_CONSTRAINTS", table, "CURRENT_SCHEMA"
+        )
+
+    def is_view_sql(self, table: TableName) -> str:
+        return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")

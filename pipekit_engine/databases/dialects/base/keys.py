@@ -22,11 +22,6 @@ MAX_KEY_TEXT = 1000
 PADDED = "texts that differ by blanks at their end alone are equal there"
 
 
-def padded_advice(label: str, name: str) -> str:
-    """What a person does about that."""
-    return f"{label} has no text that tells them apart: cut the blanks in the query (RTRIM), or choose another key than {name}."
-
-
 class KeyEquality(Identifiers):
     """How a kind compares the texts of a key."""
 
@@ -89,3 +84,19 @@ class KeyEquality(Identifiers):
     def key_advice(self, table: str, column: Column) -> str:
         """What a person does about a key column that takes different texts for equal."""
         return f"Give column {column.name} of {table} a collation that compares exactly, such as a binary one."
+
+
+class PaddedKeys(KeyEquality):
+    """A kind that has no type for texts but those that are equal when they differ by blanks at the end alone."""
+
+    def coarse_type(self, column: Column) -> str | None:
+        return PADDED if column.family == "text" else None
+
+    def exact_sql(self, column: Column, text: str) -> str:
+        return f"{text} || 'x'"  # with something behind them the blanks count
+
+    def key_advice(self, table: str, column: Column) -> str:
+        return (
+            f"{self.label} has no text that tells them apart: cut the blanks in the query (RTRIM), or choose another key than "
+            f"{column.name}."
+        )

@@ -1,4 +1,4 @@
-"""Records of runs, as run_log and group_run hold them. They stand below the errors: an error carries the run that it ended."""
+"""One row of run_log, one of group_run, and the base of all records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from pipekit_engine.statuses import RunStatus
+from pipekit_engine.records.statuses import RunStatus
 
 
 class Record(BaseModel):

@@ -1,0 +1,32 @@
+import java.sql.Driver;
+import java.sql.DriverPropertyInfo;
+import java.util.Properties;
+import java.util.Set;
+import java.util.TreeSet;
+import jrunner.db.ConnectSpec;
+import jrunner.kinds.Kind;
+import jrunner.kinds.Kinds;
+
+/**
+ * Arguments KIND CLASS URL: prints the properties that a kind gives to a driver, then a line "known" and those that the driver
+ * tells that it knows.
+ */
+public final class UnknownProperties {
+    public static void main(String[] args) throws Exception {
+        Kind kind = Kinds.byId(args[0]);
+        Driver driver = (Driver) Class.forName(args[1]).getDeclaredConstructor().newInstance();
+        ConnectSpec spec = new ConnectSpec();
+        spec.kind = args[0];
+        spec.url = args[2];
+        spec.driverClass = args[1];
+        Properties given = new Properties();
+        kind.properties(given, spec, args[1]);
+        new TreeSet<>(given.stringPropertyNames()).forEach(System.out::println);
+        System.out.println("known");
+        Set<String> known = new TreeSet<>();
+        for (DriverPropertyInfo info : driver.getPropertyInfo(args[2], new Properties())) {
+            known.add(info.name);
+        }
+        known.forEach(System.out::println);
+    }
+}

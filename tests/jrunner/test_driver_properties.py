@@ -1,0 +1,58 @@
+"""Every property that a kind gives to a driver is one that the driver, in its pinned version, says that it knows."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipekit_engine.databases.dialects import JdbcDriver, get_dialect, kinds
+from pipekit_engine.jrunner.locate import find_jar
+from tests.conftest import unavailable
+from tests.jars import pinned_jar
+
+#: Properties of the database, which the driver takes and does not tell.
+UNTOLD = {"hsqldb": {"hsqldb.write_delay"}}
+DRIVERS = [
+    pytest.param(kind, driver, id=f"{driver.artifact}-{driver.version}")
+    for kind in kinds()
+    for driver in get_dialect(kind).drivers
+]
+
+
+@pytest.fixture(scope="module")
+def classes(java: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the compiled program."""
+    folder = tmp_path_factory.mktemp("properties")
+    javac = shutil.which("javac") or unavailable("no JDK to compile the program with")
+    subprocess.run(
+        [javac, "-cp", str(find_jar()), "-d", str(folder), str(Path(__file__).with_name("UnknownProperties.java"))],
+        check=True,
+    )
+    return folder
+
+
+def properties(java: str, classes: Path, kind: str, driver: JdbcDriver) -> tuple[set[str], set[str]]:
+    """What the kind gives to the driver, and what the driver knows."""
+    command = [java, "-cp", f"{classes}:{find_jar()}:{pinned_jar(driver)}", "UnknownProperties"]
+    done = subprocess.run(
+        [*command, kind, driver.class_name, driver.url], capture_output=True, text=True, check=False, cwd=classes
+    )
+    assert done.returncode == 0, done.stderr
+    given, _, known = (set(part.split("\n")) - {""} for part in done.stdout.partition("known\n"))
+    return given, known
+
+
+@pytest.mark.parametrize(("kind", "driver"), DRIVERS)
+def test_a_drivers_properties_exist(java: str, classes: Path, kind: str, driver: JdbcDriver) -> None:
+    given, known = properties(java, classes, kind, driver)
+    # Letter case does not count: jTDS tells them in capitals.
+    assert {name.lower() for name in given - UNTOLD.get(kind, set())} <= {name.lower() for name in known}
+
+
+def test_a_time_goes_to_sql_server_with_its_fraction(java: str, classes: Path) -> None:
+    """As a datetime, which is the driver's default, 23:59:59.999999 became 00:00:00."""
+    given, _ = properties(java, classes, "sqlserver", get_dialect("sqlserver").drivers[0])
+    assert "sendTimeAsDatetime" in given
