@@ -121,6 +121,14 @@ class Derby(PaddedKeys, Dialect):
         found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
         return found.replace("SELECT 1 ", "SELECT child.TABLENAME ", 1)
 
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """NOT NULL is taken off by an outer join."""
+        names = ", ".join(f"d.{self.quote_identifier(column.name)}" for column in columns)
+        return (
+            f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM SYSIBM.SYSDUMMY1 o "
+            f"LEFT JOIN {self.table_sql(like)} d ON 1 = 0 WITH NO DATA"
+        )
+
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
     ) -> list[str]:

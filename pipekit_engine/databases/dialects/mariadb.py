@@ -255,9 +255,12 @@ class MariaDB(Dialect):
         return [f"ALTER TABLE {self.table_sql(table)} {', '.join(changes)}"] if changes else []
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
-        """CREATE TABLE AS keeps types, character sets and collations."""
-        names = self.column_list(columns)
-        return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
+        """CREATE TABLE AS keeps types, character sets and collations; NOT NULL is taken off by an outer join."""
+        names = ", ".join(f"d.{self.quote_identifier(column.name)}" for column in columns)
+        return (
+            f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM (SELECT 1 AS one) o "
+            f"LEFT JOIN {self.table_sql(like)} d ON 1 = 0 WHERE 1 = 0"
+        )
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """A named lock of the session, which the server holds until a transaction of a dead client has ended."""

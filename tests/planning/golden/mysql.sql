@@ -36,7 +36,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM `sales`.`orders`;
@@ -64,8 +64,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -113,7 +113,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction; all rows are written: rows are only added
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `pipekit_staging`.`orders` s;
@@ -140,8 +140,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -187,8 +187,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -232,8 +232,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -276,8 +276,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -323,8 +323,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -370,8 +370,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`, `Customer Name`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`, `Customer Name`);
