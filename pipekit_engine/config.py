@@ -10,6 +10,7 @@ import os
 import re
 from datetime import timedelta
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_args
 
@@ -102,10 +103,21 @@ class Config(_Section):
     connect_timeout_s: float = Field(default=15, gt=0)
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    )
     jrunner: JRunnerConfig = JRunnerConfig()
     alerts: AlertsConfig = AlertsConfig()
     retention: RetentionConfig = RetentionConfig()
     path: Path | None = Field(default=None, exclude=True)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, addresses: list[str]) -> list[str]:
+        for address in addresses:
+            ip_network(address)  # its ValueError says what is wrong
+        return addresses
 
     @field_validator("jrunner", mode="before")
     @classmethod

@@ -367,9 +367,15 @@ class Engine:
             yield Browser(session, opened, self._redactor, staging_schema=self.config.staging_schema)
 
     def test_connection(self, name: str) -> OpenResult:
-        """Log in for real and say what answered. Raises ConnectError and ConfigurationError families."""
+        """Log in for real and say what answered; a file that is a module's destination is made if it is not there.
+
+        Raises ConnectError and ConfigurationError families.
+        """
         with self.session_pool() as sessions, sessions.session() as session:
             try:
-                return self._connections().open(session, name, "read").opened
+                writes = any(
+                    module.dest == name for module in self.store.definitions.load_checked()[0].modules.values()
+                )
+                return self._connections().open(session, name, "read", creates=writes).opened
             except ConnectError as error:
                 raise ConnectError(self._redactor.clean(str(error))) from error

@@ -183,6 +183,11 @@ class Module(NamedRecord):
     max_shrink_percent: float | None = Field(default=None, ge=0, le=100)
     on_schema_change: OnSchemaChange = "fail"
     cascades: Literal["refuse", "allow"] = "refuse"
+    verify: Literal["counts", "values"] = Field(
+        default="counts",
+        description="what is compared of the rows read and those in staging: their number, or also their values as the "
+        "destination gives them back, which reads staging once more",
+    )
     retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
     watermarks: tuple[Watermark, ...] = ()
     hooks: tuple[Hook, ...] = ()

@@ -4,9 +4,9 @@
     write_files(result, Path("definitions"))
 
 The way of a script: `lexer` and `syntax` read it, `interpreter` (on `loads`, `tools` and `state`) follows it without running
-anything and gives an `Account` of the loads and the SQL that it would run; `sqlread` says what each statement does, `infer` makes
-modules of it, `proposals` puts all scripts and crontabs together, `report` writes. What cannot be told is never guessed: it is
-noted with its file and line.
+anything and gives an `Account` of the loads and the SQL that it would run; `sqlread` says what each statement does, by the
+engine's reader of SQL; `infer` makes modules of it, `proposals` puts all scripts and crontabs together, `report` writes. What
+cannot be told is never guessed: it is noted with its file and line.
 """
 
 from pipekit_import.proposals import Import, import_folder

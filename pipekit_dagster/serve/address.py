@@ -30,6 +30,17 @@ def check_address(config: Config, host: str, port: int) -> None:
         ) from None
 
 
+def client_network(client: str) -> str:
+    """Whose connections and failed logins count together: an address, or the network that one host has by itself in IPv6."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 4 or address.ipv4_mapped:
+        return client
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+
+
 def is_loopback(host: str) -> bool:
     """Whether a server bound to this address can be reached from this machine only."""
     if host == "localhost":

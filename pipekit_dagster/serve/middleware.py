@@ -11,9 +11,13 @@ A pure ASGI middleware, so that websockets pass through the same door. In this o
 5. A viewer changes nothing: Dagster refuses their mutations, this middleware every other method but GET and HEAD.
 6. A body that is too long is refused before it fills the memory.
 
-Failed logins are slowed down: after five within some minutes, a client waits, twice as long each time. A client's tries are
-checked one after another, so that many at once gain nothing. Pages of other sites may not show this one in a frame. Refusals
-are text; below `/api` they are `{"error": ...}`, as all errors of the REST interface.
+Failed logins are slowed down: after five within some minutes, an address waits, twice as long each time, and so does a user
+whose password is tried from many addresses. From where that user has logged in before, a right password is let in all the same:
+there each try is checked, one every two seconds at most once some were wrong. A client's tries are checked one after another, so
+that many at once gain nothing. An address is where the connection comes from, or what a proxy says that the configuration trusts.
+
+A websocket ends within a second when its user is removed, or their password or role has changed. Pages of other sites may not
+show this one in a frame. Refusals are text; below `/api` they are `{"error": ...}`, as all errors of the REST interface.
 """
 
 from __future__ import annotations
@@ -21,18 +25,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
 import json
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from pipekit_dagster.auth import ANYONE, User, Users
+from pipekit_dagster.serve.address import client_network
 from pipekit_engine.errors import ConfigurationError
 
 Scope = MutableMapping[str, Any]
@@ -47,21 +52,30 @@ _log = logging.getLogger("pipekit.serve")
 USER_KEY = "pipekit_user"
 COOKIE = "pipekit_session"
 COOKIE_LIFETIME_S = 12 * 3600
+#: Seconds between two looks whether a websocket's user may still be here.
+_WATCH_USER_S = 0.5
+#: Seconds between two tries of a known user from a known address, once some were wrong; and how many may wait for their turn.
+_KNOWN_SPACING_S, _KNOWN_WAITING = 2.0, 10
+#: Wrong passwords of one user, from all addresses together, for each one that an address has free.
+_USER_FREE = 10
 #: Longest body of a request. Dagster reads a body as a whole, also that of a viewer.
 MAX_BODY_BYTES = 16 * 2**20
 OPEN_PATHS = frozenset({"/health"})
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Websocket close code: against the server's policy.
+_POLICY = 1008
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Throttle:
-    """Counts failed logins per client. Keeps at most `capacity` clients in mind."""
+    """Counts failed logins per client: an address, or a user. Keeps at most `capacity` of them in mind."""
 
     def __init__(
         self, *, free: int = 5, first_wait_s: float = 2, longest_wait_s: float = 300, capacity: int = 10_000
     ) -> None:
         self._free, self._first, self._longest, self._capacity = free, first_wait_s, longest_wait_s, capacity
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def wait_s(self, client: str) -> float:
@@ -85,6 +99,26 @@ class Throttle:
         """Forget a client's failures."""
         self._failures.pop(client, None)
 
+    def another(self, *, times: int = 1) -> Throttle:
+        """One that counts something else by the same rules, with so many times the free tries."""
+        return Throttle(
+            free=self._free * times,
+            first_wait_s=self._first,
+            longest_wait_s=self._longest,
+            capacity=self._capacity,
+        )
+
+    def remember(self, user: str, client: str) -> None:
+        """Note that a user has logged in from an address."""
+        self._known.pop((user, client), None)
+        self._known[user, client] = None
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+
+    def knows(self, user: str, client: str) -> bool:
+        """Whether this user has logged in from this address before."""
+        return (user, client) in self._known
+
 
 class Login:
     """ASGI middleware; see the module's text."""
@@ -93,9 +127,13 @@ class Login:
         self._app = app
         self._users = users
         self._throttle = throttle or Throttle()
+        self._user_throttle = self._throttle.another(times=_USER_FREE)
+        self._pair_throttle = self._throttle.another()
         #: Whether nobody has to log in while there are no users: only where none but this machine reaches the server.
         self._open = local_only
         self._tries: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        #: Tries of a known user from a known address that are under way.
+        self._waiting: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, with its user in the scope, or answer it."""
@@ -125,7 +163,7 @@ class Login:
                 await _refuse(scope, receive, send, 403, "Refused: another site's page made this request.")
             else:
                 scope[USER_KEY] = ANYONE
-                await self._app(scope, receive, _unframed(send))
+                await self._pass(scope, receive, _unframed(send), ANYONE)
             return
         session = self._users.from_cookie(_cookie(headers))
         name, password = _basic(headers)
@@ -151,24 +189,107 @@ class Login:
                 return
             fresh = session is not None and session[1] > COOKIE_LIFETIME_S / 2
             send = _unframed(send)
-            await self._app(scope, _bounded(receive), send if fresh else self._setting_cookie(scope, user, send))
+            send = send if fresh else self._setting_cookie(scope, user, send)
+            await self._pass(scope, _bounded(receive), send, user)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, user: User) -> None:
+        if scope["type"] == "websocket":
+            await self._watched(scope, receive, send, user)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send, user: User) -> None:
+        """A websocket that ends when its user may no longer be here."""
+        gone = asyncio.ensure_future(self._departure(user))
+        pending: asyncio.Future[Message] | None = None
+
+        async def watched_receive() -> Message:
+            nonlocal pending
+            pending = pending or asyncio.ensure_future(receive())
+            await asyncio.wait((pending, gone), return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                return {"type": "websocket.disconnect", "code": _POLICY, "reason": ""}
+            message, pending = pending.result(), None
+            return message
+
+        async def watched_send(message: Message) -> None:
+            if not gone.done():
+                await send(message)
+
+        async def close() -> None:
+            await gone
+            # A server that was told of the end by the client takes no more.
+            with suppress(Exception):
+                await send({"type": "websocket.close", "code": _POLICY, "reason": "Log in again."})
+
+        closing = asyncio.ensure_future(close())
+        try:
+            await self._app(scope, watched_receive, watched_send)
+        finally:
+            if gone.done():
+                await closing
+            for task in (closing, gone, pending):
+                if task is not None:
+                    task.cancel()
+
+    async def _departure(self, user: User) -> None:
+        """Return when the user is removed or changed, or when the first one is made while anyone could come in."""
+        while True:
+            await asyncio.sleep(_WATCH_USER_S)
+            try:
+                users = self._users.all()
+            except ConfigurationError:
+                return
+            if bool(users) if user is ANYONE else users.get(user.name) != user:
+                return
 
     async def _log_in(self, client: str, name: str, password: str) -> tuple[User | None, float]:
         """The user if the password is right, and the seconds after which this client may try again."""
         user = self._users.remembered(name, password)
         if user is not None:
             return user, 0
+        if self._throttle.knows(name, client):
+            return await self._log_in_again(client, name, password)
         async with self._tries.setdefault(client, asyncio.Lock()):
             # What was checked while this request waited its turn counts for it, too.
-            user, wait = self._users.remembered(name, password), self._throttle.wait_s(client)
+            user = self._users.remembered(name, password)
+            wait = max(self._throttle.wait_s(client), self._user_throttle.wait_s(name))
             if user is not None or wait > 0:
                 return user, 0 if user else wait
             user = await asyncio.to_thread(self._users.login, name, password)
             if user is None:
                 self._throttle.failed(client)
+                self._user_throttle.failed(name)
             else:
                 self._throttle.succeeded(client)
+                self._throttle.remember(name, client)
             return user, 0
+
+    async def _log_in_again(self, client: str, name: str, password: str) -> tuple[User | None, float]:
+        """As `_log_in`, from where this user has logged in before: no one else's tries keep a right password out.
+
+        Whoever shares the address (a proxy that is not trusted) can be told from the user by the password alone: each is checked.
+        """
+        pair = f"{client} {name}"
+        if self._waiting.get(pair, 0) >= _KNOWN_WAITING and self._pair_throttle.wait_s(pair):
+            return None, _KNOWN_SPACING_S
+        self._waiting[pair] = self._waiting.get(pair, 0) + 1
+        try:
+            async with self._tries.setdefault(pair, asyncio.Lock()):
+                user, wait = self._users.remembered(name, password), self._pair_throttle.wait_s(pair)
+                if user is None and wait > 0:
+                    await asyncio.sleep(min(wait, _KNOWN_SPACING_S))
+                user = user or await asyncio.to_thread(self._users.login, name, password)
+                if user is not None:
+                    self._pair_throttle.succeeded(pair)
+                    return user, 0
+                self._pair_throttle.failed(pair)
+                # It was checked; what it is told is to come more slowly.
+                return None, wait
+        finally:
+            self._waiting[pair] -= 1
+            if not self._waiting[pair]:
+                del self._waiting[pair]
 
     def _setting_cookie(self, scope: Scope, user: User, send: Send) -> Send:
         secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
@@ -218,15 +339,7 @@ def _bounded(receive: Receive) -> Receive:
 
 
 def _client(scope: Scope) -> str:
-    """Whose failed logins count together: an address, or the network that one host has by itself in IPv6."""
-    client = str(scope["client"][0]) if scope.get("client") else "?"
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return client
-    if address.version == 4 or address.ipv4_mapped:
-        return client
-    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return client_network(str(scope["client"][0])) if scope.get("client") else "?"
 
 
 def _host(value: str) -> str:
@@ -277,7 +390,7 @@ async def _refuse(
 ) -> None:
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+        await send({"type": "websocket.close", "code": _POLICY, "reason": text[:120]})
         return
     is_api = str(scope["path"]).startswith("/api/")
     body = (json.dumps({"error": text}) if is_api else f"{text}\n").encode()

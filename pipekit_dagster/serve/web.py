@@ -14,10 +14,12 @@ from typing import Any
 
 import uvicorn
 from dagster import DagsterInstance
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.websockets import WebSocket
 
 from pipekit_dagster.auth import ANYONE, Users, users_file
 from pipekit_dagster.dagster_internals.instigation import start_new_schedules
@@ -31,6 +33,8 @@ from pipekit_dagster.dagster_internals.web_server import (
     set_watch_interval,
 )
 from pipekit_dagster.serve.address import is_loopback
+from pipekit_dagster.serve.connections import bounded, limits_of
+from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.middleware import USER_KEY, Login
@@ -83,6 +87,9 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         self._home = home
         self._local_only = local_only
         self._rest = build_api(config.database_url, self)
+        self._deadline = Deadline()
+        #: By user, the right to run one more query.
+        self._at_once: dict[str, asyncio.Semaphore] = {}
         super().__init__(context, "", _LIVE_POLL_MS)
 
     def build_middleware(self) -> list[Middleware]:
@@ -100,8 +107,61 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
             return PlainTextResponse("GraphQL is asked by POST.\n", status_code=405, headers={"allow": "POST"})
         if request.method == "POST" and not _names_graphql(request.headers.get("content-type", "")):
             return PlainTextResponse("The body is JSON; say so with Content-Type: application/json.\n", status_code=415)
-        answer: Response = await super().graphql_http_endpoint(request)
+        if request.method == "POST":
+            is_json = "json" in request.headers.get("content-type", "").lower()
+            wrong = await run_in_threadpool(read_body, await request.body(), is_json=is_json)
+            if wrong is not None:
+                return JSONResponse({"data": None, "errors": [{"message": wrong}]}, status_code=400)
+        user = request.scope.get(USER_KEY, ANYONE)
+        async with self._at_once.setdefault(user.name, asyncio.Semaphore(MAX_AT_ONCE)):
+            answer: Response = await super().graphql_http_endpoint(request)
         return answer
+
+    def build_graphql_middleware(self) -> list[Any]:
+        """Queries that take too long end."""
+        return [*super().build_graphql_middleware(), self._deadline]
+
+    def graphql_execution_thread(self, *args: Any, **fields: Any) -> JSONResponse:
+        """Run a query on this thread, until its time is over."""
+        self._deadline.begin()
+        answer: JSONResponse = super().graphql_execution_thread(*args, **fields)
+        if self._deadline.is_over() and answer.status_code == 500:
+            answer.status_code = 503
+        return answer
+
+    async def graphql_ws_endpoint(self, websocket: WebSocket) -> None:
+        """Dagster's subscriptions, of messages that are some."""
+        try:
+            await super().graphql_ws_endpoint(websocket)
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+            # Dagster takes a message for what it should be. 1003: data that cannot be accepted.
+            with contextlib.suppress(RuntimeError):
+                await websocket.close(1003)
+
+    async def execute_graphql_subscription(
+        self,
+        websocket: WebSocket,
+        operation_id: str,
+        query: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+    ) -> tuple[Any, Any]:
+        """Begin a subscription within the limits."""
+        wrong = check_payload({"query": query, "variables": variables, "operationName": operation_name})
+        websocket.state.pipekit_begun = begun = getattr(websocket.state, "pipekit_begun", 0) + 1
+        if begun > MAX_SUBSCRIPTIONS:
+            wrong = f"This connection has begun {MAX_SUBSCRIPTIONS} subscriptions; open another."
+        if wrong is not None:
+            return None, {"message": wrong}
+        begin: Any = super().execute_graphql_subscription
+        task, problem = await begin(
+            websocket=websocket,
+            operation_id=operation_id,
+            query=query,
+            variables=variables,
+            operation_name=operation_name,
+        )
+        return task, problem
 
     def build_routes(self) -> list[Any]:
         """Ours first: Dagster's last route answers every path with the UI."""
@@ -147,6 +207,10 @@ def main() -> None:
                 log_level="warning",
                 timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
                 server_header=False,
+                http=bounded(limits_of(config)),
+                # By default uvicorn believes every process of this machine, so anyone behind a proxy here chose their address.
+                proxy_headers=bool(config.trusted_proxies),
+                forwarded_allow_ips=config.trusted_proxies,
             )
 
 

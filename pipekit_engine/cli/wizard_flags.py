@@ -123,4 +123,4 @@ def connect(
     missing = missing_file(connection, workspace.engine.config.folder) if is_source else None
     if missing is not None:
         raise ConfigurationError(f"There is no file {missing}.")
-    workspace.add_connection(connection)
+    workspace.add_connection(connection, creates=not is_source)

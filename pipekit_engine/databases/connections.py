@@ -21,6 +21,7 @@ from pipekit_engine.store.retrying import retrying
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pipekit_engine.config import Config
     from pipekit_engine.databases.dialects import Dialect
@@ -34,12 +35,13 @@ Role = Literal["read", "write"]
 
 @dataclass(frozen=True)
 class OpenConnection:
-    """An open connection: its definition, its dialect, and its name in the session."""
+    """An open connection: its definition, its dialect, and its name in the session. `new_file` was made by opening it."""
 
     connection: Connection
     dialect: Dialect
     handle: str
     opened: OpenResult
+    new_file: Path | None = None
 
 
 class DefinitionSource(Protocol):
@@ -93,24 +95,40 @@ class Connections:
         *,
         application_name: str = "pipekit",
         cancel: threading.Event | None = None,
+        creates: bool = False,
     ) -> OpenConnection:
         """Open the connection `name`, or keep it if the session has it open and it answers.
 
+        A database that is a file must be there, unless `creates`: then its folder must.
         Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
         """
         request, dialect, connection = self._request(name, role, application_name, cancel)
+        missing = self._missing_file(connection, dialect)
+        if missing is not None and not (creates and missing.parent.is_dir()):
+            what = "folder" if not missing.parent.is_dir() else "file"
+            raise ConnectError(
+                f"Connection {name!r} ({dialect.label}): there is no {what} {missing.parent if what == 'folder' else missing}. "
+                "Is the path right? A file is made for a module's destination only, in a folder that is there."
+            )
         try:
             opened = session.open(request, cancel=cancel)
         except JRunnerError as error:
             raise ConnectError(
                 f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
             ) from error
-        return OpenConnection(connection, dialect, request.connection, opened)
+        return OpenConnection(connection, dialect, request.connection, opened, missing)
+
+    def _file(self, connection: Connection, dialect: Dialect) -> Path | None:
+        file = dialect.database_file(connection.jdbc_url)
+        return None if file is None else self._config.folder / file
+
+    def _missing_file(self, connection: Connection, dialect: Dialect) -> Path | None:
+        path = self._file(connection, dialect)
+        return path if path is not None and not path.exists() else None
 
     def empty_file_hint(self, opened: OpenConnection) -> str:
         """What to say of a failure when the connection's database is an empty file: the driver makes one for a wrong path."""
-        file = opened.dialect.database_file(opened.connection.jdbc_url)
-        path = None if file is None else self._config.folder / file
+        path = self._file(opened.connection, opened.dialect)
         if path is None or not path.exists() or path.stat().st_size:
             return ""
         return f"\nThe database {path} is an empty file: is its path right?"
@@ -175,7 +193,12 @@ class ModuleConnections:
     def open(self, name: str, role: Role) -> OpenConnection:
         """Open a connection, or keep it if it is open and answers. Raises as `Connections.open`."""
         return self._connections.open(
-            self.session, name, role, application_name=self._application_name, cancel=self.cancel
+            self.session,
+            name,
+            role,
+            application_name=self._application_name,
+            cancel=self.cancel,
+            creates=name == self.module.dest and name != self.module.source,
         )
 
     def without_cancel(self) -> ModuleConnections:

@@ -49,6 +49,10 @@ class Fence:
     that take it within the merge's transaction. Where the transaction's own locks do, neither is needed.
     `is_free` is a query that gives 1 or true when no merge is inside; `wait` are statements of a transaction of their own
     that wait for it. `holders` is a query for the ids of the sessions inside, and `end` ends the one in its `{}`.
+
+    A load into staging needs no fence for the rows' sake, but keeps its table from the next run, for ever where its client is
+    frozen. `loaders` is a query for the ids of sessions that do; `lock_load` and `unlock_load` mark a load where the database
+    cannot tell otherwise.
     """
 
     lock: str | None = None
@@ -58,3 +62,6 @@ class Fence:
     wait: tuple[str, ...] = ()
     holders: str | None = None
     end: str | None = None
+    loaders: str | None = None
+    lock_load: str | None = None
+    unlock_load: str | None = None

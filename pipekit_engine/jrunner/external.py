@@ -140,6 +140,13 @@ class ExternalSession(Session):
 
         :raises JRunnerError: with code ``count_mismatch`` when the counts do not agree; rows may be in the table then.
         """
+        if request.verify == "values":
+            raise JRunnerError(
+                "the external jrunner moves the rows by itself, so that their values are not seen: leave out `verify: values`, "
+                "or let pipekit's own jrunner move them",
+                phase="migrate",
+                code="protocol",
+            )
         began = time.monotonic()
         source = self._known(request.source)
         dest = self._known(request.dest)

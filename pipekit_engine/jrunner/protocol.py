@@ -140,7 +140,7 @@ class MigrateRequest:
 
     ``table`` is SQL text (quoted as the destination wants it), ``columns`` are plain names; empty: every source column under
     its own name. ``path`` forces how rows are written; ``split_by`` names a column of the query by whose ranges ``parallel``
-    connections read side by side.
+    connections read side by side. ``verify`` "values" reads the rows back and compares them with those that were read.
     """
 
     source: str
@@ -155,6 +155,7 @@ class MigrateRequest:
     parallel: int | None = None
     trim: bool = False
     clear: bool = False
+    verify: str = "counts"
 
     def to_json(self) -> dict[str, Any]:
         """The request's fields."""
@@ -168,6 +169,7 @@ class MigrateRequest:
             "path": self.path,
             "trim": self.trim,
             "clear": self.clear,
+            "verify": self.verify,
         }
         optional = {
             "fetch_rows": self.fetch_rows,

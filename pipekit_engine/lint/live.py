@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.browser import Browser
 from pipekit_engine.databases.connections import Connections, GivenDefinitions
 from pipekit_engine.databases.introspection import Catalog
 from pipekit_engine.databases.names import quoted_name
@@ -17,14 +19,16 @@ from pipekit_engine.planning.remarks import find_origins
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.sql.query import read_query
+from pipekit_engine.sql.text import sample_query
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
     from pipekit_engine.jrunner.client import Session
-    from pipekit_engine.lint.subject import Subject
+    from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Module
     from pipekit_engine.planning.plan import RunPlan
+    from pipekit_engine.sql.query import Lineage
 
 _CODES: tuple[tuple[type[PipekitError], str], ...] = (
     (ConnectError, "PK601"),
@@ -32,6 +36,10 @@ _CODES: tuple[tuple[type[PipekitError], str], ...] = (
     (DestinationError, "PK603"),
     (PipekitError, "PK605"),
 )
+#: A value that is a time or a date.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d")
+#: Rows in which texts are looked at.
+_TEXT_ROWS = 1_000_000
 #: Where to look for each kind of error.
 _FIELDS = {"PK601": "source", "PK602": "query", "PK603": "dest_table"}
 
@@ -59,6 +67,7 @@ def check_live(subject: Subject, config: Config) -> None:
                         application_name=f"pipekit lint {module.name}",
                     )
                     unindexed = _unindexed_at_source(module, session, opener, plan)
+                    _check_times(read, plan, Browser(session, opener.open(session, module.source, "read"), redactor))
             except PipekitError as error:
                 code = next(code for kind, code in _CODES if isinstance(error, kind))
                 loc = (_FIELDS[code],) if code in _FIELDS else ()
@@ -71,10 +80,10 @@ def check_live(subject: Subject, config: Config) -> None:
             for item in plan.missing_indexes:
                 way = f"{item.ddl}; `pipekit tables fix {module.name}` does it." if item.ddl else ""
                 message = f"{plan.dest_table} has no index on {', '.join(item.columns)}."
-                read.report("PK606", message, way, loc=("dest_table",))
+                read.report("PK607", message, way, loc=("dest_table",))
             for columns, table in unindexed:
                 message = f"{table} has no index on {', '.join(columns)}: each run reads the whole table."
-                read.report("PK607", message, "Ask for an index there, if the table is large.")
+                read.report("PK608", message, "Ask for an index there, if the table is large.")
 
 
 def _unindexed_at_source(
@@ -100,6 +109,41 @@ def _unindexed_at_source(
     if STRATEGIES[module.strategy].needs_key and len(origins) == len(plan.key):
         wanted.append(tuple(column for _, column in origins.values()))
     return [(names, dialect.table_sql(table)) for names in dict.fromkeys(wanted) if not is_indexed(names, indexes)]
+
+
+def _check_times(read: ReadModule, plan: RunPlan, browser: Browser) -> None:
+    """Whether the texts in a column that is compared with a watermark's times compare as these do."""
+    module, dialect = read.module, browser.dialect
+    query = read_query(module.query, dialect.capabilities.syntax)
+    for use in read.uses:
+        given = next((item.source for item in plan.columns if _is_column(query.column(item.source), use.column)), None)
+        below = use.operator in (">", ">=", "between")
+        if given is None or not below or not _TIME.match(plan.watermarks[use.name].value):
+            continue
+        sample = sample_query(module.query, dialect.capabilities.syntax)
+        sql = dialect.text_times_sql([dialect.quote_identifier(given)], f"({sample})", _TEXT_ROWS)
+        found = browser.preview(sql, 1).first if sql is not None else "0"
+        value, operator = dialect.instant_sql(f"'{{{use.name}}}'"), ">" if use.operator == ">" else ">="
+        column, instant = f"{use.column} (`{{{use.name}}}`)", dialect.instant_sql(use.column or given)
+        if found == "1":
+            read.report(
+                "PK606",
+                f"{column} keeps times as texts with an offset from UTC or in two forms, and they are compared as texts: rows "
+                "that changed later are not found.",
+                f"Compare `{instant} {operator} {value}`.",
+                position=use.position,
+            )
+        elif found == "2":
+            message = f"{column} keeps texts that have no order as times: rows that changed later are not found."
+            read.report(
+                "PK606", message, "Convert them in the query, or leave the watermark out.", position=use.position
+            )
+
+
+def _is_column(lineage: Lineage | None, column: str | None) -> bool:
+    """Whether a column of the query is a table's column of this name, as it stands there."""
+    origins = lineage.inputs if lineage is not None and lineage.copied else ()
+    return column is not None and any(origin.column.casefold() == column.casefold() for origin in origins)
 
 
 def _connections_of(module: Module) -> set[str]:

@@ -177,8 +177,9 @@ def _wanted(
         ]
     seen: dict[str, str] = {}
     for item in wanted:
-        # Most databases compare column names without case.
-        clash = seen.setdefault(item.dest_name.casefold(), item.source_name)
+        folds = dest.capabilities.syntax.unquoted_case == "keep"
+        name = item.dest_name.casefold() if folds else item.dest_name
+        clash = seen.setdefault(name, item.source_name)
         if clash != item.source_name:
             raise DestinationError(
                 f"module {module.name}: the columns {clash} and {item.source_name} would both become {item.dest_name}. "

@@ -70,6 +70,8 @@ class Planner:
         """
         refuse_unfilled(self._module, self._connections.dialect(self._module.source))
         self._connections.open_both()
+        if (file := self._connections.dest.new_file) is not None:
+            self._say(f"{file} was not there and is made now, for connection {self._module.dest}")
         return self._resolver.resolve_all()
 
     def plan(self, watermarks: Mapping[str, ResolvedWatermark]) -> RunPlan:

@@ -82,10 +82,33 @@ class MergeFence:
         if cancel is None:
             time.sleep(_POLL_S)
 
-    def _end_holders(self, holders: str, end: str) -> None:
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Fill staging in the block, after a load that an earlier run left there has been ended: nobody needs its rows.
+
+        Raises EarlierMergeActive where it cannot be ended.
+        """
+        if self._fence.loaders is not None and self._fence.end is not None:
+            try:
+                self._end_holders(self._fence.loaders, self._fence.end, "loading into staging")
+            except JRunnerError as error:
+                if error.code != "sql":
+                    raise
+                self._say(f"warning: it cannot be told whether an earlier run is still loading: {first_line(error)}")
+        if self._fence.lock_load is None or not self._take(self._fence.lock_load):
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._give_back(self._fence.unlock_load)
+
+    def _end_holders(self, holders: str, end: str, doing: str | None = None) -> None:
         handle = self._connections.dest.handle
         rows = self._session.query(handle, holders, max_rows=100, cancel=self._connections.cancel).rows
         for session_id in (row[0] for row in rows if row[0]):
+            if doing is not None:
+                self._say(f"session {session_id} of an earlier run is still {doing}; ending it")
             try:
                 self._session.execute(
                     handle, [end.format(int(session_id))], transaction=False, cancel=self._connections.cancel
@@ -121,7 +144,7 @@ class MergeFence:
         try:
             yield
         finally:
-            self._give_back()
+            self._give_back(self._fence.unlock)
 
     def _take(self, lock: str) -> bool:
         """Take the session's lock; False where the server has none."""
@@ -135,8 +158,8 @@ class MergeFence:
             raise self._active("its lock is not free")
         return True
 
-    def _give_back(self) -> None:
-        handle, unlock = self._connections.dest.handle, self._fence.unlock
+    def _give_back(self, unlock: str | None) -> None:
+        handle = self._connections.dest.handle
         try:
             if unlock is not None:
                 self._session.execute(handle, [unlock], transaction=False)

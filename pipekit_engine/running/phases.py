@@ -109,6 +109,10 @@ class Phases:
 
     def stage(self) -> int:
         """Fill the staging table; the rows that the source gave."""
+        with MergeFence(self._connections, self._plan.fence, self._state.monitor.say).loading():
+            return self._stage()
+
+    def _stage(self) -> int:
         if self._plan.staging.schema is not None:
             self._ensure_schema(self._plan.staging.schema)
         self._state.staged = True
@@ -134,6 +138,7 @@ class Phases:
             ],
             split_by=self._module.split_by,
             parallel=self._module.parallel if self._module.split_by else None,
+            verify=self._module.verify,
         )
         try:
             result = self._session.migrate(request, on_progress=self._on_progress, cancel=self._state.cancel)
@@ -204,6 +209,7 @@ class Phases:
             raise MergeError(
                 f"The merge into {self._plan.dest_table} failed and was rolled back; the destination is as it was: {error}"
                 f"{explain(self._plan, self._dest.dialect, str(error))}"
+                f"{self._merge_advice(error)}"
             ) from error
         except JRunnerDied as error:
             raise self._outcome_unknown(error) from error
@@ -222,6 +228,12 @@ class Phases:
         self._state.counts.update(**by_kind)
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
+
+    def _merge_advice(self, error: JRunnerError) -> str:
+        """What may be behind a failed merge, where the database's message does not tell."""
+        if error.code == "count_mismatch":
+            return "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that."
+        return ""
 
     def _commit_with_retries(self, choice: MergeChoice) -> list[tuple[MergeStatement, int]]:
         attempt = 0

@@ -27,6 +27,8 @@ _STOPS = (
     "WHERE", "AND", "OR", "NOT", "ON", "HAVING", "SELECT", "FROM", "WHEN", "THEN", "ELSE", "CASE", "IN", "LIKE",
     "LIMIT", "OFFSET", "BY",
 )  # fmt: skip
+#: Further words that end a condition.
+_EDGES = ("GROUP", "ORDER", "UNION", "EXCEPT", "INTERSECT", "WINDOW", "FETCH", "JOIN", "LEFT", "INNER")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Use:
     """A place where a query uses a watermark.
 
     `operator` is as seen from the column: `>` also for `{since} < at`; "between" and "and" are the two bounds of BETWEEN.
+    `column` is what it is compared with where that is a column as it stands, by its name alone, and no expression.
     """
 
     name: str
     operator: Operator | None
     quoted: bool
     position: int
+    column: str | None = None
 
 
 def uses(sql: str, syntax: SqlSyntax) -> list[Use]:
@@ -51,31 +55,55 @@ def uses(sql: str, syntax: SqlSyntax) -> list[Use]:
             continue
         for match in _MARK.finditer(token.text):
             quoted = token.kind != "mark"
-            result.append(Use(match[1], _operator(found, i), quoted, token.position + match.start()))
+            operator, column = _comparison(found, i)
+            result.append(Use(match[1], operator, quoted, token.position + match.start(), column))
     return result
 
 
-def _operator(found: Sequence[Token], at: int) -> Operator | None:
+def _comparison(found: Sequence[Token], at: int) -> tuple[Operator | None, str | None]:
     before = _before(found, at)
     if before is not None:
-        return before
+        operator, place = before
+        return operator, _bare_column(found[:place], found[place].depth)
     depth = found[at].depth
-    for token in found[at + 1 :]:
+    for place, token in enumerate(found[at + 1 :], at + 1):
         if token.depth < depth or token.text == ")":
             depth = token.depth
             continue
         if token.kind == "operator" and token.text in _OPERATORS:
             operator = _OPERATORS[token.text]
-            return _MIRRORED.get(operator, operator)
+            return _MIRRORED.get(operator, operator), _bare_column(found[place + 1 :][::-1], token.depth, ends=True)
         if token.depth > depth or token.kind in ("string", "number") or token.text in ("+", "-", "::", ",", "("):
             continue
         if token.kind == "word" and not token.is_word(*_STOPS, "BETWEEN", "GROUP", "ORDER", "UNION"):
             continue
+        return None, None
+    return None, None
+
+
+def _bare_column(found: Sequence[Token], depth: int, *, ends: bool = False) -> str | None:
+    """The last name of `a.b.name` that ends these tokens, if nothing but a condition's edge stands before it.
+
+    `ends`: the tokens are in reverse, and the name stands after the operator.
+    """
+    names = ("word", "name")
+    parts: list[Token] = []
+    for token in reversed(found):
+        wanted = token.kind in names if len(parts) % 2 == 0 else token.text == "."
+        if not wanted or token.depth != depth or token.is_word(*_STOPS, *_EDGES):
+            edge = (
+                token.depth < depth or token.text in (";", ",", ")" if ends else "(") or token.is_word(*_STOPS, *_EDGES)
+            )
+            break
+        parts.append(token)
+    else:
+        edge = True
+    if not edge or len(parts) % 2 == 0:
         return None
-    return None
+    return parts[-1 if ends else 0].text
 
 
-def _before(found: Sequence[Token], at: int) -> Operator | None:
+def _before(found: Sequence[Token], at: int) -> tuple[Operator, int] | None:
     """The comparison whose right side the token is in; functions and arithmetic around it are looked through."""
     depth = found[at].depth
     for i in range(at - 1, -1, -1):
@@ -85,13 +113,13 @@ def _before(found: Sequence[Token], at: int) -> Operator | None:
         depth = min(depth, token.depth)
         if token.kind == "operator":
             if token.text in _OPERATORS:
-                return _OPERATORS[token.text]
+                return _OPERATORS[token.text], i
             if token.text not in ("+", "-", "::"):
                 return None
         elif token.is_word("BETWEEN"):
-            return "between"
+            return "between", i
         elif token.is_word("AND"):
-            return "and" if _closes_between(found, i) else None
+            return ("and", i) if _closes_between(found, i) else None
         elif token.is_word(*_STOPS) or token.text == ";":
             return None
     return None

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from pipekit_engine.sql.syntax import SqlSyntax
 
+#: Before any time that a database can hold; SQL Server's older types are converted to datetime2 first.
+FIRST_TIMESTAMP = "0001-01-01 00:00:00"
+
 Kind = Literal["code", "string", "name", "comment"]
 
 
@@ -223,3 +226,9 @@ def as_subquery(sql: str, syntax: SqlSyntax) -> str:
     while parts and (parts[-1].kind == "comment" or not parts[-1].text.strip(" \t\r\n;")):
         parts.pop()
     return "".join(span.text for span in parts).rstrip(" \t\r\n;")
+
+
+def sample_query(sql: str, syntax: SqlSyntax) -> str:
+    """The query with a value before all others in its placeholders, so that a database can describe it."""
+    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in sql else "0" for name in placeholders(sql, syntax)}
+    return materialize(as_subquery(sql, syntax), values, syntax)

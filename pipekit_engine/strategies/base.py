@@ -121,6 +121,12 @@ class Merge:
         sql = f"INSERT INTO {self.dest_sql} ({self.column_list}) SELECT {self.column_list} FROM {self.rows_sql} s"
         return MergeStatement(sql, "inserted", "staged" if self.dedupe_column is None else "distinct")
 
+    def total(self) -> MergeStatement:
+        """The destination holds exactly the staged rows: no trigger or rule kept others, or added some."""
+        return MergeStatement(
+            f"SELECT COUNT(*) FROM {self.dest_sql}", expected=self.insert_all().expected, is_count=True
+        )
+
     def insert_unmatched(self) -> MergeStatement:
         """Inserts the rows whose key the destination lacks."""
         absent = self.dialect.absent_sql("s", self.dest_sql, self.staging_sql, self.key)

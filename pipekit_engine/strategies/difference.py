@@ -188,11 +188,6 @@ class RowComparison:
         rows = f"(SELECT {self.merge.column_list} FROM {self.merge.rows_sql} c WHERE {condition})"
         return replace(self.merge.update_matched(others, rows_sql=rows), expected="outdated")
 
-    def total(self) -> MergeStatement:
-        """The destination holds exactly the staged rows."""
-        expected = self.merge.insert_all().expected
-        return MergeStatement(f"SELECT COUNT(*) FROM {self.merge.dest_sql}", expected=expected, is_count=True)
-
     # Whether it pays
 
     def decide(

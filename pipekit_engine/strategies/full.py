@@ -29,10 +29,11 @@ class Full(Strategy):
                 rows.delete_changed(),
                 rows.counted("arriving", INSERTED, REPLACED),
                 rows.insert_changed(),
-                rows.total(),
+                rows.merge.total(),
             ]
         )
 
     def merge(self, merge: Merge) -> list[MergeStatement]:
-        """DELETE and INSERT."""
-        return [*merge.lock(), MergeStatement(f"DELETE FROM {merge.dest_sql}", "deleted"), merge.insert_all()]
+        """DELETE and INSERT; then the table holds the staged rows and no other."""
+        delete = MergeStatement(f"DELETE FROM {merge.dest_sql}", "deleted")
+        return [*merge.lock(), delete, merge.insert_all(), merge.total()]

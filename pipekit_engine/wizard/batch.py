@@ -110,7 +110,7 @@ def _one(
 
 def already_synced(workspace: Workspace, request: Request, table: TableInfo, stored: Definitions) -> Module | None:
     """The module that moves this table to where this request would put it."""
-    dest = workspace.browser(request.dest).dialect
+    dest = workspace.browser(request.dest, creates=True).dialect
     source = workspace.browser(request.source).dialect
     text = request.wishes.dest_table or dest_table_name(table, source, dest, request.wishes.dest_schema)
     wanted = dest.table_name(text)

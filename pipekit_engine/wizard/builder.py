@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.databases.introspection import ColumnInfo
 from pipekit_engine.errors import ConfigurationError, NotFoundError, SourceError
-from pipekit_engine.sql.text import as_subquery, materialize, placeholders
+from pipekit_engine.sql.text import placeholders, sample_query
 from pipekit_engine.wizard.draft import Draft, DraftColumn, dest_table_name, module_name, usual_name
-from pipekit_engine.wizard.proposals import candidate, find_column, identifying_key, propose
-from pipekit_engine.wizard.watermark_sql import FIRST_TIMESTAMP
+from pipekit_engine.wizard.proposals import candidate, candidates, find_column, identifying_key, propose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,11 +22,12 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.browser import Browser
     from pipekit_engine.databases.introspection import Key, TableInfo
     from pipekit_engine.models import Hook
-    from pipekit_engine.sql.syntax import SqlSyntax
     from pipekit_engine.wizard.workspace import Workspace
 
-#: Rows of a table that are looked at to see how it keeps its times.
+#: Rows of a table that are looked at to see how it keeps its times; texts may have an offset here and there.
 _SAMPLE_ROWS = 1000
+_TEXT_ROWS = 1_000_000
+_TEXT_TIMES = frozenset({"timestamp", "timestamptz", "date", "text"})
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,6 @@ def draft_query(
     return draft
 
 
-def sample_query(query: str, syntax: SqlSyntax) -> str:
-    """The query with something in its placeholders, so that a database can describe it."""
-    values = {name: FIRST_TIMESTAMP if f"'{{{name}}}" in query else "0" for name in placeholders(query, syntax)}
-    return materialize(as_subquery(query, syntax), values, syntax)
-
-
 def match_tables(workspace: Workspace, source: str, patterns: Iterable[str]) -> list[TableInfo]:
     """Tables whose `schema.table` (or name alone, for a pattern without a dot) fits one of the patterns, without case.
 
@@ -143,7 +137,7 @@ def _draft(
     query: str | None = None,
     taken: Collection[str],
 ) -> Draft:
-    from_dialect, to_dialect = workspace.browser(source).dialect, workspace.browser(dest).dialect
+    from_dialect, to_dialect = workspace.browser(source).dialect, workspace.browser(dest, creates=True).dialect
     name = wishes.name or module_name(table, taken)
     if wishes.dest_table is not None:
         dest_table = wishes.dest_table
@@ -190,16 +184,17 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
         if draft.zero_times:
             names = ", ".join(info.column.name for info in infos if info.column.name in draft.zero_times)
             draft.notes.append(f"zero dates in {names} become NULL")
-    watermark, odd = wishes.watermark, ""
+    watermark = wishes.watermark
     if draft.table is not None:
-        infos, odd = _without_numeric_times(draft, browser, infos)
+        found = _sampled(draft, browser, infos, draft.source_dialect.numeric_times_sql)
+        draft.unordered.update((info.column.name, "times as numbers") for info, numeric in found if numeric)
+    marks = [mark.column for mark in candidates(table, infos, times_as_text=as_text)]
     if watermark is not None and watermark != "none":
-        mark = candidate(table, draft.infos, watermark, times_as_text=as_text)
-        if mark.column in odd.split(", "):
-            raise ConfigurationError(
-                f"{mark.column} keeps times as numbers in this SQLite table, which no condition on times finds. Choose another "
-                "watermark, or give a query that converts it."
-            )
+        marks.append(candidate(table, draft.infos, watermark, times_as_text=as_text).column)
+    learn_texts(draft, browser, marks)
+    if watermark is not None and watermark != "none":
+        refuse_unordered(draft, marks[-1])
+    infos = [info for info in infos if info.column.name not in draft.unordered]
     present = {info.column.name for info in infos}
     proposal = propose(
         table,
@@ -222,8 +217,13 @@ def _propose(draft: Draft, browser: Browser, wishes: Wishes, key: Sequence[str])
         least = browser.preview(f"SELECT min({column}) FROM {draft.title}", 1).first
     draft.take(proposal, lag=wishes.lag, default=wishes.default, least=least)
     draft.bounded = wishes.bounded and draft.mark is not None
-    if odd:
-        draft.notes.append(f"{odd} keeps times as numbers, so it cannot be the watermark")
+    for kept in sorted(set(draft.unordered.values())):
+        names = ", ".join(name for name, what in draft.unordered.items() if what == kept)
+        draft.notes.append(f"{names} keeps {kept}, so it cannot be the watermark")
+    if draft.mark is not None and draft.mark.column in draft.instants:
+        draft.notes.append(
+            f"{draft.mark.column} keeps times as texts of two forms, or with an offset from UTC: compared by the instant"
+        )
 
 
 def _zero_times(draft: Draft, browser: Browser, infos: Sequence[ColumnInfo]) -> frozenset[str]:
@@ -234,11 +234,33 @@ def _zero_times(draft: Draft, browser: Browser, infos: Sequence[ColumnInfo]) -> 
     )
 
 
-def _without_numeric_times(draft: Draft, browser: Browser, infos: list[ColumnInfo]) -> tuple[list[ColumnInfo], str]:
-    """The columns that can be compared with times, and the names of those that keep theirs as numbers."""
-    found = _sampled(draft, browser, infos, draft.source_dialect.numeric_times_sql)
-    odd = [info.column.name for info, numeric in found if numeric]
-    return [info for info in infos if info.column.name not in odd], ", ".join(odd)
+def refuse_unordered(draft: Draft, column: str) -> None:
+    """Raise ConfigurationError for a watermark that keeps what no condition on times finds."""
+    if column in draft.unordered:
+        raise ConfigurationError(
+            f"{column} keeps {draft.unordered[column]} in {draft.title}, which no condition on times finds. Choose another "
+            "watermark, or give a query that converts it."
+        )
+
+
+def learn_texts(draft: Draft, browser: Browser, names: Iterable[str]) -> None:
+    """Note of each column that may become the watermark how the texts compare that it keeps as times."""
+    infos = {info.column.name: info for info in draft.infos}
+    asked = [infos[name] for name in dict.fromkeys(names) if infos[name].column.family in _TEXT_TIMES]
+    table = draft.title
+    if draft.query is not None:
+        if placeholders(draft.query, draft.syntax):
+            return  # its condition is the person's own
+        table = f"({sample_query(draft.query, draft.syntax)})"
+    columns = [draft.source_dialect.identifier(info.column.name) for info in asked]
+    sql = draft.source_dialect.text_times_sql(columns, table, _TEXT_ROWS) if asked else None
+    if sql is None:
+        return
+    for info, cell in zip(asked, browser.preview(sql, 1).rows[0], strict=True):
+        if cell == "1" and info.column.family != "date":
+            draft.instants |= {info.column.name}
+        elif cell != "0":
+            draft.unordered.setdefault(info.column.name, "times as texts without an order")
 
 
 def _sampled(

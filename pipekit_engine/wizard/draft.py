@@ -51,7 +51,9 @@ class Draft:
     """The answers for one module. Either `table` or `query` is given.
 
     `there` holds the destination's columns when its table exists already. `zero_times` are columns with MariaDB's zero dates,
-    which no other database holds: they are read as NULL. `notes` are things found on the way that the person should know.
+    which no other database holds: they are read as NULL. `instants` are columns whose texts compare by the instant alone,
+    `unordered` those that no condition on times finds, with what they hold instead. `notes` are things found on the way that
+    the person should know.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Draft:
     bounded: bool = False
     hooks: tuple[Hook, ...] = ()
     zero_times: frozenset[str] = frozenset()
+    instants: frozenset[str] = frozenset()
+    unordered: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -90,6 +94,11 @@ class Draft:
     def infos(self) -> list[ColumnInfo]:
         """What is known of the source's columns."""
         return [column.info for column in self.columns]
+
+    @property
+    def ordered(self) -> list[ColumnInfo]:
+        """The columns that may be a watermark by what they hold."""
+        return [info for info in self.infos if info.column.name not in self.unordered]
 
     def take(
         self, proposal: Proposal, *, lag: Lag | None = None, default: str | None = None, least: str | None = None
@@ -223,6 +232,7 @@ class Draft:
             source_table=table,
             bounded=self.bounded,
             zeros=self.mark.column in self.zero_times,
+            instants=self.mark.column in self.instants,
         )
 
     def _watermarks(self, name: str, found: Window) -> tuple[Watermark, ...]:

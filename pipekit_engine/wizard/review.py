@@ -11,6 +11,7 @@ from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.models import Hook
 from pipekit_engine.strategies import STRATEGIES
 from pipekit_engine.wizard.batch import GroupWish, check_free, check_name, outcome_of
+from pipekit_engine.wizard.builder import learn_texts, refuse_unordered
 from pipekit_engine.wizard.draft import Draft, DraftColumn, usual_name
 from pipekit_engine.wizard.prompts import Back, Choice, Edit
 from pipekit_engine.wizard.proposals import candidate, candidates, propose
@@ -305,10 +306,10 @@ class Review:
 
     def _edit_watermark(self, draft: Draft) -> None:
         as_text = draft.source_dialect.times_are_text
-        found = candidates(draft.table.name if draft.table else draft.name, draft.infos, times_as_text=as_text)
+        found = candidates(draft.table.name if draft.table else draft.name, draft.ordered, times_as_text=as_text)
         known = {item.column for item in found}
         choices = [Choice(item.column, item.column, item.reason) for item in found]
-        for info in draft.infos:
+        for info in draft.ordered:
             if info.column.name not in known:
                 try:
                     other = candidate(draft.name, draft.infos, info.column.name, times_as_text=as_text)
@@ -319,6 +320,9 @@ class Review:
                 )
         choices.append(Choice("none", "‹ none: read everything each time ›"))
         column = self._terminal.pick("Watermark", choices, start=draft.mark.column if draft.mark else None)
+        if column != "none":
+            learn_texts(draft, self._workspace.browser(draft.source), [column])
+            refuse_unordered(draft, column)
         key: tuple[str, ...] | None = draft.key or None
         keep = draft.strategy if draft.mark is not None or not STRATEGIES[draft.strategy].replaces_table else None
         strategy: str | None = None if column == "none" and draft.mark is not None else keep
@@ -340,7 +344,7 @@ class Review:
         before = draft.mark, draft.lag, draft.default, draft.bounded
         proposal = propose(
             draft.table.name if draft.table else draft.name,
-            draft.infos,
+            draft.ordered,
             strategy=strategy,
             key=key,
             watermark=watermark,

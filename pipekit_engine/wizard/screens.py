@@ -110,7 +110,7 @@ def _try(
     missing = missing_file(connection, workspace.engine.config.folder) if is_source else None
     if missing is not None:
         raise ConfigurationError(f"There is no file {missing}.")
-    opened = workspace.add_connection(connection, password).opened
+    opened = workspace.add_connection(connection, password, creates=not is_source).opened
     terminal.say(f"  connected: {opened.product} {opened.product_version}", "class:tick")
 
 

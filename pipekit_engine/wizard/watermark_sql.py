@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.dialects.base.watermarks import Lag
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.sql.text import FIRST_TIMESTAMP
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.wizard.proposals import Candidate
 
-#: Before any time that a database can hold; SQL Server's older types are converted to datetime2 first.
-FIRST_TIMESTAMP = "0001-01-01 00:00:00"
 FIRST_DATE = "0001-01-01"
 
 
@@ -86,32 +85,44 @@ def window(
     source_table: str | None = None,
     bounded: bool = False,
     zeros: bool = False,
+    instants: bool = False,
 ) -> Window:
     """The watermark's SQL. `*_column` and `*_table` are SQL texts in their own database.
 
     `dest_family` is the family of the destination's column. With `bounded` the window is half-open: it ends at the source's
     clock (or beyond its greatest number), so that a run reads the same rows however long it takes. `zeros`: the column
-    holds zero dates, which stand for no time and come before all others. Raises ConfigurationError when the
-    destination cannot take the lag, or the bound cannot be had.
+    holds zero dates, which stand for no time and come before all others. `instants`: the column keeps times as
+    texts that compare by `Dialect.instant_sql` alone. Raises ConfigurationError when the destination cannot take the lag, or
+    the bound cannot be had.
     """
     check_lag(lag, mark)
-    greatest = f"max({dest_column})"
+    rules = STRATEGIES[strategy]
+    # Two rows within one second must stay two where a row is never read again.
+    exact = not rules.rereads
+    # A text goes back to the source as it is; a time is one for the destination, which compares it by the instant already
+    # unless it keeps texts, too.
+    in_utc = instants and mark.kind == "timestamp" and dest.times_are_text
+    greatest = f"max({dest.instant_sql(dest_column, exact=exact) if in_utc else dest_column})"
     if mark.kind == "number":
         value = greatest if not lag.amount else f"{dest.signed_sql(greatest, described)} - {lag.amount}"
-    elif mark.kind == "text":
+    elif mark.kind == "text" or (in_utc and exact and not lag.amount):
         value = greatest
     else:
         value = dest.watermark_sql(greatest, dest_family, lag, whole_seconds=source.times_are_text)
-    rules = STRATEGIES[strategy]
-    condition = f"{source_column} {rules.watermark_operator} {_literal(source, described, mark, 'since')}"
+
+    def compared(text: str) -> str:
+        return source.instant_sql(text, exact=exact) if instants else text
+
+    since = compared(_literal(source, described, mark, "since"))
+    condition = f"{compared(source_column)} {rules.watermark_operator} {since}"
     until = None
     if bounded:
         until = _until(mark, source, described, source_column, source_table)
-        condition += f" AND {source_column} < {_literal(source, described, mark, 'until')}"
-    if mark.nullable and rules.rereads:
+        condition += f" AND {compared(source_column)} < {compared(_literal(source, described, mark, 'until'))}"
+    if (mark.nullable or instants) and rules.rereads:
         # A row without a time would never be found.
         condition = f"({condition})" if bounded else condition
-        condition += f" OR {source_column} IS NULL"
+        condition += f" OR {compared(source_column)} IS NULL"
     if zeros and rules.rereads:
         condition = f"({condition})" if bounded and not mark.nullable else condition
         condition += f" OR {source_column} < '{FIRST_DATE}'"

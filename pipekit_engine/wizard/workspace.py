@@ -76,8 +76,8 @@ class Workspace:
         """All connections by name, the new ones included."""
         return {**self.engine.store.definitions.load_checked()[0].connections, **self.new_connections}
 
-    def add_connection(self, connection: Connection, password: str | None = None) -> Browser:
-        """Try a connection that is not saved yet, and keep it for the end if it answers.
+    def add_connection(self, connection: Connection, password: str | None = None, *, creates: bool = False) -> Browser:
+        """Try a connection that is not saved yet, and keep it for the end if it answers. `creates`: as in `browser`.
 
         `password` is the value for the connection's `$VAR`, None when that is set already or not needed. Raises ConnectError
         and ConfigurationError families; then nothing is kept.
@@ -88,19 +88,22 @@ class Workspace:
             self.new_secrets[reference_key(connection.password or "") or ""] = password
         self._browsers.pop(connection.name, None)
         try:
-            return self.browser(connection.name)
+            return self.browser(connection.name, creates=creates)
         except BaseException:
             for items, before in ((self.new_connections, connections), (self.new_secrets, secrets)):
                 items.clear()
                 items.update(before)  # type: ignore[arg-type]
             raise
 
-    def browser(self, name: str) -> Browser:
-        """Look around in a connection's database. Raises NotFoundError, SecretError, RuntimeMissing and ConnectError."""
+    def browser(self, name: str, *, creates: bool = False) -> Browser:
+        """Look around in a connection's database; `creates`: it may be a file that is not there yet.
+
+        Raises NotFoundError, SecretError, RuntimeMissing and ConnectError.
+        """
         if name not in self._browsers:
             connections, redactor = self._connections()
             try:
-                opened = connections.open(self.session, name, "read")
+                opened = connections.open(self.session, name, "read", creates=creates)
             except ConnectError as error:
                 raise ConnectError(redactor.clean(str(error))) from error
             self._browsers[name] = Browser(self.session, opened, redactor)
@@ -117,7 +120,7 @@ class Workspace:
 
     def table_columns(self, name: str, table: str) -> list[Column] | None:
         """Columns of a destination table; None when it does not exist. Raises DestinationError, ConnectError."""
-        dialect = self.browser(name).dialect
+        dialect = self.browser(name, creates=True).dialect
         sql = dialect.table_sql(dialect.table_name(table))
         try:
             return self.session.describe(f"read:{name}", table=sql)

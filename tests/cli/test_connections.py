@@ -25,17 +25,44 @@ def test_a_cause_that_says_nothing_new_is_left_out() -> None:
     assert str(JRunnerError("It failed.", code="sql", causes=("x y",))) == "It failed."
 
 
-def test_a_wrong_path_of_an_sqlite_source_is_told(project: Project) -> None:
-    """SQLite makes an empty database of any path, so that all that is said is that there is no such table."""
-    project.write(
-        "c.yaml",
-        """\
-        connections: {typo: {driver: sqlite, jdbc_url: "jdbc:sqlite:scr.db"}}
-        modules: {t: {source: typo, dest: dw, query: SELECT id FROM items, dest_table: t, strategy: full}}
-        """,
-    )
+TYPO = """\
+connections:
+  typo: {driver: sqlite, jdbc_url: "jdbc:sqlite:scr.db"}
+  far: {driver: sqlite, jdbc_url: "jdbc:sqlite:no/such/folder/dw.db"}
+modules:
+  t: {source: typo, dest: dw, query: SELECT id FROM items, dest_table: t, strategy: full}
+  f: {source: src, dest: far, query: SELECT id FROM items, dest_table: t, strategy: full}
+"""
+
+
+def test_a_wrong_path_of_an_sqlite_file_is_told(project: Project) -> None:
+    """SQLite makes an empty database of any path: all that would be said is that there is no such table."""
+    project.write("c.yaml", TYPO)
     assert project.look("apply", "c.yaml").status == 0
+    path = project.folder / "scr.db"
+    for command in (("run", "t"), ("run", "t", "--dry-run"), ("connections", "test", "typo"), ("lint", "--live")):
+        done = project(*command)
+        assert done.status == 1
+        assert f"there is no file {path}. Is the path right?" in (done.out + done.err).replace("\n", " ")
+        assert not path.exists()
+    done = project("run", "f")
+    assert (done.status, f"there is no folder {project.folder / 'no/such/folder'}" in done.err) == (1, True)
+    path.touch()
     done = project("run", "t")
     assert done.status == 1
     assert "no such table: items" in done.err
-    assert f"The database {project.folder / 'scr.db'} is an empty file: is its path right?" in done.err
+    assert f"The database {path} is an empty file: is its path right?" in done.err
+
+
+def test_a_new_file_of_a_destination_is_told(project: Project) -> None:
+    project.write(
+        "c.yaml",
+        """\
+        connections: {new: {driver: sqlite, jdbc_url: "jdbc:sqlite:new.db"}}
+        modules: {n: {source: src, dest: new, query: SELECT id FROM items, dest_table: t, strategy: full}}
+        """,
+    )
+    assert project.look("apply", "c.yaml").status == 0
+    done = project("run", "n")
+    assert done.status == 0, done.err
+    assert f"{project.folder / 'new.db'} was not there and is made now, for connection new" in done.out + done.err

@@ -19,11 +19,11 @@ def test_fix_shows_and_makes_what_is_missing(project: Project) -> None:
     assert (shown.status, shown.out.splitlines()) == (1, [f"{text};" for text in ddl])
     assert "Nothing was changed. --yes makes them on connection dw." in shown.err
     told = {
-        item["code"]: item for item in project("lint", "--live", "--json").json if item["code"] in ("PK606", "PK607")
+        item["code"]: item for item in project("lint", "--live", "--json").json if item["code"] in ("PK607", "PK608")
     }
-    assert "pipekit tables fix items" in told["PK606"]["fix"]
-    assert told["PK606"]["level"] == "warning"
-    assert (told["PK607"]["message"], told["PK607"]["level"]) == (
+    assert "pipekit tables fix items" in told["PK607"]["fix"]
+    assert told["PK607"]["level"] == "warning"
+    assert (told["PK608"]["message"], told["PK608"]["level"]) == (
         '"main"."items" has no index on at: each run reads the whole table.',
         "info",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from pipekit_dagster import auth
 from pipekit_dagster.auth import Users, remove_user, set_password, users_file
 from pipekit_dagster.serve.middleware import Login, Throttle
-from pipekit_engine.config import Config
+from pipekit_engine.config import Config, load_config
+from pipekit_engine.errors import ConfigurationError
 from tests.dagster.test_auth import ANNA, HOST, VERA, Reached, ask, basic
 
 
@@ -130,3 +133,73 @@ def test_no_other_site_shows_pipekit_in_a_frame(config: Config) -> None:
     cookie = headers["set-cookie"].partition(";")[0]
     assert ask(app, "/", cookie=cookie)[1]["x-frame-options"] == "SAMEORIGIN"
     assert ask(app, "/")[1]["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_many_addresses_that_try_one_users_password_slow_each_other_down_and_not_the_user(config: Config) -> None:
+    """Nor does an attacker who comes by the same proxy as everybody."""
+    app = Login(Reached(), Users(users_file(config)), Throttle(free=1, first_wait_s=60))
+    assert ask_at_once(app, [ANNA], "10.0.0.1") == [200]
+    app._users._remembered.clear()
+    wrong = basic("anna", "wrong wrong")
+    tries = [ask_at_once(app, [wrong], f"10.1.0.{number}")[0] for number in range(1, 15)]
+    assert (tries[:10], tries[-1]) == ([401] * 10, 429)
+    assert ask_at_once(app, [ANNA], "10.1.1.1") == [429], "nobody knows anna there"
+    assert ask_at_once(app, [wrong], "10.0.0.1") == [401]
+    assert ask_at_once(app, [basic("vera", "wrong wrong")] * 3, "10.0.0.1").count(429) == 2
+    assert ask_at_once(app, [ANNA], "10.0.0.1") == [200]
+
+
+@pytest.mark.parametrize("how", ["removed", "password", "role"])
+def test_a_websocket_ends_within_a_second_when_its_user_is_changed(config: Config, how: str) -> None:
+    """It went on, and took new subscriptions."""
+    events: list[str] = []
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            events.append(message["text"])
+        await send({"type": "websocket.send", "text": "too late"})
+
+    async def talk() -> float:
+        inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        closed: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        async def send(message: dict[str, Any]) -> None:
+            assert message["type"] != "websocket.send"
+            if message["type"] == "websocket.close":
+                closed.set_result(message)
+
+        headers = [(b"host", HOST.encode()), (b"authorization", ANNA.encode())]
+        scope = {"type": "websocket", "path": "/graphql", "scheme": "ws", "client": ("10.0.0.9", 1), "headers": headers}
+        app = Login(served, Users(users_file(config)))
+        await inbox.put({"type": "websocket.connect"})
+        await inbox.put({"type": "websocket.receive", "text": "before"})
+        running = asyncio.ensure_future(app(scope, inbox.get, send))
+        await asyncio.sleep(0.7)
+        assert not closed.done()
+        if how == "removed":
+            remove_user(config, "anna")
+        else:
+            set_password(
+                config,
+                "anna",
+                "correct horse" if how == "role" else "another horse",
+                "viewer" if how == "role" else None,
+            )
+        began = time.monotonic()
+        assert (await asyncio.wait_for(closed, 5))["code"] == 1008
+        took = time.monotonic() - began
+        await inbox.put({"type": "websocket.receive", "text": "after"})
+        await asyncio.wait_for(running, 5)
+        return took
+
+    assert asyncio.run(talk()) < 1
+    assert events == ["before"]
+
+
+@pytest.mark.parametrize("address", ["proxy.example", "10.0.0.1/33", "*"])
+def test_proxies_are_trusted_by_address(tmp_path: Path, address: str) -> None:
+    (tmp_path / "pipekit.yaml").write_text(f"trusted_proxies: ['{address}']\n")
+    with pytest.raises(ConfigurationError, match="trusted_proxies"):
+        load_config(tmp_path / "pipekit.yaml")

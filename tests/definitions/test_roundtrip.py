@@ -98,6 +98,7 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
         max_shrink_percent=draw(optional(st.floats(0, 100))) if strategy == "full" else None,
         on_schema_change=draw(st.sampled_from(["fail", "add_columns", "ignore"])),
         cascades=draw(st.sampled_from(["refuse", "allow"])),
+        verify=draw(st.sampled_from(["counts", "values"])),
         retry=draw(st.integers(0, 20)),
         watermarks=tuple(watermarks),
         hooks=tuple(

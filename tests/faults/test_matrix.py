@@ -30,6 +30,8 @@ QUICK = {
     ("mariadb", "before COMMIT", "backend ended"),
     ("mariadb", "before COMMIT", "frozen and woken"),
     ("mariadb", "loaded", "jrunner killed"),
+    ("mariadb", "loaded", "frozen and woken"),
+    ("postgresql", "loaded", "frozen and woken"),
     ("sqlite", "last change answered", "both killed"),
     ("sqlite", "before the merge", "store locked"),
     ("sqlite", "before the hooks", "engine killed"),

@@ -108,6 +108,37 @@ schedules:
 """
 
 
+OFFSETS = """
+modules:
+  west: &west
+    source: src
+    dest: dw
+    query: SELECT v.id, v.at FROM visits v WHERE v.at >= '{since}'
+    dest_table: visits
+    strategy: upsert
+    merge_key: [id]
+    watermarks: {since: {connection: dw, resolver_sql: SELECT max(at) FROM visits, default: "2000-01-01"}}
+  mirrored: {<<: *west, dest_table: m, query: "SELECT * FROM (SELECT id, at FROM visits) q WHERE datetime('{since}') < at"}
+  right: {<<: *west, dest_table: r, query: "SELECT id, at FROM visits WHERE datetime(at) >= datetime('{since}')"}
+  plain: {<<: *west, dest_table: p, query: "SELECT id, utc AS at FROM visits WHERE utc >= '{since}'"}
+  none: {<<: *west, dest_table: n, query: "SELECT id, american AS at FROM visits WHERE american BETWEEN '{since}' AND '9999'"}
+"""
+
+
+def test_live_finds_times_that_are_compared_as_texts(project: Project, java: str) -> None:
+    assert java
+    with closing(sqlite3.connect(project.folder / "src.db")) as source, source:
+        source.execute("CREATE TABLE visits (id INTEGER PRIMARY KEY, at TIMESTAMP, utc TIMESTAMP, american TEXT)")
+        source.execute("INSERT INTO visits VALUES (1, '2024-05-01 10:00:00-05:00', '2024-05-01 15:00:00Z', '5/1/2024')")
+    project.write("offsets/all.yaml", OFFSETS)
+    found = [item for item in project("lint", "offsets", "--live", "--json").json if item["code"] == "PK606"]
+    messages = {item["record"]: item["message"] + " " + item["fix"] for item in found}
+    assert "Compare `datetime(at) >= datetime('{since}')`" in messages["module west"]
+    assert "Compare `datetime(at) > datetime('{since}')`" in messages["module mirrored"]
+    assert "have no order" in messages["module none"]
+    assert set(messages) == {"module west", "module mirrored", "module none"}
+
+
 def test_live_asks_the_databases_and_moves_nothing(project: Project, java: str) -> None:
     assert java
     with closing(sqlite3.connect(project.folder / "dw.db")) as dest, dest:

@@ -102,7 +102,7 @@ class Workbench:
     def session(self, connection: str) -> Iterator[tuple[Any, str]]:
         """A jrunner session and the handle of a connection opened in it."""
         with self.pool.session() as session:
-            link = self.engine._connections().open(session, connection, "read")
+            link = self.engine._connections().open(session, connection, "read", creates=True)
             yield session, link.handle
 
     def rows(self, sql: str, connection: str = "dst") -> Rows:

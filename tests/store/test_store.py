@@ -116,6 +116,7 @@ class TestDefinitions:
             on_schema_change="ignore",
             retry=2,
             retry_merge=5,
+            verify="values",
             watermarks=(Watermark(name="since", connection="c", resolver_sql="SELECT 1", default="0"),),
             hooks=(Hook(sql="ANALYZE", run_on="always", run_order=3), Hook(sql="x", connection="c")),
             tags={"team": "a"},

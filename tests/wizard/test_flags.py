@@ -301,6 +301,41 @@ def test_numbers_in_a_time_column_of_sqlite_are_no_watermark(shop: Project) -> N
     assert (refused.status, "keeps times as numbers" in refused.err) == (2, True)
 
 
+def test_texts_of_times_without_an_order_are_no_watermark(shop: Project) -> None:
+    fill(
+        shop.folder / "shop.db",
+        "CREATE TABLE members (id INTEGER PRIMARY KEY, updated_at TEXT);"
+        "INSERT INTO members VALUES (1, '2024-05-01 10:00:00'), (2, '5/2/2024')",
+    )
+    done = wizard(shop, "--source", "shop", "--table", "members", "--dest", "dw", "--json", "--dry-run")
+    assert done.json["modules"][0]["strategy"] == "full"
+    refused = wizard(
+        shop, "--source", "shop", "--table", "members", "--dest", "dw", "--watermark", "updated_at", "--yes"
+    )
+    assert (refused.status, "keeps times as texts without an order" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("declared", ["TEXT", "TIMESTAMP", "TIMESTAMPTZ"])
+def test_texts_of_times_with_offsets_are_compared_by_the_instant(shop: Project, declared: str) -> None:
+    fill(
+        shop.folder / "shop.db",
+        f"CREATE TABLE members (id INTEGER PRIMARY KEY, updated_at {declared});"
+        "INSERT INTO members VALUES (1, '2024-05-01 10:00:00+02:00'), (2, '2024-05-01 10:00:00Z'), (3, NULL)",
+    )
+    for strategy in ("upsert", "append"):
+        flags = ("--strategy", strategy, "--watermark", "updated_at", "--json", "--dry-run")
+        done = wizard(shop, "--source", "shop", "--table", "members", "--dest", "dw", *flags)
+        assert done.status == 0, done.err
+        query = " ".join(done.json["modules"][0]["query"].split())
+        if strategy == "upsert":
+            assert query.endswith(
+                "WHERE datetime(updated_at) >= datetime('{since}') OR datetime(updated_at) IS NULL"
+            ), query
+        else:
+            form = "'%Y-%m-%d %H:%M:%f'"
+            assert query.endswith(f"WHERE strftime({form}, updated_at) > strftime({form}, '{{since}}')"), query
+
+
 def test_a_pattern_takes_the_connections_own_database_and_no_partition_of_a_table(
     project: Project, mariadb_shop: tuple[MariaDBServer, str], warehouse: tuple[PostgreSQLServer, str]
 ) -> None:

@@ -27,6 +27,8 @@ public final class Failure extends Exception {
     public static final String NOT_OPEN = "not_open";
     public static final String SQL = "sql";
     public static final String CONNECTION_LOST = "connection_lost";
+    /** What was loaded is not given back as it was read. */
+    public static final String VALUES_DIFFER = "values_differ";
     public static final String COUNT_MISMATCH = "count_mismatch";
     public static final String VALUE = "value";
     public static final String COLUMNS = "columns";

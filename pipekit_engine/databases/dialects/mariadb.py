@@ -270,6 +270,9 @@ class MariaDB(Dialect):
             is_free=f"SELECT IS_FREE_LOCK('{name.text}')",
             holders=f"SELECT IS_USED_LOCK('{name.text}')",
             end="KILL {}",
+            loaders=f"SELECT IS_USED_LOCK('{name.text}:load')",
+            lock_load=f"SELECT GET_LOCK('{name.text}:load', 10)",
+            unlock_load=f"DO RELEASE_LOCK('{name.text}:load')",
         )
 
     def keep_others_away_sql(self, table: str) -> tuple[list[str], list[str]]:

@@ -340,6 +340,13 @@ class PostgreSQL(Dialect):
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             ),
             end="SELECT pg_terminate_backend({})",
+            loaders=(
+                "SELECT DISTINCT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+                "WHERE a.usename = current_user AND a.application_name LIKE 'pipekit %' AND l.pid <> pg_backend_pid() "
+                "AND l.locktype = 'relation' AND l.granted "
+                "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+                f"AND l.relation = to_regclass({literal(name.staging)})"
+            ),
         )
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:

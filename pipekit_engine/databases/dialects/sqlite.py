@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import unquote
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -100,7 +101,11 @@ class SQLite(Dialect):
 
     def database_file(self, url: str) -> str | None:
         """The path in `jdbc:sqlite:path?options`; None for databases in memory and resources."""
-        path = url.removeprefix("jdbc:sqlite:").partition("?")[0].removeprefix("file:")
+        path = url.removeprefix("jdbc:sqlite:").partition("?")[0]
+        if path.startswith("file:"):
+            path = unquote(path.removeprefix("file:"))
+        if "mode=memory" in url:
+            return None
         return None if not path or path.startswith(":") else path
 
     def native_type(self, column: Column) -> str | None:
@@ -232,6 +237,25 @@ class SQLite(Dialect):
         """Any column keeps any value: a TIMESTAMP may hold seconds since 1970, which never compare with text."""
         tests = ", ".join(f"max(typeof({name}) IN ('integer', 'real'))" for name in columns)
         return f"SELECT {tests} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
+
+    def text_times_sql(self, columns: Sequence[str], table: str, rows: int) -> str:
+        """By patterns. Texts that SQLite reads as no time and that begin with no year, or end in a zone, have no order."""
+
+        def question(name: str) -> str:
+            odd = f"({name} NOT GLOB '[0-9][0-9][0-9][0-9]*' OR {name} GLOB '*:[0-9][0-9]*[+A-Za-z-]*')"
+            offset = f"{name} GLOB '*:[0-9][0-9]*[+-][0-9][0-9]*' AND {name} NOT GLOB '*[+-]00:00'"
+            separators = [f"max({name} GLOB '????-??-??{separator}*')" for separator in "T "]
+            return (
+                f"CASE WHEN max(typeof({name}) = 'text' AND datetime({name}) IS NULL AND {odd}) THEN 2 "
+                f"WHEN max({offset}) OR {' AND '.join(separators)} THEN 1 ELSE 0 END"
+            )
+
+        questions = ", ".join(question(name) for name in columns)
+        return f"SELECT {questions} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
+
+    def instant_sql(self, text: str, *, exact: bool = False) -> str:
+        """By its functions on text, which know milliseconds at most."""
+        return f"strftime('%Y-%m-%d %H:%M:%f', {text})" if exact else f"datetime({text})"
 
     def analyze_sql(self, table: str) -> str:
         """For the planner, which nothing else tells."""

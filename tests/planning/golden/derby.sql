@@ -37,6 +37,7 @@ CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM "SALES"."ORDERS";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS";
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -156,6 +157,7 @@ SELECT COUNT(*) FROM "SALES"."ORDERS";
 -- all rows are written instead where staged rows share a key
 DELETE FROM "SALES"."ORDERS";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS";
 
 -- hook on success, on warehouse
 ANALYZE;

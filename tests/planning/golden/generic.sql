@@ -39,6 +39,7 @@ CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders";
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -147,6 +148,7 @@ CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders";
 
 -- hook on success, on warehouse
 ANALYZE;

@@ -41,6 +41,7 @@ CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM `sales`.`orders`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `pipekit_staging`.`orders` s;
+SELECT COUNT(*) FROM `sales`.`orders`;
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -205,6 +206,7 @@ SELECT COUNT(*) FROM `sales`.`orders`;
 -- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
 DELETE FROM `sales`.`orders`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `pipekit_staging`.`orders` s;
+SELECT COUNT(*) FROM `sales`.`orders`;
 
 -- hook on success, on warehouse
 ANALYZE;

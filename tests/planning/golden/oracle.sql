@@ -40,6 +40,7 @@ CREATE TABLE "SALES"."pipekit_staging_orders" AS SELECT "ORDER_ID", "Customer Na
 LOCK TABLE "SALES"."ORDERS" IN EXCLUSIVE MODE;
 DELETE FROM "SALES"."ORDERS";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."pipekit_staging_orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS";
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -163,6 +164,7 @@ SELECT COUNT(*) FROM "SALES"."ORDERS";
 LOCK TABLE "SALES"."ORDERS" IN EXCLUSIVE MODE;
 DELETE FROM "SALES"."ORDERS";
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."pipekit_staging_orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS";
 
 -- hook on success, on warehouse
 ANALYZE;

@@ -42,6 +42,7 @@ SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders";
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -214,6 +215,7 @@ SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders";
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders";
 
 -- hook on success, on warehouse
 ANALYZE;

@@ -42,6 +42,7 @@ DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 DELETE FROM [sales].[orders];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
+SELECT COUNT(*) FROM [sales].[orders];
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -211,6 +212,7 @@ DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a
 DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
 DELETE FROM [sales].[orders];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at]) SELECT [order_id], [Customer Name], [amount], [updated_at] FROM [pipekit_staging].[orders] s;
+SELECT COUNT(*) FROM [sales].[orders];
 
 -- hook on success, on warehouse
 ANALYZE;

@@ -92,7 +92,7 @@ public final class Connector {
                     spec.connectTimeoutSeconds * 1000L,
                     cancel,
                     () -> loaded.driver.connect(spec.url, properties),
-                    Connector::closeQuietly);
+                    Database::closeQuietly);
         } catch (TimeoutException e) {
             throwIfCancelled(cancel);
             throw Failure.of("open", Failure.CONNECT, "no connection to " + Redaction.url(spec.url) + " within "
@@ -199,17 +199,6 @@ public final class Connector {
             database.connection().setClientInfo(property, applicationName);
         } catch (SQLException | RuntimeException | AbstractMethodError e) {
             // A label, nothing more: a driver that refuses it must not fail the run.
-        }
-    }
-
-    private static void closeQuietly(Connection connection) {
-        if (connection == null) {
-            return;
-        }
-        try {
-            connection.close();
-        } catch (SQLException | RuntimeException e) {
-            // Nobody waits for it any more.
         }
     }
 }

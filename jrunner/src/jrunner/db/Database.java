@@ -98,10 +98,17 @@ public final class Database implements AutoCloseable {
     /** Closes the connection; what the driver says about it is ignored, there is nothing left to save. */
     @Override
     public void close() {
+        closeQuietly(connection);
+    }
+
+    /** Closes what is not null; what the driver says about it is ignored. */
+    public static void closeQuietly(AutoCloseable opened) {
         try {
-            connection.close();
-        } catch (SQLException | RuntimeException e) {
-            // Already broken.
+            if (opened != null) {
+                opened.close();
+            }
+        } catch (Exception e) {
+            // Nothing depends on it any more.
         }
     }
 }

@@ -1,6 +1,5 @@
 package jrunner.kinds;
 
-import java.sql.Connection;
 import java.util.List;
 import java.util.Properties;
 import jrunner.db.ConnectSpec;
@@ -12,9 +11,8 @@ import jrunner.types.Family;
 
 /** DB2 for i, with IBM's toolbox (jt400), and DB2 for Linux, UNIX and Windows, with its own driver (jcc). */
 public final class Db2 extends Kind {
-    @Override
-    public String driverClass() {
-        return "com.ibm.as400.access.AS400JDBCDriver";
+    public Db2() {
+        super("com.ibm.as400.access.AS400JDBCDriver");
     }
 
     @Override
@@ -45,11 +43,6 @@ public final class Db2 extends Kind {
     @Override
     public String clientInfoName() {
         return "ApplicationName";
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     @Override

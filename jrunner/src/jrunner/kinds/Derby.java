@@ -1,7 +1,10 @@
 package jrunner.kinds;
 
-import java.sql.Connection;
-import java.util.List;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.util.StringJoiner;
+import java.util.regex.Pattern;
 import jrunner.db.Database;
 import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
@@ -14,14 +17,8 @@ import jrunner.types.Family;
 
 /** Apache Derby, whose drivers are older than java.time: its own text of dates and times is exact. */
 public final class Derby extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.apache.derby.jdbc.EmbeddedDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("derby", "derbyclient", "derbyshared", "derbytools");
+    public Derby() {
+        super("org.apache.derby.jdbc.EmbeddedDriver", "derby", "derbyclient", "derbyshared", "derbytools");
     }
 
     @Override
@@ -36,11 +33,6 @@ public final class Derby extends Kind {
     }
 
     @Override
-    public String quoteString(Connection connection) {
-        return "\"";
-    }
-
-    @Override
     int fraction(Family family, String typeName, int precision, int scale) {
         return family == Family.TIME ? 0 : 9;
     }
@@ -49,6 +41,28 @@ public final class Derby extends Kind {
     public CellReader reader(Database database, ColumnInfo column) {
         Family family = column.family();
         return family.isTemporal() ? CellReaders.fromText(family) : CellReaders.standard(column);
+    }
+
+    /** Derby gives no XML as it is, and its message names no column. */
+    @Override
+    public String explain(Database database, SQLException error, String sql) {
+        if (!"42Z71".equals(error.getSQLState())) {
+            return null;
+        }
+        StringJoiner found = new StringJoiner(", ");
+        try (ResultSet columns = database.connection().getMetaData().getColumns(null, null, "%", "%")) {
+            while (columns.next()) {
+                String name = columns.getString("COLUMN_NAME");
+                if (columns.getInt("DATA_TYPE") == Types.SQLXML
+                        && Pattern.compile("(?i)\\b" + Pattern.quote(name) + "\\b").matcher(sql).find()) {
+                    found.add(name);
+                }
+            }
+        } catch (SQLException e) {
+            return null;
+        }
+        return "Derby gives XML as text only: write XMLSERIALIZE(x AS CLOB) AS x in the query for " + (found.length() == 0
+            ? "its columns of XML" : found.toString());
     }
 
     @Override

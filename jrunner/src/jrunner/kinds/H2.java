@@ -2,22 +2,21 @@ package jrunner.kinds;
 
 import java.sql.Connection;
 import java.util.List;
+import java.util.Locale;
+import jrunner.db.Database;
 import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
 import jrunner.transfer.Target;
+import jrunner.types.CellReader;
+import jrunner.types.CellReaders;
+import jrunner.types.ColumnInfo;
 import jrunner.types.Family;
 
 /** H2, embedded or as a server. */
 public final class H2 extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.h2.Driver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("h2");
+    public H2() {
+        super("org.h2.Driver", "h2");
     }
 
     @Override
@@ -27,8 +26,10 @@ public final class H2 extends Kind {
     }
 
     @Override
-    public String quoteString(Connection connection) {
-        return "\"";
+    public CellReader reader(Database database, ColumnInfo column) {
+        // As a BigDecimal it could be neither NaN nor infinite.
+        boolean special = column.typeName().toUpperCase(Locale.ROOT).startsWith("DECFLOAT");
+        return special ? CellReaders.fromText(Family.DECIMAL) : CellReaders.standard(column);
     }
 
     @Override

@@ -8,17 +8,12 @@ import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
 import jrunner.transfer.Target;
+import jrunner.types.Family;
 
 /** HSQLDB, embedded or as a server. */
 public final class Hsqldb extends Kind {
-    @Override
-    public String driverClass() {
-        return "org.hsqldb.jdbc.JDBCDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("hsqldb");
+    public Hsqldb() {
+        super("org.hsqldb.jdbc.JDBCDriver", "hsqldb");
     }
 
     @Override
@@ -38,9 +33,11 @@ public final class Hsqldb extends Kind {
         return List.of("SET FILES WRITE DELAY FALSE");
     }
 
+    /** A BIT of more than one bit is a string of bits. */
     @Override
-    public String quoteString(Connection connection) {
-        return "\"";
+    Family family(int jdbcType, String typeName, int precision) {
+        boolean bits = typeName.startsWith("BIT VARYING") || typeName.startsWith("BIT") && precision > 1;
+        return bits ? Family.OTHER : super.family(jdbcType, typeName, precision);
     }
 
     @Override

@@ -38,8 +38,14 @@ import jrunner.types.Family;
  */
 public abstract class Kind {
     private final String id = Kinds.id(getClass().getSimpleName());
+    private final String driverClass;
+    private final List<String> driverJars;
 
-    Kind() {}
+    /** With the answers to {@link #driverClass} and, unless it depends on the URL, {@link #driverJars}. */
+    Kind(String driverClass, String... driverJars) {
+        this.driverClass = driverClass;
+        this.driverJars = List.of(driverJars);
+    }
 
     /** The kind's name in the protocol. */
     public final String id() {
@@ -49,8 +55,8 @@ public abstract class Kind {
     // The driver
 
     /** The driver class to try when the jars have no service entry; empty: none. */
-    public String driverClass() {
-        return "";
+    public final String driverClass() {
+        return driverClass;
     }
 
     /**
@@ -59,7 +65,7 @@ public abstract class Kind {
      * @param url a JDBC URL in lower case, for kinds that have several drivers
      */
     public List<String> driverJars(String url) {
-        return List.of();
+        return driverJars;
     }
 
     /** True if the driver needs all of {@link #driverJars} that are found, not the first alone. */
@@ -128,12 +134,7 @@ public abstract class Kind {
 
     /** What opens a quoted identifier: one character, "[" standing for the pair of brackets. */
     public String quoteString(Connection connection) {
-        try {
-            String told = connection.getMetaData().getIdentifierQuoteString();
-            return told == null || told.isBlank() ? "\"" : told.strip();
-        } catch (SQLException e) {
-            return "\"";
-        }
+        return "\"";
     }
 
     // Transactions and counts
@@ -160,6 +161,11 @@ public abstract class Kind {
 
     /** A table's columns as the metadata operation gives them; null: by {@code DatabaseMetaData}. */
     public List<Map<String, Object>> tableColumns(Database database, String schema, String table) throws SQLException {
+        return null;
+    }
+
+    /** What to do about a query that cannot be described, where the database's own message does not tell; null else. */
+    public String explain(Database database, SQLException error, String sql) {
         return null;
     }
 

@@ -91,10 +91,10 @@ final class LoadDataSink implements RowSink {
             sink.loader.start();
             return sink;
         } catch (ReflectiveOperationException e) {
-            close(statement);
+            Database.closeQuietly(statement);
             return null;
         } catch (SQLException e) {
-            close(statement);
+            Database.closeQuietly(statement);
             forbid(db);
             String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
             if (REFUSED.contains(e.getErrorCode()) || message.contains("local infile")
@@ -122,16 +122,6 @@ final class LoadDataSink implements RowSink {
             allowStream(db, false);
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException("the driver's property allowLoadLocalInfile, which was set, cannot be reset", e);
-        }
-    }
-
-    private static void close(Statement statement) {
-        try {
-            if (statement != null) {
-                statement.close();
-            }
-        } catch (SQLException | RuntimeException e) {
-            // Nothing depends on it.
         }
     }
 
@@ -330,7 +320,7 @@ final class LoadDataSink implements RowSink {
         if (failed != null) {
             throw failure();
         }
-        close(statement);
+        Database.closeQuietly(statement);
         refuseWarnings();
         return updated;
     }
@@ -376,7 +366,7 @@ final class LoadDataSink implements RowSink {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        close(statement);
+        Database.closeQuietly(statement);
     }
 
     @Override

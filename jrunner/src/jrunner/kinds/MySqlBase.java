@@ -49,6 +49,10 @@ abstract class MySqlBase extends Kind {
     /** Values of columns longer than this may be huge. */
     private static final int LONG_VALUE = 10_000;
 
+    MySqlBase(String driverClass, String... driverJars) {
+        super(driverClass, driverJars);
+    }
+
     @Override
     public void properties(Properties p, ConnectSpec spec, String driver) {
         p.setProperty("connectTimeout", Long.toString(spec.connectTimeoutSeconds * 1000L));
@@ -73,7 +77,7 @@ abstract class MySqlBase extends Kind {
         // Modes in which a literal, or a value that is read or written, means something else.
         String mode = "CONCAT(',', @@sql_mode, ',')";
         for (String other : List.of("NO_BACKSLASH_ESCAPES", "PAD_CHAR_TO_FULL_LENGTH", "EMPTY_STRING_IS_NULL",
-                "TIME_ROUND_FRACTIONAL", "NO_UNSIGNED_SUBTRACTION", "HIGH_NOT_PRECEDENCE")) {
+                "TIME_ROUND_FRACTIONAL", "NO_UNSIGNED_SUBTRACTION", "HIGH_NOT_PRECEDENCE", "NO_ZERO_DATE", "NO_ZERO_IN_DATE")) {
             mode = "REPLACE(" + mode + ", '," + other + ",', ',')";
         }
         return List.of(
@@ -218,7 +222,7 @@ abstract class MySqlBase extends Kind {
     }
 
     private static CellReader text(Family family, boolean raw) {
-        return raw ? CellReaders.fromUtf8(family) : CellReaders.fromText(family);
+        return CellReaders.fromText(family, raw, family.isTemporal());
     }
 
     /** True for drivers whose getBytes gives the text protocol's own bytes; MariaDB's from version 3 on does not. */
@@ -252,7 +256,7 @@ abstract class MySqlBase extends Kind {
     @Override
     public Limits limits() {
         // A TIME may last beyond a day; the session runs in UTC and takes no offset.
-        return new Limits().midnightAtEnd().durations().noOffsets();
+        return new Limits().midnightAtEnd().durations().noOffsets().noMinusZero().oddDates();
     }
 
     @Override

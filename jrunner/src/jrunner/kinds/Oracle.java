@@ -1,6 +1,5 @@
 package jrunner.kinds;
 
-import java.sql.Connection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -22,14 +21,8 @@ public final class Oracle extends Kind {
         "TIMESTAMP WITH TIME ZONE", Family.TIMESTAMPTZ, "TIMESTAMP WITH LOCAL TIME ZONE", Family.TIMESTAMPTZ,
         "INTERVALDS", Family.INTERVAL, "INTERVALYM", Family.INTERVAL, "JSON", Family.JSON);
 
-    @Override
-    public String driverClass() {
-        return "oracle.jdbc.OracleDriver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("ojdbc");
+    public Oracle() {
+        super("oracle.jdbc.OracleDriver", "ojdbc");
     }
 
     @Override
@@ -53,11 +46,6 @@ public final class Oracle extends Kind {
     @Override
     public String clientInfoName() {
         return "OCSID.MODULE";
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     @Override

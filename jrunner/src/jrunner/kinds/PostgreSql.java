@@ -40,14 +40,8 @@ public final class PostgreSql extends Kind {
         "timetz", Family.TIMETZ, "timestamp", Family.TIMESTAMP, "timestamptz", Family.TIMESTAMPTZ, "uuid", Family.UUID,
         "json", Family.JSON, "jsonb", Family.JSON, "xml", Family.XML, "interval", Family.INTERVAL);
 
-    @Override
-    public String driverClass() {
-        return "org.postgresql.Driver";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("postgresql");
+    public PostgreSql() {
+        super("org.postgresql.Driver", "postgresql");
     }
 
     @Override
@@ -96,14 +90,15 @@ public final class PostgreSql extends Kind {
     }
 
     @Override
-    public String quoteString(Connection connection) {
-        return "\"";
-    }
-
-    @Override
     Family family(int jdbcType, String typeName, int precision) {
         Family named = TYPES.get(StandardTypes.baseName(typeName).toLowerCase(Locale.ROOT));
         return named != null ? named : typeName.startsWith("_") ? Family.ARRAY : Family.OTHER;
+    }
+
+    @Override
+    int[] decimalSize(String typeName, int precision, int scale) {
+        // Eleven bits with a sign; drivers read them without.
+        return super.decimalSize(typeName, precision, scale > 1000 ? (scale & 0x7FF ^ 0x400) - 0x400 : scale);
     }
 
     @Override

@@ -34,9 +34,8 @@ public final class SqlServer extends Kind {
             Family.BINARY,
         "rowversion", Family.BINARY, "sql_variant", Family.OTHER);
 
-    @Override
-    public String driverClass() {
-        return "com.microsoft.sqlserver.jdbc.SQLServerDriver";
+    public SqlServer() {
+        super("com.microsoft.sqlserver.jdbc.SQLServerDriver");
     }
 
     @Override

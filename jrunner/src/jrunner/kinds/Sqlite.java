@@ -42,6 +42,9 @@ public final class Sqlite extends Kind {
     private static final int OPEN_CREATE = 0x4;
     private static final int OPEN_NOMUTEX = 0x8000;
 
+    /** Rows that are looked at for the type of a column without one. */
+    private static final int SAMPLE_ROWS = 1000;
+
     private static final Set<String> DML = Set.of("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH");
 
     /** Blanks and comments, then a word. */
@@ -64,14 +67,8 @@ public final class Sqlite extends Kind {
         {"DATE", Family.DATE}, {"YEAR", Family.INT64},
     };
 
-    @Override
-    public String driverClass() {
-        return "org.sqlite.JDBC";
-    }
-
-    @Override
-    public List<String> driverJars(String url) {
-        return List.of("sqlite-jdbc", "xerial-sqlite-jdbc");
+    public Sqlite() {
+        super("org.sqlite.JDBC", "sqlite-jdbc", "xerial-sqlite-jdbc");
     }
 
     @Override
@@ -89,11 +86,6 @@ public final class Sqlite extends Kind {
     @Override
     public boolean isReadOnlyByProperty() {
         return true;
-    }
-
-    @Override
-    public String quoteString(Connection connection) {
-        return "\"";
     }
 
     /**
@@ -159,7 +151,7 @@ public final class Sqlite extends Kind {
         }
     }
 
-    /** An expression has no type: the first row's value tells one. */
+    /** An expression, or a column without a declared type, has none: the first rows' values tell one that holds them all. */
     @Override
     public List<ColumnInfo> describedQuery(Database database, String sql, List<ColumnInfo> columns, Cancel cancel)
             throws SQLException, Failure {
@@ -174,20 +166,28 @@ public final class Sqlite extends Kind {
         try (Statement statement = database.connection().createStatement();
                 Cancel.Registration running = cancel.register(statement);
                 ResultSet result = statement.executeQuery(sql)) {
-            boolean row = result.next();
-            for (int i = 0; i < columns.size(); i++) {
+            Family[] families = new Family[columns.size()];
+            for (int row = 0; row < SAMPLE_ROWS && result.next(); row++) {
+                for (int i = 0; i < families.length; i++) {
+                    Object value = columns.get(i).family() == Family.ANY ? result.getObject(i + 1) : null;
+                    families[i] = value == null ? families[i] : common(families[i], value);
+                }
+            }
+            for (int i = 0; i < families.length; i++) {
                 ColumnInfo column = columns.get(i);
-                Object first = row && column.family() == Family.ANY ? result.getObject(i + 1) : null;
-                Family family = first instanceof Integer || first instanceof Long ? Family.INT64
-                    : first instanceof Double ? Family.FLOAT64
-                    : first instanceof String ? Family.TEXT
-                    : first instanceof byte[] ? Family.BINARY
-                    : column.family();
-                seen.add(family == column.family() ? column : new ColumnInfo(column.name(), family, column.typeName(),
+                seen.add(families[i] == null ? column : new ColumnInfo(column.name(), families[i], column.typeName(),
                     column.jdbcType(), 0, 0, column.nullable(), column.remarks()));
             }
         }
         return seen;
+    }
+
+    /** The family that holds this value and those of {@code before}, which is null for none; text holds all but bytes. */
+    private static Family common(Family before, Object value) {
+        Family family = value instanceof Integer || value instanceof Long ? Family.INT64
+            : value instanceof Double ? Family.FLOAT64
+            : value instanceof byte[] ? Family.BINARY : Family.TEXT;
+        return before == null || before == family ? family : before == Family.BINARY ? before : Family.TEXT;
     }
 
     @Override

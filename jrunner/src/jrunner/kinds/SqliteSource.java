@@ -87,16 +87,8 @@ final class SqliteSource implements RowSource {
     }
 
     private static void close(Statement statement, Cancel.Registration registration) {
-        if (registration != null) {
-            registration.close();
-        }
-        try {
-            if (statement != null) {
-                statement.close();
-            }
-        } catch (SQLException | RuntimeException e) {
-            // Nothing depends on it.
-        }
+        Database.closeQuietly(registration);
+        Database.closeQuietly(statement);
     }
 
     @Override

@@ -33,6 +33,11 @@ final class Migrate {
         transfer.parallel = request.number("parallel", 1, 1);
         transfer.trim = request.bool("trim", false) ? TransferRequest.Trim.FIXED : TransferRequest.Trim.NONE;
         transfer.clear = request.bool("clear", false);
+        String verify = request.text("verify", "counts");
+        if (!verify.equals("counts") && !verify.equals("values")) {
+            throw Request.failure("field 'verify' must be counts or values");
+        }
+        transfer.verifyValues = verify.equals("values");
         request.finish();
         TransferResult done = Transfer.run(transfer, source, dest, task, task.cancel);
         Map<String, Object> result = new LinkedHashMap<>();

@@ -7,6 +7,7 @@ import java.sql.Statement;
 import java.util.Collections;
 import java.util.List;
 import jrunner.Failure;
+import jrunner.db.Database;
 import jrunner.kinds.Kind;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
@@ -158,16 +159,8 @@ final class BatchSink implements RowSink {
     @Override
     public long finish() throws Failure {
         send();
-        close();
+        Database.closeQuietly(statement);
         return counted;
-    }
-
-    private void close() {
-        try {
-            statement.close();
-        } catch (SQLException | RuntimeException e) {
-            // Nothing depends on it.
-        }
     }
 
     @Override
@@ -181,7 +174,7 @@ final class BatchSink implements RowSink {
 
     @Override
     public void abort() {
-        close();
+        Database.closeQuietly(statement);
     }
 
     @Override

@@ -19,10 +19,24 @@ public final class Limits {
     boolean durations;
     boolean noOffsets;
     boolean floatText;
+    boolean noMinusZero;
+    boolean oddDates;
 
     /** Floating-point numbers may be NaN or infinite. */
     public Limits floatSpecials() {
         floatSpecials = true;
+        return this;
+    }
+
+    /** -0.0 becomes 0. */
+    public Limits noMinusZero() {
+        noMinusZero = true;
+        return this;
+    }
+
+    /** Days that no calendar has, such as 2024-00-00, are values among databases of the kind. */
+    public Limits oddDates() {
+        oddDates = true;
         return this;
     }
 

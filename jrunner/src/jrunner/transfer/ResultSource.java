@@ -57,7 +57,7 @@ public final class ResultSource implements RowSource {
         } catch (SQLException | Failure e) {
             statement = opened;
             registration = registered;
-            end();
+            close();
             cancel.throwIfCancelled();
             throw Failure.from("read", e, sql);
         }
@@ -112,21 +112,9 @@ public final class ResultSource implements RowSource {
     }
 
     @Override
-    public void close() {
-        end();
-    }
-
-    private void end() {
-        if (registration != null) {
-            registration.close();
-        }
-        try {
-            if (statement != null) {
-                statement.close();
-            }
-        } catch (SQLException | RuntimeException e) {
-            // Nothing depends on it.
-        }
+    public final void close() {
+        Database.closeQuietly(registration);
+        Database.closeQuietly(statement);
         if (inTransaction) {
             Transactions.rollback(db);
         }

@@ -6,6 +6,7 @@ import jrunner.types.Cells;
 import jrunner.types.ColumnInfo;
 import jrunner.types.Convert;
 import jrunner.types.Family;
+import jrunner.types.Intervals;
 import jrunner.types.Temporals;
 
 /**
@@ -29,6 +30,7 @@ public final class Target {
     /** The source is of the destination's kind. */
     public final boolean isSameKind;
     private final Limits limits;
+    private final Intervals interval = new Intervals();
     private final long least;
     private final long most;
     private final boolean fixedBinary;
@@ -82,25 +84,21 @@ public final class Target {
     }
 
     public double float64(Cells cells, int row) throws BadValue {
-        double value = convert.float64(cells, row);
-        if (!limits.floatSpecials) {
-            finite(value);
-        }
-        return value;
+        return checked(convert.float64(cells, row));
     }
 
     public float float32(Cells cells, int row) throws BadValue {
-        float value = convert.float32(cells, row);
-        if (!limits.floatSpecials) {
-            finite(value);
-        }
-        return value;
+        return (float) checked(convert.float32(cells, row));
     }
 
-    private void finite(double value) throws BadValue {
-        if (Double.isNaN(value) || Double.isInfinite(value)) {
+    private double checked(double value) throws BadValue {
+        if (!limits.floatSpecials && (Double.isNaN(value) || Double.isInfinite(value))) {
             throw new BadValue(value + " cannot be held by the destination's floating-point numbers");
         }
+        if (limits.noMinusZero && value == 0 && 1 / value < 0) {
+            throw new BadValue("-0.0 would become 0, which is what this database makes of it: select x + 0 in the query");
+        }
+        return value;
     }
 
     /** Days since 1970-01-01. */
@@ -204,6 +202,10 @@ public final class Target {
     /** The cell, checked against the column's type whatever that is, as text in {@code convert}. */
     public void anyText(Cells cells, int row, Cells scratch) throws BadValue {
         scratch.clear();
+        if (limits.oddDates && isSameKind && family.isTemporal() && cells.tag[row] == Cells.TEXT) {
+            convert.utf8(cells, row);
+            return;
+        }
         switch (family) {
             case BOOLEAN:
                 scratch.setBool(0, bool(cells, row));
@@ -262,6 +264,13 @@ public final class Target {
                 uuid(cells, row);
                 scratch.setUuid(0, convert.high, convert.low);
                 break;
+            case INTERVAL:
+                if (cells.tag[row] == Cells.TEXT && interval.parse(cells.textAt(row))) {
+                    scratch.setText(0, interval.of(info.typeName()));
+                    break;
+                }
+                convert.utf8(cells, row);
+                return;
             case TEXT:
             case JSON:
             case XML:

@@ -26,6 +26,8 @@ public final class Transfer {
     private final Progress progress;
     private final Cancel cancel;
     private final TransferResult result = new TransferResult();
+    private Fingerprint read;
+    private List<ColumnInfo> loaded;
 
     private Transfer(TransferRequest request, Database source, Database dest, Progress progress, Cancel cancel) {
         this.request = request;
@@ -84,8 +86,41 @@ public final class Transfer {
                 Transactions.rollback(dest);
             }
         }
+        if (read != null) {
+            compareValues();
+        }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;
+    }
+
+    /** Reads the table as the destination gives it back. */
+    private void compareValues() throws Failure {
+        String query = "SELECT " + columnList(loaded) + " FROM " + request.table;
+        RowSource back = dest.kind().rowSource(dest, query, request.fetchRows, cancel);
+        Fingerprint there = new Fingerprint(loaded);
+        try {
+            int[] all = new int[loaded.size()];
+            for (int i = 0; i < all.length; i++) {
+                all[i] = i;
+            }
+            back.select(all);
+            Block block = new Block(all.length);
+            boolean more = true;
+            for (long rows = 0; more; rows += block.rows) {
+                cancel.throwIfCancelled();
+                block.clear();
+                more = back.fill(block, rows + 1);
+                there.add(block);
+                progress.report("verify", rows + block.rows, 0);
+            }
+        } finally {
+            back.close();
+        }
+        String difference = read.difference(there);
+        if (difference != null) {
+            throw Failure.of("verify", Failure.VALUES_DIFFER, "the destination does not give back the values that were read: "
+                + difference + ". Driver, type or trigger of " + request.table + " change them").statement(query);
+        }
     }
 
     private void clear() throws Failure {
@@ -127,8 +162,10 @@ public final class Transfer {
             refuse(forced, copy.obstacle(sql));
             return false;
         }
-        if (request.splitBy != null && request.parallel > 1 || request.trim != TransferRequest.Trim.NONE) {
-            refuse(forced, "copy-raw can neither split nor trim");
+        if (request.splitBy != null && request.parallel > 1 || request.trim != TransferRequest.Trim.NONE
+                || request.verifyValues) {
+            refuse(forced, "copy-raw can neither split nor trim nor compare values");
+            result.pathReason = request.verifyValues ? "values are compared" : result.pathReason;
             return false;
         }
         List<ColumnInfo> sourceColumns = sourceColumns();
@@ -184,8 +221,12 @@ public final class Transfer {
             }
             List<ColumnInfo> sourceColumns = sources.get(0).columns();
             Matching matching = Matching.of(sourceColumns, destColumns, request);
+            List<Fingerprint> fingerprints = new ArrayList<>();
             for (RowSource each : sources) {
                 each.select(matching.sources);
+                if (each instanceof FingerprintedSource) {
+                    fingerprints.add(((FingerprintedSource) each).take(matching.targets));
+                }
             }
             List<Target> targets = new ArrayList<>();
             Convert convert = new Convert();
@@ -198,6 +239,11 @@ public final class Transfer {
             sink = null;
             result.rowsWritten = pump.run();
             result.rowsRead = pump.rowsRead();
+            if (request.verifyValues) {
+                loaded = matching.targets;
+                read = new Fingerprint(loaded);
+                fingerprints.forEach(read::add);
+            }
             result.bytes = running.bytes();
             result.readMs = pump.readMs();
             result.writeMs = pump.writeMs();
@@ -216,6 +262,7 @@ public final class Transfer {
 
     private RowSource source(Database from, String sql) throws Failure {
         RowSource plain = from.kind().rowSource(from, sql, request.fetchRows, cancel);
-        return request.trim == TransferRequest.Trim.NONE ? plain : new TrimmedSource(plain, request.trim);
+        RowSource trimmed = request.trim == TransferRequest.Trim.NONE ? plain : new TrimmedSource(plain, request.trim);
+        return request.verifyValues ? new FingerprintedSource(trimmed) : trimmed;
     }
 }

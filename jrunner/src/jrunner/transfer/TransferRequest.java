@@ -48,6 +48,8 @@ public final class TransferRequest {
     /** Connections that read side by side when {@link #splitBy} is set. */
     public int parallel = 1;
     public Trim trim = Trim.NONE;
+    /** Reads the loaded rows back and compares their values with what was read, by {@link Fingerprint}. */
+    public boolean verifyValues;
     /** Empties the destination first, in the same transaction. */
     public boolean clear;
 }

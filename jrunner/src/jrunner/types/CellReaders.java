@@ -33,12 +33,29 @@ public final class CellReaders {
 
     /** Parses the driver's text of a decimal, date or time, as the database prints it. */
     public static CellReader fromText(Family family) {
-        return new FromText(family, false);
+        return new FromText(family, false, false);
     }
 
     /** As {@link #fromText}, for a driver that gives the bytes of that text. */
     public static CellReader fromUtf8(Family family) {
-        return new FromText(family, true);
+        return new FromText(family, true, false);
+    }
+
+    /** As {@link #fromText}, but what is no date or time there, such as 30:00:00 and 2024-00-00, stays the text that it is. */
+    public static CellReader fromText(Family family, boolean isUtf8, boolean keepsOthers) {
+        return new FromText(family, isUtf8, keepsOthers);
+    }
+
+    /** The driver's text of an interval, as a literal with its unit. */
+    public static CellReader interval(ColumnInfo column) {
+        return (result, index, cells, row) -> {
+            String value = result.getString(index);
+            if (value == null) {
+                cells.setNull(row);
+            } else {
+                cells.setText(row, Intervals.literal(value, column.typeName()));
+            }
+        };
     }
 
     private static void utf8(ResultSet result, int index, Cells cells, int row) throws SQLException {
@@ -115,6 +132,8 @@ public final class CellReaders {
                 return new FromJavaTime(column.family());
             case UUID:
                 return CellReaders::uuid;
+            case INTERVAL:
+                return interval(column);
             case ANY:
                 return CellReaders::object;
             default:
@@ -175,12 +194,14 @@ public final class CellReaders {
     private static final class FromText implements CellReader {
         private final Family family;
         private final boolean raw;
+        private final boolean keepsOthers;
         private final Temporals temporal = new Temporals();
         private final Decimals decimal = new Decimals();
 
-        FromText(Family family, boolean raw) {
+        FromText(Family family, boolean raw, boolean keepsOthers) {
             this.family = family;
             this.raw = raw;
+            this.keepsOthers = keepsOthers;
         }
 
         @Override
@@ -214,6 +235,10 @@ public final class CellReaders {
                 return;
             }
             if (!temporal.parse(text, 0, text.length)) {
+                if (keepsOthers) {
+                    cells.setText(row, text, 0, text.length);
+                    return;
+                }
                 throw bad(text);
             }
             switch (family) {

@@ -93,7 +93,7 @@ public final class ColumnInfo {
 
     /**
      * Describes the columns of a query, or of a table named by SQL text, fetching no rows where the driver can describe
-     * a prepared statement. (For an SQLite expression, which has no type, the first row is looked at.)
+     * a prepared statement. (For an SQLite expression, which has no type, the first rows are looked at.)
      *
      * @throws Failure of phase {@code describe}
      */
@@ -111,7 +111,9 @@ public final class ColumnInfo {
                 : db.kind().describedQuery(db, sql, columns, cancel);
         } catch (SQLException e) {
             cancel.throwIfCancelled();
-            throw Failure.sql("describe", e, sql);
+            String advice = db.kind().explain(db, e, sql);
+            throw Failure.sql("describe", advice == null ? e
+                : new SQLException(advice + " (" + e.getMessage() + ")", e.getSQLState(), e.getErrorCode()), sql);
         }
     }
 

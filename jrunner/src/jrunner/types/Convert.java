@@ -78,7 +78,8 @@ public final class Convert extends Numbers {
                 if (parse(cells, row) && temporal.hasTime && !temporal.hasDate && temporal.offset == 0) {
                     return temporal.nanoOfDay;
                 }
-                throw new BadValue(BadValue.show(cells.textAt(row)) + " is not a time of day");
+                throw new BadValue(BadValue.show(cells.textAt(row))
+                    + " is not a time of day: convert it in the query, or give the column a dest_type for text");
             default:
                 throw notTemporal(cells, row, "a time of day");
         }
@@ -121,7 +122,11 @@ public final class Convert extends Numbers {
                 return;
             case Cells.TEXT:
                 if (!parse(cells, row) || !temporal.hasDate) {
-                    throw new BadValue(BadValue.show(cells.textAt(row)) + " is not a date or timestamp");
+                    String shown = cells.textAt(row);
+                    boolean zero = shown.startsWith("0000-") || shown.contains("-00");
+                    throw new BadValue(BadValue.show(shown) + " is not a date or timestamp"
+                        + (zero ? " (a zero date: turn it into NULL in the query, e.g. NULLIF(x, 0))"
+                            : ": convert it in the query, or give the column a dest_type for text"));
                 }
                 seconds = temporal.epochSecond();
                 nanos = temporal.nanoOfSecond();

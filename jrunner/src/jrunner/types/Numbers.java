@@ -203,11 +203,26 @@ public class Numbers {
                 return;
             case Cells.TEXT:
                 if (!decimal.parse(cells.data, (int) cells.a[row], cells.c[row])) {
-                    throw new BadValue(BadValue.show(cells.textAt(row)) + " is not a number");
+                    throw new BadValue(BadValue.show(cells.textAt(row)) + " is not a number: CAST it in the query, or give the"
+                        + " column a dest_type for text");
                 }
+                refuseLeadingZeros(cells, row);
                 return;
             default:
                 throw cannot(cells, row, "a number");
+        }
+    }
+
+    /** {@code 007} is a code, not the number 7. */
+    private static void refuseLeadingZeros(Cells cells, int row) throws BadValue {
+        int at = (int) cells.a[row];
+        int end = at + cells.c[row] - 1;
+        while (at < end && (cells.data[at] == ' ' || cells.data[at] == '-' || cells.data[at] == '+')) {
+            at++;
+        }
+        if (at < end && cells.data[at] == '0' && Character.isDigit(cells.data[at + 1])) {
+            throw new BadValue(BadValue.show(cells.textAt(row)) + " begins with zeros, which a number does not keep: CAST it in"
+                + " the query, or give the column a dest_type for text");
         }
     }
 

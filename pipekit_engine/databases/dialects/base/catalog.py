@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers, literal
 from pipekit_engine.databases.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
 from pipekit_engine.databases.remarks import TableRemarks
+from pipekit_engine.jrunner.errors import JRunnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
 
 
@@ -117,6 +119,7 @@ class CatalogQueries(Identifiers):
     def get_columns(self, catalog: Catalog, table: TableInfo | TableName) -> list[ColumnInfo]:
         """Columns of a table or view in its order, with defaults, remarks and their place in the primary key.
 
+        Those that `SELECT *` leaves out (INVISIBLE) stand behind the others.
         Types are those that a sync would see (jrunner's description of a query on the table); the rest comes from the
         catalogue.
         """
@@ -124,6 +127,9 @@ class CatalogQueries(Identifiers):
         described = catalog.describe_table(self.table_sql(name))
         items = catalog.metadata("columns", catalog=name.catalog, schema=name.schema, table=name.name)
         known = {item["column"]: item for item in items}
+        described += self._invisible(
+            catalog, name, [column for column in known if column not in {c.name for c in described}]
+        )
         primary = next((key.columns for key in self.get_keys(catalog, name) if key.primary), ())
         notes = self._notes(catalog, name)
         columns = []
@@ -141,6 +147,20 @@ class CatalogQueries(Identifiers):
                 )
             )
         return self.refine_columns(columns)
+
+    def _invisible(self, catalog: Catalog, table: TableName, names: Sequence[str]) -> list[Column]:
+        """Columns that the catalogue names and a description of the table does not; none where they cannot be read."""
+        if not names:
+            return []
+        listed = ", ".join(self.quote_identifier(name) for name in names)
+        try:
+            return catalog.session.describe(
+                catalog.connection, sql=f"SELECT {listed} FROM {self.table_sql(table)}", cancel=catalog.cancel
+            )
+        except JRunnerError as error:
+            if error.code != "sql":
+                raise
+            return []
 
     def get_keys(self, catalog: Catalog, table: TableInfo | TableName) -> list[Key]:
         """The primary key first, then the unique ones; columns in each key's order."""

@@ -118,6 +118,20 @@ class WatermarkStatements(Identifiers):
         """
         return None
 
+    def text_times_sql(self, columns: Sequence[str], table: str, rows: int) -> str | None:
+        """A query that tells of each column (SQL names) how the texts in it compare as times, by the first rows of a table.
+
+        0: as texts; 1: only by `instant_sql` (offsets from UTC, two forms); 2: not at all. None where times are no texts.
+        """
+        return None
+
+    def instant_sql(self, text: str, *, exact: bool = False) -> str:
+        """A time that is kept as text, or a literal, in UTC and in one form, that compares by the instant; NULL for no time.
+
+        `exact` keeps fractions of a second. As it is where times are no texts.
+        """
+        return text
+
     def analyze_sql(self, table: str) -> str:
         """The statement that brings a table's statistics up to date, as a proposal for a hook; empty where there is none."""
         return ""
