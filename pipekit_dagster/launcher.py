@@ -35,6 +35,7 @@ from pipekit_dagster.dagster_internals.launching import (
     LaunchRunContext,
     WorkerStatus,
 )
+from pipekit_dagster.serve.lease import require_lead
 from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
         self._launched: dict[str, subprocess.Popen[bytes]] = {}
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run's process and return."""
+        """Start the run's process and return. A daemon whose server no longer leads ends here: another one launches runs."""
+        require_lead()
         run_id = context.dagster_run.run_id
         home = self.instance.root_directory
         output = _output_file(home, run_id)

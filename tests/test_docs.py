@@ -25,7 +25,7 @@ REFERENCE = DOCS / "reference"
 #: Where variables that a person may set are read.
 _CODE = ("pipekit_engine/**/*.py", "pipekit_dagster/**/*.py", "jrunner/src/**/*.java", "deploy/**/*", "deploy.sh")
 #: Set by a test, or by one process of pipekit for another.
-_INTERNAL = {"PIPEKIT_WRITE_GOLDEN", "PIPEKIT_PREPARE_SNAPSHOTS", "PIPEKIT_TWO_HOSTS"}
+_INTERNAL = {"PIPEKIT_WRITE_GOLDEN", "PIPEKIT_PREPARE_SNAPSHOTS", "PIPEKIT_LEASE", "PIPEKIT_TWO_HOSTS"}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 200 when all three do their work, else 503. A process that lives but does no work counts as down: the code server must answer with
 definitions, the daemon must have written heartbeats since it started. A server that stands by for another one has no daemon
-of its own, and is as it should be; one whose state store does not say who leads is not.
+of its own, and is as it should be; one whose state store does not say who leads, or whose leader gives no sign of life, is not.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def _code_server(service: dict[str, Any] | None, workspace: BaseWorkspaceRequest
 def _daemon(service: dict[str, Any] | None, instance: DagsterInstance) -> str:
     if service is not None and service.get("standby"):
         return "standby"
+    if service is not None and service.get("nobody leads"):
+        return "nobody leads"
     if service is None or not _lives(service):
         return "down"
     try:

@@ -55,6 +55,10 @@ class Service:
         """Seconds since the running process was started; 0 when there is none."""
         return time.monotonic() - self._started_at if self._process else 0.0
 
+    def set_environment(self, name: str, value: str) -> None:
+        """Give the processes that are started from now on one more environment variable."""
+        self._env[name] = value
+
     def process_name(self) -> str:
         """The running process's `ProcessName` as text; empty when there is none."""
         return str(ProcessName.of(self._process.pid)) if self._process else ""

@@ -17,10 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.dagster_internals.code_server import DAEMON_MODULE
 from pipekit_dagster.serve.address import check_address
 from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
+from pipekit_dagster.serve.lease import LEASE_VARIABLE
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
 from pipekit_engine.common.signals import on_signals
@@ -87,12 +87,13 @@ class Supervisor:
         )
         self._daemon = Service(
             "daemon",
-            [python, "-m", DAEMON_MODULE, "run", "-w", str(home.workspace), "--log-level", "warning"],
+            [python, "-m", "pipekit_dagster.serve.daemon", "run", "-w", str(home.workspace), "--log-level", "warning"],
             env,
-            ready=lambda: self._leader.leads and _listens(home.socket),
+            before_start=lambda: self._daemon.set_environment(LEASE_VARIABLE, self._leader.token),
+            ready=lambda: bool(self._leader.token) and _listens(home.socket),
         )
         self._leader = Leader(config)
-        self._standby = False
+        self._standby = (False, False)
         #: Whether `services.json` is out of date, and why it could not be written.
         self._services_outdated = True
         self._write_error = ""
@@ -139,7 +140,7 @@ class Supervisor:
             self._daemon.terminate()
             self._daemon.wait_stopped(_STOP_TIMEOUT_S)
         changed = [service.poll() for service in self._services]  # all of them, whatever the first says
-        standby = self._leader.stands_by
+        standby = (self._leader.stands_by, self._leader.nobody_leads)
         if any(changed) or standby != self._standby:
             self._standby = standby
             self._services_outdated = True
@@ -153,7 +154,8 @@ class Supervisor:
                 "process": service.process_name(),
                 "restarts": max(service.restarts, 0),
                 "since": service.since,
-                "standby": self._standby and service is self._daemon,
+                "standby": self._standby[0] and service is self._daemon,
+                "nobody leads": self._standby[1] and service is self._daemon,
             }
             for service in self._services
         }

@@ -148,9 +148,9 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
     ) -> tuple[Any, Any]:
         """Begin a subscription within the limits."""
         wrong = check_payload({"query": query, "variables": variables, "operationName": operation_name})
-        websocket.state.pipekit_begun = begun = getattr(websocket.state, "pipekit_begun", 0) + 1
-        if begun > MAX_SUBSCRIPTIONS:
-            wrong = f"This connection has begun {MAX_SUBSCRIPTIONS} subscriptions; open another."
+        running = [task for task in getattr(websocket.state, "pipekit_tasks", ()) if not task.done()]
+        if len(running) >= MAX_SUBSCRIPTIONS:
+            wrong = f"{MAX_SUBSCRIPTIONS} subscriptions are open on this connection."
         if wrong is not None:
             return None, {"message": wrong}
         begin: Any = super().execute_graphql_subscription
@@ -161,6 +161,7 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
             variables=variables,
             operation_name=operation_name,
         )
+        websocket.state.pipekit_tasks = [*running, *([task] if task is not None else [])]
         return task, problem
 
     def build_routes(self) -> list[Any]:

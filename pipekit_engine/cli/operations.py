@@ -115,7 +115,7 @@ def _no_server(config: Config) -> Iterator[None]:
     from pipekit_engine.operations.backup import StateInUse
     from pipekit_engine.store.leadership import Leadership
 
-    lead = Leadership(config.database_url)
+    lead = Leadership(config.database_url, renewed=False)
     try:
         if not lead.take():
             raise StateInUse("`pipekit serve` is at work on this state. Stop it, on every host, then restore.")
