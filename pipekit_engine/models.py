@@ -283,6 +283,10 @@ class Group(NamedRecord):
         return tuple(member for layer in self.layers for member in layer)
 
 
+#: Least and greatest number of each field of a cron expression.
+_CRON_RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+
+
 class Schedule(NamedRecord):
     """A cron expression that runs a group."""
 
@@ -312,6 +316,10 @@ class Schedule(NamedRecord):
         try:
             croniter(value, datetime(2026, 1, 1)).get_next()
         except Exception as error:  # croniter's own errors are of many families
+            for field, (name, least, most) in zip(value.split(), _CRON_RANGES, strict=False):
+                wrong = [n for n in re.findall(r"(?<![/\d#])\d+", field) if not least <= int(n) <= most]
+                if wrong:
+                    raise ValueError(f"{value!r}: the {name} {wrong[0]} is not between {least} and {most}") from None
             raise ValueError(f"{value!r} is not a cron expression that ever fires: {error}") from None
         return value
 
@@ -323,7 +331,12 @@ class Schedule(NamedRecord):
         try:
             ZoneInfo(value)
         except Exception:
-            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from None
+            from difflib import get_close_matches
+            from zoneinfo import available_timezones
+
+            near = get_close_matches(value, available_timezones(), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris{hint}") from None
         return value
 
 

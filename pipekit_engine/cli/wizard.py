@@ -246,6 +246,9 @@ def _at_once(
         note("Dry run: nothing was written." if dry_run else "Nothing was written.")
         return status
     _tell(plan, files)
+    for item in proposed:
+        for warning in item.plan.warnings if item.plan else ():
+            note(f"warning: {item.title}: {warning}")
     if request.patterns:
         if any(DELETED_STAY in draft.cautions for draft in drafts):
             note(f"note: {DELETED_STAY}, but for strategy full")

@@ -21,9 +21,14 @@ class FieldChange:
     field: str
     old: str | None
     new: str | None
+    #: Of a list: what left it and what came.
+    apart: str | None = None
 
     def lines(self) -> Iterator[str]:
         """`field: old -> new`; a diff for text of several lines."""
+        if self.apart is not None:
+            yield f"{self.field}: {self.apart}"
+            return
         old, new = self.old or "", self.new or ""
         if "\n" not in old.rstrip("\n") and "\n" not in new.rstrip("\n"):
             yield f"{self.field}: {_shown(self.old)} -> {_shown(self.new)}"
@@ -139,8 +144,18 @@ def field_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = 
                 yield from field_changes(one, other, f"{prefix}{key}[{i}].")
         elif isinstance(before or after, dict):
             yield from field_changes(before or {}, after or {}, f"{prefix}{key}.")
+        elif isinstance(before, list) and isinstance(after, list) and (apart := _apart(before, after)):
+            yield FieldChange(prefix + key, _text(before), _text(after), apart)
         else:
             yield FieldChange(prefix + key, _text(before), _text(after))
+
+
+def _apart(before: list[Any], after: list[Any]) -> str | None:
+    """What left a list and what came, such as `- a, + b`; None where only the order or the lists within it changed."""
+    gone, come = [item for item in before if item not in after], [item for item in after if item not in before]
+    if any(isinstance(item, (list, dict)) for item in (*gone, *come)):
+        return None
+    return ", ".join([*(f"- {_text(item)}" for item in gone), *(f"+ {_text(item)}" for item in come)]) or None
 
 
 def _same_shape(before: list[Any], after: list[Any]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
+from pipekit_engine.databases.dialects import GENERIC, builtin_drivers, get_dialect, kind_of_url, kinds
 from pipekit_engine.databases.names import split_name
 from pipekit_engine.definitions.forms import ParsedRecord
 from pipekit_engine.definitions.yaml_nodes import Loc, Problem
@@ -16,6 +17,7 @@ from pipekit_engine.models import (
     DEFINITION_KINDS,
     Connection,
     DefinitionKind,
+    Driver,
     Group,
     Module,
     Record,
@@ -87,10 +89,36 @@ def check(
                 elif kind == "drivers":
                     what += f"; registered: {', '.join(sorted(known[kind])) or 'none'}"
                 problems.append(parsed.problem(place, what, missing=kind))
+        if isinstance(parsed.record, Connection):
+            problems += _other_driver(parsed, parsed.record, parsed_records)
         if texts and isinstance(parsed.record, Module):
             problems += _unreadable_texts(parsed, parsed.record)
             problems += _placeholders(parsed, parsed.record)
     return problems
+
+
+def _other_driver(
+    parsed: ParsedRecord, connection: Connection, among: Mapping[tuple[DefinitionKind, str], ParsedRecord]
+) -> Iterator[Problem]:
+    """A URL that begins as that of another kind of database than the driver's. MariaDB's and MySQL's take each other's."""
+    given = among.get(("drivers", connection.driver))
+    driver = given.record if given else next((d for d in builtin_drivers() if d.name == connection.driver), None)
+    kind = kind_of_url(connection.jdbc_url)
+    if (
+        not isinstance(driver, Driver)
+        or (given and driver.class_name)
+        or GENERIC in (kind, driver.kind)
+        or driver.kind not in kinds()
+    ):
+        return
+    dialects = get_dialect(kind), get_dialect(driver.kind)
+    prefixes = [{item.url_prefix for item in dialect.drivers} for dialect in dialects]
+    if prefixes[0] & prefixes[1] or {*prefixes[0], *prefixes[1]} == {"jdbc:mariadb:", "jdbc:mysql:"}:
+        return
+    place = parsed.place(("jdbc_url",))
+    yield parsed.problem(
+        place, f"is a URL of {dialects[0].label}, and driver {connection.driver!r} is for {dialects[1].label}"
+    )
 
 
 def _unreadable_texts(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:

@@ -84,12 +84,15 @@ class Source:
     def documents(self, path: Path) -> list[yaml.MappingNode]:
         """The file's documents. A file that cannot be read, or is no YAML, is one problem and no documents."""
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            written = path.read_bytes()
         except OSError as error:
             self.problem(0, "", f"cannot be read: {error.strerror}")
             return []
-        except UnicodeDecodeError:
-            self.problem(0, "", "is not UTF-8 text")
+        try:
+            text = written.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = written.count(b"\n", 0, error.start) + 1
+            self.problem(line, "", f"is not UTF-8 text (byte {written[error.start]:#04x}): save the file as UTF-8")
             return []
         found = []
         try:
@@ -185,6 +188,8 @@ def _syntax(error: yaml.YAMLError) -> tuple[int, str, str]:
     what = what or "cannot be understood"
     if any(word in what for word in ("alias", "anchor", "tag")):
         what = re.sub(r"\s*'[^']*'", "", what) + " (quote a value that begins with *, & or !)"
+    elif "cannot start any token" in what:
+        what += " (a tab? indent with blanks; quote a value that begins with @, ` or %)"
     elif "mapping values are not allowed" in what or "expected" in what:
         what += " (is the indentation right? quote a value that holds `: ` or begins with {, [ or %)"
     return (mark.line + 1 if mark else 0), "", f"is not YAML: {what}"

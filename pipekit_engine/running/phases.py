@@ -29,6 +29,7 @@ from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateReq
 from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
+from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
 from pipekit_engine.store.retrying import retrying
 
@@ -126,6 +127,7 @@ class Phases:
         except JRunnerError as error:
             raise StagingError(
                 f"The staging table {self._plan.staging.table} could not be made on connection {self._module.dest}: {error}"
+                f"{self._staging_advice(error)}"
             ) from error
         request = MigrateRequest(
             source=self._connections.source.handle,
@@ -144,7 +146,8 @@ class Phases:
         except JRunnerError as error:
             family = SourceError if error.phase == "read" else StagingError
             where = self._module.source if family is SourceError else self._module.dest
-            raise family(f"Staging module {self._module.name} failed on connection {where}: {error}") from error
+            told = explain(self._plan, self._dest.dialect, str(error))
+            raise family(f"Staging module {self._module.name} failed on connection {where}: {error}{told}") from error
         self._state.monitor.say(
             f"{result.rows_read:,} rows read, {result.rows_written:,} written by {result.path} "
             f"in {result.elapsed_ms / 1000:.2f} s"
@@ -206,6 +209,7 @@ class Phases:
                 self._undo_prepare()
             raise MergeError(
                 f"The merge into {self._plan.dest_table} failed and was rolled back; the destination is as it was: {error}"
+                f"{explain(self._plan, self._dest.dialect, str(error))}"
                 f"{self._merge_advice(error)}"
             ) from error
         except JRunnerDied as error:
@@ -226,10 +230,25 @@ class Phases:
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
 
+    def _staging_advice(self, error: JRunnerError) -> str:
+        """What to do about a schema in which the login may make no table: SQLStates of class 42, and MySQL's 1142 and 1044."""
+        denied = error.sqlstate in ("42501", "42000", "42502") or error.vendor_code in (1142, 1044, 229, 262, 1031)
+        if error.code != "sql" or not denied:
+            return ""
+        return (
+            "\nMay the login make tables there? Grant it that, or set `staging_schema`, in the connection or for all in "
+            "pipekit.yaml, to one where it may."
+        )
+
     def _merge_advice(self, error: JRunnerError) -> str:
         """What may be behind a failed merge, where the database's message does not tell."""
         if error.code == "count_mismatch":
             return "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that."
+        if (error.sqlstate or "").startswith("23") and self._module.strategy == "upsert":
+            return (
+                "\nRows that exchange the values of a unique column cannot be updated one after another: strategy incremental "
+                "deletes them first, or make the constraint DEFERRABLE INITIALLY DEFERRED where the database has that."
+            )
         return ""
 
     def _commit_with_retries(self, choice: MergeChoice) -> list[tuple[MergeStatement, int]]:

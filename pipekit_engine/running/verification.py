@@ -161,7 +161,8 @@ class StagedRows:
         sample = ""
         if self._plan.checks.duplicate_sample:
             sample = self._sample_keys(self._plan.checks.duplicate_sample)
+        told = "".join(f" Column {item.name} of the destination: {item.why}." for item in self._plan.checks.coarse)
         return StagingError(
             f"{surplus:,} staged rows repeat the merge key ({', '.join(self._plan.key)}) of another, such as {sample}. "
-            "Make the query's keys unique, or set dedupe to 'latest by COLUMN'."
+            f"Make the query's keys unique, or set dedupe to 'latest by COLUMN'.{told}"
         )

@@ -120,7 +120,7 @@ def test_a_rename_is_reported(store: Store, write: Write) -> None:
     assert lines(store, folder, prune=True) == [
         "+ module deux  (renamed from two; its past runs stay under the old name)",
         "~ group nightly",
-        "    members: [one, two] -> [one, deux]",
+        "    members: - two, + deux",
         "- module two",
         "1 to create, 1 to change, 1 to delete, 5 unchanged",
     ]
@@ -210,3 +210,42 @@ def test_a_broken_row_is_replaced_by_its_file(store: Store, write: Write, tmp_pa
     assert lines(store, folder)[0] == "~ module one  (the stored row is broken)"
     apply_definitions(store, folder)
     assert store.definitions.load_checked()[1] == []
+
+
+def test_a_url_of_another_kind_than_the_drivers_is_told(store: Store, write: Write) -> None:
+    folder = write(
+        "c.yaml",
+        """
+drivers: {postgresql: {kind: postgresql}, mariadb: {kind: mariadb}}
+connections:
+  wrong: {driver: postgresql, jdbc_url: "jdbc:mariadb://h/x"}
+  right: {driver: mariadb, jdbc_url: "jdbc:mysql://h/x"}
+""",
+    )
+    with pytest.raises(DefinitionsError) as caught:
+        apply_definitions(store, folder)
+    assert len(caught.value.problems) == 1
+    wanted = "connections.wrong.jdbc_url: is a URL of MariaDB, and driver 'postgresql' is for PostgreSQL"
+    assert wanted in caught.value.problems[0]
+
+
+def test_a_list_shows_what_left_and_what_came(store: Store, write: Write) -> None:
+    folder = write("all.yaml", BASE)
+    apply_definitions(store, folder)
+    write("all.yaml", BASE.replace("members: [one, two]", "members: [two]").replace("x\n", "x, y\n"))
+    assert "    members: - one" in lines(store, folder)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ('cron: "0 25 * * *"', "the hour 25 is not between 0 and 23"),
+        ('cron: "61 2 * * *"', "the minute 61 is not between 0 and 59"),
+        ('cron: "0 2 * * *", timezone: Europe/Berlim', "did you mean Europe/Berlin?"),
+    ],
+)
+def test_mistakes_in_schedules_name_the_fix(store: Store, write: Write, schedule: str, told: str) -> None:
+    folder = write("all.yaml", BASE.replace('cron: "0 2 * * *"', schedule))
+    with pytest.raises(DefinitionsError) as caught:
+        apply_definitions(store, folder)
+    assert told in caught.value.problems[0]

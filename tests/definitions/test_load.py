@@ -212,7 +212,7 @@ MISTAKES = {
         'schedules: {s: {group: g, cron: "0 2 * * *", timezone: Mars/Base}}',
         ["m.yaml:1: schedules.s.timezone: 'Mars/Base' is not an IANA time zone such as Europe/Paris"],
     ),
-    "tab": ("modules:\n\tm: {}\n", ["m.yaml:2: is not YAML: found character that cannot start any token"]),
+    "tab": ("modules:\n\tm: {}\n", ["m.yaml:2: is not YAML: found character that cannot start any token (a tab?"]),
     "colon in a value": (
         "modules:\n  m: {}\n  n: a: b\n",
         ["m.yaml:3: is not YAML: mapping values are not allowed in this context"],
@@ -308,6 +308,6 @@ def test_a_file_that_is_no_text_or_holds_itself(write: Write, folder: Path) -> N
     write("loop.yaml", "modules: {m: {query: &a [*a]}}")
     write("control.yaml", "a: \x01")
     found = [str(problem) for problem in read_definitions(folder).problems]
-    assert any("is not UTF-8 text" in problem for problem in found)
+    assert any("binary.yaml:1: is not UTF-8 text (byte 0xff): save the file as UTF-8" in problem for problem in found)
     assert any("nested too deeply" in problem for problem in found)
     assert any("control.yaml" in problem for problem in found)
