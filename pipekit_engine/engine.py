@@ -11,14 +11,17 @@ from pipekit_engine.config import Config, load_config
 from pipekit_engine.databases.connections import Connections
 from pipekit_engine.errors import (
     ConnectError,
+    DestinationError,
     ModuleLocked,
     PipekitError,
     RunCancelled,
+    RunError,
     SourceError,
 )
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.start import start_own_session, start_session
+from pipekit_engine.planning.planner import plan_module
 from pipekit_engine.running.alerts import send_failure
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
@@ -31,12 +34,13 @@ from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from pipekit_engine.databases.browser import Browser
     from pipekit_engine.jrunner.protocol import OpenResult
     from pipekit_engine.models import Module, RunRecord
+    from pipekit_engine.planning.indexes import MissingIndex
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.store import Lease
 
@@ -275,6 +279,38 @@ class Engine:
         plan = self.run(module, dry_run=True, watermarks=watermarks).plan
         assert plan is not None, "a dry run that ends well has a plan"
         return plan
+
+    def missing_indexes(self, module: str, *, sessions: SessionPool | None = None) -> list[MissingIndex]:
+        """What the destination of a module has no index for. Nothing is recorded. Raises what a dry run raises."""
+        if sessions is None:
+            with self.session_pool() as own:
+                return self.missing_indexes(module, sessions=own)
+        with sessions.session() as session:
+            try:
+                plan = plan_module(
+                    self.store.definitions.module(module),
+                    session,
+                    self._connections(),
+                    staging_schema=self.config.staging_schema,
+                    application_name=f"pipekit tables {module}",
+                )
+            except JRunnerError as error:
+                raise RunError(self._redactor.clean(str(error))) from error
+        return list(plan.missing_indexes)
+
+    def execute(self, connection: str, statements: Sequence[str], *, sessions: SessionPool | None = None) -> None:
+        """Run statements on a connection, each committed by itself. Raises DestinationError, and ConnectError families."""
+        if sessions is None:
+            with self.session_pool() as own:
+                return self.execute(connection, statements, sessions=own)
+        with sessions.session() as session:
+            opened = self._connections().open(session, connection, "write")
+            try:
+                session.execute(opened.handle, list(statements), transaction=False)
+            except JRunnerError as error:
+                raise DestinationError(
+                    f"A statement failed on connection {connection}: {self._redactor.clean(str(error))}"
+                ) from error
 
     def cancel(self, run_id: int) -> bool:
         """Ask the process that runs it to cancel a run; False when it has ended already. Raises NotFoundError.

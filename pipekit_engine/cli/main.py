@@ -19,6 +19,7 @@ from pipekit_engine.cli import (
     running,
     runs,
     secrets,
+    tables,
     users,
     wizard,
 )
@@ -52,6 +53,7 @@ app.command("modules", rich_help_panel=_DEFINE)(definitions.modules)
 app.command("groups", rich_help_panel=_DEFINE)(definitions.groups)
 app.command("schedules", rich_help_panel=_DEFINE)(definitions.schedules)
 app.add_typer(connections.connections, rich_help_panel=_DEFINE)
+app.add_typer(tables.tables, rich_help_panel=_DEFINE)
 app.command("init", rich_help_panel=_LOOK_AFTER)(project.init)
 app.command("doctor", rich_help_panel=_LOOK_AFTER)(project.doctor)
 app.add_typer(secrets.app, rich_help_panel=_LOOK_AFTER)

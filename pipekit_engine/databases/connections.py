@@ -221,8 +221,11 @@ class ModuleConnections:
 
 
 def _login_hint(error: JRunnerError, connection: Connection) -> str:
-    """Where the login came from, when the server refused it: SQLStates of class 28 say so."""
-    if not (error.sqlstate or "").startswith("28"):
+    """Where the login came from, when the server refused it: SQLStates of class 28 say so.
+
+    A negative vendor code is a driver's own: nobody refused a login, what answered may be no database at all.
+    """
+    if not (error.sqlstate or "").startswith("28") or (error.vendor_code or 0) < 0:
         return ""
     key = reference_key(connection.password or "")
     of = f" The password is ${key}: `pipekit secrets set {key}` sets it." if key else " It has no password."

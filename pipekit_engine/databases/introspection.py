@@ -92,7 +92,7 @@ class Catalog:
     def metadata(
         self, what: str, *, catalog: str | None = None, schema: str | None = None, table: str | None = None
     ) -> list[dict[str, Any]]:
-        """JDBC's metadata: `schemas`, `tables`, or a table's `columns` or `keys`."""
+        """JDBC's metadata: `schemas`, `tables`, or a table's `columns`, `keys` or `indexes`."""
         return self.session.metadata(
             self.connection, what, catalog=catalog, schema=schema, table=table, cancel=self.cancel
         )

@@ -137,7 +137,7 @@ class Session(JRunnerProcess):
         table: str | None = None,
         cancel: threading.Event | None = None,
     ) -> list[dict[str, Any]]:
-        """``schemas``, ``tables``, or a table's ``columns`` or ``keys``, as JDBC's metadata tells them."""
+        """``schemas``, ``tables``, or a table's ``columns``, ``keys`` or ``indexes``, as JDBC's metadata tells them."""
         request: dict[str, Any] = {"op": "metadata", "connection": connection, "what": what}
         named = (("catalog", catalog), ("schema", schema), ("table", table))
         request.update({name: value for name, value in named if value is not None})

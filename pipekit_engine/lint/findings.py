@@ -72,6 +72,8 @@ RULES: dict[str, Rule] = {
         Rule("PK604", "warning", "a column mapping that loses something"),
         Rule("PK605", "error", "a module that cannot be planned"),
         Rule("PK606", "warning", "times that are kept as texts and compared as texts, though their order is another"),
+        Rule("PK607", "warning", "a destination without an index on its key or a watermark's column"),
+        Rule("PK608", "info", "a source without an index on the watermark's column or the key"),
     )
 }
 

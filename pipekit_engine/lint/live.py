@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.browser import Browser
 from pipekit_engine.databases.connections import Connections, GivenDefinitions
-from pipekit_engine.errors import ConnectError, DestinationError, PipekitError, SourceError
+from pipekit_engine.databases.introspection import Catalog
+from pipekit_engine.databases.names import quoted_name
+from pipekit_engine.errors import ConfigurationError, ConnectError, DestinationError, PipekitError, SourceError
+from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.start import start_session
+from pipekit_engine.planning.indexes import compared_columns, is_indexed
 from pipekit_engine.planning.planner import plan_module
+from pipekit_engine.planning.remarks import find_origins
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.sql.query import read_query
 from pipekit_engine.sql.text import sample_query
+from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
+    from pipekit_engine.jrunner.client import Session
     from pipekit_engine.lint.subject import ReadModule, Subject
     from pipekit_engine.models import Module
     from pipekit_engine.planning.plan import RunPlan
@@ -59,6 +66,7 @@ def check_live(subject: Subject, config: Config) -> None:
                         staging_schema=config.staging_schema,
                         application_name=f"pipekit lint {module.name}",
                     )
+                    unindexed = _unindexed_at_source(module, session, opener, plan)
                     _check_times(read, plan, Browser(session, opener.open(session, module.source, "read"), redactor))
             except PipekitError as error:
                 code = next(code for kind, code in _CODES if isinstance(error, kind))
@@ -69,6 +77,38 @@ def check_live(subject: Subject, config: Config) -> None:
                 if warning.startswith("column "):  # placeholders are told by rules of their own
                     hint = "Give the column a dest_type in `columns` if that is not meant."
                     read.report("PK604", f"{warning}.", hint)
+            for item in plan.missing_indexes:
+                way = f"{item.ddl}; `pipekit tables fix {module.name}` does it." if item.ddl else ""
+                message = f"{plan.dest_table} has no index on {', '.join(item.columns)}."
+                read.report("PK607", message, way, loc=("dest_table",))
+            for columns, table in unindexed:
+                message = f"{table} has no index on {', '.join(columns)}: each run reads the whole table."
+                read.report("PK608", message, "Ask for an index there, if the table is large.")
+
+
+def _unindexed_at_source(
+    module: Module, session: Session, opener: Connections, plan: RunPlan
+) -> list[tuple[tuple[str, ...], str]]:
+    """Columns of the one table that the query reads which want an index and have none, and that table; none for a view."""
+    opened = opener.open(session, module.source, "read")
+    dialect, catalog = opened.dialect, Catalog(session, opened.handle)
+    query = read_query(plan.source_sql, dialect.capabilities.syntax)
+    if len(query.tables) != 1 or not query.sources or not (module.merge_key or module.watermarks):
+        return []
+    try:
+        table = dialect.table_name(quoted_name(query.tables[0]))
+        found = dialect.list_tables(catalog, table.schema, table.catalog, table=table.name)
+        if len(found) != 1 or found[0].kind != "table":
+            return []
+        indexes = dialect.get_indexes(catalog, table)
+    except (JRunnerError, ConfigurationError):
+        return []
+    sources = {column.dest: column.source for column in plan.columns}
+    origins = find_origins(dialect, plan.source_sql, [sources[name] for name in plan.key if name in sources])
+    wanted: list[tuple[str, ...]] = [(name,) for name in compared_columns(module, dialect)]
+    if STRATEGIES[module.strategy].needs_key and len(origins) == len(plan.key):
+        wanted.append(tuple(column for _, column in origins.values()))
+    return [(names, dialect.table_sql(table)) for names in dict.fromkeys(wanted) if not is_indexed(names, indexes)]
 
 
 def _check_times(read: ReadModule, plan: RunPlan, browser: Browser) -> None:

@@ -11,6 +11,7 @@ from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
+from pipekit_engine.planning.indexes import MissingIndex, missing_indexes, wanted_indexes
 from pipekit_engine.planning.keys import (
     KeyFacts,
     exact_key_types,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Key
     from pipekit_engine.models import Module, ResolvedWatermark
+    from pipekit_engine.planning.source_columns import SourceColumns
     from pipekit_engine.sql.syntax import SqlSyntax
 
 
@@ -68,6 +70,8 @@ def plan_run(
     hook_dialects: Mapping[str, Dialect] | None = None,
     dest_keys: Sequence[Key] = (),
     overrides_identity: bool = False,
+    known_columns: SourceColumns | None = None,
+    dest_indexes: Sequence[Sequence[str]] | None = None,
 ) -> RunPlan:
     """Plan a run.
 
@@ -75,13 +79,14 @@ def plan_run(
     `staging_schema` None puts staging beside the destination; `staging_file` is SQLite's attached file. `remarks` on the
     source, its columns by their names in the query, become comments of a new destination and of new columns.
     `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys,
-    `key_facts` is what the databases said of texts in keys, `overrides_identity` that a column of the destination is GENERATED
+    `key_facts` is what the databases said of texts in keys, `known_columns` what the source's catalogue said of new columns;
+    `dest_indexes` are the destination's (None: not known), `overrides_identity` says that it has a column that is GENERATED
     ALWAYS AS IDENTITY.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
     table = dest.table_name(module.dest_table)
-    layout = plan_columns(module, source, dest, source_columns, dest_columns)
+    layout = plan_columns(module, source, dest, source_columns, dest_columns, known=known_columns)
     key = resolve_key(module, layout.columns)
     creates = dest_columns is None
     if creates:
@@ -159,20 +164,29 @@ def plan_run(
         changes=(changes_table, keyed_columns) if difference is not None else None,
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
+    never_null = known_columns.never_null if known_columns else frozenset()
+    made = _typed(layout.columns if creates else layout.added)
+    if creates:
+        given = {item.dest_name for item in module.columns if item.dest_type}
+        required = {item.dest for item in layout.columns if item.source in never_null and item.dest not in given}
+        made = [(name, dest.not_null_type(sql) if name in required.union(key) else sql) for name, sql in made]
     ddl: list[str] = []
     if creates:
-        ddl.append(dest.create_table_sql(table, _typed(layout.columns)))
-        if strategy.needs_key:
-            # Without one each later merge would read the whole table.
-            keyed = [
-                (column.dest, column.dest_type) for name in key for column in layout.columns if column.dest == name
-            ]
-            ddl += dest.index_key_sql(table, keyed, unique=strategy.unique_key)
+        ddl.append(dest.create_table_sql(table, made))
+        # Without them each later merge would read the whole table, and each resolver.
+        types = dict(_typed(layout.columns))
+        for names, purpose in wanted_indexes(module, dest, types, key):
+            typed = [(name, types[name]) for name in names]
+            ddl += dest.index_key_sql(table, typed, unique=strategy.unique_key and purpose == "key", purpose=purpose)
     ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
     comments: list[str] = []
     if remarks:
-        made = layout.columns if creates else layout.added
-        comments = dest.comment_sql(table, _in_dest_names(remarks, made, new_table=creates), _typed(made))
+        new = layout.columns if creates else layout.added
+        comments = dest.comment_sql(table, _in_dest_names(remarks, new, new_table=creates), made)
+    fed = {column.dest for column in layout.columns}
+    lacking: tuple[MissingIndex, ...] = ()
+    if dest_columns is not None and dest_indexes is not None:
+        lacking = missing_indexes(module, dest, key, dest_columns, dest_indexes)
     in_transaction = dest.capabilities.transactional_ddl
     undo = [dest.drop_table_sql(table)] if creates and not in_transaction else []
     return RunPlan(
@@ -208,8 +222,14 @@ def plan_run(
         ),
         difference=difference and difference.behind(fence.enter),
         comparison=comparison,
+        not_null=tuple(item.name for item in dest_columns or () if not item.nullable and item.name in fed),
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
-        warnings=(*_unused_watermarks(module, source), *layout.warnings),
+        missing_indexes=lacking,
+        warnings=(
+            *_unused_watermarks(module, source),
+            *layout.warnings,
+            *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.models import Module
+    from pipekit_engine.planning.source_columns import SourceColumns
 
 #: Families that hold each other's values, value by value; jrunner refuses a single value that does not fit.
 _KINDS = (
@@ -57,8 +58,10 @@ def plan_columns(
     dest: Dialect,
     source_columns: Sequence[Column],
     dest_columns: Sequence[Column] | None,
+    *,
+    known: SourceColumns | None = None,
 ) -> Layout:
-    """Match source columns with destination columns, and map the types of those that are new.
+    """Match source columns with destination columns, and map the types of those that are new, of which `known` says more.
 
     Raises SourceError for a query with no or repeated column names, ConfigurationError for a `columns` entry that the query
     lacks, DestinationError naming every difference when `on_schema_change` is `fail`.
@@ -84,9 +87,13 @@ def plan_columns(
             columns.append(PlannedColumn(item.source_name, item.dest_name, there.type_name))
             continue
         mapped = dest.map_type(described, source)
-        sql_type = item.dest_type or mapped.sql
-        if mapped.warning and not item.dest_type:
-            warnings.append(f"column {item.dest_name} ({described.type_name} as {sql_type}): {mapped.warning}")
+        own = item.dest_type or (known.types.get(item.source_name) if known else None)
+        sql_type = own or mapped.sql
+        warning = mapped.warning
+        if known and item.source_name in known.unknown_types:
+            warning = f"the destination has no type {known.unknown_types[item.source_name]}"
+        if warning and not own:
+            warnings.append(f"column {item.dest_name} ({described.type_name} as {sql_type}): {warning}")
         planned = PlannedColumn(item.source_name, item.dest_name, sql_type)
         columns.append(planned)
         missing.append(planned)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.models import Module, ResolvedWatermark, RunOn
     from pipekit_engine.planning.columns import PlannedColumn
+    from pipekit_engine.planning.indexes import MissingIndex
     from pipekit_engine.planning.keys import CoarseKey, FixedKey
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
@@ -98,6 +99,10 @@ class RunPlan:
     difference: Difference | None
     comparison: str
     hooks: tuple[PlannedHook, ...]
+    #: What an existing destination has no index for.
+    missing_indexes: tuple[MissingIndex, ...] = field(default=(), kw_only=True)
+    #: Columns of an existing destination that are NOT NULL.
+    not_null: tuple[str, ...] = field(default=(), kw_only=True)
     warnings: tuple[str, ...] = field(default=())
 
     @property

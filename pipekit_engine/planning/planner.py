@@ -17,6 +17,7 @@ from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_quer
 from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.literals import source_syntax
 from pipekit_engine.planning.remarks import find_remarks
+from pipekit_engine.planning.source_columns import ask_source_columns
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
 from pipekit_engine.strategies import STRATEGIES
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.plan import RunPlan
+    from pipekit_engine.planning.source_columns import SourceColumns
 
 #: How many foreign keys a refusal looks at.
 _CHILDREN_NAMED = 100
@@ -96,11 +98,13 @@ class Planner:
                 source_columns=source_columns,
                 dest_exists=dest_columns is not None,
             ),
+            known_columns=self._known_columns(sql, source_columns, dest_columns),
             remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
             dest_keys=self._destination_keys() if dest_columns is not None else (),
             overrides_identity=dest_columns is not None and self._has_identity(),
+            dest_indexes=self._destination_indexes(dest_columns),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -160,6 +164,17 @@ class Planner:
             self._say(f"warning: the destination's keys could not be read: {first_line(error)}")
             return []
 
+    def _destination_indexes(self, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
+        """The destination's indexes, if a run has a use for any; None where they are not asked for, or not told."""
+        dest, module = self._connections.dest, self._module
+        if columns is None or not (module.merge_key or module.watermarks):
+            return None
+        try:
+            catalog = Catalog(self._session, dest.handle, self._cancel)
+            return dest.dialect.get_indexes(catalog, dest.dialect.table_name(module.dest_table))
+        except JRunnerError:
+            return None
+
     def _refuse_cascades(self, table: TableName) -> None:
         """Raise DestinationError when rows that the strategy deletes would take rows of other tables with them."""
         dest, module = self._connections.dest, self._module
@@ -176,6 +191,34 @@ class Planner:
                 "deletes none, change the foreign keys, or say `cascades: allow` in the module if that is meant."
             )
 
+    def _makes_columns(self, columns: Sequence[Column], dest_columns: Sequence[Column] | None) -> bool:
+        """Whether a run makes a table or adds columns."""
+        if dest_columns is None:
+            return True
+        known = {column.name.casefold() for column in dest_columns}
+        names = [item.dest_name for item in self._module.columns] or [column.name for column in columns]
+        return self._module.on_schema_change == "add_columns" and not known.issuperset(
+            name.casefold() for name in names
+        )
+
+    def _known_columns(
+        self, sql: str, columns: Sequence[Column], dest_columns: Sequence[Column] | None
+    ) -> SourceColumns | None:
+        """What the source's catalogue says of columns that a run makes; one that refuses to tell costs a line, never the run."""
+        if not self._makes_columns(columns, dest_columns):
+            return None
+        source, dest = self._connections.source, self._connections.dest
+        try:
+            return ask_source_columns(
+                (source.dialect, Catalog(self._session, source.handle, self._cancel)),
+                (dest.dialect, Catalog(self._session, dest.handle, self._cancel)),
+                sql,
+                columns,
+            )
+        except JRunnerError as error:
+            self._say(f"warning: the source's columns could not be looked up: {first_line(error)}")
+            return None
+
     def _remarks(
         self, sql: str, columns: Sequence[Column], dest_columns: Sequence[Column] | None
     ) -> TableRemarks | None:
@@ -185,12 +228,8 @@ class Planner:
         """
         if not self._connections.dest.dialect.capabilities.max_comment_length:
             return None
-        if dest_columns is not None:
-            # Only columns that are about to be added are worth asking for.
-            known = {column.name.casefold() for column in dest_columns}
-            names = [item.dest_name for item in self._module.columns] or [column.name for column in columns]
-            if self._module.on_schema_change != "add_columns" or known.issuperset(name.casefold() for name in names):
-                return None
+        if not self._makes_columns(columns, dest_columns):
+            return None
         source = self._connections.source
         try:
             return find_remarks(

@@ -28,13 +28,7 @@ def find_remarks(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence
     """
     query = read_query(sql, dialect.capabilities.syntax)
     only = _table(dialect, query.sources[0]) if len(query.sources) == 1 else None
-    candidates: dict[str, tuple[list[TableName], str]] = {}
-    for name in columns:
-        lineage = query.column(name)
-        origins = (lineage.among or lineage.inputs * lineage.copied) if lineage else ()
-        named = [table for origin in origins if (table := _table(dialect, origin.table))]
-        if named and len(named) == len(origins) <= _MAX_TABLES:
-            candidates[name] = (named, origins[0].column)
+    candidates = find_origins(dialect, sql, columns)
     wanted = dict.fromkeys(table for tables, _ in candidates.values() for table in tables) | (
         {only: None} if only else {}
     )
@@ -45,6 +39,23 @@ def find_remarks(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence
         if len(having) == 1 and (text := having[0].columns.get(column)):
             texts[name] = text
     return TableRemarks(known[only].table if only else None, texts)
+
+
+def find_origins(dialect: Dialect, sql: str, columns: Sequence[str]) -> dict[str, tuple[list[TableName], str]]:
+    """The tables that a query's column may be copied from, and its name there, by its name in the query.
+
+    A column that is written without its table belongs to the only one of them that has it. One that is not known to be copied
+    is left out.
+    """
+    query = read_query(sql, dialect.capabilities.syntax)
+    found: dict[str, tuple[list[TableName], str]] = {}
+    for name in columns:
+        lineage = query.column(name)
+        origins = (lineage.among or lineage.inputs * lineage.copied) if lineage else ()
+        named = [table for origin in origins if (table := _table(dialect, origin.table))]
+        if named and len(named) == len(origins) <= _MAX_TABLES:
+            found[name] = (named, origins[0].column)
+    return found
 
 
 def _table(dialect: Dialect, parts: Sequence[str]) -> TableName | None:

@@ -29,6 +29,7 @@ from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateReq
 from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
+from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
 from pipekit_engine.store.retrying import retrying
 
@@ -145,7 +146,8 @@ class Phases:
         except JRunnerError as error:
             family = SourceError if error.phase == "read" else StagingError
             where = self._module.source if family is SourceError else self._module.dest
-            raise family(f"Staging module {self._module.name} failed on connection {where}: {error}") from error
+            told = explain(self._plan, self._dest.dialect, str(error))
+            raise family(f"Staging module {self._module.name} failed on connection {where}: {error}{told}") from error
         self._state.monitor.say(
             f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
             f"in {result.elapsed_ms / 1000:.2f} s"
@@ -207,6 +209,7 @@ class Phases:
                 self._undo_prepare()
             raise MergeError(
                 f"The merge into {self._plan.dest_table} failed and was rolled back; the destination is as it was: {error}"
+                f"{explain(self._plan, self._dest.dialect, str(error))}"
                 f"{self._merge_advice(error)}"
             ) from error
         except JRunnerDied as error:

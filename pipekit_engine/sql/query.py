@@ -81,12 +81,13 @@ class Query:
     """What is known of a query; all is empty when it could not be read.
 
     `tables` are all that it reads, in the order of the text, those of subqueries included. `sources` are the tables of its
-    outermost FROM; empty when a source is anything but a table.
+    outermost FROM; empty when a source is anything but a table. `grouped`: its outermost SELECT has a GROUP BY.
     """
 
     known: bool = False
     tables: tuple[Parts, ...] = ()
     sources: tuple[Parts, ...] = ()
+    grouped: bool = False
     _reader: _Reader | None = field(default=None, repr=False, compare=False)
     _relation: _Relation = field(default=_UNKNOWN, repr=False, compare=False)
 
@@ -110,7 +111,9 @@ def read_query(sql: str, syntax: SqlSyntax) -> Query:
     except RecursionError:
         return Query()
     tables = tuple(sorted(found, key=lambda parts: found[parts]))
-    return Query(True, tables, reader.sources(tree), reader, relation)
+    return Query(
+        True, tables, reader.sources(tree), reader.unwrap(tree).args.get("group") is not None, reader, relation
+    )
 
 
 class _Reader:
@@ -166,10 +169,15 @@ class _Reader:
             return None  # of a run, or of another database
         return tuple(part.this for part in names)
 
-    def sources(self, tree: exp.Query) -> tuple[Parts, ...]:
-        """The tables of the outermost FROM, if it has nothing else."""
+    def unwrap(self, tree: exp.Query) -> exp.Query:
+        """The query within parentheses."""
         while isinstance(tree, self._exp.Subquery) and isinstance(tree.this, self._exp.Query):
             tree = tree.this
+        return tree
+
+    def sources(self, tree: exp.Query) -> tuple[Parts, ...]:
+        """The tables of the outermost FROM, if it has nothing else."""
+        tree = self.unwrap(tree)
         if not isinstance(tree, self._exp.Select):
             return ()
         env = self._with(tree, {})

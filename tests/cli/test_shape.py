@@ -18,7 +18,7 @@ COMMAND_NAMES = """
 init doctor apply export schema run run-group cancel unlock modules groups schedules set-password serve demo
 runs:list runs:show runs:tail runs:prune connections:list connections:test drivers:list drivers:register
 drivers:install lint import-scripts wizard backup restore support-bundle
-secrets:set secrets:list secrets:unset
+tables:fix secrets:set secrets:list secrets:unset
 """
 
 

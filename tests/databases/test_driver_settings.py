@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipekit_engine.databases.connections import _login_hint
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
+from pipekit_engine.models import Connection
 from tests.running.workbench import Workbench
 
 RISKY = [
@@ -59,6 +62,13 @@ def test_options_are_read_too_and_the_configuration_may_allow_them(bench: Workbe
         connections._request("c", "read", "pipekit", None)
     connections._config = bench.config.model_copy(update={"allowed_driver_settings": ["sslfactory"]})
     connections._request("c", "read", "pipekit", None)
+
+
+def test_a_server_that_is_no_database_refused_no_login() -> None:
+    connection = Connection(name="c", driver="mariadb", jdbc_url="jdbc:mariadb://h/d", username="u")
+    refused = JRunnerError("Access denied", sqlstate="28000", vendor_code=1045)
+    assert "The login was u." in _login_hint(refused, connection)
+    assert _login_hint(JRunnerError("unexpected packet", sqlstate="28000", vendor_code=-1), connection) == ""
 
 
 @pytest.mark.parametrize(

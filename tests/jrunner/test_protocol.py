@@ -68,7 +68,7 @@ def test_a_bad_line_is_an_error_and_the_session_goes_on(line_session: LineSessio
         ({"op": "execute", "connection": "a", "statements": [{"sq": "x"}]}, "field 'statements[0].sql' is missing"),
         ({"op": "describe", "connection": "a"}, "either 'sql' or 'table'"),
         ({"op": "migrate", "source": "a", "dest": "a", "sql": "x", "table": "t"}, "must be two connections"),
-        ({"op": "metadata", "connection": "a", "what": "secrets"}, "must be schemas, tables, columns or keys"),
+        ({"op": "metadata", "connection": "a", "what": "secrets"}, "must be schemas, tables, columns, keys or indexes"),
         ({"op": "cancel", "target": None}, "field 'target' must be"),
     ],
 )

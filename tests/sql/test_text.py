@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipekit_engine.databases.dialects import get_dialect, kinds
+from pipekit_engine.errors import SourceError
 from pipekit_engine.sql.syntax import UNKNOWN, SqlSyntax
 from pipekit_engine.sql.text import as_subquery, materialize, placeholders, spans, split_statements
 
-SYNTAXES: dict[str, SqlSyntax] = {"unknown": UNKNOWN, "mysql": get_dialect("mysql").capabilities.syntax}
+SYNTAXES: dict[str, SqlSyntax] = {
+    "unknown": UNKNOWN,
+    **{kind: get_dialect(kind).capabilities.syntax for kind in ("mysql", "oracle", "postgresql", "sqlserver", "h2")},
+}
 
 
 @pytest.mark.parametrize("kind", kinds())
@@ -135,3 +139,34 @@ def test_statements_in_each_spelling(kind: str, script: str, expected: list[str]
 
 def test_a_comment_at_the_end_of_a_mysql_query() -> None:
     assert as_subquery("SELECT 'it\\'s # no' # it's the end;", SYNTAXES["mysql"]) == "SELECT 'it\\'s # no'"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sql", "value"),
+    [
+        ("oracle", "q'[{v}]'", "x]' OR 1=1 --"), ("oracle", "nq'!{v}!'", "!'"), ("oracle", "q'({v})'", ")'||'("),
+        ("postgresql", "$${v}$$", "$$"), ("postgresql", "$${v}$$", "a$"), ("postgresql", "$q${v}$q$", "$q$ OR $q$"),
+        ("postgresql", "$ä${v}$ä$", "$ä$"), ("h2", "$${v}$$", "$$ OR $$"), ("postgresql", "U&'{v}'", "\\0027"),
+        ("h2", "u&'{v}' UESCAPE '!'", "!0027"),
+    ],
+)  # fmt: skip
+def test_a_value_that_would_end_its_literal_is_refused(kind: str, sql: str, value: str) -> None:
+    """The promise that a value never ends its literal did not hold where a quote is not the end."""
+    with pytest.raises(SourceError, match="The value of watermark v cannot stand in"):
+        materialize(sql, {"v": value}, SYNTAXES[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "sql", "value", "expected"),
+    [
+        ("oracle", "q'[{v}]'", "it's [x]", "q'[it's [x]]'"),
+        ("postgresql", "$q${v}$q$", "$$ a $", "$q$$$ a $$q$"),
+        ("postgresql", "E'a'\n -- b\n '{v}'", "\\'", "E'a'\n -- b\n '\\\\'''"),
+        ("postgresql", "'a'\n '{v}'", "\\'", "'a'\n '\\'''"),
+        ("postgresql", 'x AS "{v}"', 'a"b', 'x AS "a""b"'),
+        ("sqlserver", "[{v}]", "a]b", "[a]]b]"),
+        ("mysql", "`{v}`", "a`b", "`a``b`"),
+    ],
+)
+def test_a_value_stays_inside_of_what_it_stands_in(kind: str, sql: str, value: str, expected: str) -> None:
+    assert materialize(sql, {"v": value}, SYNTAXES[kind]) == expected

@@ -50,6 +50,7 @@ class Derby(PaddedKeys, Dialect):
         tracedirectory
         """
     )
+    indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", nested_comments=True),
         max_identifier_length=128,
@@ -120,13 +121,27 @@ class Derby(PaddedKeys, Dialect):
         found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
         return found.replace("SELECT 1 ", "SELECT child.TABLENAME ", 1)
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """NOT NULL is taken off by an outer join."""
+        names = ", ".join(f"d.{self.quote_identifier(column.name)}" for column in columns)
+        return (
+            f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM SYSIBM.SYSDUMMY1 o "
+            f"LEFT JOIN {self.table_sql(like)} d ON 1 = 0 WITH NO DATA"
+        )
+
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
         """In the table's schema. Large objects have no index."""
         if any("LOB" in sql_type for _, sql_type in key):
             return []
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
-        index = self.table_sql(replace(table, name=f"{table.name[:120]}_key"))
+        index = self.table_sql(replace(table, name=f"{table.name[:120]}_{purpose}"))
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> str:
+        """NULL alone."""
+        return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} NULL"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""

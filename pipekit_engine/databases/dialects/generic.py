@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
 from pipekit_engine.databases.dialects.base.types import TypeSystem, decimal
 from pipekit_engine.databases.dialects.h2 import H2
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -30,6 +31,10 @@ class Generic(Dialect):
         row_values=False,
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        """Many databases compare no large objects; a longer key is refused."""
+        return f"VARCHAR({MAX_KEY_TEXT})" if sql_type == "CHARACTER LARGE OBJECT" else sql_type
 
     def is_kin(self, other: TypeSystem) -> bool:
         """Two such databases need have nothing in common."""

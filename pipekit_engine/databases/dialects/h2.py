@@ -49,6 +49,7 @@ class H2(InformationSchema, Dialect):
         init database_event_listener java_object_serializer default_table_engine row_factory authenticator authrealm jmx
         """
     )
+    indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", dollar_strings=True, nested_comments=True, recursive_keyword=True),
         max_identifier_length=256,
@@ -94,7 +95,9 @@ class H2(InformationSchema, Dialect):
             return (value,)
         return super().exact_values_sql(column, value)
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
         """Named by the database. Large objects have no index."""
         if any("LARGE OBJECT" in sql_type for _, sql_type in key):
             return []

@@ -47,6 +47,7 @@ class HSQLDB(InformationSchema, Dialect):
         crypt_provider textdb.allow_full_path allow_full_path
         """
     )
+    indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(unquoted_case="upper", recursive_keyword=True),
         max_identifier_length=128,
@@ -101,13 +102,19 @@ class HSQLDB(InformationSchema, Dialect):
         '"PUBLIC"."KEYS_OF_PIPEKIT"',
     )
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
         """In the table's schema. Large objects have no index."""
         if any("LOB" in sql_type for _, sql_type in key):
             return []
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
-        index = self.quote_identifier(f"{table.name[:120]}_key")
+        index = self.quote_identifier(f"{table.name[:120]}_{purpose}")
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> str:
+        """SET NULL."""
+        return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} SET NULL"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused. Without a collation texts ignore blanks at the end."""

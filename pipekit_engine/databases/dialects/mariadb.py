@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
@@ -41,6 +42,12 @@ _MAX_INDEX_BYTES = 3072
 _MAX_INDEXED = 8
 _INDEXED_LENGTH = 64
 _SIZED = ("text", "binary", "json", "xml")
+#: Types that are kept as declared in another database of the same kind, beside integers, enums and sets.
+_KEPT = frozenset(
+    {"char", "json", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext"}
+)  # fmt: skip
+_MAX_VARBINARY = 4000
+_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 #: Part of a dest_type that a column cannot be given twice.
 _KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
 
@@ -74,6 +81,7 @@ class MariaDB(Dialect):
         authenticationfidocallbackhandler authenticationwebauthncallbackhandler ociconfigfile
         """
     )
+    indexes_created_tables = True
     capabilities = Capabilities(
         quote=("`", "`"),
         max_identifier_length=64,
@@ -136,6 +144,43 @@ class MariaDB(Dialect):
         "uuid": "char(36)",
         "json": "longtext",
     }
+
+    #: A column's type as it was declared.
+    _declared: ClassVar[str] = (
+        "CASE WHEN EXISTS (SELECT 1 FROM information_schema.check_constraints k WHERE k.constraint_schema = c.table_schema "
+        "AND k.table_name = c.table_name AND k.constraint_name = c.column_name "
+        "AND k.check_clause = CONCAT('json_valid(`', c.column_name, '`)')) THEN 'json' ELSE c.column_type END"
+    )
+
+    def exact_types_sql(self, table: TableName) -> str:
+        """As declared; MariaDB's JSON is a LONGTEXT with a check of the column's name."""
+        name = self.string_literal(table.name)
+        return (
+            f"SELECT c.column_name, {self._declared}, c.character_set_name FROM information_schema.columns c "
+            f"WHERE c.table_schema = {self._database(table.schema)} AND c.table_name = {name}"
+        )
+
+    def exact_type(self, row: Sequence[str | None]) -> str | None:
+        """Integers with their sign, CHAR, YEAR, enums, sets, and binaries and texts by their size."""
+        declared, charset = row[1] or "", row[2]
+        kind = declared.partition("(")[0].split(" ", 1)[0].lower()
+        if kind.endswith("int"):
+            return declared.replace(" zerofill", "")
+        if kind in ("enum", "set"):
+            labels = [_folded(label) for label in re.findall(r"'((?:[^']|'')*)'", declared)]
+            # Labels that the destination's collation takes for one could not stand side by side.
+            return declared if len(set(labels)) == len(labels) else None
+        if kind.endswith("text") and charset not in _UTF8:
+            return None  # as many characters may need more bytes
+        if kind == "varbinary" and int(declared[10:-1]) > _MAX_VARBINARY:
+            return None
+        if kind == "year":
+            return kind
+        return declared if kind in _KEPT else None
+
+    def not_null_type(self, sql_type: str) -> str:
+        """Not for TIMESTAMP: the first one of a table that may not be NULL is set anew by each UPDATE."""
+        return sql_type if sql_type.startswith("timestamp") else super().not_null_type(sql_type)
 
     def create_schema_sql(self, schema: str) -> str:
         """A database in UTF-8, whatever the server's default."""
@@ -210,9 +255,12 @@ class MariaDB(Dialect):
         return [f"ALTER TABLE {self.table_sql(table)} {', '.join(changes)}"] if changes else []
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
-        """CREATE TABLE AS keeps types, character sets and collations."""
-        names = self.column_list(columns)
-        return f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
+        """CREATE TABLE AS keeps types, character sets and collations; NOT NULL is taken off by an outer join."""
+        names = ", ".join(f"d.{self.quote_identifier(column.name)}" for column in columns)
+        return (
+            f"CREATE TABLE {self.table_sql(table)} ENGINE=InnoDB AS SELECT {names} FROM (SELECT 1 AS one) o "
+            f"LEFT JOIN {self.table_sql(like)} d ON 1 = 0 WHERE 1 = 0"
+        )
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """A named lock of the session, which the server holds until a transaction of a dead client has ended."""
@@ -244,15 +292,22 @@ class MariaDB(Dialect):
         matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
         return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
-        """Named by the server. InnoDB's indexes hold 3,072 bytes: longer keys, and large objects, have none."""
-        if any("blob" in sql_type or sql_type.startswith("longtext") for _, sql_type in key):
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
+        """Names are the table's own. InnoDB's indexes hold 3,072 bytes: longer keys, and large objects, have none."""
+        if any(re.match(r"json|\w*(?:text|blob)\b", sql_type, re.IGNORECASE) for _, sql_type in key):
             return []
-        lengths = [re.match(r"(?:var)?char\((\d+)\)", sql_type) for _, sql_type in key]
-        if sum(4 * int(length[1]) if length else 32 for length in lengths) > _MAX_INDEX_BYTES:
+        sizes = [re.match(r"(?:var)?(char|binary)\((\d+)\)", sql_type, re.IGNORECASE) for _, sql_type in key]
+        bytes_ = sum(int(size[2]) * (4 if size[1].lower() == "char" else 1) if size else 32 for size in sizes)
+        if bytes_ > _MAX_INDEX_BYTES:
             return []
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
-        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX pipekit_key ON {self.table_sql(table)} ({names})"]
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX pipekit_{purpose} ON {self.table_sql(table)} ({names})"]
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> str:
+        """The type has to be said again."""
+        return f"ALTER TABLE {self.table_sql(table)} MODIFY COLUMN {self.quote_identifier(column)} (its type) NULL"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """No index holds a long text whole, and joins without one compare each row with each; a longer key is refused.
@@ -353,6 +408,12 @@ class MariaDB(Dialect):
         """Zero dates come before every real one."""
         tests = ", ".join(f"max({name} < '0001-01-01')" for name in columns)
         return f"SELECT {tests} FROM (SELECT {', '.join(columns)} FROM {table} LIMIT {rows}) t"
+
+
+def _folded(label: str) -> str:
+    """A label of an enum as the coarsest collation compares it."""
+    decomposed = unicodedata.normalize("NFKD", label.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).rstrip(" ")
 
 
 def _plain(text: str, limit: int) -> str:

@@ -24,4 +24,5 @@ class MySQL(MariaDB):
             note="MariaDB's driver, which Debian has, serves most MySQL servers too (kind mariadb).",
         ),
     )
+    _declared = "c.column_type"
     clients = ()  # scripts that call `mysql` mostly mean MariaDB's

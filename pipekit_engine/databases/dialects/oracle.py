@@ -200,6 +200,10 @@ class Oracle(Dialect):
         """Each merge has a lock on the table until it ends, an insert at least a row-exclusive one."""
         return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE WAIT 60",))
 
+    def drop_not_null_sql(self, table: TableName, column: str) -> str:
+        """MODIFY."""
+        return f"ALTER TABLE {self.table_sql(table)} MODIFY ({self.quote_identifier(column)} NULL)"
+
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
         """In parentheses, without the word COLUMN."""
         return f"ALTER TABLE {self.table_sql(table)} ADD ({self.quote_identifier(name)} {sql_type})"

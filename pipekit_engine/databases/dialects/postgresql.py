@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
@@ -51,8 +52,30 @@ _NATIVE = frozenset(
         "path",
         "polygon",
         "circle",
+        "varchar",
+        "bpchar",
+        "name",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "numeric",
+        "interval",
+        "varbit",
+        "int4range",
+        "int8range",
+        "numrange",
+        "daterange",
+        "tsrange",
+        "tstzrange",
+        "tsquery",
     ]
 )
+
+#: Types of a precision that their family tells.
+_MEASURED = frozenset({"time", "timetz", "timestamp", "timestamptz", "numeric", "interval"})
+#: Types that a btree index does not take.
+_UNORDERED = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 
 #: Codes of strftime as to_char writes them.
 _TO_CHAR = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%y": "YY", "%j": "DDD"}
@@ -94,6 +117,7 @@ class PostgreSQL(Dialect):
         inifile plugin_name pluginname
         """
     )
+    indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(
             parser="postgres",
@@ -145,11 +169,44 @@ class PostgreSQL(Dialect):
 
     def native_type(self, column: Column) -> str | None:
         """A built-in type, or an array of one, by the name that the driver gives."""
-        name = column.type_name.lower()
+        name = column.type_name
         element = name.removeprefix("_")
         if element not in _NATIVE:
+            return "varbit" if name == "bit" else None  # of a length that is not told
+        if name != element:
+            return f"{element}[]"
+        if name in ("varchar", "bpchar") and column.precision > 0:
+            return f"{'char' if name == 'bpchar' else name}({column.precision})"
+        # The others of a precision are mapped by their family, which tells it.
+        return None if name in _MEASURED else name
+
+    def exact_types_sql(self, table: TableName) -> str:
+        """Lengths of bit strings, which the driver does not tell."""
+        return (
+            "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a "
+            f"WHERE a.attrelid = to_regclass({self.string_literal(self.table_sql(table))}) AND a.attnum > 0 "
+            "AND NOT a.attisdropped AND a.atttypid IN ('bit'::regtype, 'varbit'::regtype)"
+        )
+
+    def type_to_ask_for(self, column: Column) -> str | None:
+        """Enums, types of extensions such as citext and hstore, and arrays of them."""
+        if self.native_type(column) is not None or column.family not in ("text", "other", "array"):
             return None
-        return element + ("[]" if name != element else "")
+        schema, name = None, column.type_name
+        quoted = re.fullmatch(r'"((?:[^"]|"")+)"\."((?:[^"]|"")+)"', name)
+        if quoted:
+            schema, name = (part.replace('""', '"') for part in quoted.groups())
+        is_array = column.family == "array" and name.startswith("_")
+        name = self.quote_identifier(name[1:] if is_array else name)
+        return (f"{self.quote_identifier(schema)}." if schema else "") + name + ("[]" if is_array else "")
+
+    def known_types_sql(self, names: Sequence[str]) -> str:
+        """Composite types are left out: one of the same name need not have the same parts."""
+        given = ", ".join(f"({self.string_literal(name)})" for name in names)
+        return (
+            f"SELECT v.name FROM (VALUES {given}) v (name) JOIN pg_catalog.pg_type t ON t.oid = to_regtype(v.name) "
+            "WHERE t.typtype IN ('b', 'e', 'r', 'm')"
+        )
 
     def string_literal(self, text: str) -> str:
         """With a backslash in it an E'' literal: it means the same whatever standard_conforming_strings says."""
@@ -210,9 +267,11 @@ class PostgreSQL(Dialect):
         sql = super().create_table_sql(table, columns)
         return sql.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if staging else sql
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
         """Named by the server. Types without an order, such as json and xml, have no index."""
-        if any(sql_type in ("json", "xml", "point") for _, sql_type in key):
+        if any(sql_type in _UNORDERED for _, sql_type in key):
             return []
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {self.table_sql(table)} ({names})"]

@@ -64,6 +64,7 @@ class SQLite(Dialect):
         """
     )
     risky_urls: ClassVar = {"resource": "^jdbc:sqlite::resource:"}
+    indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
@@ -148,10 +149,16 @@ class SQLite(Dialect):
             f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'view' AND lower(name) = lower({literal(table.name)})"
         )
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
-        index = self.table_sql(replace(table, name=f"{table.name}_key"))
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
+        index = self.table_sql(replace(table, name=f"{table.name}_{purpose}"))
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
         return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.quote_identifier(table.name)} ({names})"]
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> None:
+        """A table has to be made anew for that."""
+        return
 
     def coarse_columns_sql(self, table: TableName) -> str:
         """A column's collation stands in the table's text alone; NOCASE and RTRIM are the ones that take texts for equal."""

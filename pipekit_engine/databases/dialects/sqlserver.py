@@ -209,6 +209,10 @@ class SQLServer(Dialect):
             f"UNION ALL SELECT {names} FROM {source} WHERE 1 = 0"
         )
 
+    def drop_not_null_sql(self, table: TableName, column: str) -> str:
+        """The type has to be said again."""
+        return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} (its type) NULL"
+
     def add_column_sql(self, table: TableName, name: str, sql_type: str) -> str:
         return f"ALTER TABLE {self.table_sql(table)} ADD {self.quote_identifier(name)} {sql_type} NULL"
 

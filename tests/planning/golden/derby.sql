@@ -32,7 +32,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT", d."RAW" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM "SALES"."ORDERS";
@@ -59,7 +59,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT", d."RAW" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column RAW (BLOB) cannot be told apart
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders");
@@ -86,7 +86,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT", d."RAW" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: rows are only added
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
@@ -111,7 +111,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT", d."RAW" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column RAW (BLOB) cannot be told apart
 MERGE INTO "SALES"."ORDERS" d USING "pipekit_staging"."orders" s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT", "RAW" = s."RAW";
@@ -141,8 +141,8 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."ORDERS" WITH NO DATA;
-CREATE TABLE "pipekit_staging"."orders changes" AS SELECT "ORDER_ID" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders changes" AS SELECT d."ORDER_ID" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
@@ -181,8 +181,8 @@ DROP TABLE "pipekit_staging"."orders changes";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."ORDERS" WITH NO DATA;
-CREATE TABLE "pipekit_staging"."orders changes" AS SELECT "ORDER_ID" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders changes" AS SELECT d."ORDER_ID" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALLINT;
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
@@ -219,7 +219,7 @@ DROP TABLE "pipekit_staging"."orders changes";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: Derby cannot update from a part of the staged rows
 MERGE INTO "SALES"."ORDERS" d USING "pipekit_staging"."orders" s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT";
@@ -249,7 +249,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."ORDERS" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name", d."AMOUNT", d."UPDATED_AT", d."RAW" FROM SYSIBM.SYSDUMMY1 o LEFT JOIN "SALES"."ORDERS" d ON 1 = 0 WITH NO DATA;
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column RAW (BLOB) cannot be told apart
 MERGE INTO "SALES"."ORDERS" d USING (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM (SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW", ROW_NUMBER() OVER (PARTITION BY "ORDER_ID" ORDER BY CASE WHEN "UPDATED_AT" IS NULL THEN 1 ELSE 0 END, "UPDATED_AT" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s ON (d."ORDER_ID" = s."ORDER_ID") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "AMOUNT" = s."AMOUNT", "UPDATED_AT" = s."UPDATED_AT", "RAW" = s."RAW";

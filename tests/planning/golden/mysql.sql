@@ -36,7 +36,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM `sales`.`orders`;
@@ -65,8 +65,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -114,7 +114,7 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 
 -- merge, on warehouse, in one transaction; all rows are written: rows are only added
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `pipekit_staging`.`orders` s;
@@ -141,8 +141,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -188,8 +188,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -234,8 +234,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -278,8 +278,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -325,8 +325,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`);
@@ -372,8 +372,8 @@ SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 -- staging, on warehouse
 DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 DROP TABLE IF EXISTS `pipekit_staging`.`orders changes`;
-CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `sales`.`orders` WHERE 1 = 0;
-CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT `order_id`, `Customer Name` FROM `sales`.`orders` WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name`, d.`amount`, d.`updated_at`, d.`raw` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
+CREATE TABLE `pipekit_staging`.`orders changes` ENGINE=InnoDB AS SELECT d.`order_id`, d.`Customer Name` FROM (SELECT 1 AS one) o LEFT JOIN `sales`.`orders` d ON 1 = 0 WHERE 1 = 0;
 ALTER TABLE `pipekit_staging`.`orders changes` ADD COLUMN `pipekit_change` SMALLINT;
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders changes` (`order_id`, `Customer Name`);
 CREATE INDEX pipekit_key ON `pipekit_staging`.`orders` (`order_id`, `Customer Name`);
@@ -423,7 +423,7 @@ DROP TABLE IF EXISTS `pipekit_staging`.`orders`;
 CREATE TABLE `pipekit_staging`.`orders` (`order_id` bigint, `Customer Name` varchar(40) COLLATE utf8mb4_bin, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 -- destination, on warehouse (this database commits DDL at once)
-CREATE TABLE `sales`.`orders` (`order_id` bigint, `Customer Name` varchar(40) COLLATE utf8mb4_bin, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE TABLE `sales`.`orders` (`order_id` bigint NOT NULL, `Customer Name` varchar(40) COLLATE utf8mb4_bin NOT NULL, `amount` decimal(12,2), `updated_at` datetime(6), `raw` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX pipekit_key ON `sales`.`orders` (`order_id`, `Customer Name`);
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination is new

@@ -428,7 +428,7 @@ CREATE TABLE [pipekit_staging].[orders] ([order_id] bigint, [Customer Name] nvar
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination is new
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-CREATE TABLE [sales].[orders] ([order_id] bigint, [Customer Name] nvarchar(40) COLLATE Latin1_General_100_BIN2, [amount] decimal(12,2), [updated_at] datetime2(6), [raw] varbinary(max));
+CREATE TABLE [sales].[orders] ([order_id] bigint NOT NULL, [Customer Name] nvarchar(40) COLLATE Latin1_General_100_BIN2 NOT NULL, [amount] decimal(12,2), [updated_at] datetime2(6), [raw] varbinary(max));
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
 
 -- hook on success, on warehouse

@@ -34,10 +34,11 @@ public final class Metadata {
     }
 
     /**
-     * @param what {@code schemas}, {@code tables}, {@code columns} or {@code keys}; the last two want {@code table}
+     * @param what {@code schemas}, {@code tables}, {@code columns}, {@code keys} or {@code indexes}; the last three want
+     *     {@code table}
      * @param catalog null: the connection's own
      * @param schema null: any; where a table is named the connection's own
-     * @param table wanted for columns and keys; tables are then those of this name alone
+     * @param table wanted for columns, keys and indexes; tables are then those of this name alone
      * @throws Failure of phase {@code metadata}
      */
     public List<Map<String, Object>> items(String what, String catalog, String schema, String table) throws Failure {
@@ -54,9 +55,11 @@ public final class Metadata {
                     return columns(about, catalog, ownSchema(schema), wanted(table));
                 case "keys":
                     return keys(about, catalog, ownSchema(schema), wanted(table));
+                case "indexes":
+                    return indexes(about, catalog, ownSchema(schema), wanted(table));
                 default:
                     throw Failure.of("protocol", Failure.PROTOCOL,
-                            "field 'what' must be schemas, tables, columns or keys, not '" + what + "'");
+                            "field 'what' must be schemas, tables, columns, keys or indexes, not '" + what + "'");
             }
         } catch (SQLException e) {
             throw Failure.sql("metadata", e, null);
@@ -234,6 +237,38 @@ public final class Metadata {
             if (!partial.containsKey(index.getKey()) && !parts.equals(primaryColumns)) {
                 items.add(key(index.getKey(), "unique", parts));
             }
+        }
+        return items;
+    }
+
+    /** Indexes of all the table's rows, unique or not; each with its columns in order, up to the first expression. */
+    private List<Map<String, Object>> indexes(DatabaseMetaData about, String catalog, String schema, String table)
+            throws SQLException {
+        Set<String> names = new HashSet<>();
+        for (Map<String, Object> column : columns(about, catalog, schema, table)) {
+            names.add((String) column.get("column"));
+        }
+        Map<String, TreeMap<Integer, String>> found = new LinkedHashMap<>();
+        try (ResultSet rows = about.getIndexInfo(
+                catalogArgument(catalog, schema), catalogsAreSchemas ? null : schema, table, false, true)) {
+            Columns columns = new Columns(rows);
+            while (rows.next()) {
+                String name = columns.text("INDEX_NAME");
+                String column = columns.text("COLUMN_NAME");
+                Integer sequence = columns.number("ORDINAL_POSITION");
+                String filter = columns.text("FILTER_CONDITION");
+                if (name == null || (filter != null && !filter.isBlank())) {
+                    continue;
+                }
+                TreeMap<Integer, String> parts = found.computeIfAbsent(name, n -> new TreeMap<>());
+                parts.put(sequence == null ? parts.size() : sequence, names.contains(column) ? column : "");
+            }
+        }
+        List<Map<String, Object>> items = new ArrayList<>();
+        for (Map.Entry<String, TreeMap<Integer, String>> index : found.entrySet()) {
+            List<String> parts = new ArrayList<>(index.getValue().values());
+            int known = parts.indexOf("") < 0 ? parts.size() : parts.indexOf("");
+            items.add(key(index.getKey(), "index", new ArrayList<>(parts.subList(0, known))));
         }
         return items;
     }

@@ -168,6 +168,15 @@ class CatalogQueries(Identifiers):
         items = catalog.metadata("keys", catalog=name.catalog, schema=name.schema, table=name.name)
         return [Key(tuple(item["columns"]), item["type"] == "primary", item.get("name")) for item in items]
 
+    def get_indexes(self, catalog: Catalog, table: TableName) -> list[tuple[str, ...]]:
+        """Columns of each index in its order, those of keys included; what stands behind an expression is left out."""
+        found = [
+            tuple(item["columns"])
+            for what in ("keys", "indexes")
+            for item in catalog.metadata(what, catalog=table.catalog, schema=table.schema, table=table.name)
+        ]
+        return list(dict.fromkeys(columns for columns in found if columns))
+
     def get_remarks(self, catalog: Catalog, table: TableName) -> TableRemarks:
         """The remarks on a table or view and on its columns."""
         found = self.list_tables(catalog, table.schema, table.catalog, table=table.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers, literal
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.names import TableName
 
 
+#: Types that no index takes in the kinds that are not told apart here.
+_UNINDEXED = re.compile(r"lob|text|xml|json|long|max|image|raster|geometry", re.IGNORECASE)
+
+
 class TableStatements(Identifiers):
     """How a kind makes, changes, describes and drops tables."""
 
     #: A destination may get a schema of the source's name; elsewhere a schema is a user, a library or a database.
     free_schemas: ClassVar[bool] = False
+    #: Whether `index_key_sql` is known to fit this kind: then columns for which it gives nothing have no index.
+    indexes_created_tables: ClassVar[bool] = False
     #: Asks for the file of the open database, where staging tables live in a file beside it; None where they live in a schema.
     open_file_sql: ClassVar[str | None] = None
 
@@ -60,9 +67,29 @@ class TableStatements(Identifiers):
         body = ", ".join(f"{self.quote_identifier(name)} {sql_type}" for name, sql_type in columns)
         return f"CREATE TABLE {self.table_sql(table)} ({body})"
 
-    def index_key_sql(self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool) -> list[str]:
-        """Statements that index the key's (name, type) columns of a new table; none where that cannot be, or is not known."""
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
+        """Statements that index the key's (name, type) columns of a new table; none where that cannot be, or is not known.
+
+        `purpose` is a part of the index's name where the database gives none: `key`, or `mark` for a watermark's column.
+        """
         return []
+
+    def add_index_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
+        """As `index_key_sql` for a table that is there, where its (name, type) columns can be indexed at all."""
+        made = self.index_key_sql(table, key, unique=unique, purpose=purpose)
+        if made or self.indexes_created_tables or any(_UNINDEXED.search(sql_type) for _, sql_type in key):
+            return made
+        name = self.quote_identifier(f"{table.name[: self.capabilities.max_identifier_length - 5]}_{purpose}")
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {name} ON {self.table_sql(table)} ({names})"]
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> str | None:
+        """Lets a column be NULL; None where no statement can."""
+        return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} DROP NOT NULL"
 
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """Makes an empty table with some columns of an existing one, in their exact types."""

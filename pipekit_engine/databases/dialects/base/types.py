@@ -6,6 +6,7 @@ rows would be refused, or what is kept in another form.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.names import TableName
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class MappedType:
 #: A type's SQL with {precision} and {scale}, or a function of the column and the kind that it comes from.
 TypeRule: TypeAlias = "str | Callable[[Column, TypeSystem], MappedType]"
 
+#: What a `dest_type` may say beside the type.
+_SAYS_MORE = re.compile(r"\b(?:null|default|generated|identity|auto_increment|primary|unique|check|references)\b", re.I)
 #: Families without a type of their own in most databases; as text they lose nothing but what can be done with them.
 _AS_TEXT = frozenset({"interval", "array"})
 
@@ -74,6 +78,26 @@ class TypeSystem(Identifiers):
     def native_type(self, column: Column) -> str | None:
         """The very type of a column of the same kind, when its description gives it in full; None to map by family."""
         return None
+
+    def exact_types_sql(self, table: TableName) -> str | None:
+        """A query on the catalogue for types of a table's columns that a description does not tell; the name comes first."""
+        return None
+
+    def exact_type(self, row: Sequence[str | None]) -> str | None:
+        """The very type that a row of that query tells, for a column in any database of this kind; None to go by description."""
+        return row[1]
+
+    def type_to_ask_for(self, column: Column) -> str | None:
+        """The name of a column's type, in SQL, if it is one that not every database of this kind has."""
+        return None
+
+    def known_types_sql(self, names: Sequence[str]) -> str | None:
+        """A query for those of the types that this database has, as they were given."""
+        return None
+
+    def not_null_type(self, sql_type: str) -> str:
+        """The type of a column in CREATE TABLE that is never NULL; what says more of it than its type is left alone."""
+        return sql_type if _SAYS_MORE.search(sql_type) else f"{sql_type} NOT NULL"
 
     def is_kin(self, other: TypeSystem) -> bool:
         """Whether what the other kind holds is held here in the very same types."""
