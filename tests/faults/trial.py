@@ -202,7 +202,7 @@ class Trial:
             proxy.cut()
         if self.fault == "network silent":
             assert proxy is not None
-            proxy.silence()
+            proxy.stall()
             os.kill(engine.pid, signal.SIGINT)  # what a person does who sees it stand still
         if self.fault == "frozen and woken":
             self._freeze(engine, child)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import struct
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
-from tests.servers.proxy import BLOCK, HOST, reset
+from tests.servers.proxy import CuttableProxy
 
 Side = Literal["before", "after"]
-Pump = Callable[[socket.socket, socket.socket], None]
 
 
 class Protocol(ABC):
@@ -82,142 +80,72 @@ class MariaDBProtocol(Protocol):
 PROTOCOLS: dict[str, type[Protocol]] = {"postgresql": PostgreSQLProtocol, "mariadb": MariaDBProtocol}
 
 
-class HoldingProxy:
-    """Forwards a port on loopback to a database; a context manager.
+class HoldingProxy(CuttableProxy):
+    """A proxy to a database of `kind` that can hold one request.
 
     After `arm(pattern, side)` the next request whose SQL matches is held `before` it reaches the server, or its answer is
     held `after` the server gave it: `held` is set, and that connection stands still until `release()`, or until
-    `release(drop=True)` resets it. `silence()` keeps all connections and forwards nothing; `cut()` resets all; `mend()`
-    ends both.
+    `release(drop=True)` ends it.
     """
 
-    host = HOST
-
     def __init__(self, kind: str, target_port: int) -> None:
-        self._protocol = PROTOCOLS[kind]
-        self._target_port = target_port
+        self._kind = kind
         self.held = threading.Event()
-        self._lock = threading.Lock()
+        self._holding = threading.Lock()
         self._armed: tuple[re.Pattern[str], Side] | None = None
-        self._answers_held: set[socket.socket] = set()
+        self._protocols: dict[tuple[socket.socket, ...], Protocol] = {}
+        self._answers_held: set[tuple[socket.socket, ...]] = set()
         self._released = threading.Event()
         self._dropped = False
-        self._flowing = threading.Event()
-        self._flowing.set()
-        self._is_cut = False
-        self._sockets: set[socket.socket] = set()
-        self._listener = socket.create_server((HOST, 0), backlog=64)
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="holding-proxy", daemon=True).start()
+        super().__init__(target_port)
 
     def arm(self, pattern: str, side: Side) -> None:
         """Hold the next request that matches. Letter case does not count."""
         self.held.clear()
         self._released.clear()
         self._dropped = False
-        with self._lock:
+        with self._holding:
             self._armed = (re.compile(pattern, re.IGNORECASE | re.DOTALL), side)
 
     def disarm(self) -> None:
         """Hold nothing."""
-        with self._lock:
+        with self._holding:
             self._armed = None
             self._answers_held.clear()
 
     def release(self, *, drop: bool = False) -> None:
-        """Let the held connection go on, or reset it."""
+        """Let the held connection go on, or end it."""
         self.disarm()
         self._dropped = drop
         self._released.set()
 
-    def cut(self) -> None:
-        """Reset all connections; new ones are reset at once until `mend`."""
-        with self._lock:
-            self._is_cut = True
-            ends, self._sockets = self._sockets, set()
-        for end in ends:
-            reset(end)
-
-    def silence(self) -> None:
-        """Forward nothing more, and leave every connection open."""
-        self._flowing.clear()
-
-    def mend(self) -> None:
-        """Forward and accept again."""
-        with self._lock:
-            self._is_cut = False
-        self._flowing.set()
-
-    def __enter__(self) -> HoldingProxy:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-        self.cut()
+    def close(self) -> None:
         self.release(drop=True)
-        self._flowing.set()
+        super().close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection((HOST, self._target_port), timeout=10)
-            except OSError:
-                reset(client)
-                continue
-            server.settimeout(None)
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                if not self._is_cut:
-                    self._sockets |= {client, server}
-            if client not in self._sockets:
-                reset(client)
-                reset(server)
-                continue
-            threading.Thread(target=self._run, args=(self._upward, client, server), daemon=True).start()
-            threading.Thread(target=self._run, args=(self._downward, server, client), daemon=True).start()
-
-    def _run(self, pump: Pump, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            pump(source, sink)
-        with self._lock:
-            self._sockets -= {source, sink}
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def _upward(self, client: socket.socket, server: socket.socket) -> None:
-        protocol = self._protocol()
-        while block := client.recv(BLOCK):
-            for message, sql in protocol.messages(block):
-                if sql is not None and self._matches(sql, server):
-                    self._hold()
-                self._flowing.wait()
-                server.sendall(message)
-
-    def _downward(self, server: socket.socket, client: socket.socket) -> None:
-        while block := server.recv(BLOCK):
-            with self._lock:
-                hold = server in self._answers_held
-                self._answers_held.discard(server)
+    def _pass(self, block: bytes, sink: socket.socket, pair: tuple[socket.socket, ...], upward: bool) -> None:
+        if not upward:
+            with self._holding:
+                hold = pair in self._answers_held
+                self._answers_held.discard(pair)
             if hold:
                 self._hold()
-            self._flowing.wait()
-            client.sendall(block)
+            super()._pass(block, sink, pair, upward)
+            return
+        protocol = self._protocols.setdefault(pair, PROTOCOLS[self._kind]())
+        for message, sql in protocol.messages(block):
+            if sql is not None and self._matches(sql, pair):
+                self._hold()
+            super()._pass(message, sink, pair, upward)
 
-    def _matches(self, sql: str, server: socket.socket) -> bool:
-        """Whether the request is to be held now; that its answer is to be held is noted for its server's connection."""
-        with self._lock:
+    def _matches(self, sql: str, pair: tuple[socket.socket, ...]) -> bool:
+        """Whether the request is to be held now; that its answer is to be held is noted for its connection."""
+        with self._holding:
             if self._armed is None or not self._armed[0].search(sql):
                 return False
             side, self._armed = self._armed[1], None
             if side == "after":
-                self._answers_held.add(server)
+                self._answers_held.add(pair)
             return side == "before"
 
     def _hold(self) -> None:

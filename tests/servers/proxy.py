@@ -43,7 +43,7 @@ class CuttableProxy:
             pairs, self._pairs = self._pairs, set()
         for pair in pairs:
             for end in pair:
-                reset(end)
+                _reset(end)
 
     def cut_after(self, bytes_to_server: int) -> None:
         """Cut as soon as this many more bytes have gone to the server."""
@@ -82,12 +82,12 @@ class CuttableProxy:
                 return
             self.connections += 1
             if self._is_cut:
-                reset(client)
+                _reset(client)
                 continue
             try:
                 server = socket.create_connection((HOST, self.target_port), timeout=10)
             except OSError:
-                reset(client)
+                _reset(client)
                 continue
             server.settimeout(None)
             for end in (client, server):
@@ -98,17 +98,21 @@ class CuttableProxy:
                 if not cut:
                     self._pairs.add(pair)
             if cut:
-                reset(client)
-                reset(server)
+                _reset(client)
+                _reset(server)
                 continue
             for source, sink, upward in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._pump, args=(source, sink, pair, upward), daemon=True).start()
 
+    def _pass(self, block: bytes, sink: socket.socket, pair: tuple[socket.socket, ...], upward: bool) -> None:
+        """Send on what came. OSError ends the connection."""
+        self._flowing.wait()
+        sink.sendall(block)
+
     def _pump(self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, ...], upward: bool) -> None:
         try:
             while block := source.recv(BLOCK):
-                self._flowing.wait()
-                sink.sendall(block)
+                self._pass(block, sink, pair, upward)
                 if upward:
                     with self._lock:
                         self.bytes_to_server += len(block)
@@ -129,7 +133,7 @@ class CuttableProxy:
                 end.close()
 
 
-def reset(end: socket.socket) -> None:
+def _reset(end: socket.socket) -> None:
     """Close with RST rather than FIN: what a crashed host or a firewall sends."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
