@@ -27,9 +27,9 @@ def test_show(shared: Project) -> None:
     out = shared.look("runs", "show", "1").out
     for text in (
         "Run 1 of items: success",
-        "rows read     50",
-        "rows inserted 50",
-        "{since}       2000-01-01  (default)",
+        "rows read      50",
+        "rows inserted  50",
+        "{since}        2000-01-01  (default)",
         "SELECT id, name, at FROM items WHERE at >= '2000-01-01'",
         "INSERT INTO",
         "stage ",

@@ -43,7 +43,7 @@ def open_pinned(
     secrets = Secrets.load(folder / "secrets.env")
     secrets.set("DRIVER_PW", PASSWORD)
     definitions = GivenDefinitions({"db": connection}, {"pinned": record})
-    opened = Connections(Config(connect_timeout_s=20), definitions, secrets).open(session, "db", "read")
+    opened = Connections(Config(connect_timeout_s=20), definitions, secrets).open(session, "db", "write", creates=True)
     # The next test's class or jar is another one.
     session.close(opened.handle)
     return opened.opened.driver_version
