@@ -75,6 +75,7 @@ def test_a_backslash_in_a_watermark_is_a_backslash(mariadb_bench: Workbench, quo
 
 def test_hooks_and_queries_in_its_own_spelling(mariadb_bench: Workbench) -> None:
     bench = mariadb_bench
+    bench.source("CREATE TABLE there (x)")
     bench.execute("CREATE TABLE s (k VARCHAR(20))", "INSERT INTO s VALUES ('it''s; -- not')", "CREATE TABLE h (k TEXT)")
     bench.module(
         source="dst",
