@@ -83,7 +83,7 @@ def test_an_error_that_quotes_what_no_store_can_hold(where: str, request: pytest
     bench.connect("dst", "sqlite", f"jdbc:sqlite:{bench.folder}/dest.db")
     bench.fill("t", [(3, "x\0y"), (4, "x\0y")])
     bench.module(strategy="upsert", merge_key="v", query="SELECT * FROM t WHERE id > 2")
-    with pytest.raises(StagingError, match="repeat the merge key"):
+    with pytest.raises(StagingError, match="repeats the merge key"):
         bench.run()
     record = bench.store.runs.list()[0]
     assert record.status == "error"
