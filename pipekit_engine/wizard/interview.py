@@ -133,17 +133,17 @@ class Interview:
 
     def _ask_dest(self) -> bool:
         if self._given.dest is not None:
-            self._open(self._given.dest)
+            self._open(self._given.dest, creates=True)
             return False
         name = choose_connection(
             self._terminal, self._workspace, "Copy to", start=self._dest or None, without=self._source
         )
         self._dest = name or ask_connection(self._terminal, self._workspace, is_source=False)
-        self._open(self._dest)
+        self._open(self._dest, creates=True)
         return True
 
-    def _open(self, name: str) -> Browser:
-        return self._workspace.browser(name)
+    def _open(self, name: str, *, creates: bool = False) -> Browser:
+        return self._workspace.browser(name, creates=creates)
 
     def _ask_what(self) -> bool:
         browser = self._workspace.browser(self._source)
