@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-truth test-faults lint check bench pins clean
+.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults lint check bench pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,8 +15,11 @@ demo: setup-demo ## sync real flight data as a Dagster job, check it row by row 
 serve: setup-demo ## the demo's schedules, runs and lineage in the browser (after make demo)
 	@$(BIN)/pipekit demo --serve
 
-test: setup ## run all tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
+test: setup ## run the tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-slow: setup ## run what make test leaves out: deploy.sh, a host that vanishes, schedules by the clock (ten minutes)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow -m slow $(ARGS)
 
 test-truth: setup ## move public and hostile data between all pairs of six databases, compare row by row (an hour or more)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --all-pairs tests/truth_sets $(ARGS)

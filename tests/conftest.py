@@ -41,6 +41,7 @@ def unavailable(reason: str) -> NoReturn:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--all-pairs` and `--all-faults` run slow suites whole, which takes most of an hour each."""
     parser.addoption("--all-pairs", action="store_true", help="all of tests/truth_sets, not the quick cut")
+    parser.addoption("--slow", action="store_true", help="tests that wait for clocks, services and installations, too")
     parser.addoption("--all-faults", action="store_true", help="all of tests/faults, not the quick cut")
 
 
@@ -56,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Put the files that start real daemons first: they take longest, and a worker that gets them last works alone.
     """
-    for option, mark in (("--all-pairs", "all_pairs"), ("--all-faults", "all_faults")):
+    for option, mark in (("--slow", "slow"), ("--all-pairs", "all_pairs"), ("--all-faults", "all_faults")):
         if not config.getoption(option):
             leave_out(config, items, mark)
     slow = {item.path for item in items if item.get_closest_marker("daemon")}

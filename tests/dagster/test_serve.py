@@ -157,6 +157,7 @@ def fired_ticks(served: Served, schedule: str) -> list[dict[str, Any]]:
     return [tick for tick in state["ticks"] if tick["runIds"]]
 
 
+@pytest.mark.slow
 def test_a_new_schedule_fires_at_its_first_minute(served: Served) -> None:
     """One that counted only from the daemon's first look at it would miss that minute each time, on any machine."""
     served.project.add_module("minted", dest="ticks")
@@ -213,6 +214,7 @@ def worker_of(served: Served, run_id: str) -> ProcessName:
         return name
 
 
+@pytest.mark.slow
 def test_sigkill_of_the_run(served: Served) -> None:
     run_id = served.run_group("long")
     served.staging(run_id)
@@ -231,9 +233,9 @@ ENDLESS = "SELECT count(*) FROM big a, big b, big c, big d, big e"
 @pytest.mark.parametrize(
     ("phase", "says", "rows"),
     [
-        ("resolve", "The destination was not touched", 0),
+        pytest.param("resolve", "The destination was not touched", 0, marks=pytest.mark.slow),
         ("merge", "outcome unknown", 0),
-        ("hooks", "after the merge was committed", 3),
+        pytest.param("hooks", "after the merge was committed", 3, marks=pytest.mark.slow),
     ],
 )
 def test_sigkill_in_every_phase(served: Served, phase: str, says: str, rows: int) -> None:
@@ -276,6 +278,7 @@ def test_sigkill_in_every_phase(served: Served, phase: str, says: str, rows: int
         assert project.sql(project.slow_dest, f"SELECT count(*) FROM {name}") == [(3,)]
 
 
+@pytest.mark.slow
 def test_killed_services_come_back_and_health_says_so(served: Served) -> None:
     long = served.run_group("long")
     served.staging(long)
@@ -367,6 +370,7 @@ def sensor_ticks(served: Served, sensor: str) -> list[str]:
     return [tick["status"] for tick in data["sensorOrError"].get("sensorState", {"ticks": []})["ticks"]]
 
 
+@pytest.mark.slow
 def test_a_trigger_fires_when_its_value_changes(served: Served) -> None:
     project = served.project
     project.sql(project.source, "CREATE TABLE events (id INTEGER)")
@@ -495,6 +499,7 @@ def test_rest_keeps_its_own_description(served: Served) -> None:
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-1000:]
 
 
+@pytest.mark.slow
 def test_a_clean_stop_hands_running_runs_over(served: Served) -> None:
     run_id = served.run_group("longer")
     served.staging(run_id)
@@ -506,6 +511,7 @@ def test_a_clean_stop_hands_running_runs_over(served: Served) -> None:
     assert served.ended(run_id)["status"] == "canceled"
 
 
+@pytest.mark.slow
 def test_sigkill_of_everything_then_restart(served: Served) -> None:
     run_id = served.run_group("longer")
     served.staging(run_id)
@@ -519,6 +525,7 @@ def test_sigkill_of_everything_then_restart(served: Served) -> None:
     assert served.ended(served.run_group("quick"))["status"] == "success"
 
 
+@pytest.mark.slow
 def test_reload_follows_pipekits_own_code(served: Served) -> None:
     assert served.stop() == 0
     served.start(reload_=True)

@@ -47,6 +47,7 @@ def test_the_demo_fails_when_a_row_differs(finished: Path) -> None:
             demo.check(target)
 
 
+@pytest.mark.slow
 def test_the_demo_into_postgresql(tmp_path: Path) -> None:
     try:
         run_demo("postgresql", tmp_path / ".demo", days=2)

@@ -124,6 +124,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(place: Place, argumen
     assert not place.prefix.exists()
 
 
+@pytest.mark.slow
 def test_the_installation(installed: Place) -> None:
     etc, lib = installed.prefix / "etc/pipekit", installed.prefix / "var/lib/pipekit"
     modes = {"etc/pipekit": 0o750, "etc/pipekit/config.yaml": 0o640, "etc/pipekit/secrets.env": 0o640}
@@ -142,6 +143,7 @@ def test_the_installation(installed: Place) -> None:
     assert installed.pipekit("--version").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing_and_says_so(installed: Place) -> None:
     (installed.prefix / "etc/pipekit/config.yaml").open("a").write("# an administrator's remark\n")
     before = installed.files()
@@ -152,6 +154,7 @@ def test_a_second_run_changes_nothing_and_says_so(installed: Place) -> None:
     assert installed.files() == before
 
 
+@pytest.mark.slow
 def test_what_was_damaged_is_put_right(installed: Place) -> None:
     unit = installed.prefix / "etc/systemd/system/pipekit.service"
     secrets = installed.prefix / "etc/pipekit/secrets.env"
@@ -167,6 +170,7 @@ def test_what_was_damaged_is_put_right(installed: Place) -> None:
     assert "s3cret" in secrets.read_text()
 
 
+@pytest.mark.slow
 def test_the_units_are_sound_and_hardened(installed: Place) -> None:
     folder = installed.prefix / "etc/systemd/system"
     text = (folder / "pipekit.service").read_text()
@@ -187,6 +191,7 @@ def test_the_units_are_sound_and_hardened(installed: Place) -> None:
         assert judged.returncode == 0, judged.stdout[-300:] + judged.stderr
 
 
+@pytest.mark.slow
 def test_the_deployed_server_works_and_the_unit_s_backup_too(installed: Place) -> None:
     unit = (installed.prefix / "etc/systemd/system/pipekit.service").read_text().splitlines()
     command = next(line for line in unit if line.startswith("ExecStart=")).removeprefix("ExecStart=").split()
@@ -229,6 +234,7 @@ def test_the_deployed_server_works_and_the_unit_s_backup_too(installed: Place) -
         server.wait(PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_a_failed_installation_leaves_the_old_release_in_use(installed: Place) -> None:
     before = os.readlink(installed.prefix / "opt/pipekit/current")
     version = installed.source / "pipekit_engine/_version.py"
@@ -244,6 +250,7 @@ def test_a_failed_installation_leaves_the_old_release_in_use(installed: Place) -
     assert installed.pipekit("--version").returncode == 0
 
 
+@pytest.mark.slow
 def test_uninstalling_keeps_data(installed: Place) -> None:
     assert installed.pipekit("secrets", "set", "DW", "s3cret").returncode == 0
     done = installed.deploy("--uninstall")

@@ -226,6 +226,7 @@ def test_a_module_runs_once_at_a_time_on_whichever_host(hosts: Hosts) -> None:
         assert f"on pipekit-{winner}" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_group_never_overlaps_itself_whichever_server_is_asked(hosts: Hosts) -> None:
     asked = [hosts.run_group(host, "steady") for host in ("a", "b")]
     assert [hosts.ended("b", run) for run in asked] == ["success"] * 2
@@ -237,6 +238,7 @@ def test_a_group_never_overlaps_itself_whichever_server_is_asked(hosts: Hosts) -
         assert ended <= began
 
 
+@pytest.mark.slow
 def test_a_host_that_vanishes_is_replaced_and_its_runs_are_ended(hosts: Hosts) -> None:
     dead = hosts.leader()
     alive = {"a": "b", "b": "a"}[dead]
@@ -291,6 +293,7 @@ def _without_a_sign_of_life(hosts: Hosts, host: str, run_id: str) -> None:
         os.environ.update(before)
 
 
+@pytest.mark.slow
 def test_a_host_that_comes_back_stands_by(hosts: Hosts) -> None:
     leads: list[str] = []
 
@@ -304,6 +307,7 @@ def test_a_host_that_comes_back_stands_by(hosts: Hosts) -> None:
     assert hosts.leader() == leads[0]
 
 
+@pytest.mark.slow
 def test_each_tick_of_the_schedule_fired_once(hosts: Hosts) -> None:
     """A schedule of every minute was on all the time, through two leaders."""
 

@@ -217,7 +217,7 @@ def test_a_dry_run_prints_yaml_that_applies_and_writes_nothing(shop: Project) ->
         (("--source", "shop", "--table", "orders", "--dest", "dw", "--strategy", "merge", "--yes"), "one of full"),
         (("--source", "shop", "--table", "orders", "--tables", "o*", "--dest", "dw", "--yes"), "one of --table"),
         (("--source", "shop", "--table", "orders", "--dest", "dw", "--schedule", "@daily", "--yes"), "--group"),
-        (("--source", "shop", "--table", "orders", "--dest", "dw", "--group", "g", "--schedule", "0 25 * * *", "--yes"), "hour 25"),
+        (("--source", "shop", "--table", "orders", "--dest", "dw", "--group", "g", "--schedule", "0 25 * * *", "--yes"), "25"),
         (("--source", "shop", "--table", "countries", "--dest", "dw", "--strategy", "upsert", "--yes"), "--key"),
         (("--source", "shop", "--table", "orders", "--dest", "dw", "--exclude", "id", "--key", "id", "--yes"), "id"),
         (("--source", "new", "--source-url", "jdbc:sqlite:gone.db", "--table", "x", "--dest", "dw", "--yes"), "gone.db"),
