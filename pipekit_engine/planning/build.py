@@ -18,6 +18,7 @@ from pipekit_engine.planning.keys import (
     find_coarse_keys,
     find_fixed_keys,
     find_rewritten_keys,
+    key_columns,
 )
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
@@ -114,35 +115,12 @@ def plan_run(
         changes_sql=dest.table_sql(changes_table),
     )
     index: list[str] = []
-    coarse = find_coarse_keys(
-        source,
-        dest,
-        layout.columns,
-        key,
-        table=dest.table_sql(table),
-        source_columns=source_columns,
-        dest_columns=dest_columns,
-        facts=facts,
-    )
-    compares_keys = strategy.needs_key or module.dedupe != "none"
-    fixed = find_fixed_keys(
-        source,
-        dest,
-        layout.columns,
-        key if compares_keys else (),
-        table=dest.table_sql(table),
-        source_columns=source_columns,
-        dest_columns=dest_columns,
-    )
-    rewritten = find_rewritten_keys(
-        source,
-        dest,
-        layout.columns,
-        key if compares_keys else (),
-        table=dest.table_sql(table),
-        source_columns=source_columns,
-        dest_columns=dest_columns,
-    )
+    keyed = key_columns(layout.columns, key, source_columns, dest_columns)
+    coarse = find_coarse_keys(source, dest, dest.table_sql(table), keyed, facts)
+    if not strategy.needs_key and module.dedupe == "none":
+        keyed = ()  # nothing compares them
+    fixed = find_fixed_keys(source, dest, dest.table_sql(table), keyed)
+    rewritten = find_rewritten_keys(source, dest, dest.table_sql(table), keyed)
     rewrite = [rewrite_keys_sql(dest, dest.table_sql(staging_table), rewritten)] if rewritten else []
     counts_matches = any(statement.expected in ("matched", "unmatched") for statement in merge)
     compared = difference.key if difference is not None else key

@@ -77,6 +77,27 @@ class FixedKey:
     advice: str
 
 
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column of the key: as planned, as the query gives it, and as an existing destination has it."""
+
+    planned: PlannedColumn
+    given: Column
+    own: Column | None
+
+
+def key_columns(
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    source_columns: Sequence[Column],
+    dest_columns: Sequence[Column] | None,
+) -> tuple[KeyColumn, ...]:
+    """The columns of `key`, in the order of `columns`."""
+    given = {column.name: column for column in source_columns}
+    there = {column.name: column for column in dest_columns or ()}
+    return tuple(KeyColumn(item, given[item.source], there.get(item.dest)) for item in columns if item.dest in key)
+
+
 def ask_key_facts(
     module: Module,
     source: tuple[Dialect, Catalog],
@@ -129,86 +150,51 @@ def exact_key_types(
 
 
 def find_coarse_keys(
-    source: Dialect,
-    dest: Dialect,
-    columns: Sequence[PlannedColumn],
-    key: Sequence[str],
-    *,
-    table: str,
-    source_columns: Sequence[Column],
-    dest_columns: Sequence[Column] | None,
-    facts: KeyFacts,
+    source: Dialect, dest: Dialect, table: str, key: Sequence[KeyColumn], facts: KeyFacts
 ) -> tuple[CoarseKey, ...]:
     """Key columns in which the destination may take for equal what the source tells apart."""
-    described = {column.name: column for column in source_columns}
-    there = {column.name: column for column in dest_columns or ()}
     found = []
-    for planned in columns:
-        if planned.dest not in key or _folds(source, described[planned.source], facts):
+    for item in key:
+        if _folds(source, item.given, facts):
             continue
-        column = there.get(planned.dest)
-        if column is None:
-            column = replace(described[planned.source], name=planned.dest, type_name=planned.dest_type)
-        asked = facts.coarse if planned.dest in there else None
+        column = item.own or replace(item.given, name=item.planned.dest, type_name=item.planned.dest_type)
+        asked = facts.coarse if item.own else None
         why = dest.coarse_type(column) if asked is None else asked.get(column.name)
         if why is not None and column.family in _TEXTS:
             found.append(CoarseKey(column, why, dest.key_advice(table, column)))
     return tuple(found)
 
 
-def find_fixed_keys(
-    source: Dialect,
-    dest: Dialect,
-    columns: Sequence[PlannedColumn],
-    key: Sequence[str],
-    *,
-    table: str,
-    source_columns: Sequence[Column],
-    dest_columns: Sequence[Column] | None,
-) -> tuple[FixedKey, ...]:
+def find_fixed_keys(source: Dialect, dest: Dialect, table: str, key: Sequence[KeyColumn]) -> tuple[FixedKey, ...]:
     """CHAR columns of the key that get texts whose blanks at the end the source tells apart."""
     if not dest.binding_types:
         return ()
-    described = {column.name: column for column in source_columns}
-    there = {column.name: column for column in dest_columns or ()}
     found: list[FixedKey] = []
-    for planned in columns:
-        column = described[planned.source]
-        own = there.get(planned.dest)
-        fixed = own.jdbc_type in _FIXED_JDBC if own else _FIXED_NAME.match(planned.dest_type)
-        if planned.dest not in key or not fixed or column.family not in _MAY_END_IN_BLANKS:
+    for item in key:
+        column, planned = item.given, item.planned
+        fixed = item.own.jdbc_type in _FIXED_JDBC if item.own else _FIXED_NAME.match(planned.dest_type)
+        if not fixed or column.family not in _MAY_END_IN_BLANKS:
             continue
         if source.binding_types and column.jdbc_type in _FIXED_JDBC:
             continue
         as_read = PlannedColumn(planned.source, f"pipekit_key_{len(found)}", dest.map_type(column, source).sql)
-        own = own or replace(column, name=planned.dest, type_name=planned.dest_type)
+        own = item.own or replace(column, name=planned.dest, type_name=planned.dest_type)
         found.append(FixedKey(planned.dest, own.type_name, as_read, dest.key_advice(table, own)))
     return tuple(found)
 
 
-def find_rewritten_keys(
-    source: Dialect,
-    dest: Dialect,
-    columns: Sequence[PlannedColumn],
-    key: Sequence[str],
-    *,
-    table: str,
-    source_columns: Sequence[Column],
-    dest_columns: Sequence[Column] | None,
-) -> dict[str, str]:
+def find_rewritten_keys(source: Dialect, dest: Dialect, table: str, key: Sequence[KeyColumn]) -> dict[str, str]:
     """Key columns whose values become texts, of which several may stand for equal values; each with its usual text, as SQL.
 
     Raises DestinationError where that cannot be had.
     """
-    described = {column.name: column for column in source_columns}
-    there = {column.name: column for column in dest_columns or ()}
     found = {}
-    for planned in columns:
-        column, own = described[planned.source], there.get(planned.dest)
-        is_text = own.family == "text" if own else _TEXT_NAME.search(planned.dest_type)
+    for item in key:
+        column, planned = item.given, item.planned
+        is_text = item.own.family == "text" if item.own else _TEXT_NAME.search(planned.dest_type)
         is_text = is_text or (dest.times_are_text and column.family in ("timestamptz", "timetz"))
         writings = source.key_writings(column)
-        if planned.dest not in key or not is_text or writings == "one":
+        if not is_text or writings == "one":
             continue
         if writings == "many":
             raise DestinationError(
