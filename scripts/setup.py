@@ -278,6 +278,16 @@ def jars(profile: str, drivers: list[Driver]) -> None:
         )
 
 
+def class_archive() -> None:
+    """See that the class-data archive holds the drivers that the tests load."""
+    files = sorted(JARS.glob("*.jar"))
+    stamp, wanted = VENV / ".pipekit-archive", digest([*files, ROOT / "pipekit_engine" / "_jrunner" / "jrunner.jar"])
+    if not _says(stamp, wanted):
+        say("making the class-data archive of the drivers")
+        run([PYTHON.parent / "jrunner", "archive", *files], "jrunner archive", cwd=ROOT)
+        stamp.write_text(wanted)
+
+
 def _jar_by_maven(maven: str, driver: Driver) -> bool:
     """Fetch a jar and check it; say why when that fails."""
     say(f"getting {driver.coordinate} by Maven")
@@ -391,6 +401,8 @@ def main() -> int:
     system_packages(options.profile, options.dest, drivers)
     environment(options.profile)
     jars(options.profile, drivers)
+    if options.profile == "test":
+        class_archive()
     return 0
 
 
