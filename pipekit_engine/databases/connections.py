@@ -115,6 +115,7 @@ class Connections:
         except JRunnerError as error:
             raise ConnectError(
                 f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
+                f"{dialect.advise(error.sqlstate, error.vendor_code, str(error))}"
             ) from error
         return OpenConnection(connection, dialect, request.connection, opened, missing)
 
