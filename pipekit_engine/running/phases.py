@@ -31,6 +31,7 @@ from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
+from pipekit_engine.sql.subqueries import divide_query
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class Phases:
                 ColumnPair(column.source, column.dest) for column in (*self._plan.columns, *self._plan.staging.as_read)
             ],
             split_by=self._module.split_by,
+            split_query=self._split_query(),
             parallel=self._module.parallel if self._module.split_by else None,
             verify=self._module.verify,
         )
@@ -163,6 +165,12 @@ class Phases:
                     f"The staging table {self._plan.staging.table} could not be indexed: {error}"
                 ) from error
         return result.rows_read
+
+    def _split_query(self) -> tuple[str, str] | None:
+        known = self._connections.source.dialect.capabilities
+        if not self._module.split_by:
+            return None
+        return divide_query(self._plan.source_sql, known.syntax, ordered=known.ordered_subqueries)
 
     def _execute(self, statements: Sequence[str]) -> None:
         """Execute statements on the destination, each committed by itself."""

@@ -74,8 +74,8 @@ class DB2(PaddedKeys, Dialect):
     )
     advices = (
         Advice(
-            "The table's library is not journaled, so nothing in it can be rolled back. Journal the library (STRJRNLIB; tables that "
-            "are there already: STRJRNPF), or let `staging_schema` name one made by CREATE SCHEMA, which is journaled.",
+            "The table's library is not journaled, so nothing in it can be rolled back. Journal the library (STRJRNLIB; tables "
+            "that are there already: STRJRNPF), or let `staging_schema` name one made by CREATE SCHEMA, which is journaled.",
             codes=frozenset({-7008}),
             states=frozenset({"55019"}),
         ),

@@ -107,14 +107,14 @@ class MariaDB(Dialect):
     )
     advices = (
         Advice(
-            "The server wants to know the password, and without TLS the driver may not ask for the key to encrypt it with. Use TLS "
-            "(`options: {sslMode: VERIFY_CA}` and the like), or, in a network that you trust, "
+            "The server wants to know the password, and without TLS the driver may not ask for the key to encrypt it with. Use "
+            "TLS (`options: {sslMode: VERIFY_CA}` and the like), or, in a network that you trust, "
             '`options: {allowPublicKeyRetrieval: "true"}`.',
             pattern="public key retrieval|RSA public key is not available",
         ),
         Advice(
-            "The server has sql_require_primary_key on, and staging tables have none. Let the login turn it off for its own session "
-            "(GRANT SESSION_VARIABLES_ADMIN ON *.* TO the login), or turn it off for the server.",
+            "The server has sql_require_primary_key on, and staging tables have none. Let the login turn it off for its own "
+            "session (GRANT SESSION_VARIABLES_ADMIN ON *.* TO the login), or turn it off for the server.",
             codes=frozenset({3750}),
         ),
         Advice(

@@ -67,6 +67,9 @@ class Oracle(Dialect):
             version="23.4.0.24.05",
             sha256="87fb13d9cdbfee487bc38142d8ac531dc235ba3abe5d9c46369496883b2eb5b3",
             licence="Oracle Free Use Terms and Conditions (FUTC)",
+            told_as="Oracle JDBC",
+            oldest="12.2",
+            older="it takes no dates and times of java.time",
             note="Proprietary: read Oracle's terms before you use it.",
         ),
     )
@@ -92,8 +95,8 @@ class Oracle(Dialect):
     )
     advices = (
         Advice(
-            "A table in the schema of another user needs CREATE ANY TABLE, DROP ANY TABLE and the like. Leave `staging_schema` out: "
-            "then staging tables lie beside the destination; or stage and load as the user who owns the schema.",
+            "A table in the schema of another user needs CREATE ANY TABLE, DROP ANY TABLE and the like. Leave `staging_schema` "
+            "out: then staging tables lie beside the destination; or stage and load as the user who owns the schema.",
             codes=frozenset({1031}),
         ),
         Advice(

@@ -56,6 +56,9 @@ class SQLServer(Dialect):
             version="12.8.1.jre11",
             sha256="e6933c0711e598a224060e52ed31392f720a4a7664e85d8ae37c52a85b67ebb0",
             licence="MIT",
+            told_as="Microsoft JDBC Driver",
+            oldest="8.4",
+            older="it moves dates and times before 1582-10-15 by the days between the Julian and the Gregorian calendar",
         ),
         JdbcDriver(
             class_name="net.sourceforge.jtds.jdbc.Driver",
@@ -68,7 +71,7 @@ class SQLServer(Dialect):
             licence="LGPL-2.1-or-later",
             debian="libjtds-java",
             debian_jar="jtds.jar",
-            note="jTDS: register it (`pipekit drivers register`), or use Microsoft's URL",
+            note="jTDS is taken for its own URLs. It knows none of the types date, time, datetime2 and datetimeoffset.",
         ),
     )
     risky_settings = words(
@@ -84,6 +87,7 @@ class SQLServer(Dialect):
         transactional_ddl=True,
         transactional_truncate=True,
         row_values=False,
+        ordered_subqueries=False,
         exact_text=False,
         denied_codes=frozenset({229, 262}),  # no such right on the object, in the database
         missing_table_codes=frozenset({208, 2760}),
@@ -93,10 +97,10 @@ class SQLServer(Dialect):
     )
     advices = (
         Advice(
-            "Microsoft's driver encrypts from version 10.1 on, and checks the server's certificate. Where no known authority signed it, "
-            "name a trust store with the one who did (`options: {trustStore: FILE, trustStorePassword: $KEY}`), or, in a network that "
-            'you trust, take any certificate (`options: {trustServerCertificate: "true"}`). A server without TLS: '
-            '`options: {encrypt: "false"}`.',
+            "Microsoft's driver encrypts from version 10.1 on, and checks the server's certificate. Where no known authority "
+            "signed it, name a trust store with the one who did (`options: {trustStore: FILE, trustStorePassword: $KEY}`), or, "
+            'in a network that you trust, take any certificate (`options: {trustServerCertificate: "true"}`). A server without '
+            'TLS: `options: {encrypt: "false"}`. In a URL: `;trustServerCertificate=true`.',
             pattern="PKIX path|certification path|secure (?:sockets layer|connection)|\\bSSL\\b",
         ),
     )
@@ -284,7 +288,8 @@ class SQLServer(Dialect):
     def query_collations_sql(self, query: str, columns: Sequence[str]) -> str:
         """By the function that describes a text, which may begin with WITH and end with ORDER BY."""
         asked = ", ".join(
-            f"MAX(CASE WHEN name COLLATE {_EXACT} = {self.string_literal(name)} THEN collation_name END)" for name in columns
+            f"MAX(CASE WHEN name COLLATE {_EXACT} = {self.string_literal(name)} THEN collation_name END)"
+            for name in columns
         )
         return f"SELECT {asked} FROM sys.dm_exec_describe_first_result_set({self.string_literal(query)}, NULL, 0)"
 
@@ -335,8 +340,8 @@ class SQLServer(Dialect):
         if len(re.findall(convert, query, re.IGNORECASE)) <= len(re.findall(ended, query, re.IGNORECASE)):
             return None
         return (
-            f"{column.name} is a datetime, which counts in 1/300 s: beside a datetime2 its .003 is .0033333, so rows of the newest "
-            f"value would come again, or be missed. Write {self.time_literal(column, f'{{{name}}}')}"
+            f"{column.name} is a datetime, which counts in 1/300 s: beside a datetime2 its .003 is .0033333, so rows of the "
+            f"newest value would come again, or be missed. Write {self.time_literal(column, f'{{{name}}}')}"
         )
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:

@@ -34,6 +34,8 @@ class Capabilities:
     #: How to ask whether a key stands in another table: most plan EXISTS as one hash join; some run it row by row, but read
     #: the subquery of an IN once.
     matches_by: Literal["exists", "in"] = "exists"
+    #: A subquery may end with ORDER BY, which says nothing there.
+    ordered_subqueries: bool = True
     #: Texts that differ are different keys. False where the usual collation takes some of them for equal: other case, other
     #: accents, blanks at the end.
     exact_text: bool = True
