@@ -15,7 +15,7 @@ from pipekit_engine.errors import DestinationError, SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
 from pipekit_engine.planning.keys import ask_key_facts
-from pipekit_engine.planning.literals import source_syntax
+from pipekit_engine.planning.literals import fit_watermarks, source_syntax
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.source_columns import ask_source_columns
 from pipekit_engine.planning.staging import staging_name
@@ -77,8 +77,11 @@ class Planner:
     def plan(self, watermarks: Mapping[str, ResolvedWatermark]) -> RunPlan:
         """Describe both sides and plan. Raises SourceError, DestinationError and ConfigurationError."""
         source, dest, module = self._connections.source, self._connections.dest, self._module
-        sql = source_query(module, source_syntax(self._connections, watermarks), watermarks)
+        syntax = source_syntax(self._connections, watermarks)
+        sql = source_query(module, syntax, watermarks)
         source_columns = self._describe_source(sql)
+        watermarks = fit_watermarks(module, source.dialect, watermarks, source_columns)
+        sql = source_query(module, syntax, watermarks)
         dest_columns = self._describe_destination()
         if dest_columns is not None:
             self._resolver.refuse_missing_tables()
@@ -103,7 +106,7 @@ class Planner:
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
             dest_keys=self._destination_keys() if dest_columns is not None else (),
-            overrides_identity=dest_columns is not None and self._has_identity(),
+            identity_columns=self._identity_columns() if dest_columns is not None else (),
             dest_indexes=self._destination_indexes(dest_columns),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
@@ -149,10 +152,11 @@ class Planner:
                 return None
             raise DestinationError(f"The destination {table} cannot be described: {error}") from error
 
-    def _has_identity(self) -> bool:
+    def _identity_columns(self) -> frozenset[str]:
         dest = self._connections.dest
         sql = dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table))
-        return bool(Catalog(self._session, dest.handle, self._cancel).ask(sql))
+        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        return frozenset(row[0] for row in rows or () if row[0] is not None)
 
     def _destination_keys(self) -> list[Key]:
         """The destination's primary and unique keys; a catalogue that refuses to tell costs speed, never the run."""

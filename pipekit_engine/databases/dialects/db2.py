@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -42,6 +43,17 @@ class DB2(PaddedKeys, Dialect):
             debian="libjt400-java",
             debian_jar="jt400.jar",
         ),
+        JdbcDriver(
+            class_name="com.ibm.db2.jcc.DB2Driver",
+            url="jdbc:db2://HOST:50000/DATABASE",
+            files=("jcc-[0-9]*.jar", "db2jcc*.jar"),
+            group="com.ibm.db2",
+            artifact="jcc",
+            version="12.1.0.0",
+            sha256="29a514dd740a20661d6a22f67a3a118e2c11dc14fa4056e4faeb08afb1738fd8",
+            licence="IPLA (IBM International Program License Agreement)",
+            note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
+        ),
     )
     risky_settings = words(
         """
@@ -59,6 +71,14 @@ class DB2(PaddedKeys, Dialect):
         max_comment_length=2000,
         bulk_path="array batches",
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
+    )
+    advices = (
+        Advice(
+            "The table's library is not journaled, so nothing in it can be rolled back. Journal the library (STRJRNLIB; tables "
+            "that are there already: STRJRNPF), or let `staging_schema` name one made by CREATE SCHEMA, which is journaled.",
+            codes=frozenset({-7008}),
+            states=frozenset({"55019"}),
+        ),
     )
     browse_fields = (BrowseField("schema", "library"),)
     #: IBM's libraries begin with Q; QGPL and QS36F hold what people put there.

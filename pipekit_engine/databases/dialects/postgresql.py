@@ -132,6 +132,7 @@ class PostgreSQL(Dialect):
         identifier_unit="bytes",
         transactional_ddl=True,
         transactional_truncate=True,
+        long_key_message=r"index row (?:size|requires)",
         missing_table_states=frozenset({"42P01", "3F000"}),
         full_join=True,
         rolled_back_states=frozenset({"40001", "40P01", "55P03"}),
@@ -248,7 +249,7 @@ class PostgreSQL(Dialect):
     def identity_sql(self, table: TableName) -> str:
         """From the catalogue."""
         relation = literal(self.table_sql(table))
-        return f"SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass({relation}) AND attidentity = 'a'"
+        return f"SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({relation}) AND attidentity = 'a'"
 
     def cascades_sql(self, table: TableName) -> str:
         """CASCADE, SET NULL and SET DEFAULT."""
