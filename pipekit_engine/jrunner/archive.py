@@ -20,7 +20,8 @@ from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 #: Archives of this kind exist from here on.
 OLDEST_JAVA = 13
 
-TIMEOUT_S = 60
+#: Some five seconds on a quiet machine, with twenty drivers.
+TIMEOUT_S = 300
 
 
 def make(jar: Path | None = None, java: Java | None = None, *, drivers: Sequence[Path] = ()) -> Path | None:

@@ -112,7 +112,9 @@ def find_archive(jar: Path, java: Java) -> Archive | None:
 
 def write_drivers(archive: Path, drivers: Sequence[Path]) -> None:
     """Notes beside an archive which drivers' jars it was made with, as they are now."""
-    _drivers_file(archive).write_text(json.dumps([[str(driver), *_state(driver)] for driver in drivers]), encoding="utf-8")
+    _drivers_file(archive).write_text(
+        json.dumps([[str(driver), *_state(driver)] for driver in drivers]), encoding="utf-8"
+    )
 
 
 def _drivers_of(archive: Path) -> list[Path] | None:

@@ -48,7 +48,8 @@ def test_a_driver_comes_from_the_archive(own_jar: Path, java: Java, monkeypatch:
     driver = Path(jar("h2"))
     made = archive.make(own_jar, java, drivers=[driver])
     found = jvm.find_archive(own_jar, java)
-    assert found is not None and (found.path, found.drivers) == (made, (driver,))
+    assert found is not None
+    assert (found.path, found.drivers) == (made, (driver,))
     assert origins(own_jar, driver, monkeypatch) == ["shared objects file (top)"]
 
 
@@ -79,15 +80,18 @@ def test_a_driver_that_changed_ends_the_archive(own_jar: Path, java: Java, tmp_p
 def test_a_driver_that_came_later_is_added_once(own_jar: Path, java: Java, tmp_path: Path) -> None:
     make_class_archive(own_jar, [])
     empty = jvm.find_archive(own_jar, java)
-    assert empty is not None and empty.drivers == ()
+    assert empty is not None
+    assert empty.drivers == ()
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
     driver = Path(shutil.copy(jar("h2"), tmp_path / "old" / "h2-1.jar"))
     make_class_archive(own_jar, [tmp_path / "old"])
     found = jvm.find_archive(own_jar, java)
-    assert found is not None and found.drivers == (driver,)
+    assert found is not None
+    assert found.drivers == (driver,)
     shutil.copy(driver, tmp_path / "new" / "h2-2.jar")
     stamp = found.path.stat().st_mtime_ns
     make_class_archive(own_jar, [tmp_path / "new"])
     kept = jvm.find_archive(own_jar, java)
-    assert kept == found and kept.path.stat().st_mtime_ns == stamp
+    assert kept == found
+    assert kept.path.stat().st_mtime_ns == stamp
