@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -80,4 +81,5 @@ class Dialect(
             return True
         if sqlstate and sqlstate in known.missing_table_states:
             return True
-        return bool(known.missing_table_message) and known.missing_table_message in message  # type: ignore[operator]
+        pattern = known.missing_table_message
+        return pattern is not None and re.search(pattern, message, re.IGNORECASE) is not None
