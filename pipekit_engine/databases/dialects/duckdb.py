@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
 from pipekit_engine.databases.fence import Fence, FenceName
+from pipekit_engine.databases.introspection import Catalog, Key, TableInfo
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _IDENTICAL = frozenset(
     {"boolean", "int16", "int32", "int64", "decimal", "binary", "date", "time", "timestamp", "timestamptz", "uuid"}
 )
+#: A column in the catalogue's text of an index, and no expression.
+_COLUMN = re.compile(r'\w+|"(?:[^"]|"")+"')
 #: What another program or run that has the file open makes the driver say, with that program's process.
 _LOCKED = re.compile(r"Could not set lock on file .*?(?:\(PID (\d+)\)|$)", re.MULTILINE)
 
@@ -65,7 +68,6 @@ class DuckDB(Dialect):
         """
     )
     risky_urls: ClassVar = {"attach": r"^jdbc:duckdb:\s*(?!:memory:)[a-z][a-z0-9+._-]*:"}
-    # Joins are by hashes: an index would hold keys in memory, and slow every load.
     indexes_created_tables = True
     capabilities = Capabilities(
         syntax=SqlSyntax(
@@ -141,6 +143,44 @@ class DuckDB(Dialect):
         schema = literal(table.schema) if table.schema else "current_schema()"
         return f"lower(schema_name) = lower({schema}) AND lower({name}) = lower({literal(table.name)})"
 
+    def get_keys(self, catalog: Catalog, table: TableInfo | TableName) -> list[Key]:
+        """The driver tells the primary key alone."""
+        name = table.table_name if isinstance(table, TableInfo) else table
+        found = self._indexes(catalog, name)
+        return super().get_keys(catalog, name) + [
+            Key(tuple(columns), primary=False, name=index)
+            for index, (unique, columns) in found.items()
+            if unique and "" not in columns
+        ]
+
+    def get_indexes(self, catalog: Catalog, table: TableName) -> list[tuple[str, ...]]:
+        """The driver tells no columns of an index."""
+        found = [key.columns for key in super().get_keys(catalog, table)]
+        for _, columns in self._indexes(catalog, table).values():
+            found.append(tuple(columns[: [*columns, ""].index("")]))
+        return [columns for columns in found if columns]
+
+    def _indexes(self, catalog: Catalog, table: TableName) -> dict[str, tuple[bool, list[str]]]:
+        """Indexes and UNIQUE constraints: whether they are unique, and their columns; "" for an expression."""
+        where = f"database_name = current_database() AND {self._is_table(table, 'table_name')}"
+        rows = catalog.ask(
+            "SELECT index_name, CAST(is_unique AS INTEGER), unnest(CAST(expressions AS VARCHAR[])), "
+            f"generate_subscripts(CAST(expressions AS VARCHAR[]), 1) AS place FROM duckdb_indexes() WHERE {where} UNION ALL "
+            "SELECT constraint_name, 1, '\"' || replace(unnest(constraint_column_names), '\"', '\"\"') || '\"', "
+            "generate_subscripts(constraint_column_names, 1) FROM duckdb_constraints() "
+            f"WHERE constraint_type = 'UNIQUE' AND {where} ORDER BY 1, place"
+        )
+        found: dict[str, tuple[bool, list[str]]] = {}
+        for name, unique, part, _ in rows or ():
+            text = part or ""
+            column = text[1:-1].replace('""', '"') if text.startswith('"') else text
+            found.setdefault(name or "", (unique == "1", []))[1].append(column if _COLUMN.fullmatch(text) else "")
+        return found
+
+    def drop_not_null_sql(self, table: TableName, column: str) -> None:
+        """A table with an index, which a created one has, is not altered."""
+        return
+
     def schema_exists_sql(self, schema: str) -> str:
         """In the file itself."""
         return (
@@ -149,9 +189,17 @@ class DuckDB(Dialect):
         )
 
     def is_view_sql(self, table: TableName) -> str:
-        return (
-            f"SELECT 1 FROM duckdb_views() WHERE database_name = current_database() AND {self._is_table(table, 'view_name')}"
-        )
+        return f"SELECT 1 FROM duckdb_views() WHERE database_name = current_database() AND {self._is_table(table, 'view_name')}"
+
+    def index_key_sql(
+        self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
+    ) -> list[str]:
+        """In the table's schema. Intervals have no index."""
+        if any(sql_type == "INTERVAL" for _, sql_type in key):
+            return []
+        names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        index = self.quote_identifier(f"{table.name}_{purpose}")
+        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
 
     def coarse_columns_sql(self, table: TableName) -> str:
         """A column's collation stands in the table's text alone; every one there is takes some texts for equal."""

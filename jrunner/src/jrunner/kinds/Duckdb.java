@@ -2,6 +2,7 @@ package jrunner.kinds;
 
 import java.sql.Connection;
 import java.sql.Driver;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -12,9 +13,14 @@ import java.time.LocalTime;
 import java.time.OffsetDateTime;
 import java.time.OffsetTime;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.db.ConnectSpec;
 import jrunner.db.Database;
@@ -88,12 +94,45 @@ public final class Duckdb extends Kind {
         return true;
     }
 
+    @Override
+    public List<String> initSql() {
+        // Its zone is that of the environment, not the JVM's.
+        return List.of("SET TimeZone = 'UTC'");
+    }
+
     /** A commit that failed has ended the transaction, which the driver does not know. */
     @Override
     public void beforeSecondRollback(Database database) throws SQLException {
         try (Statement statement = database.statement()) {
             statement.execute("BEGIN");
         }
+    }
+
+    /** The driver says of each column that it may be NULL: that is known of a table alone. */
+    @Override
+    ColumnInfo column(String name, String typeName, int jdbcType, int precision, int scale, Boolean nullable) {
+        return super.column(name, typeName, jdbcType, precision, scale, null);
+    }
+
+    @Override
+    public List<ColumnInfo> describedTable(Database database, String table, List<ColumnInfo> columns, Cancel cancel)
+            throws SQLException {
+        Set<String> never = new HashSet<>();
+        try (PreparedStatement statement = database.connection().prepareStatement(
+                "SELECT name FROM pragma_table_info(?) WHERE \"notnull\"")) {
+            statement.setString(1, table);
+            try (ResultSet names = statement.executeQuery()) {
+                while (names.next()) {
+                    never.add(names.getString(1));
+                }
+            }
+        }
+        List<ColumnInfo> known = new ArrayList<>(columns.size());
+        for (ColumnInfo column : columns) {
+            known.add(new ColumnInfo(column.name(), column.family(), column.typeName(), column.jdbcType(), column.precision(),
+                column.scale(), !never.contains(column.name()), column.remarks()));
+        }
+        return known;
     }
 
     @Override
@@ -159,6 +198,10 @@ public final class Duckdb extends Kind {
                     row, true) : (result, index, cells, row) -> timestamp(result, index, cells, row, false);
             case TIMESTAMPTZ:
                 return Duckdb::timestampTz;
+            case FLOAT32:
+                return Duckdb::single;
+            case FLOAT64:
+                return Duckdb::twice;
             case INTERVAL:
             case JSON:
                 return CellReaders.string();
@@ -167,6 +210,25 @@ public final class Duckdb extends Kind {
                     : CellReaders.standard(column);
             default:
                 return CellReaders.standard(column);
+        }
+    }
+
+    /** The driver gives NaN for NULL. */
+    private static void single(ResultSet result, int index, Cells cells, int row) throws SQLException {
+        float value = result.getFloat(index);
+        if (result.wasNull()) {
+            cells.setNull(row);
+        } else {
+            cells.setFloat(row, value);
+        }
+    }
+
+    private static void twice(ResultSet result, int index, Cells cells, int row) throws SQLException {
+        double value = result.getDouble(index);
+        if (result.wasNull()) {
+            cells.setNull(row);
+        } else {
+            cells.setDouble(row, value);
         }
     }
 

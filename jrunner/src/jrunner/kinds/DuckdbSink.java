@@ -178,7 +178,9 @@ final class DuckdbSink implements RowSink {
         switch (target.family) {
             case BOOLEAN:
                 MethodHandle bool = appender.method("append", boolean.class);
-                return (cells, row) -> bool.invokeExact(target.bool(cells, row));
+                return (cells, row) -> {
+                    bool.invokeExact(target.bool(cells, row));
+                };
             case INT16:
                 return type.endsWith("TINYINT") ? tiny(target) : small(target);
             case INT32:
@@ -189,10 +191,14 @@ final class DuckdbSink implements RowSink {
                 return decimal(target, type);
             case FLOAT32:
                 MethodHandle single = appender.method("append", float.class);
-                return (cells, row) -> single.invokeExact(target.float32(cells, row));
+                return (cells, row) -> {
+                    single.invokeExact(target.float32(cells, row));
+                };
             case FLOAT64:
                 MethodHandle twice = appender.method("append", double.class);
-                return (cells, row) -> twice.invokeExact(target.float64(cells, row));
+                return (cells, row) -> {
+                    twice.invokeExact(target.float64(cells, row));
+                };
             case BINARY:
                 MethodHandle binary = appender.method("append", byte[].class);
                 return (cells, row) -> {
@@ -201,10 +207,14 @@ final class DuckdbSink implements RowSink {
                 };
             case DATE:
                 MethodHandle day = appender.method("appendEpochDays", int.class);
-                return (cells, row) -> day.invokeExact(day(target.date(cells, row)));
+                return (cells, row) -> {
+                    day.invokeExact(day(target.date(cells, row)));
+                };
             case TIME:
                 MethodHandle time = appender.method("appendDayMicros", long.class);
-                return (cells, row) -> time.invokeExact(target.time(cells, row) / 1000);
+                return (cells, row) -> {
+                    time.invokeExact(target.time(cells, row) / 1000);
+                };
             case TIMETZ:
                 MethodHandle zoned = appender.method("appendDayMicros", long.class, int.class);
                 return (cells, row) -> {
@@ -236,22 +246,30 @@ final class DuckdbSink implements RowSink {
 
     private Append tiny(Target target) throws SQLException {
         MethodHandle tiny = appender.method("append", byte.class);
-        return (cells, row) -> tiny.invokeExact((byte) target.integer(cells, row));
+        return (cells, row) -> {
+                    tiny.invokeExact((byte) target.integer(cells, row));
+                };
     }
 
     private Append small(Target target) throws SQLException {
         MethodHandle small = appender.method("append", short.class);
-        return (cells, row) -> small.invokeExact((short) target.integer(cells, row));
+        return (cells, row) -> {
+                    small.invokeExact((short) target.integer(cells, row));
+                };
     }
 
     private Append normal(Target target) throws SQLException {
         MethodHandle normal = appender.method("append", int.class);
-        return (cells, row) -> normal.invokeExact((int) target.integer(cells, row));
+        return (cells, row) -> {
+                    normal.invokeExact((int) target.integer(cells, row));
+                };
     }
 
     private Append big(Target target) throws SQLException {
         MethodHandle big = appender.method("append", long.class);
-        return (cells, row) -> big.invokeExact(target.integer(cells, row));
+        return (cells, row) -> {
+                    big.invokeExact(target.integer(cells, row));
+                };
     }
 
     private Append decimal(Target target, String type) throws SQLException {
