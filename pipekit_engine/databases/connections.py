@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pipekit_engine.databases.dialects import find_jars, get_dialect
+from pipekit_engine.databases.dialects import driver_for, find_jars, get_dialect, too_old
 from pipekit_engine.databases.driver_settings import refuse_risky_settings
 from pipekit_engine.errors import ConnectError, NotFoundError
 from pipekit_engine.jrunner.errors import JRunnerError
@@ -107,9 +107,12 @@ class Connections:
     ) -> OpenConnection:
         """Open the connection `name`, or keep it if the session has it open and it answers.
 
-        A database that is a file must be there, unless `creates`: then its folder must. With `say` it waits for a file of which
-        one process alone has the use, and says so.
-        Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
+            hint = _locked_hint(error, dialect) or _login_hint(error, connection)
+            hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
+        if refused := too_old(opened.driver, opened.driver_version):
+            session.close(request.connection)
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
         """
         request, dialect, connection = self._request(name, role, application_name, cancel)
         missing = self._missing_file(connection, dialect)
@@ -124,8 +127,18 @@ class Connections:
         try:
             opened = _open_in_turn(session, request, dialect, cancel, say)
         except JRunnerError as error:
+<<<<<<< HEAD
             hint = _locked_hint(error, dialect) or _login_hint(error, connection)
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
+=======
+            raise ConnectError(
+                f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
+                f"{dialect.advise(error.sqlstate, error.vendor_code, str(error))}"
+            ) from error
+        if refused := too_old(opened.driver, opened.driver_version):
+            session.close(request.connection)
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
+>>>>>>> main
         return OpenConnection(connection, dialect, request.connection, opened, missing)
 
     def _file(self, connection: Connection, dialect: Dialect) -> Path | None:
@@ -153,6 +166,7 @@ class Connections:
     ) -> tuple[OpenRequest, Dialect, Connection]:
         connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
         driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
+        driver = driver_for(driver, connection.jdbc_url)
         dialect = get_dialect(driver.kind)
         refuse_risky_settings(connection, self._config.allowed_driver_settings)
         password = self._secrets.resolve(connection.password) if connection.password else None
