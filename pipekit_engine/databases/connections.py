@@ -127,18 +127,12 @@ class Connections:
         try:
             opened = _open_in_turn(session, request, dialect, cancel, say)
         except JRunnerError as error:
-<<<<<<< HEAD
             hint = _locked_hint(error, dialect) or _login_hint(error, connection)
+            hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
-=======
-            raise ConnectError(
-                f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
-                f"{dialect.advise(error.sqlstate, error.vendor_code, str(error))}"
-            ) from error
         if refused := too_old(opened.driver, opened.driver_version):
             session.close(request.connection)
             raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
->>>>>>> main
         return OpenConnection(connection, dialect, request.connection, opened, missing)
 
     def _file(self, connection: Connection, dialect: Dialect) -> Path | None:
