@@ -102,6 +102,7 @@ def plan_run(
         key=key,
         dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
         overrides_identity=overrides_identity,
+        is_unique=any(set(item.columns) <= set(key) for item in dest_keys),
     )
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
-from pipekit_engine.databases.dialects.base.types import decimal, fractional, noted, sized_text
+from pipekit_engine.databases.dialects.base.types import MappedType, decimal, fractional, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.types import TypeSystem
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
 
@@ -50,6 +52,14 @@ _MAX_VARBINARY = 4000
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 #: Part of a dest_type that a column cannot be given twice.
 _KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
+
+
+def _map_instant(column: Column, source: TypeSystem) -> MappedType:
+    """TIMESTAMP holds all that another one held; instants of other kinds may lie before 1970 or after 2038."""
+    own = isinstance(source, MariaDB)
+    mapped = fractional("timestamp({precision}) NULL" if own else "datetime({precision})", max_digits=6)(column, source)
+    kept = "a DATETIME with the time in UTC, as TIMESTAMP ends in 2038"
+    return replace(mapped, warning="; ".join(filter(None, (mapped.warning, kept))))
 
 
 class MariaDB(Dialect):
@@ -137,10 +147,7 @@ class MariaDB(Dialect):
         "time": fractional("time({precision})", max_digits=6),
         "timestamp": fractional("datetime({precision})", max_digits=6),
         "timetz": "varchar(32)",
-        "timestamptz": noted(
-            fractional("timestamp({precision}) NULL", max_digits=6),
-            "instants from 1970 to 2038-01-19 only, a row with another is refused; dest_type datetime(6) holds all, in UTC",
-        ),
+        "timestamptz": _map_instant,
         "uuid": "char(36)",
         "json": "longtext",
     }
@@ -291,6 +298,16 @@ class MariaDB(Dialect):
         names = ", ".join(f"d.{self.quote_identifier(name)}" for name in key)
         matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
         return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
+
+    def in_table(
+        self, row: str, table: str, key: Sequence[str], *, negated: bool = False, where: str | None = None
+    ) -> str:
+        """IN, which may begin with the smaller table; EXISTS runs for each row."""
+        if negated:
+            return super().in_table(row, table, key, negated=True, where=where)
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        left = ", ".join(f"{row}.{self.quote_identifier(name)}" for name in key)
+        return f"({left}) IN (SELECT {names} FROM {table}{f' WHERE {where}' if where else ''})"
 
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"

@@ -184,16 +184,6 @@ def sized_text(
     return map_text
 
 
-def noted(rule: TypeRule, warning: str) -> TypeRule:
-    """The same type, with one more thing that it cannot hold."""
-
-    def map_noted(column: Column, source: TypeSystem) -> MappedType:
-        mapped = _apply(rule, column, source)
-        return replace(mapped, warning=f"{mapped.warning}; {warning}" if mapped.warning else warning)
-
-    return map_noted
-
-
 #: Bits of the integers that a family holds, and decimal digits that a floating-point family keeps.
 _INTEGER_BITS = {"int16": 16, "int32": 32, "int64": 64}
 _INTEGER_DIGITS = {"int16": 5, "int32": 10, "int64": 19}
