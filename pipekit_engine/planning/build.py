@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
-from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.errors import ConfigurationError, DestinationError
 from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
@@ -27,11 +27,12 @@ from pipekit_engine.sql.text import as_subquery, materialize, placeholders, spli
 from pipekit_engine.strategies import STRATEGIES, Merge, MergeStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Key
+    from pipekit_engine.databases.names import TableName
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.source_columns import SourceColumns
     from pipekit_engine.sql.syntax import SqlSyntax
@@ -70,7 +71,7 @@ def plan_run(
     key_facts: KeyFacts | None = None,
     hook_dialects: Mapping[str, Dialect] | None = None,
     dest_keys: Sequence[Key] = (),
-    overrides_identity: bool = False,
+    identity_columns: Collection[str] = (),
     known_columns: SourceColumns | None = None,
     dest_indexes: Sequence[Sequence[str]] | None = None,
 ) -> RunPlan:
@@ -81,8 +82,8 @@ def plan_run(
     source, its columns by their names in the query, become comments of a new destination and of new columns.
     `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys,
     `key_facts` is what the databases said of texts in keys, `known_columns` what the source's catalogue said of new columns;
-    `dest_indexes` are the destination's (None: not known), `overrides_identity` says that it has a column that is GENERATED
-    ALWAYS AS IDENTITY.
+    `dest_indexes` are the destination's (None: not known), `identity_columns` those of its columns that it numbers itself unless
+    an INSERT says otherwise.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -94,6 +95,8 @@ def plan_run(
         layout = replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts))
     staging_table = staging_name(module.name, dest, staging_schema, table)
     strategy = STRATEGIES[module.strategy]
+    numbered = [column.dest for column in layout.columns if column.dest in identity_columns]
+    _refuse_fixed_identity(dest, table, numbered)
     rows = Merge(
         dest,
         dest_sql=dest.table_sql(table),
@@ -101,7 +104,7 @@ def plan_run(
         columns=[column.dest for column in layout.columns],
         key=key,
         dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
-        overrides_identity=overrides_identity,
+        overrides_identity=bool(numbered),
         is_unique=any(set(item.columns) <= set(key) for item in dest_keys),
     )
     # Nothing is in the way of rows in a table that the run makes.
@@ -210,6 +213,16 @@ def plan_run(
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
         ),
     )
+
+
+def _refuse_fixed_identity(dest: Dialect, table: TableName, columns: Sequence[str]) -> None:
+    """Raise DestinationError for columns that the destination numbers whatever an INSERT says."""
+    for column in columns:
+        if freed := dest.free_identity_sql(table, column):
+            raise DestinationError(
+                f"Column {column} of {dest.table_sql(table)} is GENERATED ALWAYS AS IDENTITY: {dest.label} takes none. "
+                f"To keep the query's numbers: {freed}. Or list the other columns in `columns`, and it numbers its rows itself."
+            )
 
 
 def plan_hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook, ...]:

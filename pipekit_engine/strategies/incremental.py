@@ -39,5 +39,7 @@ class Incremental(Strategy):
         """DELETE by key, and INSERT."""
         delete = merge.dialect.delete_matching_sql(merge.dest_sql, merge.staging_sql, merge.key)
         insert = merge.insert_all()
-        kept = [merge.count_matched(merge.staging_sql, insert.expected)] if insert.expected and not merge.is_unique else []
+        kept = (
+            [merge.count_matched(merge.staging_sql, insert.expected)] if insert.expected and not merge.is_unique else []
+        )
         return [*merge.lock(), MergeStatement(delete, "deleted"), insert, *kept]

@@ -141,8 +141,12 @@ def test_rows_that_a_trigger_keeps_beside_the_new_ones_of_their_key(site: MakeSi
         "whole": "SELECT id, name, 1 AS added FROM t",
     }
     for name in queries:
-        place.dest.execute(f"CREATE TABLE {name} (id INTEGER, name VARCHAR(20))", f"INSERT INTO {name} VALUES (9, 'kept')")
-        place.dest.execute(*(text.replace("ON t", f"ON {name}").replace("keep", f"keep_{name}") for text in KEEPERS[dest]))
+        place.dest.execute(
+            f"CREATE TABLE {name} (id INTEGER, name VARCHAR(20))", f"INSERT INTO {name} VALUES (9, 'kept')"
+        )
+        place.dest.execute(
+            *(text.replace("ON t", f"ON {name}").replace("keep", f"keep_{name}") for text in KEEPERS[dest])
+        )
     fields = {"strategy": "incremental", "merge_key": ["id"], "on_schema_change": "add_columns"}
     place.modules({name: {"query": query, **fields} for name, query in queries.items()})
     for name, outcome in place.run(list(queries)).items():

@@ -42,6 +42,17 @@ class DB2(PaddedKeys, Dialect):
             debian="libjt400-java",
             debian_jar="jt400.jar",
         ),
+        JdbcDriver(
+            class_name="com.ibm.db2.jcc.DB2Driver",
+            url="jdbc:db2://HOST:50000/DATABASE",
+            files=("jcc-[0-9]*.jar", "db2jcc*.jar"),
+            group="com.ibm.db2",
+            artifact="jcc",
+            version="12.1.0.0",
+            sha256="29a514dd740a20661d6a22f67a3a118e2c11dc14fa4056e4faeb08afb1738fd8",
+            licence="IPLA (IBM International Program License Agreement)",
+            note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
+        ),
     )
     risky_settings = words(
         """
@@ -119,6 +130,10 @@ class DB2(PaddedKeys, Dialect):
 
     def cascades_sql(self, table: TableName) -> str:
         return cascades_query("QSYS2.SYSREFCST", "QSYS2.SYSCST", table, "CURRENT SCHEMA")
+
+    def identity_sql(self, table: TableName) -> str:
+        found = view_query("QSYS2.SYSCOLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
+        return f"{found.replace('SELECT 1 ', 'SELECT COLUMN_NAME ', 1)} AND IDENTITY_GENERATION = 'ALWAYS'"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""
