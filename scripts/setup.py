@@ -133,6 +133,11 @@ def has_mariadb() -> bool:
     return bool(shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"))
 
 
+def has_firebird() -> bool:
+    path = os.environ.get("PATH", "") + ":/usr/sbin"
+    return all(shutil.which(program, path=path) for program in ("firebird", "isql-fb"))
+
+
 def can_apt() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
 
@@ -216,6 +221,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages.append("postgresql")
         if profile == "test" and not has_mariadb():
             packages.append("mariadb-server")
+        if profile == "test" and not has_firebird():
+            packages += ["firebird3.0-server", "firebird3.0-utils"]
         return packages
 
     packages = missing()
@@ -240,7 +247,11 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             "       PIPEKIT_DEMO_PG_URL=postgresql://user:password@host:5432/database make demo DEST=postgresql"
         )
     if profile == "test":
-        for server, there in (("PostgreSQL", has_postgresql()), ("MariaDB", has_mariadb())):
+        for server, there in (
+            ("PostgreSQL", has_postgresql()),
+            ("MariaDB", has_mariadb()),
+            ("Firebird", has_firebird()),
+        ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
 

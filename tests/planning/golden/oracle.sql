@@ -22,7 +22,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -50,7 +50,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -78,7 +78,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -104,7 +104,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -131,7 +131,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -175,8 +175,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NOT NULL) k
@@ -214,8 +214,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -254,8 +254,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -287,7 +287,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
