@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
-from pipekit_engine.databases.dialects.base.types import MappedType, decimal, fractional, sized_text
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, own_or_other, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
-    from pipekit_engine.databases.dialects.base.types import TypeSystem
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
 
@@ -53,14 +51,6 @@ _MAX_VARBINARY = 4000
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 #: Part of a dest_type that a column cannot be given twice.
 _KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
-
-
-def _map_instant(column: Column, source: TypeSystem) -> MappedType:
-    """TIMESTAMP holds all that another one held; instants of other kinds may lie before 1970 or after 2038."""
-    own = isinstance(source, MariaDB)
-    mapped = fractional("timestamp({precision}) NULL" if own else "datetime({precision})", max_digits=6)(column, source)
-    kept = "a DATETIME with the time in UTC, as TIMESTAMP ends in 2038"
-    return replace(mapped, warning="; ".join(filter(None, (mapped.warning, kept))))
 
 
 class MariaDB(Dialect):
@@ -167,7 +157,11 @@ class MariaDB(Dialect):
         "time": fractional("time({precision})", max_digits=6),
         "timestamp": fractional("datetime({precision})", max_digits=6),
         "timetz": "varchar(32)",
-        "timestamptz": _map_instant,
+        "timestamptz": own_or_other(
+            fractional("timestamp({precision}) NULL", max_digits=6),
+            fractional("datetime({precision})", max_digits=6),
+            "a DATETIME with the time in UTC, as TIMESTAMP ends in 2038",
+        ),
         "uuid": "char(36)",
         "json": "longtext",
     }
