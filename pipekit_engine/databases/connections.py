@@ -107,12 +107,9 @@ class Connections:
     ) -> OpenConnection:
         """Open the connection `name`, or keep it if the session has it open and it answers.
 
-            hint = _locked_hint(error, dialect) or _login_hint(error, connection)
-            hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
-            raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
-        if refused := too_old(opened.driver, opened.driver_version):
-            session.close(request.connection)
-            raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
+        A database that is a file must be there, unless `creates`: then its folder must. A file that another process has to
+        itself is waited for where `say` can tell of it, ten minutes for a run's and half a minute for any other program's.
+        Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
         """
         request, dialect, connection = self._request(name, role, application_name, cancel)
         missing = self._missing_file(connection, dialect)
