@@ -10,6 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tests.servers.postgresql import PostgreSQLServer
 
 #: A row of table t: id (the key of `upsert`), day (the key of `incremental`), version (grows with each change).
 Row = tuple[int, int, int]
@@ -17,20 +21,57 @@ STRATEGIES: tuple[str, ...] = ("full", "incremental", "append", "upsert")
 DAYS = 5
 
 
+class Source(Protocol):
+    """Where the model's rows are kept for the engine to read: a table t of id, day, version."""
+
+    def create(self) -> None: ...
+
+    def write(self, rows: list[Row]) -> None:
+        """Replace all rows."""
+
+
 @dataclass
-class Model:
-    """The source file's table and what the destination must hold after a run."""
+class SQLiteSource:
+    """The source in a file."""
 
     file: Path
+
+    def create(self) -> None:
+        with closing(sqlite3.connect(self.file)) as source, source:
+            source.execute("CREATE TABLE t (id INTEGER NOT NULL, day INTEGER NOT NULL, version INTEGER NOT NULL)")
+
+    def write(self, rows: list[Row]) -> None:
+        with closing(sqlite3.connect(self.file)) as source, source:
+            source.execute("DELETE FROM t")
+            source.executemany("INSERT INTO t (id, day, version) VALUES (?, ?, ?)", rows)
+
+
+@dataclass
+class PostgreSQLSource:
+    """The source in a database of a server."""
+
+    server: PostgreSQLServer
+    database: str
+
+    def create(self) -> None:
+        self.server.sql(self.database, "CREATE TABLE t (id int NOT NULL, day int NOT NULL, version int NOT NULL)")
+
+    def write(self, rows: list[Row]) -> None:
+        with self.server.connect(self.database, autocommit=False) as source:
+            source.execute("DELETE FROM t")
+            source.cursor().executemany("INSERT INTO t (id, day, version) VALUES (%s, %s, %s)", rows)
+
+
+@dataclass
+class Model:
+    """The source's table and what the destination must hold after a run."""
+
+    source: Source
     strategy: str
     rows: dict[int, tuple[int, int]] = field(default_factory=dict)
     dest: frozenset[Row] = frozenset()
     version: int = 0
     last_id: int = 0
-
-    def create(self) -> None:
-        with closing(sqlite3.connect(self.file)) as source, source:
-            source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, day INTEGER NOT NULL, version INTEGER NOT NULL)")
 
     def insert(self, count: int) -> None:
         for _ in range(count):
@@ -61,9 +102,7 @@ class Model:
         self._write()
 
     def _write(self) -> None:
-        with closing(sqlite3.connect(self.file)) as source, source:
-            source.execute("DELETE FROM t")
-            source.executemany("INSERT INTO t VALUES (?, ?, ?)", [(key, *rest) for key, rest in self.rows.items()])
+        self.source.write([(key, *rest) for key, rest in self.rows.items()])
 
     def after_run(self, dest: frozenset[Row] | None = None) -> frozenset[Row]:
         """The destination after a run that ends well, from `dest` (what it holds now, unless another state is given)."""

@@ -12,15 +12,19 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.faults.breaking import FAULTS, VARIANTS, Fault
+from tests.faults.checkpoints import CHECKPOINTS, Checkpoint
 from tests.faults.conftest import MakeSite
 from tests.faults.model import STRATEGIES
-from tests.faults.test_matrix import FAULTS, KINDS, possible
-from tests.faults.trial import CHECKPOINTS, Checkpoint, Fault, Site, Trial
+from tests.faults.site import Site
+from tests.faults.test_matrix import KINDS, possible
+from tests.faults.trial import Engines, Trial
 
 amounts = st.integers(1, 12)
 seeds = st.integers(0, 999)
 #: What holds a lock for a minute, or waits for one, is left to the matrix.
-QUICK_FAULTS = [fault for fault in FAULTS if fault not in ("network silent", "frozen and woken", "server crashed")]
+SLOW_FAULTS = {"network silent", "network silent one way", "network slow", "frozen and woken", "server crashed"}
+QUICK_FAULTS = [fault for fault in FAULTS if fault not in SLOW_FAULTS and fault not in VARIANTS]
 
 
 class Machine(RuleBasedStateMachine):
@@ -28,6 +32,7 @@ class Machine(RuleBasedStateMachine):
 
     kind: str
     make_site: MakeSite
+    engines: Engines
     site: Site
 
     @initialize(strategy=st.sampled_from(STRATEGIES))
@@ -59,7 +64,7 @@ class Machine(RuleBasedStateMachine):
     def break_run(self, checkpoint: Checkpoint, fault: Fault) -> None:
         if not possible(self.kind, checkpoint, fault, self.site.model.strategy):
             return
-        trial = Trial(self.site, checkpoint, fault)
+        trial = Trial(self.site, self.engines, checkpoint, fault)
         trial.execute()
         note(f"{fault} {checkpoint.name}: {'reached' if trial.came else 'not reached'}")
 
@@ -69,10 +74,10 @@ class Machine(RuleBasedStateMachine):
             assert self.site.rows() == self.site.model.dest
 
 
-def _play(kind: str, make_site: MakeSite, *, examples: int, steps: int, derandomize: bool) -> None:
+def _play(kind: str, make_site: MakeSite, engines: Engines, *, examples: int, steps: int, derandomize: bool) -> None:
     def machine() -> Machine:
         made = Machine()
-        made.kind, made.make_site = kind, make_site
+        made.kind, made.make_site, made.engines = kind, make_site, engines
         return made
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
@@ -91,9 +96,9 @@ def _play(kind: str, make_site: MakeSite, *, examples: int, steps: int, derandom
 
 
 @pytest.mark.postgresql
-def test_a_few_steps(make_site: MakeSite) -> None:
+def test_a_few_steps(make_site: MakeSite, engines: Engines) -> None:
     """The same steps each time, into PostgreSQL."""
-    _play("postgresql", make_site, examples=3, steps=8, derandomize=True)
+    _play("postgresql", make_site, engines, examples=3, steps=8, derandomize=True)
 
 
 @pytest.mark.all_faults
@@ -101,5 +106,5 @@ def test_a_few_steps(make_site: MakeSite) -> None:
 @pytest.mark.parametrize(
     "kind", [pytest.param(k, marks=getattr(pytest.mark, k)) if k != "sqlite" else k for k in KINDS]
 )
-def test_many_steps(make_site: MakeSite, kind: str) -> None:
-    _play(kind, make_site, examples=40, steps=15, derandomize=False)
+def test_many_steps(make_site: MakeSite, engines: Engines, kind: str) -> None:
+    _play(kind, make_site, engines, examples=40, steps=15, derandomize=False)
