@@ -41,7 +41,10 @@ class Session(JRunnerProcess):
 
     def open(self, request: OpenRequest, *, cancel: threading.Event | None = None) -> OpenResult:
         """Opens a connection under a name, or keeps the open one if it answers and its parameters are the same."""
-        answer = self.request(request.to_json(), cancel=cancel)
+        try:
+            answer = self.request(request.to_json(), cancel=cancel)
+        except JRunnerDied as died:
+            raise JRunnerDied(died.message, status=died.status, stderr=died.stderr, opening=True) from None
         return OpenResult(
             product=answer.get("product") or "",
             product_version=answer.get("product_version") or "",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
+from random import Random
 from types import TracebackType
 
 
@@ -150,3 +152,64 @@ class RoguePostgreSQL(RogueServer):
             if kind in (b"Q", b"S"):
                 self.asked += 1
                 client.sendall(b"G" + struct.pack(">IbH", 7, 0, 0))
+
+
+class Silent(RogueServer):
+    """Takes what it is sent, and says nothing."""
+
+    def talk(self, client: socket.socket) -> None:
+        client.settimeout(60)
+        while client.recv(65536):
+            pass
+
+
+class Garbage(RogueServer):
+    """Answers each message with bytes that mean nothing, the same ones for the same number."""
+
+    def __init__(self, file: str, *, seed: int = 0, speaks_first: bool = False) -> None:
+        super().__init__(file)
+        self._random = Random(seed)
+        self._speaks_first = speaks_first
+
+    def talk(self, client: socket.socket) -> None:
+        if self._speaks_first:
+            client.sendall(self._random.randbytes(100))
+        while said := client.recv(65536):
+            self.sent += said
+            client.sendall(self._random.randbytes(self._random.choice([1, 8, 100, 5000])))
+
+
+class Endless(RogueServer):
+    """Answers with one message that never ends."""
+
+    def talk(self, client: socket.socket) -> None:
+        self.sent += client.recv(65536)
+        while True:
+            client.sendall(bytes(range(256)) * 16)
+            time.sleep(0.01)
+
+
+class Echo(RogueServer):
+    """Sends back what it is sent."""
+
+    def talk(self, client: socket.socket) -> None:
+        while said := client.recv(65536):
+            self.sent += said
+            client.sendall(said)
+
+
+class HttpServer(RogueServer):
+    """What an HTTP server answers to whoever speaks something else to it."""
+
+    def talk(self, client: socket.socket) -> None:
+        self.sent += client.recv(65536)
+        body = b"<html><body><h1>Bad Request</h1></body></html>"
+        head = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        client.sendall(head % len(body) + body)
+
+
+class HangsUp(RogueServer):
+    """Ends each connection at the first message."""
+
+    def talk(self, client: socket.socket) -> None:
+        self.sent += client.recv(65536)
