@@ -366,29 +366,29 @@ def rest_page(notes: Notes) -> str:
 
 def databases_page(notes: Notes) -> str:
     """docs/reference/databases.md"""
-    from pipekit_engine.databases.dialects import get_dialect, kinds
+    from pipekit_engine.databases.dialects import catalogue, get_dialect, kinds
 
     page = HEAD + notes.text("databases") + "\n"
-    drivers, promises = [], []
+    drivers = [
+        (
+            dialect.label,
+            f"`{dialect.kind}`",
+            f"`{driver.coordinate(driver.version)}`, {driver.licence}",
+            ", ".join(f"`{name}`" for name in driver.files),
+            f"`{driver.class_name}`",
+            f"`{driver.url}`",
+        )
+        for dialect, driver in catalogue()
+    ]
+    promises = []
     for kind in kinds():
         dialect = get_dialect(kind)
-        able, driver = dialect.capabilities, dialect.driver
-        files = [name for known in dialect.drivers for name in known.files]
-        jars = ", ".join(f"`{name}`" for name in files) or "registered by hand"
-        drivers.append(
-            (
-                dialect.label,
-                f"`{kind}`",
-                jars,
-                f"`{driver.class_name}`" if driver else "",
-                f"`{dialect.url_template}`",
-            )
-        )
+        able = dialect.capabilities
         longest = f"{able.max_identifier_length} {able.identifier_unit}"
         case = {"lower": "lower case", "upper": "upper case", "keep": "kept"}[able.syntax.unquoted_case]
         flags = [able.transactional_ddl, able.transactional_truncate, able.row_values]
         promises.append((dialect.label, longest, case, *("yes" if flag else "no" for flag in flags), able.bulk_path))
-    page += table(("database", "kind", "jars looked for", "class", "URL"), drivers)
+    page += table(("database", "kind", "driver and licence", "jars looked for", "class", "URL"), drivers)
     page += "\n" + notes.text("promises") + "\n"
     heads = (
         "database",

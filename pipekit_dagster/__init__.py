@@ -5,7 +5,7 @@
     defs = build_pipekit_definitions()
 
 `pipekit_dagster.definitions` holds such a `defs` for the configuration in force; `pipekit serve` shows it. Nothing heavy
-is imported until a name is used: `pipekit_dagster.auth` and `pipekit_dagster.serve` work without importing Dagster.
+is imported until a name is used: `pipekit_dagster.serve` works without importing Dagster.
 """
 
 from __future__ import annotations

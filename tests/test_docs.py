@@ -23,7 +23,14 @@ from tests.docs.pages import DOCS, KINDS, PAGES, ROOT, Block, anchors, blocks, l
 
 REFERENCE = DOCS / "reference"
 #: Where variables that a person may set are read.
-_CODE = ("pipekit_engine/**/*.py", "pipekit_dagster/**/*.py", "jrunner/src/**/*.java", "deploy/**/*", "deploy.sh")
+_CODE = (
+    "pipekit_engine/**/*.py",
+    "pipekit_dagster/**/*.py",
+    "pipekit_web/**/*.py",
+    "jrunner/src/**/*.java",
+    "deploy/**/*",
+    "deploy.sh",
+)
 #: Set by a test, or by one process of pipekit for another.
 _INTERNAL = {"PIPEKIT_WRITE_GOLDEN", "PIPEKIT_PREPARE_SNAPSHOTS", "PIPEKIT_LEASE", "PIPEKIT_TWO_HOSTS"}
 
@@ -200,7 +207,9 @@ def _is_test(file: Path, name: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_names_exist(page: str) -> None:
-    names = re.findall(r"`((?:pipekit_engine|pipekit_dagster|tests|bench|deploy|scripts|docs)/[\w./-]*)`", read(page))
+    names = re.findall(
+        r"`((?:pipekit_engine|pipekit_dagster|pipekit_web|tests|bench|deploy|scripts|docs)/[\w./-]*)`", read(page)
+    )
     assert [name for name in names if not (ROOT / name).exists()] == []
 
 

@@ -23,9 +23,10 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
     assert "pipekit_engine/_jrunner/jrunner.jar" in names
     written = {
         str(path.relative_to(ROOT))
-        for package in ("pipekit_engine", "pipekit_dagster", "pipekit_import")
+        for package in ("pipekit_engine", "pipekit_dagster", "pipekit_import", "pipekit_web")
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".py", ".yaml", ".mako", ".typed", ".json", ".ini"} and "_jrunner" not in path.parts
+        if path.suffix in {".py", ".yaml", ".mako", ".typed", ".json", ".ini", ".html", ".css", ".js"}
+        and "_jrunner" not in path.parts
     }
     assert written <= names
     assert not [name for name in names if name.startswith(("tests/", "bench/"))]

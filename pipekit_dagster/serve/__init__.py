@@ -2,7 +2,7 @@
 
 - `supervisor` starts the three, restarts what dies, and reloads the code location when definitions change.
 - `web` is the web server: Dagster's UI behind a login, the REST interface and `/health`.
-- `middleware` is the login, `rest` the REST interface (its records in `answers`, its errors in `problems`).
+- `rest` is the REST interface (its records in `answers`, its errors in `problems`).
 - `health` reports the state of all three.
 """
 

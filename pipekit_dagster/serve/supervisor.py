@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.serve.address import check_address
 from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.lease import LEASE_VARIABLE
@@ -26,6 +25,7 @@ from pipekit_dagster.serve.services import Service
 from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.store import Store
+from pipekit_web.server.address import check_address
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config

@@ -21,7 +21,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
-from pipekit_dagster.auth import ANYONE, Users, users_file
 from pipekit_dagster.dagster_internals.instigation import start_new_schedules
 from pipekit_dagster.dagster_internals.web_server import (
     VERSION,
@@ -32,14 +31,15 @@ from pipekit_dagster.dagster_internals.web_server import (
     load_target,
     set_watch_interval,
 )
-from pipekit_dagster.serve.address import is_loopback
-from pipekit_dagster.serve.connections import bounded, limits_of
 from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
-from pipekit_dagster.serve.middleware import USER_KEY, Login
 from pipekit_dagster.serve.rest import build_api
 from pipekit_engine.config import Config, load_config
+from pipekit_web.server.address import is_loopback
+from pipekit_web.server.auth import ANYONE, Users, users_file
+from pipekit_web.server.connections import bounded, limits_of
+from pipekit_web.server.middleware import USER_KEY, Login
 
 _log = logging.getLogger("pipekit.serve")
 

@@ -100,15 +100,30 @@ def dagster_part(name: str, what: str) -> Any:
 
     Raises RuntimeMissing when Dagster is not installed.
     """
+    return _optional_part(f"pipekit_dagster.{name}", what, "dagster")
+
+
+def web_part(name: str, what: str) -> Any:
+    """As `dagster_part`, of pipekit_web, which needs no Dagster."""
+    return _optional_part(f"pipekit_web.{name}", what, "web")
+
+
+#: Packages that only an extra of pipekit's brings.
+_OPTIONAL = frozenset(
+    ("dagster", "dagster_webserver", "fastapi", "jinja2", "pipekit_dagster", "pipekit_web", "starlette", "uvicorn")
+)
+
+
+def _optional_part(module: str, what: str, extra: str) -> Any:
     from importlib import import_module
 
     try:
-        return import_module(f"pipekit_dagster.{name}")
+        return import_module(module)
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
-        if missing not in ("dagster", "dagster_webserver", "fastapi", "pipekit_dagster"):
+        if missing not in _OPTIONAL:
             raise
-        raise RuntimeMissing(f"{what} needs {missing}. Install it with: pip install 'pipekit[dagster]'") from None
+        raise RuntimeMissing(f"{what} needs {missing}. Install it with: pip install 'pipekit[{extra}]'") from None
 
 
 def _escaped(text: str) -> str:

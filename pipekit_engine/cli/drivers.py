@@ -95,7 +95,9 @@ def register_driver(
 @app.command("install")
 def install_driver(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="Database kind, such as postgresql.")],
+    kind: Annotated[
+        str, typer.Argument(help="Database kind, such as postgresql, or a driver's artifact, such as jtds.")
+    ],
     version: Annotated[
         str | None, typer.Option(help="Another version than the tested one (not for Debian's package).")
     ] = None,
@@ -171,7 +173,7 @@ def _install_plan(request: Request, config: Config, way: str | None) -> list[str
 
 def _use(options: Settings, config: Config, kind: str, installed: Installed) -> str:
     """Make sure that the registered driver finds the jar; says what happens to it."""
-    from pipekit_engine.databases.dialects import builtin_drivers, find_jars
+    from pipekit_engine.databases.dialects import driver_record, find_jars
     from pipekit_engine.errors import NotFoundError, StoreError
     from pipekit_engine.store import Change
 
@@ -180,7 +182,7 @@ def _use(options: Settings, config: Config, kind: str, installed: Installed) -> 
             try:
                 driver = store.definitions.driver(kind)
             except NotFoundError:
-                driver = next(item for item in builtin_drivers() if item.name == kind)
+                driver = driver_record(kind)
                 store.definitions.save([Change("create", "drivers", kind, driver)])
             try:
                 found = find_jars(driver, config.jar_folders)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipekit_engine.cli.base import dagster_part, note, settings
+from pipekit_engine.cli.base import note, settings, web_part
 from pipekit_engine.errors import ConfigurationError
 
 
@@ -20,7 +20,7 @@ def set_password(
     remove: Annotated[bool, typer.Option("--remove", help="Take the user away instead.")] = False,
 ) -> None:
     """Give a user of `pipekit serve` a password: asks without echo, or reads it from a pipe."""
-    auth = dagster_part("auth", "`pipekit set-password`")
+    auth = web_part("server.auth", "`pipekit set-password`")
     config = settings(context).config()
     if remove:
         auth.remove_user(config, user)

@@ -27,7 +27,7 @@ from pipekit_engine.sql.text import as_subquery, materialize, placeholders, spli
 from pipekit_engine.strategies import STRATEGIES, Merge, MergeStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
@@ -70,7 +70,7 @@ def plan_run(
     key_facts: KeyFacts | None = None,
     hook_dialects: Mapping[str, Dialect] | None = None,
     dest_keys: Sequence[Key] = (),
-    overrides_identity: bool = False,
+    identity_columns: Collection[str] = (),
     known_columns: SourceColumns | None = None,
     dest_indexes: Sequence[Sequence[str]] | None = None,
 ) -> RunPlan:
@@ -81,8 +81,8 @@ def plan_run(
     source, its columns by their names in the query, become comments of a new destination and of new columns.
     `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys,
     `key_facts` is what the databases said of texts in keys, `known_columns` what the source's catalogue said of new columns;
-    `dest_indexes` are the destination's (None: not known), `overrides_identity` says that it has a column that is GENERATED
-    ALWAYS AS IDENTITY.
+    `dest_indexes` are the destination's (None: not known), `identity_columns` those of its columns that it numbers itself unless
+    an INSERT says otherwise.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -101,7 +101,7 @@ def plan_run(
         columns=[column.dest for column in layout.columns],
         key=key,
         dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
-        overrides_identity=overrides_identity,
+        overrides_identity=any(column.dest in identity_columns for column in layout.columns),
     )
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)

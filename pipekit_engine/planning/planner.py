@@ -103,7 +103,7 @@ class Planner:
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
             dest_keys=self._destination_keys() if dest_columns is not None else (),
-            overrides_identity=dest_columns is not None and self._has_identity(),
+            identity_columns=self._identity_columns() if dest_columns is not None else (),
             dest_indexes=self._destination_indexes(dest_columns),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
@@ -149,10 +149,11 @@ class Planner:
                 return None
             raise DestinationError(f"The destination {table} cannot be described: {error}") from error
 
-    def _has_identity(self) -> bool:
+    def _identity_columns(self) -> frozenset[str]:
         dest = self._connections.dest
         sql = dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table))
-        return bool(Catalog(self._session, dest.handle, self._cancel).ask(sql))
+        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        return frozenset(row[0] for row in rows or () if row[0] is not None)
 
     def _destination_keys(self) -> list[Key]:
         """The destination's primary and unique keys; a catalogue that refuses to tell costs speed, never the run."""

@@ -61,6 +61,8 @@ class MergeDialect(Protocol):
 
     def lock_table_sql(self, dest: str) -> list[str]: ...
 
+    def insert_sql(self, dest: str, columns: str, select: str, *, identity: bool) -> str: ...
+
     def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str: ...
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str: ...
@@ -93,14 +95,12 @@ class Merge:
     key: Sequence[str]
     #: Of staged rows with the same key only the one with the greatest value here is merged.
     dedupe_column: str | None = None
-    #: The destination has a column that is GENERATED ALWAYS AS IDENTITY.
+    #: One of the columns is numbered by the destination itself, unless the INSERT says otherwise.
     overrides_identity: bool = False
 
-    @property
-    def insert_into(self) -> str:
-        """The beginning of an INSERT of the columns, up to its SELECT."""
-        overriding = "OVERRIDING SYSTEM VALUE " if self.overrides_identity else ""
-        return f"INSERT INTO {self.dest_sql} ({self.column_list}) {overriding}"
+    def insert_rows(self, select: str) -> str:
+        """An INSERT of the columns with the rows of a query."""
+        return self.dialect.insert_sql(self.dest_sql, self.column_list, select, identity=self.overrides_identity)
 
     @property
     def column_list(self) -> str:
@@ -126,7 +126,7 @@ class Merge:
 
     def insert_all(self) -> MergeStatement:
         """Inserts all rows."""
-        sql = f"{self.insert_into}SELECT {self.column_list} FROM {self.rows_sql} s"
+        sql = self.insert_rows(f"SELECT {self.column_list} FROM {self.rows_sql} s")
         return MergeStatement(sql, "inserted", "staged" if self.dedupe_column is None else "distinct")
 
     def total(self) -> MergeStatement:
@@ -139,7 +139,7 @@ class Merge:
         """Inserts the rows whose key the destination lacks."""
         absent = self.dialect.absent_sql("s", self.dest_sql, self.staging_sql, self.key)
         select = ", ".join(f"s.{self.dialect.quote_identifier(name)}" for name in self.columns)
-        sql = f"{self.insert_into}SELECT {select} FROM {self.rows_sql} s WHERE {absent}"
+        sql = self.insert_rows(f"SELECT {select} FROM {self.rows_sql} s WHERE {absent}")
         return MergeStatement(sql, "inserted", "unmatched")
 
     def update_matched(self, others: Sequence[str], rows_sql: str | None = None) -> MergeStatement:

@@ -171,7 +171,7 @@ class RowComparison:
     def _insert(self, where: str | None, expected: Expected) -> MergeStatement:
         select = ", ".join(f"s.{self.dialect.quote_identifier(name)}" for name in self.merge.columns)
         condition = self.dialect.in_table("s", self.changes_sql, self.merge.key, where=where)
-        sql = f"{self.merge.insert_into}SELECT {select} FROM {self.merge.rows_sql} s WHERE {condition}"
+        sql = self.merge.insert_rows(f"SELECT {select} FROM {self.merge.rows_sql} s WHERE {condition}")
         return MergeStatement(sql, "inserted", expected)
 
     def staged_of_changed_keys(self) -> MergeStatement:

@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from graphql import GraphQLError, GraphQLField, GraphQLInt, GraphQLObjectType, GraphQLSchema, graphql_sync
 
-from pipekit_dagster.serve.connections import Limits, bounded
 from pipekit_dagster.serve.graphql_limits import Deadline, read_body
+from pipekit_web.server.connections import Limits, bounded
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipekit_dagster import auth
-from pipekit_dagster.auth import Users, remove_user, set_password, users_file
-from pipekit_dagster.serve.middleware import Login, Throttle
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ConfigurationError
+from pipekit_web.server import auth
+from pipekit_web.server.auth import Users, remove_user, set_password, users_file
+from pipekit_web.server.middleware import Login, Throttle
 from tests.dagster.test_auth import ANNA, HOST, VERA, Reached, ask, basic
 
 

@@ -109,7 +109,7 @@ def test_the_component_from_yaml(here: Project) -> None:
 
 def test_importing_the_package_and_the_login_imports_no_dagster() -> None:
     code = (
-        "import sys, pipekit_dagster, pipekit_dagster.auth, pipekit_dagster.serve;"
+        "import sys, pipekit_dagster, pipekit_web.server.auth, pipekit_dagster.serve;"
         "sys.exit(any(name == 'dagster' or name.startswith('dagster.') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

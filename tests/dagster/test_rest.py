@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipekit_dagster.auth import set_password
 from pipekit_dagster.serve.problems import MAX_BODY_BYTES
 from pipekit_dagster.serve.rest import build_api
 from pipekit_engine.models import Schedule
+from pipekit_web.server.auth import set_password
 from tests.dagster.project import Project
 from tests.dagster.test_auth import ANNA, VERA, basic
 
@@ -155,9 +155,9 @@ def test_head_is_answered_as_get(client: Client) -> None:
 
 
 def test_the_login_refuses_in_the_same_form(client: Client, project: Project) -> None:
-    from pipekit_dagster.auth import Users, users_file
-    from pipekit_dagster.serve.middleware import MAX_BODY_BYTES as LOGIN_MAX
-    from pipekit_dagster.serve.middleware import Login, Throttle
+    from pipekit_web.server.auth import Users, users_file
+    from pipekit_web.server.middleware import MAX_BODY_BYTES as LOGIN_MAX
+    from pipekit_web.server.middleware import Login, Throttle
 
     set_password(project.config, "anna", "correct horse")
     set_password(project.config, "vera", "looks only", role="viewer")

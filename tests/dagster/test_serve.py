@@ -24,7 +24,6 @@ from urllib.parse import quote
 import pytest
 
 from pipekit_dagster import tags
-from pipekit_dagster.auth import set_password
 from pipekit_dagster.launcher import WORKER_TAG
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.services import Service
@@ -32,6 +31,7 @@ from pipekit_dagster.serve.supervisor import Supervisor
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, GroupRunRecord, Schedule, Trigger
+from pipekit_web.server.auth import set_password
 from tests.dagster.project import SLOW_QUERY, Project
 from tests.dagster.served import LOCATION, PATIENCE_S, Served, jrunners_of, serving
 

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pipekit_dagster.auth import set_password, users_file
 from pipekit_dagster.serve.services import Service
+from pipekit_web.server.auth import set_password, users_file
 from tests.dagster.project import Project
 from tests.dagster.served import Served, descendants, serving
 

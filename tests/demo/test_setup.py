@@ -100,7 +100,7 @@ def test_the_shipped_dagster_yaml_is_the_one_that_serve_writes() -> None:
 
 def test_the_drivers_are_those_of_the_dialects() -> None:
     """The script reads them from the source text; nothing is installed yet when it does."""
-    from pipekit_engine.databases.dialects import get_dialect, kinds
+    from pipekit_engine.databases.dialects import catalogue
 
     spec = spec_from_file_location("setup_script", ROOT / "scripts" / "setup.py")
     assert spec is not None
@@ -109,7 +109,6 @@ def test_the_drivers_are_those_of_the_dialects() -> None:
     spec.loader.exec_module(script)
     read = {(found.kind, found.coordinate, found.sha256, found.debian) for found in script.known_drivers()}
     assert read == {
-        (kind, driver.coordinate(driver.version), driver.sha256, driver.debian)
-        for kind in kinds()
-        for driver in get_dialect(kind).drivers
+        (dialect.kind, driver.coordinate(driver.version), driver.sha256, driver.debian)
+        for dialect, driver in catalogue()
     }

@@ -1,3 +1,4 @@
+import java.lang.reflect.Method;
 import java.sql.Driver;
 import java.sql.DriverPropertyInfo;
 import java.util.Properties;
@@ -26,6 +27,14 @@ public final class UnknownProperties {
         Set<String> known = new TreeSet<>();
         for (DriverPropertyInfo info : driver.getPropertyInfo(args[2], new Properties())) {
             known.add(info.name);
+        }
+        if (args[1].startsWith("com.ibm.db2.jcc.")) {
+            // jcc tells of none but the login; its data source has a setter for each.
+            for (Method method : Class.forName("com.ibm.db2.jcc.DB2SimpleDataSource").getMethods()) {
+                if (method.getName().startsWith("set")) {
+                    known.add(method.getName().substring("set".length()));
+                }
+            }
         }
         known.forEach(System.out::println);
     }

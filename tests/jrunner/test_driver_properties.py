@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_engine.databases.dialects import JdbcDriver, get_dialect, kinds
+from pipekit_engine.databases.dialects import JdbcDriver, catalogue, get_dialect
 from pipekit_engine.jrunner.locate import find_jar
 from tests.conftest import unavailable
 from tests.jars import pinned_jar
@@ -16,9 +16,7 @@ from tests.jars import pinned_jar
 #: Properties of the database, which the driver takes and does not tell.
 UNTOLD = {"hsqldb": {"hsqldb.write_delay"}}
 DRIVERS = [
-    pytest.param(kind, driver, id=f"{driver.artifact}-{driver.version}")
-    for kind in kinds()
-    for driver in get_dialect(kind).drivers
+    pytest.param(dialect.kind, driver, id=f"{driver.artifact}-{driver.version}") for dialect, driver in catalogue()
 ]
 
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GENERIC", "USUAL_SCHEMAS", "BrowseField", "Capabilities", "Catalog", "ColumnInfo", "Dialect", "JdbcDriver", "Key",
-    "MappedType", "TableInfo", "builtin_drivers", "find_jars", "get_dialect", "kind_of_client", "kind_of_url", "kinds",
+    "MappedType", "TableInfo", "builtin_drivers", "catalogue", "driver_record", "find_jars", "get_dialect",
+    "kind_of_client", "kind_of_url", "kinds", "known_driver",
 ]  # fmt: skip
 
 _DIALECTS: dict[str, Dialect] = {
@@ -55,9 +56,14 @@ GENERIC = Generic.kind
 #: What the usual schema is called in any kind.
 USUAL_SCHEMAS = frozenset().union(*(dialect.usual_schemas for dialect in _DIALECTS.values()))
 
-for _dialect in _DIALECTS.values():
-    for _driver in _dialect.drivers:
-        redact.know_url(_driver.url_prefix, is_path=_dialect.url_is_path, redact_login=_dialect.login_redaction())
+
+def catalogue() -> list[tuple[Dialect, JdbcDriver]]:
+    """Every driver that is pinned, with the kind that it serves: what `drivers install` fetches and the tests load."""
+    return [(kind, driver) for kind in _DIALECTS.values() for driver in (*kind.drivers, *kind.other_drivers)]
+
+
+for _dialect, _driver in catalogue():
+    redact.know_url(_driver.url_prefix, is_path=_dialect.url_is_path, redact_login=_dialect.login_redaction())
 
 
 def kinds() -> tuple[str, ...]:
@@ -79,6 +85,19 @@ def kind_of_url(url: str) -> str:
     return next((kind for prefix, kind in prefixes if url.lower().startswith(prefix)), GENERIC)
 
 
+def known_driver(name: str) -> tuple[Dialect, JdbcDriver]:
+    """The driver of a kind, or one by its artifact's name (`jtds`). Raises NotFoundError."""
+    dialect = _DIALECTS.get(name)
+    if dialect is not None and dialect.driver is not None:
+        return dialect, dialect.driver
+    found = {driver.artifact: (dialect, driver) for dialect, driver in catalogue()}
+    if name in found:
+        return found[name]
+    raise NotFoundError(
+        "driver with a known jar", name, [*(kind for kind in kinds() if get_dialect(kind).drivers), *found]
+    )
+
+
 def kind_of_client(program: str) -> str | None:
     """The kind that a command-line client such as `psql` logs in to."""
     return next((kind for kind, dialect in _DIALECTS.items() if program in dialect.clients), None)
@@ -97,17 +116,25 @@ def builtin_drivers() -> list[Driver]:
     ]
 
 
+def driver_record(name: str) -> Driver:
+    """The record by which a kind's driver, or one by its artifact's name, is registered. Raises NotFoundError."""
+    if name in _DIALECTS:
+        return next(driver for driver in builtin_drivers() if driver.name == name)
+    dialect, known = known_driver(name)
+    return Driver(name=name, kind=dialect.kind, class_name=known.class_name, url_template=known.url)
+
+
 def find_jars(driver: Driver, folders: Iterable[Path]) -> list[Path]:
     """The driver's jar: the registered one, or the first in the folders whose name fits the kind.
 
     Raises RuntimeMissing saying which file is wanted and where it was looked for.
     """
     folders = list(folders)
-    wanted = (
-        [driver.jar]
-        if driver.jar
-        else [pattern for known in get_dialect(driver.kind).drivers for pattern in known.files]
-    )
+    dialect = get_dialect(driver.kind)
+    # The jar of another driver of the kind holds no such class.
+    of_class = [item for item in (*dialect.drivers, *dialect.other_drivers) if item.class_name == driver.class_name]
+    known = [pattern for item in of_class or dialect.drivers for pattern in item.files]
+    wanted = [driver.jar] if driver.jar else known
     if driver.jar and "/" in driver.jar:
         if Path(driver.jar).is_file():
             return [Path(driver.jar)]

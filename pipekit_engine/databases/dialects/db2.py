@@ -42,6 +42,17 @@ class DB2(PaddedKeys, Dialect):
             debian="libjt400-java",
             debian_jar="jt400.jar",
         ),
+        JdbcDriver(
+            class_name="com.ibm.db2.jcc.DB2Driver",
+            url="jdbc:db2://HOST:50000/DATABASE",
+            files=("jcc-[0-9]*.jar", "db2jcc*.jar"),
+            group="com.ibm.db2",
+            artifact="jcc",
+            version="12.1.0.0",
+            sha256="29a514dd740a20661d6a22f67a3a118e2c11dc14fa4056e4faeb08afb1738fd8",
+            licence="IPLA (IBM International Program License Agreement)",
+            note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
+        ),
     )
     risky_settings = words(
         """

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
+from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
 from pipekit_engine.databases.dialects.base.types import TypeSystem, decimal
 from pipekit_engine.databases.dialects.h2 import H2
@@ -18,6 +19,19 @@ class Generic(Dialect):
     kind = "generic"
     label = "a JDBC database"
     takes_lag = False
+    other_drivers = (
+        JdbcDriver(
+            class_name="org.firebirdsql.jdbc.FBDriver",
+            url="jdbc:firebirdsql://HOST:3050/DATABASE",
+            files=("jaybird-[0-9]*.jar",),
+            group="org.firebirdsql.jdbc",
+            artifact="jaybird",
+            version="5.0.6.java11",
+            sha256="462547f12acf2512951d88b8f591e83379f97c33dcc22cb9c50203344df47f72",
+            licence="LGPL-2.1-or-later",
+            note="Firebird.",
+        ),
+    )
     types: ClassVar = {
         **H2.types,
         "decimal": decimal("NUMERIC({precision},{scale})", max_precision=38),

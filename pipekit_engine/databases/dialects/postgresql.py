@@ -248,7 +248,7 @@ class PostgreSQL(Dialect):
     def identity_sql(self, table: TableName) -> str:
         """From the catalogue."""
         relation = literal(self.table_sql(table))
-        return f"SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass({relation}) AND attidentity = 'a'"
+        return f"SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({relation}) AND attidentity = 'a'"
 
     def cascades_sql(self, table: TableName) -> str:
         """CASCADE, SET NULL and SET DEFAULT."""

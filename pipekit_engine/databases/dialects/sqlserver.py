@@ -85,7 +85,11 @@ class SQLServer(Dialect):
         max_comment_length=_MAX_COMMENT,
     )
     browse_fields = (BrowseField("database", "database"), BrowseField("schema", "schema"))
-    system_schemas = ("INFORMATION_SCHEMA", "sys", "guest", "db_*")
+    #: The schemas of the nine fixed roles are the system's; another that begins with `db_` is a user's.
+    system_schemas = (
+        "INFORMATION_SCHEMA", "sys", "guest", "db_owner", "db_accessadmin", "db_securityadmin", "db_ddladmin",
+        "db_backupoperator", "db_datareader", "db_datawriter", "db_denydatareader", "db_denydatawriter",
+    )  # fmt: skip
     usual_schemas = frozenset({"dbo"})
     free_schemas = True
     reserved = words(
@@ -121,6 +125,13 @@ class SQLServer(Dialect):
     def schema_exists_sql(self, schema: str) -> str:
         """From the catalogue of the database in use."""
         return f"SELECT 1 FROM sys.schemas WHERE name = {self.string_literal(schema)}"
+
+    def identity_sql(self, table: TableName) -> str:
+        """From the catalogue of the table's database."""
+        return (
+            f"SELECT name FROM {self._in(table.catalog)}sys.identity_columns "
+            f"WHERE object_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"
+        )
 
     def cascades_sql(self, table: TableName) -> str:
         """0 is NO ACTION."""
@@ -217,8 +228,8 @@ class SQLServer(Dialect):
         return f"ALTER TABLE {self.table_sql(table)} ADD {self.quote_identifier(name)} {sql_type} NULL"
 
     def lock_table_sql(self, dest: str) -> list[str]:
-        """A shared-intent-exclusive lock by a statement that changes no row."""
-        return [f"DELETE FROM {dest} WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0"]
+        """By a query that has to look at the table: a statement that finds no row may be planned away, lock and all."""
+        return [f"SELECT TOP (1) 1 FROM {dest} WITH (TABLOCKX, HOLDLOCK)"]
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """An application lock of the merge's transaction."""
@@ -257,6 +268,11 @@ class SQLServer(Dialect):
     def distinct_sql(self, left: str, right: str) -> str:
         """In full: IS DISTINCT FROM came with version 2022."""
         return null_safe(left, right)
+
+    def insert_sql(self, dest: str, columns: str, select: str, *, identity: bool) -> str:
+        """IDENTITY_INSERT is the session's, for one table at a time: set and unset by the same batch."""
+        insert = super().insert_sql(dest, columns, select, identity=False)
+        return f"SET IDENTITY_INSERT {dest} ON; {insert}; SET IDENTITY_INSERT {dest} OFF" if identity else insert
 
     def update_matching_sql(self, dest: str, staged: str, key: Sequence[str], others: Sequence[str]) -> str:
         """UPDATE ... FROM with a join."""

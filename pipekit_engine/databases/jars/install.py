@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pipekit_engine.config import DEBIAN_JARS
-from pipekit_engine.databases.dialects import JdbcDriver, builtin_drivers, find_jars, get_dialect, kinds
+from pipekit_engine.databases.dialects import JdbcDriver, driver_record, find_jars, known_driver
 from pipekit_engine.databases.jars.download import Repository
-from pipekit_engine.errors import ConfigurationError, NotFoundError, RuntimeMissing
+from pipekit_engine.errors import ConfigurationError, RuntimeMissing
 from pipekit_engine.security.secrets import Secrets, reference_key
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted. `version` and `folder` are None for the default ones; `sha256` is what the caller knows of the jar."""
+    """What is wanted: a kind's driver, or the one whose artifact has that name.
+
+    `version` and `folder` are None for the default ones; `sha256` is what the caller knows of the jar.
+    """
 
     kind: str
     version: str | None = None
@@ -53,13 +56,8 @@ class Request:
 
     @property
     def driver(self) -> JdbcDriver:
-        """The driver whose jar is wanted. Raises NotFoundError for a kind that has none of its own."""
-        driver = get_dialect(self.kind).driver
-        if driver is None:
-            raise NotFoundError(
-                "driver kind with a known jar", self.kind, [kind for kind in kinds() if get_dialect(kind).drivers]
-            )
-        return driver
+        """The driver whose jar is wanted. Raises NotFoundError for a name that is no kind's and no artifact's."""
+        return known_driver(self.kind)[1]
 
     @property
     def chosen_version(self) -> str:
@@ -264,7 +262,7 @@ _INSTALLERS: dict[Way, Callable[[Request, Config, Say], Installed]] = {
 
 def _already(request: Request, config: Config) -> Installed | None:
     if request == Request(request.kind):  # any version will do, anywhere
-        registered = next(item for item in builtin_drivers() if item.name == request.kind)
+        registered = driver_record(request.kind)
         with suppress(RuntimeMissing):
             return Installed(find_jars(registered, config.jar_folders)[0], None, ALREADY)
     jar = target_folder(request, config) / request.driver.file_name(request.chosen_version)

@@ -9,20 +9,24 @@ import pytest
 
 from pipekit_engine.config import Config
 from pipekit_engine.databases.connections import Connections, GivenDefinitions
-from pipekit_engine.databases.dialects import Dialect, JdbcDriver, get_dialect, kinds
+from pipekit_engine.databases.dialects import (
+    Dialect,
+    JdbcDriver,
+    catalogue,
+    driver_record,
+    find_jars,
+    kind_of_url,
+    kinds,
+)
 from pipekit_engine.errors import ConnectError
 from pipekit_engine.jrunner import Session
 from pipekit_engine.models import Connection, Driver
 from pipekit_engine.security.secrets import Secrets
-from tests.jars import pinned_jar
+from tests.jars import PINNED, pinned_jar
 from tests.ports import lasting_port
 
 PASSWORD = "s3ntinel-driver"
-DRIVERS = [
-    pytest.param(get_dialect(kind), driver, id=f"{driver.artifact}-{driver.version}")
-    for kind in kinds()
-    for driver in get_dialect(kind).drivers
-]
+DRIVERS = [pytest.param(dialect, driver, id=f"{driver.artifact}-{driver.version}") for dialect, driver in catalogue()]
 SERVERS = [item for item in DRIVERS if "HOST" in item.values[1].url]  # type: ignore[union-attr]
 EMBEDDED = [item for item in DRIVERS if item not in SERVERS]
 
@@ -51,7 +55,23 @@ def open_pinned(
 
 def test_every_driver_is_met() -> None:
     assert len(DRIVERS) == len(SERVERS) + len(EMBEDDED)
-    assert {item.values[0].kind for item in DRIVERS} == set(kinds()) - {"generic"}  # type: ignore[union-attr]
+    assert {item.values[0].kind for item in DRIVERS} == set(kinds())  # type: ignore[union-attr]
+    artifacts = {driver.artifact for _, driver in catalogue()}
+    assert artifacts >= {
+        "mssql-jdbc", "jtds", "ojdbc11", "jt400", "jcc", "mysql-connector-j", "mariadb-java-client", "postgresql",
+        "sqlite-jdbc", "h2", "derby", "hsqldb", "jaybird",
+    }  # fmt: skip
+    assert len(artifacts) == len(DRIVERS), "a driver is pinned twice"
+
+
+@pytest.mark.parametrize(("dialect", "driver"), DRIVERS)
+def test_a_url_is_its_kinds_and_a_name_is_its_drivers(dialect: Dialect, driver: JdbcDriver) -> None:
+    assert kind_of_url(driver.url) == dialect.kind
+    record = driver_record(driver.artifact)
+    assert (record.class_name, record.url_template) == (driver.class_name, driver.url)
+    if driver in (*dialect.drivers[1:], *dialect.other_drivers):
+        # The kind's own record, which has another class, does not take this one's jar.
+        assert find_jars(record, [PINNED]) == [Path(pinned_jar(driver))]
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["by class", "found in the jar"])

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.config import Config
-from pipekit_engine.databases.dialects import GENERIC, get_dialect, kinds
+from pipekit_engine.databases.dialects import GENERIC, catalogue, get_dialect, kinds
 from pipekit_engine.databases.dialects.h2 import H2
 from pipekit_engine.databases.jars.download import Repository
 from pipekit_engine.databases.jars.install import Request, install, obstacle, simulate_debian
@@ -273,13 +273,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, repo: Repo) -> None:
 
 
 def test_every_kind_but_the_generic_one_has_a_driver() -> None:
-    for kind in kinds():
-        for driver in get_dialect(kind).drivers:
-            assert driver.licence
-            # The jar is found under its name when it stands in a configured folder.
-            assert driver.is_file(driver.file_name(driver.version)), driver
-            assert driver.debian_jar is None or driver.is_file(driver.debian_jar)
-            assert re.fullmatch(r"[0-9a-f]{64}", driver.sha256)
+    for _, driver in catalogue():
+        assert driver.licence
+        # The jar is found under its name when it stands in a configured folder.
+        assert driver.is_file(driver.file_name(driver.version)), driver
+        assert driver.debian_jar is None or driver.is_file(driver.debian_jar)
+        assert re.fullmatch(r"[0-9a-f]{64}", driver.sha256)
     assert [kind for kind in kinds() if not get_dialect(kind).drivers] == [GENERIC]
 
 

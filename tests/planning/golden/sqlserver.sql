@@ -39,7 +39,7 @@ SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] INTO [pipekit_
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 DELETE FROM [sales].[orders];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
 SELECT COUNT(*) FROM [sales].[orders];
@@ -72,7 +72,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN m.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN (SELECT s.[order_id], COUNT(*) AS pipekit_rows, MAX(CASE WHEN (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL)) OR (CONVERT(varbinary(max), d.[raw]) <> CONVERT(varbinary(max), s.[raw]) OR (CONVERT(varbinary(max), d.[raw]) IS NULL AND CONVERT(varbinary(max), s.[raw]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[raw]) IS NOT NULL AND CONVERT(varbinary(max), s.[raw]) IS NULL)) OR (DATALENGTH(d.[raw]) <> DATALENGTH(s.[raw]) OR (DATALENGTH(d.[raw]) IS NULL AND DATALENGTH(s.[raw]) IS NOT NULL) OR (DATALENGTH(d.[raw]) IS NOT NULL AND DATALENGTH(s.[raw]) IS NULL)) THEN 1 ELSE 0 END) AS pipekit_differs FROM [pipekit_staging].[orders] s JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] GROUP BY s.[order_id]) m ON m.[order_id] = s.[order_id] WHERE m.[order_id] IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2);
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders changes]);
@@ -81,7 +81,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- the same, where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT DISTINCT k0, 2 FROM (SELECT k0 FROM (SELECT s.[order_id] AS k0, s.[order_id] AS v0, CONVERT(varbinary(max), s.[Customer Name]) AS v1, DATALENGTH(s.[Customer Name]) AS v2, s.[amount] AS v3, s.[updated_at] AS v4, CONVERT(varbinary(max), s.[raw]) AS v5, DATALENGTH(s.[raw]) AS v6, 1 AS pipekit_rows FROM [pipekit_staging].[orders] s UNION ALL SELECT d.[order_id], d.[order_id], CONVERT(varbinary(max), d.[Customer Name]), DATALENGTH(d.[Customer Name]), d.[amount], d.[updated_at], CONVERT(varbinary(max), d.[raw]), DATALENGTH(d.[raw]), -1 FROM [sales].[orders] d WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders] m WHERE m.[order_id] = d.[order_id])) u GROUP BY k0, v0, v1, v2, v3, v4, v5, v6 HAVING SUM(pipekit_rows) <> 0) r;
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders changes]);
 SELECT COUNT(*) FROM [pipekit_staging].[orders] s WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = s.[order_id]);
@@ -89,7 +89,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- all rows are written instead where 
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders]);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
 
@@ -151,7 +151,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN m.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN (SELECT s.[order_id], COUNT(*) AS pipekit_rows, MAX(CASE WHEN (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL)) OR (CONVERT(varbinary(max), d.[raw]) <> CONVERT(varbinary(max), s.[raw]) OR (CONVERT(varbinary(max), d.[raw]) IS NULL AND CONVERT(varbinary(max), s.[raw]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[raw]) IS NOT NULL AND CONVERT(varbinary(max), s.[raw]) IS NULL)) OR (DATALENGTH(d.[raw]) <> DATALENGTH(s.[raw]) OR (DATALENGTH(d.[raw]) IS NULL AND DATALENGTH(s.[raw]) IS NOT NULL) OR (DATALENGTH(d.[raw]) IS NOT NULL AND DATALENGTH(s.[raw]) IS NULL)) THEN 1 ELSE 0 END) AS pipekit_differs FROM [pipekit_staging].[orders] s JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] GROUP BY s.[order_id]) m ON m.[order_id] = s.[order_id] WHERE m.[order_id] IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2);
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] c WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = c.[order_id])) s ON d.[order_id] = s.[order_id];
@@ -160,7 +160,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- all rows are written instead where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN [pipekit_staging].[orders] s ON d.[order_id] = s.[order_id];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM [pipekit_staging].[orders] s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id]);
 
@@ -198,7 +198,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN d.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] WHERE d.[order_id] IS NULL OR (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL));
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT d.[order_id], 3 FROM [sales].[orders] d WHERE NOT EXISTS (SELECT 1 FROM [pipekit_staging].[orders] m WHERE m.[order_id] = d.[order_id]);
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2, 3);
@@ -209,7 +209,7 @@ SELECT COUNT(*) FROM [sales].[orders];
 
 -- all rows are written instead where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 DELETE FROM [sales].[orders];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at]) SELECT [order_id], [Customer Name], [amount], [updated_at] FROM [pipekit_staging].[orders] s;
 SELECT COUNT(*) FROM [sales].[orders];
@@ -244,7 +244,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN d.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] WHERE d.[order_id] IS NULL OR (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL));
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2);
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders changes]);
@@ -253,7 +253,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- all rows are written instead where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders]);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at]) SELECT [order_id], [Customer Name], [amount], [updated_at] FROM [pipekit_staging].[orders] s;
 
@@ -288,7 +288,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN d.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] WHERE d.[order_id] IS NULL OR (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL));
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2);
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at] FROM [sales].[orders] d JOIN (SELECT [order_id], [Customer Name], [amount], [updated_at] FROM [pipekit_staging].[orders] c WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = c.[order_id])) s ON d.[order_id] = s.[order_id];
@@ -297,7 +297,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- all rows are written instead where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at] FROM [sales].[orders] d JOIN [pipekit_staging].[orders] s ON d.[order_id] = s.[order_id];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at] FROM [pipekit_staging].[orders] s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id]);
 
@@ -335,7 +335,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN m.[order_id] IS NULL THEN 1 ELSE 2 END FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) s LEFT JOIN (SELECT s.[order_id], COUNT(*) AS pipekit_rows, MAX(CASE WHEN (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL)) OR (CONVERT(varbinary(max), d.[raw]) <> CONVERT(varbinary(max), s.[raw]) OR (CONVERT(varbinary(max), d.[raw]) IS NULL AND CONVERT(varbinary(max), s.[raw]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[raw]) IS NOT NULL AND CONVERT(varbinary(max), s.[raw]) IS NULL)) OR (DATALENGTH(d.[raw]) <> DATALENGTH(s.[raw]) OR (DATALENGTH(d.[raw]) IS NULL AND DATALENGTH(s.[raw]) IS NOT NULL) OR (DATALENGTH(d.[raw]) IS NOT NULL AND DATALENGTH(s.[raw]) IS NULL)) THEN 1 ELSE 0 END) AS pipekit_differs FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) s JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] GROUP BY s.[order_id]) m ON m.[order_id] = s.[order_id] WHERE m.[order_id] IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2);
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) c WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = c.[order_id])) s ON d.[order_id] = s.[order_id];
@@ -344,7 +344,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- all rows are written instead where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 UPDATE d SET d.[Customer Name] = s.[Customer Name], d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) s ON d.[order_id] = s.[order_id];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw], ROW_NUMBER() OVER (PARTITION BY [order_id] ORDER BY CASE WHEN [updated_at] IS NULL THEN 1 ELSE 0 END, [updated_at] DESC) AS pipekit_rank FROM [pipekit_staging].[orders]) r WHERE pipekit_rank = 1) s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id]);
 
@@ -382,7 +382,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id, Customer Name
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [Customer Name], [pipekit_change]) SELECT s.[order_id], s.[Customer Name], CASE WHEN m.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN (SELECT s.[order_id], s.[Customer Name], COUNT(*) AS pipekit_rows, MAX(CASE WHEN (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL)) OR (CONVERT(varbinary(max), d.[raw]) <> CONVERT(varbinary(max), s.[raw]) OR (CONVERT(varbinary(max), d.[raw]) IS NULL AND CONVERT(varbinary(max), s.[raw]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[raw]) IS NOT NULL AND CONVERT(varbinary(max), s.[raw]) IS NULL)) OR (DATALENGTH(d.[raw]) <> DATALENGTH(s.[raw]) OR (DATALENGTH(d.[raw]) IS NULL AND DATALENGTH(s.[raw]) IS NOT NULL) OR (DATALENGTH(d.[raw]) IS NOT NULL AND DATALENGTH(s.[raw]) IS NULL)) THEN 1 ELSE 0 END) AS pipekit_differs FROM [pipekit_staging].[orders] s JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] AND d.[Customer Name] = s.[Customer Name] GROUP BY s.[order_id], s.[Customer Name]) m ON m.[order_id] = s.[order_id] AND m.[Customer Name] = s.[Customer Name] WHERE m.[order_id] IS NULL OR m.pipekit_rows > 1 OR m.pipekit_differs = 1;
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2);
 UPDATE d SET d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN (SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] c WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = c.[order_id] AND m.[Customer Name] = c.[Customer Name])) s ON d.[order_id] = s.[order_id] AND d.[Customer Name] = s.[Customer Name];
@@ -391,7 +391,7 @@ INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at
 
 -- all rows are written instead where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
-DELETE FROM [sales].[orders] WITH (UPDLOCK, HOLDLOCK, TABLOCK) WHERE 1 = 0;
+SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 UPDATE d SET d.[amount] = s.[amount], d.[updated_at] = s.[updated_at], d.[raw] = s.[raw] FROM [sales].[orders] d JOIN [pipekit_staging].[orders] s ON d.[order_id] = s.[order_id] AND d.[Customer Name] = s.[Customer Name];
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM [pipekit_staging].[orders] s WHERE NOT EXISTS (SELECT 1 FROM [sales].[orders] m WHERE m.[order_id] = s.[order_id] AND m.[Customer Name] = s.[Customer Name]);
 

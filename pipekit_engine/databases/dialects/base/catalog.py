@@ -230,7 +230,7 @@ class InformationSchema(Identifiers):
     def identity_sql(self, table: TableName) -> str:
         """As the standard has it."""
         columns = view_query("INFORMATION_SCHEMA.COLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")
-        return f"{columns} AND IDENTITY_GENERATION = 'ALWAYS'"
+        return f"{columns.replace('SELECT 1 ', 'SELECT COLUMN_NAME ', 1)} AND IDENTITY_GENERATION = 'ALWAYS'"
 
     def cascades_sql(self, table: TableName) -> str:
         schema = "INFORMATION_SCHEMA"

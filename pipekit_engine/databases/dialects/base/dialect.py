@@ -26,6 +26,8 @@ class Dialect(
 
     #: The drivers that serve it, the one to take first. Empty: any driver, registered by hand.
     drivers: ClassVar[tuple[JdbcDriver, ...]] = ()
+    #: Drivers of databases that have no kind of their own, as the tests load them: installed by their artifact's name only.
+    other_drivers: ClassVar[tuple[JdbcDriver, ...]] = ()
     #: Command-line programs that log in to it, as the import of scripts meets them.
     clients: ClassVar[tuple[str, ...]] = ()
     #: A connection has a user and mostly a password.

@@ -29,6 +29,11 @@ class MergeStatements(Identifiers):
         """Statements that lock a table against writers, outlasting DDL, and that end it. None where there is no such lock."""
         return [], []
 
+    def insert_sql(self, dest: str, columns: str, select: str, *, identity: bool) -> str:
+        """Inserts the rows of a query. `identity`: one of the columns is among those that `identity_sql` tells."""
+        overriding = "OVERRIDING SYSTEM VALUE " if identity else ""
+        return f"INSERT INTO {dest} ({columns}) {overriding}{select}"
+
     def delete_matching_sql(self, dest: str, staging: str, key: Sequence[str]) -> str:
         """Deletes the rows of `dest` whose key stands in `staging`. Names are SQL text, the key is unquoted."""
         names = [self.quote_identifier(name) for name in key]

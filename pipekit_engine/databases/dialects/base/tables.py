@@ -43,7 +43,7 @@ class TableStatements(Identifiers):
         return None
 
     def identity_sql(self, table: TableName) -> str | None:
-        """A query that gives a row when a column is GENERATED ALWAYS AS IDENTITY and takes a value by OVERRIDING SYSTEM VALUE.
+        """A query for the table's columns that take a value only from an INSERT that says so, as `insert_sql` does.
 
         None where the kind has no such columns, or refuses values in them whatever the statement says.
         """

@@ -6,8 +6,8 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.auth import Users, users_file
 from pipekit_engine.errors import ConfigurationError
+from pipekit_web.server.auth import Users, users_file
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from pipekit_dagster.serve.address import client_network
+from pipekit_web.server.address import client_network
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config

@@ -36,9 +36,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from pipekit_dagster.auth import ANYONE, User, Users
-from pipekit_dagster.serve.address import client_network
 from pipekit_engine.errors import ConfigurationError
+from pipekit_web.server.address import client_network
+from pipekit_web.server.auth import ANYONE, User, Users
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
