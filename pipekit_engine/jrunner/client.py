@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.jrunner.process import JRunnerProcess, ProgressHandler
 from pipekit_engine.jrunner.protocol import (
     ExecuteResult,

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Literal, get_args
 
+import pytest
+
 from pipekit_engine.common.processes import ProcessName
-from pipekit_engine.errors import EarlierMergeActive
+from pipekit_engine.errors import EarlierMergeActive, ModuleLocked
 from tests.faults.child import JUMP, EngineProcess
 from tests.faults.site import MODULE, Site, Variant, crash
 from tests.waiting import LIMIT
@@ -20,13 +22,15 @@ from tests.waiting import LIMIT
 Fault = Literal[
     "engine killed", "jrunner killed", "both killed", "backend ended", "server crashed", "network cut", "network silent",
     "network silent one way", "network slow", "frozen and woken", "cancelled", "store locked", "source cut", "source crashed",
-    "store cut", "store restarted", "disk full", "clock a day ahead",
+    "store cut", "store restarted", "disk full", "clock a day ahead", "cancelled by command", "killed and unlocked",
 ]  # fmt: skip
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 #: What needs a destination behind a proxy.
 ON_A_WIRE: frozenset[Fault] = frozenset(
     ["backend ended", "server crashed", "network cut", "network silent", "network silent one way", "network slow"]
 )
+#: What goes through the state store: where in a phase it comes makes no difference.
+BY_COMMAND: frozenset[Fault] = frozenset(["cancelled by command", "killed and unlocked"])
 #: What needs a site of its own kind.
 VARIANTS: dict[Fault, Variant] = {
     "source cut": "source", "source crashed": "source", "store cut": "store", "store restarted": "store", "disk full": "disk",
@@ -64,6 +68,16 @@ class Breaker:
             self._engine.process.join()
         if fault == "cancelled":
             os.kill(pid, signal.SIGINT)
+        if fault == "cancelled by command":
+            assert site.bench.store.runs.request_cancel(site.bench.store.runs.list(MODULE, limit=1)[0].id)
+        if fault == "killed and unlocked":
+            with pytest.raises(ModuleLocked):
+                site.bench.engine.unlock(MODULE)
+            os.kill(pid, signal.SIGKILL)
+            self._engine.process.join()
+            freed = site.bench.engine.unlock(MODULE)
+            assert freed is not None
+            assert site.bench.store.leases.find("module", MODULE) is None
         if fault in ("backend ended", "server crashed"):
             self._end_backends(crashes=fault == "server crashed")
         if proxy is not None:

@@ -34,11 +34,11 @@ def engines(java: str) -> Iterator[Engines]:
 
 @pytest.fixture
 def make_site(pool: SessionPool, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeSite]:
-    """`make_site(kind, strategy)` gives a site whose module has run once."""
+    """`make_site(kind, strategy)` gives a site whose module has run once, and takes over columns that the source gets."""
     with ExitStack() as stack:
         made = iter(range(1000))
         yield lambda kind, strategy: stack.enter_context(
-            new_site(tmp_path / str(next(made)), pool, kind, strategy, "plain", request.getfixturevalue)
+            new_site(tmp_path / str(next(made)), pool, kind, strategy, "plain", request.getfixturevalue, wide=True)
         )
 
 

@@ -52,6 +52,8 @@ class Site:
     far_database: str = ""
     #: The state store as the broken runs see it.
     store: str = ""
+    #: The module reads all columns of the source, and takes new ones over.
+    wide: bool = False
 
     def prepare(self) -> None:
         """Source, destination and module; one good run."""
@@ -70,7 +72,9 @@ class Site:
             source="src" if not isinstance(self.model.source, PostgreSQLSource) else "far",
             strategy=strategy,
             merge_key=key,
-            query="SELECT id, day, version FROM t" + (" WHERE id > {last}" if appends else ""),
+            query=f"SELECT {'*' if self.wide else 'id, day, version'} FROM t"
+            + (" WHERE id > {last}" if appends else ""),
+            on_schema_change="add_columns" if self.wide else "fail",
             watermarks={"last": ("dst", "SELECT max(id) FROM t", "0")} if appends else {},
             hooks=[Hook(run_on="success", sql=HOOK)],
         )
@@ -153,6 +157,8 @@ def new_site(
     strategy: str,
     variant: Variant,
     server_of: Callable[[str], PostgreSQLServer | MariaDBServer],
+    *,
+    wide: bool = False,
 ) -> Iterator[Site]:
     """A site whose module has run once. `server_of` gives a kind's server, or skips."""
     with ExitStack() as stack:
@@ -174,9 +180,8 @@ def new_site(
             bench.connect(
                 "far", "postgresql", _through(far.jdbc_url(far_database), far.port, far_proxy), far.user, far.password
             )
-        site = Site(
-            bench, kind, Model(source, strategy), far_proxy=far_proxy, far_server=far, far_database=far_database
-        )
+        site = Site(bench, kind, Model(source, strategy), far_proxy=far_proxy, far_server=far, wide=wide)
+        site.far_database = far_database
         site.store = bench.config.database
         if far is not None and far_proxy is not None and store is not None:
             site.store = _through(store, far.port, far_proxy)

@@ -204,8 +204,8 @@ class HttpServer(RogueServer):
     def talk(self, client: socket.socket) -> None:
         self.sent += client.recv(65536)
         body = b"<html><body><h1>Bad Request</h1></body></html>"
-        head = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        client.sendall(head % len(body) + body)
+        head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body)
 
 
 class HangsUp(RogueServer):
@@ -213,3 +213,55 @@ class HangsUp(RogueServer):
 
     def talk(self, client: socket.socket) -> None:
         self.sent += client.recv(65536)
+
+
+class RogueTDS(RogueServer):
+    """Takes any login, and sends the client to itself for the next one (routing), without end. `asked`: how many it took."""
+
+    def talk(self, client: socket.socket) -> None:
+        while True:
+            kind = self._message(client)
+            if kind == 0x12:  # PRELOGIN: version, and no encryption
+                options = struct.pack(">BHHBHHB", 0, 11, 6, 1, 17, 1, 0xFF)
+                self._reply(client, options + bytes([16, 0, 0x10, 0, 0, 0]) + b"\x02")
+            elif kind == 0x10:  # LOGIN7
+                self.asked += 1
+                host = "127.0.0.1".encode("utf-16-le")
+                route = struct.pack("<BHH", 0, self.port, len(host) // 2) + host
+                change = struct.pack("<BH", 20, len(route)) + route + b"\0\0"
+                name = "rogue".encode("utf-16-le")
+                ack = b"\x01\x74\0\0\x04" + bytes([len(name) // 2]) + name + b"\x10\0\0\0"
+                done = b"\xfd" + struct.pack("<HHQ", 0, 0, 0)
+                self._reply(
+                    client,
+                    b"\xad"
+                    + struct.pack("<H", len(ack))
+                    + ack
+                    + b"\xe3"
+                    + struct.pack("<H", len(change))
+                    + change
+                    + done,
+                )
+            else:
+                self._reply(client, b"\xd1" * 50)  # a row, of no known columns
+
+    @staticmethod
+    def _message(client: socket.socket) -> int:
+        while True:
+            head = receive(client, 8)
+            receive(client, struct.unpack(">H", head[2:4])[0] - 8)
+            if head[1] & 1:
+                return head[0]
+
+    @staticmethod
+    def _reply(client: socket.socket, content: bytes) -> None:
+        client.sendall(struct.pack(">BBHHBB", 4, 1, len(content) + 8, 0, 1, 0) + content)
+
+
+class RogueTNS(RogueServer):
+    """Asks for each packet of Oracle's protocol once more (RESEND), without end. `asked`: how often."""
+
+    def talk(self, client: socket.socket) -> None:
+        while client.recv(65536):
+            self.asked += 1
+            client.sendall(struct.pack(">HHBBH", 8, 0, 11, 0, 0))
