@@ -399,7 +399,18 @@ def databases_page(notes: Notes) -> str:
         "row values",
         "rows get in by",
     )
-    return page + table(heads, promises)
+    page += table(heads, promises) + "\n" + notes.text("oldest_drivers") + "\n"
+    page += table(
+        ("driver", "from version", "an older one is refused:"),
+        [(driver.told_as, driver.oldest, driver.older) for _, driver in catalogue() if driver.oldest],
+    )
+    page += "\n" + notes.text("advices") + "\n"
+    # Two kinds may share what they say.
+    said: dict[str, list[str]] = {}
+    for kind in kinds():
+        for advice in get_dialect(kind).advices:
+            said.setdefault(advice.text, []).append(get_dialect(kind).label)
+    return page + "\n".join(f"- **{', '.join(labels)}**: {text}" for text, labels in said.items()) + "\n"
 
 
 def lint_page(notes: Notes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -71,6 +72,14 @@ class DB2(PaddedKeys, Dialect):
         bulk_path="array batches",
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
     )
+    advices = (
+        Advice(
+            "The table's library is not journaled, so nothing in it can be rolled back. Journal the library (STRJRNLIB; tables "
+            "that are there already: STRJRNPF), or let `staging_schema` name one made by CREATE SCHEMA, which is journaled.",
+            codes=frozenset({-7008}),
+            states=frozenset({"55019"}),
+        ),
+    )
     browse_fields = (BrowseField("schema", "library"),)
     #: IBM's libraries begin with Q; QGPL and QS36F hold what people put there.
     system_schemas = ("Q[!GS]*", "QG[!P]*", "QS[!3]*", "SYS*", "#*")
@@ -130,6 +139,10 @@ class DB2(PaddedKeys, Dialect):
 
     def cascades_sql(self, table: TableName) -> str:
         return cascades_query("QSYS2.SYSREFCST", "QSYS2.SYSCST", table, "CURRENT SCHEMA")
+
+    def identity_sql(self, table: TableName) -> str:
+        found = view_query("QSYS2.SYSCOLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
+        return f"{found.replace('SELECT 1 ', 'SELECT COLUMN_NAME ', 1)} AND IDENTITY_GENERATION = 'ALWAYS'"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""

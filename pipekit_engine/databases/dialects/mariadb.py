@@ -6,10 +6,11 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
-from pipekit_engine.databases.dialects.base.types import decimal, fractional, noted, sized_text
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, own_or_other, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
@@ -87,6 +88,7 @@ class MariaDB(Dialect):
         max_identifier_length=64,
         missing_table_states=frozenset({"42S02"}),
         missing_table_codes=frozenset({1146, 1049}),
+        denied_codes=frozenset({1044, 1142}),  # no access to the database, no such right on the table
         locking_read=" FOR UPDATE",
         rolled_back_codes=frozenset({1205, 1213}),
         exact_text=False,
@@ -101,6 +103,24 @@ class MariaDB(Dialect):
             spaced_dashes=True,
             name_characters="$",
             recursive_keyword=True,
+        ),
+    )
+    advices = (
+        Advice(
+            "The server wants to know the password, and without TLS the driver may not ask for the key to encrypt it with. Use "
+            "TLS (`options: {sslMode: VERIFY_CA}` and the like), or, in a network that you trust, "
+            '`options: {allowPublicKeyRetrieval: "true"}`.',
+            pattern="public key retrieval|RSA public key is not available",
+        ),
+        Advice(
+            "The server has sql_require_primary_key on, and staging tables have none. Let the login turn it off for its own "
+            "session (GRANT SESSION_VARIABLES_ADMIN ON *.* TO the login), or turn it off for the server.",
+            codes=frozenset({3750}),
+        ),
+        Advice(
+            "In GTID mode MySQL takes CREATE TABLE ... SELECT and temporary tables in a transaction only from version 8.0.21 on: "
+            "upgrade the server, or set enforce_gtid_consistency to WARN.",
+            codes=frozenset({1786, 1787}),
         ),
     )
     browse_fields = (BrowseField("schema", "database"),)
@@ -137,9 +157,10 @@ class MariaDB(Dialect):
         "time": fractional("time({precision})", max_digits=6),
         "timestamp": fractional("datetime({precision})", max_digits=6),
         "timetz": "varchar(32)",
-        "timestamptz": noted(
+        "timestamptz": own_or_other(
             fractional("timestamp({precision}) NULL", max_digits=6),
-            "instants from 1970 to 2038-01-19 only, a row with another is refused; dest_type datetime(6) holds all, in UTC",
+            fractional("datetime({precision})", max_digits=6),
+            "a DATETIME with the time in UTC, as TIMESTAMP ends in 2038",
         ),
         "uuid": "char(36)",
         "json": "longtext",
@@ -291,6 +312,16 @@ class MariaDB(Dialect):
         names = ", ".join(f"d.{self.quote_identifier(name)}" for name in key)
         matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
         return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
+
+    def in_table(
+        self, row: str, table: str, key: Sequence[str], *, negated: bool = False, where: str | None = None
+    ) -> str:
+        """IN, which may begin with the smaller table; EXISTS runs for each row."""
+        if negated:
+            return super().in_table(row, table, key, negated=True, where=where)
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        left = ", ".join(f"{row}.{self.quote_identifier(name)}" for name in key)
+        return f"({left}) IN (SELECT {names} FROM {table}{f' WHERE {where}' if where else ''})"
 
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"

@@ -29,7 +29,8 @@ clocks change.
 | PostgreSQL | `copy-binary` | every destination type has a binary form that jrunner knows |
 | PostgreSQL | `copy-text` | otherwise: arrays, enums, ranges, types of extensions |
 | MariaDB, MySQL | `load-data` | driver and server allow LOAD DATA LOCAL; any warning of the server fails the load |
-| all | `batch` | otherwise, or when asked for: prepared inserts in batches, in one transaction |
+| DuckDB | `appender` | always: the driver's appender, which writes columns; its prepared inserts take a hundred times as long |
+| all others | `batch` | otherwise, or when asked for: prepared inserts in batches, in one transaction |
 
 A path can be forced by a request's `path` (`--path`); the result says which one was taken and why.
 
@@ -45,6 +46,8 @@ in UTC show; one without is taken as UTC. Binary and text never become each othe
   than the number holds is refused.
 - **Text** counts in characters, in H2, Derby, HSQLDB and SQL Server in UTF-16 units, and is refused when longer than the
   column. Oracle makes NULL of `''`, so `''` is refused there.
+- **SQL Server**: a character that the code page of a `char`, `varchar` or `text` column lacks is refused (`nvarchar` has all); a
+  `datetime` counts in 1/300 s, a `smalldatetime` in minutes: what they would round is refused.
 - **CHAR** columns pad with blanks, which databases add and drop as they like. The request's `trim` takes them off the source's
   fixed-length columns; the flag `-t` takes trailing blanks off every text.
 - **SQLite** types each cell, not the column: each cell is read as what it is, and refused if the destination's type cannot

@@ -22,7 +22,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -50,7 +50,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -68,6 +68,7 @@ CREATE TABLE "SALES"."pipekit_staging_orders" AS SELECT "ORDER_ID", "Customer Na
 LOCK TABLE "SALES"."ORDERS" IN EXCLUSIVE MODE;
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "SALES"."pipekit_staging_orders");
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."pipekit_staging_orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS" d WHERE EXISTS (SELECT 1 FROM "SALES"."pipekit_staging_orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -77,7 +78,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -103,7 +104,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -130,7 +131,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -153,7 +154,7 @@ ALTER TABLE "SALES"."pipekit_staging_orders changes" ADD ("pipekit_change" NUMBE
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
 LOCK TABLE "SALES"."ORDERS" IN EXCLUSIVE MODE;
 INSERT INTO "SALES"."pipekit_staging_orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "SALES"."pipekit_staging_orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR DECODE(d."Customer Name", s."Customer Name", 0, 1) = 1 OR DECODE(d."AMOUNT", s."AMOUNT", 0, 1) = 1 OR DECODE(d."UPDATED_AT", s."UPDATED_AT", 0, 1) = 1;
-INSERT INTO "SALES"."pipekit_staging_orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE NOT EXISTS (SELECT 1 FROM "SALES"."pipekit_staging_orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
+INSERT INTO "SALES"."pipekit_staging_orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE (SELECT COUNT(*) FROM "SALES"."ORDERS" a) > (SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" s) - (SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders changes" WHERE "pipekit_change" = 1) AND NOT EXISTS (SELECT 1 FROM "SALES"."pipekit_staging_orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders changes" WHERE "pipekit_change" IN (2, 3);
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "SALES"."pipekit_staging_orders changes");
 SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders changes" WHERE "pipekit_change" IN (1, 2);
@@ -174,8 +175,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NOT NULL) k
@@ -213,8 +214,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -253,8 +254,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -286,7 +287,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL

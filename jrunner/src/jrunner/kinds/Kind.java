@@ -1,6 +1,7 @@
 package jrunner.kinds;
 
 import java.sql.Connection;
+import java.sql.Driver;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -112,6 +113,16 @@ public abstract class Kind {
         }
     }
 
+    /** Opens the driver's connection. */
+    public Connection connect(Driver driver, String url, Properties properties) throws SQLException {
+        return driver.connect(url, properties);
+    }
+
+    /** True if a process opens a database to read or to write, and whoever writes must be the first. */
+    public boolean isOpenedOneWay() {
+        return false;
+    }
+
     /** True if {@link #properties} make a connection read-only, and the driver refuses to do it later. */
     public boolean isReadOnlyByProperty() {
         return false;
@@ -167,6 +178,16 @@ public abstract class Kind {
     /** What to do about a query that cannot be described, where the database's own message does not tell; null else. */
     public String explain(Database database, SQLException error, String sql) {
         return null;
+    }
+
+    /** A query in the form in which the driver can prepare it to describe it. */
+    public String toDescribe(String sql) {
+        return sql;
+    }
+
+    /** A query with the columns of another and without rows, for a driver that does not describe what it has not run. */
+    public String toRunEmpty(String sql) {
+        return "SELECT * FROM (" + sql + "\n) q WHERE 1 = 0";
     }
 
     /** Called before a query or a table is described. */

@@ -30,8 +30,9 @@ public final class TransferRequest {
     public static final String COPY_BINARY = "copy-binary";
     public static final String COPY_TEXT = "copy-text";
     public static final String LOAD_DATA = "load-data";
+    public static final String APPENDER = "appender";
     public static final String BATCH = "batch";
-    public static final List<String> PATHS = List.of(AUTO, COPY_RAW, COPY_BINARY, COPY_TEXT, LOAD_DATA, BATCH);
+    public static final List<String> PATHS = List.of(AUTO, COPY_RAW, COPY_BINARY, COPY_TEXT, LOAD_DATA, APPENDER, BATCH);
 
     public String sql;
     /** SQL text of the destination table's name. */
@@ -45,6 +46,9 @@ public final class TransferRequest {
     public int batchRows;
     /** An integer column of the query by whose ranges the read is split; null reads in one piece. */
     public String splitBy;
+    /** The query's WITH clause and what is behind it, fit for a subquery; null: {@link #sql} is. */
+    public String splitWith = "";
+    public String splitSql;
     /** Connections that read side by side when {@link #splitBy} is set. */
     public int parallel = 1;
     public Trim trim = Trim.NONE;

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.catalog import CatalogQueries
 from pipekit_engine.databases.dialects.base.comparing import ExactComparison
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -34,8 +36,12 @@ class Dialect(
     needs_login: ClassVar[bool] = True
     #: What stands behind a URL's prefix is a path or a name, never a login.
     url_is_path: ClassVar[bool] = False
+    #: A database is a file that one process opens to write, or several to read: a run waits for it, and gives it back.
+    one_process: ClassVar[bool] = False
     #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
     risky_settings: ClassVar[frozenset[str]] = frozenset()
+    #: What to do about errors, the first that fits; those of the kind and of its drivers.
+    advices: ClassVar[tuple[Advice, ...]] = ()
     #: Forms of its URLs that do, each with the name by which the configuration may allow it, and a pattern.
     risky_urls: ClassVar[Mapping[str, str]] = {}
 
@@ -53,12 +59,29 @@ class Dialect(
         """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""
         return None
 
+    def locked_by(self, message: str) -> int | None:
+        """The process that keeps a database of `one_process` from being opened, from what the driver says.
+
+        0 where it does not tell which; None for any other error.
+        """
+        return None
+
     def login_redaction(self) -> Callable[[str], str | None] | None:
         """Takes the password out of a URL whose login is written in the kind's own way; gives None where that cannot be told.
 
         Without such a function logins are read as in any URL.
         """
         return None
+
+    def advise(self, sqlstate: str | None, vendor_code: int | None, message: str) -> str:
+        """What a person does about an error, beginning with a line break; empty where nothing is known."""
+        found = next((item.text for item in self.advices if item.fits(sqlstate, vendor_code, message)), None)
+        return f"\n{found}" if found else ""
+
+    def is_denied(self, sqlstate: str | None, vendor_code: int | None) -> bool:
+        """Whether an error says that the login may not do that."""
+        known = self.capabilities
+        return sqlstate in known.denied_states or vendor_code in known.denied_codes
 
     def is_missing_table(self, sqlstate: str | None, vendor_code: int | None, message: str) -> bool:
         """Whether an error says that a table (or its schema) does not exist."""
@@ -67,4 +90,5 @@ class Dialect(
             return True
         if sqlstate and sqlstate in known.missing_table_states:
             return True
-        return bool(known.missing_table_message) and known.missing_table_message in message  # type: ignore[operator]
+        pattern = known.missing_table_message
+        return pattern is not None and re.search(pattern, message, re.IGNORECASE) is not None
