@@ -63,16 +63,16 @@ class Scene:
     folder: Path
     database: str
     inserted: int = 0
-    problems: list[BaseException] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def told(self, host: Host) -> list[dict[str, Any]]:
         lines = (self.folder / f"{host.name}.log").read_text(errors="replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def write(self, stop: threading.Event) -> None:
+    def write(self) -> None:
         """New rows at the source, all the time."""
         with self.data.connect(self.database) as source:
-            while not stop.wait(0.1):
+            while not self.stop.wait(0.1):
                 self.inserted += 1
                 source.execute("INSERT INTO s VALUES (%s)", (self.inserted,))
 
@@ -121,13 +121,12 @@ def scene(network: Network, folder: Path, pool: SessionPool, count: int, skewed:
                 environment |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "+1d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
             command = [sys.executable, "-m", "tests.faults.host", str(folder), url]
             stack.enter_context(host.running(command, out=folder / f"{host.name}.log", environment=environment))
-        stop = threading.Event()
-        writer = threading.Thread(target=made.write, args=(stop,))
+        writer = threading.Thread(target=made.write)
         writer.start()
         try:
             yield made
         finally:
-            stop.set()
+            made.stop.set()
             writer.join()
             (folder / "stop").touch()
 
@@ -194,6 +193,7 @@ def test_hosts(network: Network, tmp_path: Path, pool: SessionPool, fault: str, 
         time.sleep(CALM_S)
         if "store" not in fault:
             assert any(_runs_after(made, host, began + TIMEOUT_S) for host in others), "nobody took over"
+        made.stop.set()
         (tmp_path / "stop").touch()
         wait_until(lambda: made.bench.store.leases.all() == [], "the end of all runs", PATIENCE_S)
         _judge(made)
@@ -204,6 +204,7 @@ def _runs_after(made: Scene, host: Host, moment: float) -> bool:
 
 
 def _judge(made: Scene) -> None:
+    time.sleep(1)  # the last row of the writer
     made.bench.run(MODULE)
     rows = made.data.sql("data", "SELECT count(*), count(DISTINCT id), max(id) FROM t")
     assert rows == [(made.inserted,) * 3], "rows are lost or doubled"
