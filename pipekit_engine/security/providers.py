@@ -22,9 +22,11 @@ MAX_BYTES = 1 << 20
 
 
 class Provider(Protocol):
-    """One place that may have a secret. `label` says which, in messages."""
+    """One place that may have a secret."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """Which it is, for messages."""
 
     def get(self, key: str) -> str | None:
         """The value, None where it has none of that name. Raises SecretError, which never holds a value."""
