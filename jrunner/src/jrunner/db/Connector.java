@@ -57,7 +57,7 @@ public final class Connector {
         if (spec.password != null) {
             properties.setProperty("password", spec.password);
         }
-        Connection connection = connect(name, spec, loaded, properties, cancel);
+        Connection connection = connect(name, spec, kind, loaded, properties, cancel);
         Database database = new Database(name, spec, kind, loaded.loader, connection);
         boolean ready = false;
         try {
@@ -83,7 +83,8 @@ public final class Connector {
     }
 
     private static Connection connect(
-            String name, ConnectSpec spec, Drivers.Loaded loaded, Properties properties, Cancel cancel) throws Failure {
+            String name, ConnectSpec spec, Kind kind, Drivers.Loaded loaded, Properties properties, Cancel cancel)
+            throws Failure {
         Connection connection;
         try {
             connection = Timed.call(
@@ -91,12 +92,13 @@ public final class Connector {
                     loaded.loader,
                     spec.connectTimeoutSeconds * 1000L,
                     cancel,
-                    () -> loaded.driver.connect(spec.url, properties),
+                    () -> kind.connect(loaded.driver, spec.url, properties),
                     Database::closeQuietly);
         } catch (TimeoutException e) {
             throwIfCancelled(cancel);
             throw Failure.of("open", Failure.CONNECT, "no connection to " + Redaction.url(spec.url) + " within "
-                    + spec.connectTimeoutSeconds + " s; check the host, the port and the network between");
+                    + spec.connectTimeoutSeconds + " s; check the host, the port, the network between, and that a database of"
+                    + " this kind listens there");
         } catch (Failure e) {
             throw e.phaseIfAbsent("open");
         } catch (SQLException e) {
@@ -105,7 +107,9 @@ public final class Connector {
         } catch (Exception e) {
             Throwable cause = e.getCause() instanceof LinkageError ? e.getCause() : e;
             String code = cause instanceof LinkageError ? Failure.DRIVER : Failure.CONNECT;
-            throw Failure.of("open", code, "connecting to " + Redaction.url(spec.url) + " failed: " + cause, e);
+            // What a driver does not expect of a server: a negative length, a text where a number should be.
+            String doubt = cause instanceof LinkageError ? "" : "; if the URL is right, no database of this kind listens there";
+            throw Failure.of("open", code, "connecting to " + Redaction.url(spec.url) + " failed: " + cause + doubt, e);
         }
         if (connection == null) {
             throw Failure.of("open", Failure.DRIVER, "the driver " + loaded.driver.getClass().getName()
