@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 JARS = VENV / "share" / "pipekit" / "jars"
+#: Kinds that the tests have a database of.
+RUNNING = {"derby", "duckdb", "h2", "hsqldb", "mariadb", "mysql", "postgresql", "sqlite"}
 MIN_JAVA = 11
 #: The build backend and what editable installs need, put into .venv first so that constraints.txt pins them too.
 BUILD = ["hatchling", "editables", "setuptools", "wheel"]
@@ -289,6 +291,16 @@ def jars(profile: str, drivers: list[Driver]) -> None:
         )
 
 
+def class_archive(drivers: list[Driver]) -> None:
+    """See that the class-data archive holds these drivers, in the versions that the tests load."""
+    files = [path for driver in drivers if (path := JARS / driver.file_name).exists()]
+    stamp, wanted = VENV / ".pipekit-archive", digest([*files, ROOT / "pipekit_engine" / "_jrunner" / "jrunner.jar"])
+    if not _says(stamp, wanted):
+        say("making the class-data archive of the drivers")
+        run([PYTHON.parent / "jrunner", "archive", *files], "jrunner archive", cwd=ROOT)
+        stamp.write_text(wanted)
+
+
 def _jar_by_maven(maven: str, driver: Driver) -> bool:
     """Fetch a jar and check it; say why when that fails."""
     say(f"getting {driver.coordinate} by Maven")
@@ -402,6 +414,8 @@ def main() -> int:
     system_packages(options.profile, options.dest, drivers)
     environment(options.profile)
     jars(options.profile, drivers)
+    if options.profile == "test":
+        class_archive([driver for driver in drivers if driver.kind in RUNNING])
     return 0
 
 

@@ -66,6 +66,7 @@ CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARC
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."order_id" = d."order_id");
 
 -- hook on success, on warehouse
 ANALYZE;

@@ -36,6 +36,8 @@ class Dialect(
     needs_login: ClassVar[bool] = True
     #: What stands behind a URL's prefix is a path or a name, never a login.
     url_is_path: ClassVar[bool] = False
+    #: A database is a file that one process opens to write, or several to read: a run waits for it, and gives it back.
+    one_process: ClassVar[bool] = False
     #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
     risky_settings: ClassVar[frozenset[str]] = frozenset()
     #: What to do about errors, the first that fits; those of the kind and of its drivers.
@@ -59,6 +61,13 @@ class Dialect(
 
     def database_file(self, url: str) -> str | None:
         """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""
+        return None
+
+    def locked_by(self, message: str) -> int | None:
+        """The process that keeps a database of `one_process` from being opened, from what the driver says.
+
+        0 where it does not tell which; None for any other error.
+        """
         return None
 
     def login_redaction(self) -> Callable[[str], str | None] | None:
