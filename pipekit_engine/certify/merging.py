@@ -26,7 +26,7 @@ def strategy_checks() -> Iterator[Check]:
     for name in STRATEGIES:
         yield Check("strategies", f"{name}, twice", partial(_twice, strategy=name), quick=name == "upsert")
     yield Check("strategies", "an empty source", _empty)
-    yield Check("columns", "a new column is added", _added, quick=True)
+    yield Check("columns", "a new column is added", _added)
     yield Check("columns", "a narrow column is not overrun", _narrow)
 
 

@@ -85,7 +85,8 @@ class Anonymizer:
         names = {
             connection.jdbc_url: "URL",
             **dict.fromkeys(folders, "FOLDER"),
-            **{name: "HOST" for name in re.split(r"[,@/;]", parts.netloc) if name},
+            **{name: "HOST" for name in re.split(r"[,@/;:]", parts.netloc) if name and "=" not in name},
+            **{value: "SETTING" for value in re.findall(r"[;?&]\w+=([^;&]+)", connection.jdbc_url)},
             parts.path.strip("/").split(";")[0]: "DATABASE",
             connection.username or "": "LOGIN",
             schema: "SCHEMA",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.certify.bench import DB, FILE
 from pipekit_engine.certify.outcomes import Broken, Check, Refused, cause
-from pipekit_engine.databases.dialects import get_dialect
+from pipekit_engine.common.columns import Column as ColumnInfo
+from pipekit_engine.databases.dialects.h2 import H2
 from pipekit_engine.databases.dialects.sqlite import SQLite
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.models import Column
@@ -31,6 +32,7 @@ NAMES = {
     "reserved": "select",
     "letters": "größe_ж",
 }
+_THERE = (ColumnInfo("k", "text", "VARCHAR", 12, 40, 0, False), ColumnInfo("v", "int64", "BIGINT", -5, 64, 0, True))
 KEYS = {
     "case": ("a", "A", "b"),
     "accents": ("e", "é", "E", "É"),
@@ -126,7 +128,7 @@ def key_checks() -> Iterator[Check]:
                 "keys",
                 f"{what}, {place}",
                 partial(_keys, keys=keys, there=there),
-                quick=there and what in ("case", "blanks"),
+                quick=there and what == "blanks",
             )
 
 
@@ -140,15 +142,18 @@ def _keys_by(bench: Bench, keys: Sequence[str], strategy: str, *, there: bool) -
     bench.drop("k")
     known: dict[str, str] = {}
     if there:
-        source = get_dialect(SQLite.kind)
-        bench.fill("keys", "k VARCHAR(40) NOT NULL, v INTEGER", [("z", 0)])
-        described = bench.session.describe(bench.open(FILE).handle, table="keys")
-        text, number = (bench.dialect.map_type(column, source).sql for column in described)
+        # As a person makes it: a type with a length, in the database's own collation.
+        text, number = (bench.dialect.map_type(column, H2()).sql for column in _THERE)
         bench.create("k", ("k", bench.dialect.not_null_type(text)), ("v", number))
     columns = [Column(source_name=name, dest_name=name) for name in ("k", "v")]
     module = bench.module("keys", "SELECT k, v FROM keys", "k", strategy, merge_key=("k",), columns=columns)
-    # One after the other: each meets those that are there already. Then all at once, changed.
-    rounds = [[(key, at)] for at, key in enumerate(keys)] + [[(key, 100 + at) for at, key in enumerate(keys)]]
+    # The first alone, so that the others meet it; then all, changed.
+    numbered = list(enumerate(keys))
+    rounds = [
+        [(key, at) for at, key in numbered[:1]],
+        [(key, at) for at, key in numbered[1:]],
+        [(key, 100 + at) for at, key in numbered],
+    ]
     for rows in rounds:
         bench.fill("keys", "k VARCHAR(40) NOT NULL, v INTEGER", rows)
         try:
