@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipekit_dagster.build import MODULES_JOB, Names
 from pipekit_dagster.serve.home import LOCATION
+from pipekit_dagster.tags import TRIGGERED_BY_TAG
 from pipekit_dagster.translator import DagsterPipekitTranslator
 from pipekit_engine.errors import PipekitError
+from pipekit_web.server.auth import ANYONE
+from pipekit_web.server.middleware import USER_KEY
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from pipekit_engine.store import Store
 
 _LAUNCH = """
@@ -32,6 +37,12 @@ class LaunchRefused(PipekitError):
     """Dagster did not take the run; the message says why."""
 
 
+def triggered_by(request: Request) -> str:
+    """Who asks, as runs name them: the login's user."""
+    user = request.scope.get(USER_KEY, ANYONE)
+    return "manual" if user is ANYONE else f"user:{user.name}"
+
+
 def launch(
     schema: Any,
     context: Any,
@@ -41,6 +52,7 @@ def launch(
     name: str,
     dry_run: bool,
     watermarks: Mapping[str, str],
+    triggered_by: str = "manual",
 ) -> str:
     """Queue a run of the module or group; its Dagster run id. Raises NotFoundError and LaunchRefused."""
     definitions, broken = store.definitions.load_checked()
@@ -59,6 +71,7 @@ def launch(
     params = {
         "selector": {"repositoryLocationName": LOCATION, "repositoryName": _REPOSITORY, **selector},
         "runConfigData": {"resources": {"pipekit": {"config": settings}}} if settings else {},
+        "executionMetadata": {"tags": [{"key": TRIGGERED_BY_TAG, "value": triggered_by}]},
     }
     result = asyncio.run(schema.execute_async(_LAUNCH, variables={"params": params}, context=context))
     if result.errors:

@@ -26,7 +26,7 @@ from pipekit_dagster.serve.answers import (
     ScheduleWithTimes,
     Started,
 )
-from pipekit_dagster.serve.launch import launch
+from pipekit_dagster.serve.launch import launch, triggered_by
 from pipekit_dagster.serve.problems import CheckedBody, add_error_handlers, problems
 from pipekit_engine._version import __version__
 from pipekit_engine.errors import NotFoundError
@@ -157,6 +157,7 @@ def _start(kind: str, name: str, options: RunOptions, store: Store, request: Req
             name=name,
             dry_run=options.dry_run,
             watermarks=options.watermarks,
+            triggered_by=triggered_by(request),
         )
     started = Started(
         dagster_run_id=run_id,

@@ -57,7 +57,8 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
 
 def _refuse_missing_packages(config: Config) -> None:
     """Raise RuntimeMissing for a package that a service would die of again and again."""
-    wanted = {"dagster": "dagster", "dagster_webserver": "dagster", "fastapi": "dagster"}
+    names = ("dagster", "dagster_webserver", "fastapi", "jinja2", "python_multipart")
+    wanted = dict.fromkeys(names, "dagster")
     if config.dagster_storage_url is not None:
         wanted["dagster_postgres"] = "hosts"
     for package, extra in wanted.items():

@@ -17,7 +17,7 @@ from dagster import DagsterInstance
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
@@ -34,8 +34,10 @@ from pipekit_dagster.dagster_internals.web_server import (
 from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
+from pipekit_dagster.serve.pages import LINK, DagsterLauncher
 from pipekit_dagster.serve.rest import build_api
 from pipekit_engine.config import Config, load_config
+from pipekit_web.app import build_pages
 from pipekit_web.server.address import is_loopback
 from pipekit_web.server.auth import ANYONE, Users, users_file
 from pipekit_web.server.connections import bounded, limits_of
@@ -80,13 +82,14 @@ class ProcessContext(WorkspaceProcessContext):
 
 
 class PipekitWebserver(DagsterWebserver[Any, Any]):
-    """Dagster's web server with login, `/health` and `/api`."""
+    """Dagster's web server with login, `/health`, `/api` and `/pipekit`."""
 
     def __init__(self, context: ProcessContext, config: Config, home: Home, *, local_only: bool) -> None:
         self._config = config
         self._home = home
         self._local_only = local_only
         self._rest = build_api(config.database_url, self)
+        self._pages = build_pages(config, DagsterLauncher(self))
         self._deadline = Deadline()
         #: By user, the right to run one more query.
         self._at_once: dict[str, asyncio.Semaphore] = {}
@@ -166,8 +169,20 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
 
     def build_routes(self) -> list[Any]:
         """Ours first: Dagster's last route answers every path with the UI."""
-        ours = [Route("/health", self._health), Route("/api/{path:path}", self._rest)]
+        ours = [
+            Route("/health", self._health),
+            Route("/api/{path:path}", self._rest),
+            Route("/pipekit", self._pages),
+            Route("/pipekit/{path:path}", self._pages),
+        ]
         return [*ours, *super().build_routes()]  # type: ignore[no-untyped-call]
+
+    def index_html_endpoint(self, request: Request) -> HTMLResponse:
+        """Dagster's page, with a link to ours."""
+        page: HTMLResponse = super().index_html_endpoint(request)
+        text = bytes(page.body).decode().replace("</body>", f"{LINK}</body>")
+        kept = {key: value for key, value in page.headers.items() if key not in ("content-length", "content-type")}
+        return HTMLResponse(text, status_code=page.status_code, headers=kept)
 
     def _health(self, request: Request) -> JSONResponse:
         with self.request_context(request) as context:

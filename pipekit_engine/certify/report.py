@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Connection
 
 FORMAT = 1
+#: Names that stand among the settings of a URL.
+_NAMED = re.compile(r"[;?&](?:database|server|user|instance)\w*=([^;&]+)", re.I)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Anonymizer:
             connection.jdbc_url: "URL",
             **dict.fromkeys(folders, "FOLDER"),
             **{name: "HOST" for name in re.split(r"[,@/;:]", parts.netloc) if name and "=" not in name},
-            **{value: "SETTING" for value in re.findall(r"[;?&]\w+=([^;&]+)", connection.jdbc_url)},
+            **dict.fromkeys(_NAMED.findall(connection.jdbc_url), "SETTING"),
             parts.path.strip("/").split(";")[0]: "DATABASE",
             connection.username or "": "LOGIN",
             schema: "SCHEMA",

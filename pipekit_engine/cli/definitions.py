@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ import typer
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
 
 if TYPE_CHECKING:
-    from pipekit_engine.models import DefinitionKind, Definitions, Schedule
+    from pipekit_engine.models import DefinitionKind, Definitions
     from pipekit_engine.store import Store
 
 _LINE_STYLES = {"+": "green", "~": "yellow", "-": "red"}
@@ -192,6 +191,7 @@ def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag 
 def schedules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List schedules with their next time, each in its own time zone, and triggers; or show one schedule."""
     from pipekit_engine.cli.output import moment, print_json, print_table
+    from pipekit_engine.operations.schedules import next_time
 
     with settings(context).store() as store:
         if name is not None:
@@ -242,19 +242,6 @@ def schedules(context: typer.Context, name: NameArgument = None, as_json: JsonFl
                 for t in definitions.triggers.values()
             ),
         )
-
-
-def next_time(schedule: Schedule, now: datetime | None = None) -> datetime | None:
-    """When the schedule fires next; None when it is disabled."""
-    if not schedule.enabled:
-        return None
-    from zoneinfo import ZoneInfo
-
-    from croniter import croniter
-
-    start = (now or datetime.now(timezone.utc)).astimezone(ZoneInfo(schedule.timezone))
-    found: datetime = croniter(schedule.cron, start).get_next(datetime)
-    return found
 
 
 def _readable(store: Store) -> Definitions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipekit_engine.cli.base import JsonFlag, dagster_part, settings
+from pipekit_engine.cli.base import JsonFlag, dagster_part, settings, web_part
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Driver
@@ -102,6 +102,20 @@ def serve(
         os.environ["PIPEKIT_CONFIG"] = str(config.path)
     serve_main = dagster_part("serve", "`pipekit serve`").main
     raise typer.Exit(serve_main(host, port, reload) or 0)
+
+
+def web(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the configuration's when not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on; the configuration's when not given.")
+    ] = None,
+) -> None:
+    """Show pipekit's own pages in the browser, without Dagster; `pipekit serve` shows them too.
+
+    Nothing fires schedules here: use cron, or `pipekit serve`. Exit status: 0 after a clean stop, 2 when it cannot start.
+    """
+    raise typer.Exit(web_part("serving", "`pipekit web`").main(settings(context).config(), host, port))
 
 
 def demo(

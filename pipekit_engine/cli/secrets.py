@@ -58,26 +58,20 @@ def list_secrets(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the names of the secrets and who refers to them. Values are never shown."""
     from pipekit_engine.cli.output import print_json, print_table
     from pipekit_engine.errors import StoreError
-    from pipekit_engine.security.secrets import Secrets, reference_key
+    from pipekit_engine.operations.secret_use import secret_uses
 
-    known = Secrets.load(settings(context).config().secrets_file).keys()
-    users: dict[str, list[str]] = {key: [] for key in known}
     try:
         with settings(context).store() as store:
             connections = store.definitions.load_checked()[0].connections
     except StoreError:
         connections = {}
-    for connection in connections.values():
-        for text in (connection.password or "", *connection.options.values()):
-            key = reference_key(text)
-            if key is not None:
-                users[key] = [*users.get(key, []), connection.name]
+    uses = secret_uses(settings(context).config().secrets_file, connections.values())
     if as_json:
-        print_json([{"key": key, "set": key in known, "connections": names} for key, names in sorted(users.items())])
+        print_json([{"key": use.key, "set": use.is_set, "connections": list(use.connections)} for use in uses])
         return
     print_table(
         ("SECRET", "STATE", "CONNECTIONS"),
-        ((key, "set" if key in known else "NOT SET", ", ".join(names)) for key, names in sorted(users.items())),
+        ((use.key, "set" if use.is_set else "NOT SET", ", ".join(use.connections)) for use in uses),
     )
 
 

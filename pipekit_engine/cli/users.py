@@ -15,7 +15,8 @@ def set_password(
     context: typer.Context,
     user: Annotated[str, typer.Argument(help="The user's name.")],
     role: Annotated[
-        str | None, typer.Option(help="admin or viewer; a new user is admin, an old one keeps the role.")
+        str | None,
+        typer.Option(help="viewer, operator, editor or admin; a new user is admin, an old one keeps the role."),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the user away instead.")] = False,
 ) -> None:

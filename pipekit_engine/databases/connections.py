@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pipekit_engine.databases.dialects import find_jars, get_dialect
+from pipekit_engine.databases.dialects import driver_for, find_jars, get_dialect, too_old
 from pipekit_engine.databases.driver_settings import refuse_risky_settings
 from pipekit_engine.errors import ConnectError, NotFoundError
 from pipekit_engine.jrunner.errors import JRunnerError
@@ -100,7 +100,8 @@ class Connections:
         """Open the connection `name`, or keep it if the session has it open and it answers.
 
         A database that is a file must be there, unless `creates`: then its folder must.
-        Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
+        Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError, also
+        for a driver whose version is known to change values.
         """
         request, dialect, connection = self._request(name, role, application_name, cancel)
         missing = self._missing_file(connection, dialect)
@@ -115,7 +116,11 @@ class Connections:
         except JRunnerError as error:
             raise ConnectError(
                 f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
+                f"{dialect.advise(error.sqlstate, error.vendor_code, str(error))}"
             ) from error
+        if refused := too_old(opened.driver, opened.driver_version):
+            session.close(request.connection)
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
         return OpenConnection(connection, dialect, request.connection, opened, missing)
 
     def _file(self, connection: Connection, dialect: Dialect) -> Path | None:
@@ -143,6 +148,7 @@ class Connections:
     ) -> tuple[OpenRequest, Dialect, Connection]:
         connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
         driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
+        driver = driver_for(driver, connection.jdbc_url)
         dialect = get_dialect(driver.kind)
         refuse_risky_settings(connection, self._config.allowed_driver_settings)
         password = self._secrets.resolve(connection.password) if connection.password else None

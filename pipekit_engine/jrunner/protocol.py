@@ -140,7 +140,8 @@ class MigrateRequest:
 
     ``table`` is SQL text (quoted as the destination wants it), ``columns`` are plain names; empty: every source column under
     its own name. ``path`` forces how rows are written; ``split_by`` names a column of the query by whose ranges ``parallel``
-    connections read side by side. ``verify`` "values" reads the rows back and compares them with those that were read.
+    connections read side by side; ``split_query`` is the query for that, its WITH clause apart and the rest fit for a subquery.
+    ``verify`` "values" reads the rows back and compares them with those that were read.
     """
 
     source: str
@@ -152,6 +153,7 @@ class MigrateRequest:
     fetch_rows: int | None = None
     batch_rows: int | None = None
     split_by: str | None = None
+    split_query: tuple[str, str] | None = None
     parallel: int | None = None
     trim: bool = False
     clear: bool = False
@@ -176,6 +178,8 @@ class MigrateRequest:
             "batch_rows": self.batch_rows,
             "split_by": self.split_by,
             "parallel": self.parallel,
+            "split_with": self.split_query and self.split_query[0],
+            "split_sql": self.split_query and self.split_query[1],
         }
         request.update({name: value for name, value in optional.items() if value is not None})
         return request

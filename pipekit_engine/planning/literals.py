@@ -1,4 +1,4 @@
-r"""How the source's session reads string literals: asked of the session, where a value or the query depends on it.
+r"""How values are written in the source's query: by its session's literals, and in the precision of its columns.
 
 A kind's usual rules can be changed by a connection's options or a server's settings (PostgreSQL's
 standard_conforming_strings, MariaDB's sql_mode), and of a generic kind nobody knows them.
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from pipekit_engine.common.text import first_line
 from pipekit_engine.errors import SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.sql.comparisons import uses
 from pipekit_engine.sql.text import placeholders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.connections import ModuleConnections
-    from pipekit_engine.models import ResolvedWatermark
+    from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.sql.syntax import SqlSyntax
 
 #: A quote and a backslash, both doubled, and what a session makes of them by whether a backslash escapes in it.
@@ -56,3 +59,24 @@ def source_syntax(connections: ModuleConnections, watermarks: Mapping[str, Resol
         )
     double_quoted = syntax.double_quoted_strings and not names
     return replace(syntax, backslash_escapes=_ANSWERS[answer], double_quoted_strings=double_quoted)
+
+
+def fit_watermarks(
+    module: Module, source: Dialect, watermarks: Mapping[str, ResolvedWatermark], columns: Sequence[Column]
+) -> dict[str, ResolvedWatermark]:
+    """The watermarks with their values as the columns hold them with which the query compares them.
+
+    `columns` are the query's, so a comparison with a column that it does not give stays as it is. Raises SourceError for one
+    that would lose rows or bring them twice.
+    """
+    fitted = dict(watermarks)
+    described = {column.name.casefold(): column for column in columns}
+    for use in uses(module.query, source.capabilities.syntax):
+        column = described.get((use.column or "").casefold())
+        if column is None or use.name not in fitted:
+            continue
+        if why := source.misread_watermark(column, use.name, module.query):
+            raise SourceError(f"The query of module {module.name} compares watermark {use.name} wrongly: {why}")
+        value = source.column_watermark(column, fitted[use.name].value)
+        fitted[use.name] = fitted[use.name].model_copy(update={"value": value})
+    return fitted

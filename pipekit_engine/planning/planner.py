@@ -15,7 +15,7 @@ from pipekit_engine.errors import DestinationError, SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
 from pipekit_engine.planning.keys import ask_key_facts
-from pipekit_engine.planning.literals import source_syntax
+from pipekit_engine.planning.literals import fit_watermarks, source_syntax
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.source_columns import ask_source_columns
 from pipekit_engine.planning.staging import staging_name
@@ -77,8 +77,11 @@ class Planner:
     def plan(self, watermarks: Mapping[str, ResolvedWatermark]) -> RunPlan:
         """Describe both sides and plan. Raises SourceError, DestinationError and ConfigurationError."""
         source, dest, module = self._connections.source, self._connections.dest, self._module
-        sql = source_query(module, source_syntax(self._connections, watermarks), watermarks)
+        syntax = source_syntax(self._connections, watermarks)
+        sql = source_query(module, syntax, watermarks)
         source_columns = self._describe_source(sql)
+        watermarks = fit_watermarks(module, source.dialect, watermarks, source_columns)
+        sql = source_query(module, syntax, watermarks)
         dest_columns = self._describe_destination()
         if dest_columns is not None:
             self._resolver.refuse_missing_tables()

@@ -31,6 +31,7 @@ from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
+from pipekit_engine.sql.subqueries import divide_query
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class Phases:
                 ColumnPair(column.source, column.dest) for column in (*self._plan.columns, *self._plan.staging.as_read)
             ],
             split_by=self._module.split_by,
+            split_query=self._split_query(),
             parallel=self._module.parallel if self._module.split_by else None,
             verify=self._module.verify,
         )
@@ -146,7 +148,9 @@ class Phases:
         except JRunnerError as error:
             family = SourceError if error.phase == "read" else StagingError
             where = self._module.source if family is SourceError else self._module.dest
-            told = explain(self._plan, self._dest.dialect, str(error))
+            told = explain(self._plan, self._dest.dialect, str(error)) or self._connections.dialect(where).advise(
+                error.sqlstate, error.vendor_code, error.message
+            )
             raise family(f"Staging module {self._module.name} failed on connection {where}: {error}{told}") from error
         self._state.monitor.say(
             f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
@@ -161,6 +165,12 @@ class Phases:
                     f"The staging table {self._plan.staging.table} could not be indexed: {error}"
                 ) from error
         return result.rows_read
+
+    def _split_query(self) -> tuple[str, str] | None:
+        known = self._connections.source.dialect.capabilities
+        if not self._module.split_by:
+            return None
+        return divide_query(self._plan.source_sql, known.syntax, ordered=known.ordered_subqueries)
 
     def _execute(self, statements: Sequence[str]) -> None:
         """Execute statements on the destination, each committed by itself."""
@@ -231,10 +241,11 @@ class Phases:
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
 
     def _staging_advice(self, error: JRunnerError) -> str:
-        """What to do about a schema in which the login may make no table: SQLStates of class 42, and MySQL's 1142 and 1044."""
-        denied = error.sqlstate in ("42501", "42000", "42502") or error.vendor_code in (1142, 1044, 229, 262, 1031)
-        if error.code != "sql" or not denied:
-            return ""
+        """What to do about a staging table that could not be made, such as in a schema in which the login may make none."""
+        dialect = self._dest.dialect
+        known = dialect.advise(error.sqlstate, error.vendor_code, error.message)
+        if known or error.code != "sql" or not dialect.is_denied(error.sqlstate, error.vendor_code):
+            return known
         return (
             "\nMay the login make tables there? Grant it that, or set `staging_schema`, in the connection or for all in "
             "pipekit.yaml, to one where it may."
@@ -242,6 +253,9 @@ class Phases:
 
     def _merge_advice(self, error: JRunnerError) -> str:
         """What may be behind a failed merge, where the database's message does not tell."""
+        known = self._dest.dialect.advise(error.sqlstate, error.vendor_code, error.message)
+        if known:
+            return known
         if error.code == "count_mismatch":
             return "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that."
         if (error.sqlstate or "").startswith("23") and self._module.strategy == "upsert":

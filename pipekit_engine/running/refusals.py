@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def explain(plan: RunPlan, dialect: Dialect, message: str) -> str:
     """A sentence to put behind a database's error, beginning with a line break; empty where nothing is known."""
     said = first_line(message)  # the statement stands behind it, with all columns
-    if re.search(r"\bnull\b", said, re.IGNORECASE):
+    known = dialect.capabilities
+    if re.search(known.null_message, said, re.IGNORECASE):
         for name in plan.not_null:
-            if re.search(rf"(?:column:?\s+[\"'`]?|\.){re.escape(name)}(?!\w)", said, re.IGNORECASE):
+            if re.search(rf"{known.column_in_message}{re.escape(name)}(?!\w)", said, re.IGNORECASE):
                 if name in plan.key:
                     return (
                         f"\nThe query gave a NULL for {name}, a column of the key: such a row could never be matched again. "
@@ -29,12 +30,13 @@ def explain(plan: RunPlan, dialect: Dialect, message: str) -> str:
                     f"\nColumn {name} of {plan.dest_table} is NOT NULL, and the query gave a NULL for it. If the source allows "
                     f"NULL there now, {way}; else give a value in the query (COALESCE), or leave such rows out."
                 )
-    if re.search(r"index row (?:size|requires)", message):
+    if known.long_key_message and re.search(known.long_key_message, message, re.IGNORECASE):
         return (
             f"\nA text of the key ({', '.join(plan.key) or 'of the destination'}) is longer than an index of {dialect.label} "
             "holds. Choose a shorter key, such as a hash of that text made in the query."
         )
-    if plan.creates_destination and re.search(r"already exists", message, re.IGNORECASE) and "_key" in message.lower():
+    exists = re.search(known.exists_message, message, re.IGNORECASE)
+    if plan.creates_destination and exists and "_key" in message.lower():
         return (
             "\nAn index of that name is there already, perhaps left by a table that was renamed. Rename or drop that index, "
             "or choose another dest_table."

@@ -19,7 +19,7 @@ from pipekit_engine.models import RunRecord
 from pipekit_engine.store import leases, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import RowMapping
 
@@ -118,8 +118,9 @@ class RunStore:
         limit: int | None = 20,
         dagster_run_id: str | None = None,
         dry_runs: bool = True,
+        before: int | None = None,
     ) -> builtins.list[RunRecord]:
-        """Runs, newest first, without their logs. `dry_runs` false leaves those out."""
+        """Runs, newest first, without their logs. `dry_runs` false leaves those out; `before` takes those of lower numbers."""
         table = schema.run_log
         query = select(*(column for column in table.c if column.key not in _LOGS)).order_by(table.c.id.desc())
         for column, wanted in (
@@ -132,10 +133,41 @@ class RunStore:
                 query = query.where(column == wanted)
         if not dry_runs:
             query = query.where(table.c.status != "dry_run")
+        if before is not None:
+            query = query.where(table.c.id < before)
         if limit is not None:
             query = query.limit(limit)
         with self._database.read() as connection:
             return [_to_record(row) for row in connection.execute(query).mappings()]
+
+    def newest_of_each(self, count: int, modules: Sequence[str] | None = None) -> dict[str, builtins.list[RunRecord]]:
+        """The newest `count` real runs of each defined module, newest first, without their logs and SQL; no dry runs.
+
+        One query, which reads by the index: its time grows with what it gives, not with the history.
+        """
+        log, module = schema.run_log, schema.module
+        newest = (
+            select(log.c.id)
+            .where(log.c.module == module.c.name, log.c.status != "dry_run")
+            .order_by(log.c.id.desc())
+            .limit(1)
+            .offset(count - 1)
+        )
+        bound = select(module.c.name, newest.correlate(module).scalar_subquery().label("first")).subquery()
+        left_out = {*_LOGS, "source_sql", "merge_sql", "watermarks"}
+        query = (
+            select(*(column for column in log.c if column.key not in left_out))
+            .join(bound, (log.c.module == bound.c.name) & (log.c.id >= func.coalesce(bound.c.first, 0)))
+            .where(log.c.status != "dry_run")
+            .order_by(log.c.id.desc())
+        )
+        if modules is not None:
+            query = query.where(bound.c.name.in_(modules))
+        found: dict[str, builtins.list[RunRecord]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["module"], []).append(_to_record(row))
+        return found
 
     def tail(self, run_id: int, offset: int = 0) -> str:
         """What live_log holds from character `offset` on."""
@@ -145,6 +177,13 @@ class RunStore:
                 select(func.substr(log, offset + 1)).where(schema.run_log.c.id == run_id)
             ).scalar()
         return text or ""
+
+    def status(self, run_id: int) -> str | None:
+        """How a run stands; None when there is no such run."""
+        query = select(schema.run_log.c.status).where(schema.run_log.c.id == run_id)
+        with self._database.read() as connection:
+            found: str | None = connection.execute(query).scalar()
+        return found
 
     def running(self, token: str) -> RunRecord | None:
         """The unfinished run that holds this lock token."""

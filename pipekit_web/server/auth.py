@@ -1,7 +1,8 @@
-"""Who may use `pipekit serve`: users, password hashes, session cookies. Does not import Dagster.
+"""Who may use what pipekit serves: users, password hashes, session cookies.
 
 Users stand in `pipekit-users.json` beside the configuration file (`PIPEKIT_USERS` names another). Passwords are kept as scrypt
-hashes. Roles: an `admin` may do everything; a `viewer` sees everything and changes nothing.
+hashes. Roles, each may do what the one before may: a `viewer` sees everything and changes nothing; an `operator` runs,
+cancels, unlocks and switches schedules; an `editor` changes definitions and sets secrets; an `admin` may do everything.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from pipekit_engine.errors import ConfigurationError
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
 
-Role = Literal["admin", "viewer"]
+Role = Literal["operator", "editor", "admin", "viewer"]
+#: From the one who may least.
+RANKS: tuple[Role, ...] = ("viewer", "operator", "editor", "admin")
 
 _USERS_FILE = "pipekit-users.json"
 #: scrypt's cost: 32 MiB and some 80 ms a try, as its authors advise for interactive logins.
@@ -46,6 +49,10 @@ class User:
         """Changes with the password and the role; ends sessions that were opened before."""
         return hashlib.sha256(f"{self.role}:{self.hash}".encode()).hexdigest()[:16]
 
+    def may(self, role: Role) -> bool:
+        """Whether this user may do what one of that role may."""
+        return RANKS.index(self.role) >= RANKS.index(role)
+
 
 #: Everyone, where no password is set: then the server is bound to this machine only.
 ANYONE = User("anyone", "admin", "")
@@ -60,15 +67,16 @@ def users_file(config: Config) -> Path:
 def set_password(config: Config, user: str, password: str, role: str | None = None) -> Path:
     """Create a user or change their password; returns the file that was written.
 
-    `role` is admin or viewer; None keeps the role of a user who exists and makes a new one admin. Sessions opened with the old
+    `role` is one of `RANKS`; None keeps the role of a user who exists and makes a new one admin. Sessions opened with the old
     password end. Raises ConfigurationError for a name, password or role that cannot be.
     """
     if not user or ":" in user or any(ord(char) < 32 for char in user):
         raise ConfigurationError("A user's name must not be empty, nor hold ':' (HTTP Basic ends the name there).")
     if len(password) < MIN_PASSWORD_CHARS:
         raise ConfigurationError(f"A password has at least {MIN_PASSWORD_CHARS} characters.")
-    if role is not None and role not in get_args(Role):
-        raise ConfigurationError(f"{role!r} is not a role; roles are {' and '.join(get_args(Role))}.")
+    known = get_args(Role)
+    if role is not None and role not in known:
+        raise ConfigurationError(f"{role!r} is not a role; roles are {', '.join(known[:-1])} and {known[-1]}.")
     path = users_file(config)
     data = _read(path)
     role = role or data["users"].get(user, {}).get("role", "admin")
@@ -148,6 +156,10 @@ class Users:
         self._cookie_key = b""
         self._memory_key = secrets.token_bytes(32)
         self._remembered: dict[bytes, str] = {}
+        #: Sessions that were ended, by their signatures, until the moment at which each would have ended by itself.
+        self._ended: dict[str, float] = {}
+        #: For forms while there are no users.
+        self._form_key = secrets.token_bytes(32)
 
     def all(self) -> dict[str, User]:
         """The users by name, as the file says now."""
@@ -206,9 +218,26 @@ class Users:
             return None
         user = users.get(name)
         left = until - time.time()
+        if signature in self._ended:
+            return None
         if user is None or left <= 0 or not hmac.compare_digest(user.fingerprint, fingerprint):
             return None
         return user, left
+
+    def end_session(self, cookie: str) -> None:
+        """Take a session's cookie no more, as long as this process lives."""
+        found = self.from_cookie(cookie)
+        if found is None:
+            return
+        now = time.time()
+        with self._guard:
+            self._ended = {signature: until for signature, until in self._ended.items() if until > now}
+            self._ended[cookie.partition(".")[2]] = now + found[1]
+
+    def form_token(self, user: User) -> str:
+        """A text that only pages for this user hold; it changes with their password and role."""
+        key = self._cookie_key if self.all() else self._form_key
+        return hmac.new(key, f"form:{user.name}:{user.fingerprint}".encode(), "sha256").hexdigest()
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._cookie_key, body.encode("utf-8", "replace"), "sha256").hexdigest()

@@ -1,14 +1,16 @@
-"""The login in front of everything: HTTP Basic, or the session cookie that a good login sets.
+"""The login in front of everything: a form or HTTP Basic, and the session cookie that a good login sets.
 
 A pure ASGI middleware, so that websockets pass through the same door. In this order:
 
-1. `/health` is open to all, and says nothing that anyone could use.
+1. `/health` is open to all, and says nothing that anyone could use. So are the login form and what it looks like; its
+   handler asks this middleware (`LOGIN_KEY` in the scope), so that tries by form and by header count together.
 2. Without any user the server is bound to this machine; then only requests that name this machine as their host are let in, so
    that a web page elsewhere cannot reach it through a name that it points here. Users that vanish later open nothing.
 3. A cookie or a Basic header says who it is; where they differ, the header does. Browsers send no Basic header with a websocket
    handshake (Safari) and send both on their own with requests that other sites make, hence the cookie and the next step.
 4. A request that another site's page made is refused, unless it only opens a page.
-5. A viewer changes nothing: Dagster refuses their mutations, this middleware every other method but GET and HEAD.
+5. A viewer changes nothing: Dagster refuses their mutations, the pages what a viewer may not do (they know of more roles),
+   this middleware every other method but GET and HEAD.
 6. A body that is too long is refused before it fills the memory.
 
 Failed logins are slowed down: after five within some minutes, an address waits, twice as long each time, and so does a user
@@ -33,7 +35,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from weakref import WeakValueDictionary
 
 from pipekit_engine.errors import ConfigurationError
@@ -50,6 +52,8 @@ _log = logging.getLogger("pipekit.serve")
 
 #: Key of the request's scope under which the user stands.
 USER_KEY = "pipekit_user"
+#: And the login itself, for the handlers of the form and of logging out.
+LOGIN_KEY = "pipekit_login"
 COOKIE = "pipekit_session"
 COOKIE_LIFETIME_S = 12 * 3600
 #: Seconds between two looks whether a websocket's user may still be here.
@@ -61,6 +65,9 @@ _USER_FREE = 10
 #: Longest body of a request. Dagster reads a body as a whole, also that of a viewer.
 MAX_BODY_BYTES = 16 * 2**20
 OPEN_PATHS = frozenset({"/health"})
+PAGES = "/pipekit/"
+LOGIN_PAGE = f"{PAGES}login"
+_STATIC = f"{PAGES}static/"
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Websocket close code: against the server's policy.
@@ -148,6 +155,13 @@ class Login:
             return
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
         self._open = self._open and not someone
+        scope[LOGIN_KEY] = self
+        if scope["type"] == "http" and someone and _is_open_page(scope["path"]):
+            if _is_foreign(scope, headers):
+                await _refuse(scope, receive, send, 403, "Refused: another site's page made this request.")
+            else:
+                await self._app(scope, _bounded(receive), _unframed(send))
+            return
         if not someone:
             if not self._open:
                 await _refuse(
@@ -171,11 +185,16 @@ class Login:
             session = None  # somebody else has logged in since
         user = session[0] if session else None
         if user is None and name:
-            user, wait = await self._log_in(_client(scope), name, password)
+            user, wait = await self.log_in(scope, name, password)
             if wait > 0:
                 await _refuse(scope, receive, send, 429, "Too many failed logins.", {"retry-after": str(int(wait) + 1)})
                 return
-        if user is None:
+        if user is None and not name and _opens_page(scope, headers):
+            target = quote(
+                scope["path"] + (f"?{query}" if (query := scope.get("query_string", b"").decode("latin-1")) else "")
+            )
+            await _refuse(scope, receive, send, 303, "Log in.", {"location": f"{LOGIN_PAGE}?next={target}"})
+        elif user is None:
             challenge = {"www-authenticate": 'Basic realm="pipekit", charset="UTF-8"'}
             await _refuse(scope, receive, send, 401, "Log in with a user of `pipekit set-password`.", challenge)
         elif _is_foreign(scope, headers):
@@ -243,8 +262,9 @@ class Login:
             if bool(users) if user is ANYONE else users.get(user.name) != user:
                 return
 
-    async def _log_in(self, client: str, name: str, password: str) -> tuple[User | None, float]:
+    async def log_in(self, scope: Scope, name: str, password: str) -> tuple[User | None, float]:
         """The user if the password is right, and the seconds after which this client may try again."""
+        client = _client(scope)
         user = self._users.remembered(name, password)
         if user is not None:
             return user, 0
@@ -266,7 +286,7 @@ class Login:
             return user, 0
 
     async def _log_in_again(self, client: str, name: str, password: str) -> tuple[User | None, float]:
-        """As `_log_in`, from where this user has logged in before: no one else's tries keep a right password out.
+        """As `log_in`, from where this user has logged in before: no one else's tries keep a right password out.
 
         Whoever shares the address (a proxy that is not trusted) can be told from the user by the password alone: each is checked.
         """
@@ -291,19 +311,50 @@ class Login:
             if not self._waiting[pair]:
                 del self._waiting[pair]
 
+    def session(self, scope: Scope, user: User) -> str:
+        """A new session as the value of a Set-Cookie header."""
+        return _set_cookie(scope, self._users.cookie(user, COOKIE_LIFETIME_S), COOKIE_LIFETIME_S)
+
+    def log_out(self, scope: Scope) -> str:
+        """End the session of a request, also where its cookie was copied to; the Set-Cookie header that takes it away."""
+        headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"] if key.lower() == b"cookie"}
+        self._users.end_session(_cookie({"cookie": headers.get(b"cookie", "")}))
+        return _set_cookie(scope, "", 0)
+
+    def form_token(self, user: User) -> str:
+        """What forms of a user's pages must send back: a page of another site cannot know it."""
+        return self._users.form_token(user)
+
     def _setting_cookie(self, scope: Scope, user: User, send: Send) -> Send:
-        secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
-        value = (
-            f"{COOKIE}={self._users.cookie(user, COOKIE_LIFETIME_S)}; Max-Age={COOKIE_LIFETIME_S}; Path=/;"
-            f" HttpOnly; SameSite=Lax{secure}"
-        )
+        value = self.session(scope, user)
 
         async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"set-cookie", value.encode("latin-1"))]
+                fields = list(message.get("headers", []))
+                if not any(key.lower() == b"set-cookie" for key, _ in fields):  # somebody is being logged out
+                    fields.append((b"set-cookie", value.encode("latin-1")))
+                message["headers"] = fields
             await send(message)
 
         return wrapped
+
+
+def _set_cookie(scope: Scope, value: str, lifetime_s: int) -> str:
+    secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
+    return f"{COOKIE}={value}; Max-Age={lifetime_s}; Path=/; HttpOnly; SameSite=Lax{secure}"
+
+
+def _is_open_page(path: str) -> bool:
+    return path == LOGIN_PAGE or path.startswith(_STATIC)
+
+
+def _opens_page(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether a person's browser opens a page, and can be shown the login form instead."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    if str(scope["path"]).startswith(("/api/", "/graphql")):
+        return False
+    return headers.get("sec-fetch-mode") == "navigate" and "text/html" in headers.get("accept", "")
 
 
 def _unframed(send: Send) -> Send:
@@ -382,7 +433,8 @@ def _changes(scope: Scope) -> bool:
     """Whether the request may change something that Dagster's own read-only mode does not guard."""
     if scope["type"] == "websocket" or scope["method"] in _SAFE_METHODS:
         return False
-    return str(scope["path"]).rstrip("/") != "/graphql"
+    path = str(scope["path"])
+    return path.rstrip("/") != "/graphql" and not path.startswith(PAGES)
 
 
 async def _refuse(

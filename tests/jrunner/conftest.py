@@ -177,15 +177,19 @@ class OddDrivers:
 @pytest.fixture(scope="session")
 def odd_drivers(tmp_path_factory: pytest.TempPathFactory) -> OddDrivers:
     """The jar of the odd drivers; skips where there is no JDK."""
+    return OddDrivers(compiled_jar("OddDriver", tmp_path_factory.mktemp("odd")))
+
+
+def compiled_jar(name: str, folder: Path, classpath: str = "") -> str:
+    """The path of a jar with a class beside this file, compiled; skips where there is no JDK."""
     javac, jar_tool = shutil.which("javac"), shutil.which("jar")
     if javac is None or jar_tool is None:
-        unavailable("no JDK to compile the odd drivers with")
-    folder = tmp_path_factory.mktemp("odd")
-    source = Path(__file__).parent / "OddDriver.java"
-    subprocess.run([javac, "--release", "11", "-d", folder / "classes", source], check=True)
-    target = folder / "odd.jar"
+        unavailable(f"no JDK to compile {name} with")
+    source = Path(__file__).parent / f"{name}.java"
+    subprocess.run([javac, "--release", "11", "-cp", classpath, "-d", folder / "classes", source], check=True)
+    target = folder / f"{name}.jar"
     subprocess.run([jar_tool, "--create", "--file", target, "-C", folder / "classes", "."], check=True)
-    return OddDrivers(str(target))
+    return str(target)
 
 
 def process_lives(pid: int) -> bool:

@@ -383,6 +383,23 @@ def _write_a_lot(url: str, number: int) -> int:
         return won
 
 
+def test_the_newest_runs_of_each_module_are_one_query(store: Store) -> None:
+    module = store.definitions.module("m")
+    store.definitions.save(
+        [Change("create", "modules", name, module.model_copy(update={"name": name})) for name in "xy"]
+    )
+    for name, statuses in (("m", ["success", "error", "success", "dry_run"]), ("x", ["dry_run"])):
+        for status in statuses:
+            started = store.runs.start(name, triggered_by="manual")
+            assert started is not None
+            store.runs.finish(started[0], status)
+    newest = store.runs.newest_of_each(2)
+    assert {name: [run.status for run in runs] for name, runs in newest.items()} == {"m": ["success", "error"]}
+    assert [run.status for run in store.runs.newest_of_each(9, ["m"])["m"]] == ["success", "error", "success"]
+    assert store.runs.newest_of_each(1, ["x", "y"]) == {}
+    assert [run.status for run in store.runs.list(before=newest["m"][0].id)] == ["error", "success"]
+
+
 def test_fifty_processes_write_at_once(store: Store, url: str) -> None:
     """No `database is locked`, and every run that was begun is there, ended."""
     with _processes(50) as pool:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GENERIC", "USUAL_SCHEMAS", "BrowseField", "Capabilities", "Catalog", "ColumnInfo", "Dialect", "JdbcDriver", "Key",
-    "MappedType", "TableInfo", "builtin_drivers", "catalogue", "driver_record", "find_jars", "get_dialect",
-    "kind_of_client", "kind_of_url", "kinds", "known_driver",
+    "MappedType", "TableInfo", "builtin_drivers", "catalogue", "driver_for", "driver_record", "find_jars", "get_dialect",
+    "kind_of_client", "kind_of_url", "kinds", "known_driver", "too_old",
 ]  # fmt: skip
 
 _DIALECTS: dict[str, Dialect] = {
@@ -124,6 +124,25 @@ def driver_record(name: str) -> Driver:
     return Driver(name=name, kind=dialect.kind, class_name=known.class_name, url_template=known.url)
 
 
+def driver_for(driver: Driver, url: str) -> Driver:
+    """The record to open a URL with: where the kind has another driver for such URLs, that one's class, and its jar."""
+    first, *others = get_dialect(driver.kind).drivers or (None,)
+    other = next((item for item in others if item and url.lower().startswith(item.url_prefix)), None)
+    if other is None or first is None or driver.class_name not in (None, first.class_name):
+        return driver
+    jar = driver.jar if driver.jar and other.is_file(Path(driver.jar).name) else None
+    return driver.model_copy(update={"class_name": other.class_name, "jar": jar})
+
+
+def too_old(name: str, version: str) -> str | None:
+    """Why a driver of this name and version, as it tells them itself, must not be used, and the fix; None for one that may."""
+    for dialect, driver in catalogue():
+        if why := driver.too_old(name, version):
+            newer = f"pipekit drivers install {dialect.kind} --version {driver.version}"
+            return f"{why}. Get a newer one: `{newer}`."
+    return None
+
+
 def find_jars(driver: Driver, folders: Iterable[Path]) -> list[Path]:
     """The driver's jar: the registered one, or the first in the folders whose name fits the kind.
 
@@ -134,6 +153,7 @@ def find_jars(driver: Driver, folders: Iterable[Path]) -> list[Path]:
     # The jar of another driver of the kind holds no such class.
     of_class = [item for item in (*dialect.drivers, *dialect.other_drivers) if item.class_name == driver.class_name]
     known = [pattern for item in of_class or dialect.drivers for pattern in item.files]
+    install = of_class[0].artifact if of_class and of_class[0] is not dialect.driver else driver.kind
     wanted = [driver.jar] if driver.jar else known
     if driver.jar and "/" in driver.jar:
         if Path(driver.jar).is_file():
@@ -152,6 +172,6 @@ def find_jars(driver: Driver, folders: Iterable[Path]) -> list[Path]:
         raise RuntimeMissing(f"Driver {driver.name!r} has no jar: register one with `pipekit drivers register`.")
     raise RuntimeMissing(
         f"No JDBC jar for driver {driver.name!r}: looked for {' or '.join(wanted)} in {searched}. "
-        f"Get it with `pipekit drivers install {driver.kind}`, put the jar into one of these folders, or register it with "
+        f"Get it with `pipekit drivers install {install}`, put the jar into one of these folders, or register it with "
         "`pipekit drivers register`."
     )

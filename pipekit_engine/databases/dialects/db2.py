@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -72,6 +73,14 @@ class DB2(PaddedKeys, Dialect):
         max_comment_length=2000,
         bulk_path="array batches",
         one_row_from=" FROM SYSIBM.SYSDUMMY1",
+    )
+    advices = (
+        Advice(
+            "The table's library is not journaled, so nothing in it can be rolled back. Journal the library (STRJRNLIB; tables "
+            "that are there already: STRJRNPF), or let `staging_schema` name one made by CREATE SCHEMA, which is journaled.",
+            codes=frozenset({-7008}),
+            states=frozenset({"55019"}),
+        ),
     )
     browse_fields = (BrowseField("schema", "library"),)
     #: IBM's libraries begin with Q; QGPL and QS36F hold what people put there.

@@ -43,6 +43,7 @@ class Generic(Dialect):
         reads_plain_names=False,
         drop_if_exists=False,
         row_values=False,
+        denied_states=frozenset({"42000", "42501", "42502"}),
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -100,6 +101,7 @@ class MariaDB(Dialect):
         max_identifier_length=64,
         missing_table_states=frozenset({"42S02"}),
         missing_table_codes=frozenset({1146, 1049}),
+        denied_codes=frozenset({1044, 1142}),  # no access to the database, no such right on the table
         locking_read=" FOR UPDATE",
         rolled_back_codes=frozenset({1205, 1213}),
         exact_text=False,
@@ -114,6 +116,24 @@ class MariaDB(Dialect):
             spaced_dashes=True,
             name_characters="$",
             recursive_keyword=True,
+        ),
+    )
+    advices = (
+        Advice(
+            "The server wants to know the password, and without TLS the driver may not ask for the key to encrypt it with. Use "
+            "TLS (`options: {sslMode: VERIFY_CA}` and the like), or, in a network that you trust, "
+            '`options: {allowPublicKeyRetrieval: "true"}`.',
+            pattern="public key retrieval|RSA public key is not available",
+        ),
+        Advice(
+            "The server has sql_require_primary_key on, and staging tables have none. Let the login turn it off for its own "
+            "session (GRANT SESSION_VARIABLES_ADMIN ON *.* TO the login), or turn it off for the server.",
+            codes=frozenset({3750}),
+        ),
+        Advice(
+            "In GTID mode MySQL takes CREATE TABLE ... SELECT and temporary tables in a transaction only from version 8.0.21 on: "
+            "upgrade the server, or set enforce_gtid_consistency to WARN.",
+            codes=frozenset({1786, 1787}),
         ),
     )
     browse_fields = (BrowseField("schema", "database"),)

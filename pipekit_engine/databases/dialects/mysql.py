@@ -21,6 +21,9 @@ class MySQL(MariaDB):
             version="8.4.0",
             sha256="d77962877d010777cff997015da90ee689f0f4bb76848340e1488f2b83332af5",
             licence="GPL-2.0-only with the Universal FOSS Exception",
+            told_as="MySQL Connector",
+            oldest="8.0.23",
+            older="it knows no connectionTimeZone, and moves times by the server's time zone",
             note="MariaDB's driver, which Debian has, serves most MySQL servers too (kind mariadb).",
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import view_query
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -66,6 +67,9 @@ class Oracle(Dialect):
             version="23.4.0.24.05",
             sha256="87fb13d9cdbfee487bc38142d8ac531dc235ba3abe5d9c46369496883b2eb5b3",
             licence="Oracle Free Use Terms and Conditions (FUTC)",
+            told_as="Oracle JDBC",
+            oldest="12.2",
+            older="it takes no dates and times of java.time",
             note="Proprietary: read Oracle's terms before you use it.",
         ),
     )
@@ -91,12 +95,24 @@ class Oracle(Dialect):
         identifier_unit="bytes",
         creates_schemas=False,
         drop_if_exists=False,
+        denied_codes=frozenset({1031, 1536, 1950}),  # insufficient privileges, quota exceeded, none on the tablespace
         missing_table_codes=frozenset({942}),
         rolled_back_codes=frozenset({54, 60, 8177, 30006}),  # lock not had, deadlock, serialization, lock time-out
         max_comment_length=4000,
         comment_unit="bytes",
         bulk_path="array batches",
         one_row_from=" FROM DUAL",
+    )
+    advices = (
+        Advice(
+            "A table in the schema of another user needs CREATE ANY TABLE, DROP ANY TABLE and the like. Leave `staging_schema` "
+            "out: then staging tables lie beside the destination; or stage and load as the user who owns the schema.",
+            codes=frozenset({1031}),
+        ),
+        Advice(
+            "The owner of the schema needs a quota on its tablespace: ALTER USER name QUOTA UNLIMITED ON tablespace.",
+            codes=frozenset({1536, 1950}),
+        ),
     )
     browse_fields = (BrowseField("schema", "schema (user)"),)
     system_schemas = ("SYS", "SYSTEM", "SYS$*", "XDB", "CTXSYS", "MDSYS", "OUTLN", "DBSNMP", "APEX_*", "GSM*", "ORD*")
@@ -188,6 +204,10 @@ class Oracle(Dialect):
         """CREATE TABLE AS with a condition that nothing meets."""
         names = self.column_list(columns)
         return f"CREATE TABLE {self.table_sql(table)} AS SELECT {names} FROM {self.table_sql(like)} WHERE 1 = 0"
+
+    def drop_table_sql(self, table: TableName) -> str:
+        """Past the recycle bin, which would keep each run's staging table."""
+        return f"{super().drop_table_sql(table)} PURGE"
 
     def lock_table_sql(self, dest: str) -> list[str]:
         """Readers are never blocked in Oracle."""

@@ -139,6 +139,7 @@ class PostgreSQL(Dialect):
         identifier_unit="bytes",
         transactional_ddl=True,
         transactional_truncate=True,
+        long_key_message=r"index row (?:size|requires)",
         missing_table_states=frozenset({"42P01", "3F000"}),
         full_join=True,
         rolled_back_states=frozenset({"40001", "40P01", "55P03"}),

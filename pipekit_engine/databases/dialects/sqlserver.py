@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -31,6 +32,11 @@ _COLLATED = re.compile(r"n?(?:var)?char\s*(?:\(\s*(?:\d+|max)\s*\))?", re.IGNORE
 _MAX_COMMENT = 3750
 
 
+#: A time with a fraction.
+_FRACTION = re.compile(r"(?P<seconds>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)\.(?P<digits>\d{1,9})")
+#: How far the text of a datetime may be below its value: .003 is .0033333.
+_TICK_TOLERANCE_US = 340
+
 #: Types whose bytes are compared.
 _BYTES = frozenset({"char", "varchar", "nchar", "nvarchar", "binary", "varbinary", "real", "float", "sysname"})
 
@@ -50,6 +56,9 @@ class SQLServer(Dialect):
             version="12.8.1.jre11",
             sha256="e6933c0711e598a224060e52ed31392f720a4a7664e85d8ae37c52a85b67ebb0",
             licence="MIT",
+            told_as="Microsoft JDBC Driver",
+            oldest="8.4",
+            older="it moves dates and times before 1582-10-15 by the days between the Julian and the Gregorian calendar",
         ),
         JdbcDriver(
             class_name="net.sourceforge.jtds.jdbc.Driver",
@@ -62,7 +71,7 @@ class SQLServer(Dialect):
             licence="LGPL-2.1-or-later",
             debian="libjtds-java",
             debian_jar="jtds.jar",
-            note="jTDS: register it (`pipekit drivers register`), or use Microsoft's URL",
+            note="jTDS is taken for its own URLs. It knows none of the types date, time, datetime2 and datetimeoffset.",
         ),
     )
     server_facts: ClassVar = {
@@ -92,11 +101,22 @@ class SQLServer(Dialect):
         transactional_ddl=True,
         transactional_truncate=True,
         row_values=False,
+        ordered_subqueries=False,
         exact_text=False,
+        denied_codes=frozenset({229, 262}),  # no such right on the object, in the database
         missing_table_codes=frozenset({208, 2760}),
         rolled_back_codes=frozenset({1205, 1222, 3960}),  # deadlock, lock time-out, conflict of snapshots
         missing_table_states=frozenset({"S0002", "42S02"}),
         max_comment_length=_MAX_COMMENT,
+    )
+    advices = (
+        Advice(
+            "Microsoft's driver encrypts from version 10.1 on, and checks the server's certificate. Where no known authority "
+            "signed it, name a trust store with the one who did (`options: {trustStore: FILE, trustStorePassword: $KEY}`), or, "
+            'in a network that you trust, take any certificate (`options: {trustServerCertificate: "true"}`). A server without '
+            'TLS: `options: {encrypt: "false"}`. In a URL: `;trustServerCertificate=true`.',
+            pattern="PKIX path|certification path|secure (?:sockets layer|connection)|\\bSSL\\b",
+        ),
     )
     browse_fields = (BrowseField("database", "database"), BrowseField("schema", "schema"))
     #: The schemas of the nine fixed roles are the system's; another that begins with `db_` is a user's.
@@ -279,6 +299,18 @@ class SQLServer(Dialect):
             return None
         return super().exact_values_sql(column, value)
 
+    def query_collations_sql(self, query: str, columns: Sequence[str]) -> str:
+        """By the function that describes a text, which may begin with WITH and end with ORDER BY."""
+        asked = ", ".join(
+            f"MAX(CASE WHEN name COLLATE {_EXACT} = {self.string_literal(name)} THEN collation_name END)"
+            for name in columns
+        )
+        return f"SELECT {asked} FROM sys.dm_exec_describe_first_result_set({self.string_literal(query)}, NULL, 0)"
+
+    def is_exact_collation(self, collation: str) -> bool:
+        """Binary ones, and those that are sensitive to case, accents, kana and width."""
+        return re.search(r"_BIN2?$|_CS_AS_KS_WS", collation) is not None
+
     def distinct_sql(self, left: str, right: str) -> str:
         """In full: IS DISTINCT FROM came with version 2022."""
         return null_safe(left, right)
@@ -292,6 +324,39 @@ class SQLServer(Dialect):
         """UPDATE ... FROM with a join."""
         sets = ", ".join(f"d.{self.quote_identifier(name)} = s.{self.quote_identifier(name)}" for name in others)
         return f"UPDATE d SET {sets} FROM {dest} d JOIN {staged} s ON {self.key_match('d', 's', key)}"
+
+    def time_literal(self, column: Column, text: str) -> str:
+        """A datetime is compared with a datetime: as a datetime2 its .003 is .0033333 (compatibility level 130 and up).
+
+        What lies before its first day, such as the default of a first run, is that day.
+        """
+        if column.type_name.lower() != "datetime":
+            return super().time_literal(column, text)
+        return f"COALESCE(TRY_CONVERT(datetime, {self.timestamp_literal.format(text)}), CONVERT(datetime, '17530101'))"
+
+    def column_watermark(self, column: Column, value: str) -> str:
+        """A datetime's values are multiples of 1/300 s, told in milliseconds: the nearest one, or the one before."""
+        match = _FRACTION.fullmatch(value) if column.type_name.lower() == "datetime" else None
+        if match is None:
+            return value
+        microseconds = int(match["digits"][:6].ljust(6, "0"))
+        ticks = min((microseconds + _TICK_TOLERANCE_US) * 3 // 10_000, 299)
+        return f"{match['seconds']}.{round(ticks * 10 / 3):03}"
+
+    def misread_watermark(self, column: Column, name: str, query: str) -> str | None:
+        """A finer type than the column's beside a datetime."""
+        if column.type_name.lower() != "datetime":
+            return None
+        value = rf"N?'\{{{name}\}}'"
+        finer = r"(?:datetime2|datetimeoffset)\s*(?:\(\s*\d\s*\))?"
+        convert = rf"(?:TRY_)?(?:CONVERT\s*\(\s*{finer}\s*,\s*{value}|CAST\s*\(\s*{value}\s+AS\s+{finer})"
+        ended = rf"(?<!\w)(?:TRY_)?(?:CONVERT\s*\(\s*datetime\s*,|CAST\s*\()\s*{convert}"
+        if len(re.findall(convert, query, re.IGNORECASE)) <= len(re.findall(ended, query, re.IGNORECASE)):
+            return None
+        return (
+            f"{column.name} is a datetime, which counts in 1/300 s: beside a datetime2 its .003 is .0033333, so rows of the "
+            f"newest value would come again, or be missed. Write {self.time_literal(column, f'{{{name}}}')}"
+        )
 
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
         """Text in the form of ODBC: by itself it would be written as the login's language has it."""

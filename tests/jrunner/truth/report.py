@@ -45,6 +45,8 @@ in UTC show; one without is taken as UTC. Binary and text never become each othe
   than the number holds is refused.
 - **Text** counts in characters, in H2, Derby, HSQLDB and SQL Server in UTF-16 units, and is refused when longer than the
   column. Oracle makes NULL of `''`, so `''` is refused there.
+- **SQL Server**: a character that the code page of a `char`, `varchar` or `text` column lacks is refused (`nvarchar` has all); a
+  `datetime` counts in 1/300 s, a `smalldatetime` in minutes: what they would round is refused.
 - **CHAR** columns pad with blanks, which databases add and drop as they like. The request's `trim` takes them off the source's
   fixed-length columns; the flag `-t` takes trailing blanks off every text.
 - **SQLite** types each cell, not the column: each cell is read as what it is, and refused if the destination's type cannot

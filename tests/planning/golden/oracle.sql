@@ -22,7 +22,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -50,7 +50,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -77,7 +77,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -103,7 +103,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 
@@ -130,7 +130,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -174,8 +174,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "ORDER_ID" FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NOT NULL) k
@@ -213,8 +213,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -253,8 +253,8 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
-DROP TABLE "SALES"."pipekit_staging_orders changes";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
+DROP TABLE "SALES"."pipekit_staging_orders changes" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL
@@ -286,7 +286,7 @@ a;
 b;
 
 -- clean up, on warehouse
-DROP TABLE "SALES"."pipekit_staging_orders";
+DROP TABLE "SALES"."pipekit_staging_orders" PURGE;
 
 -- check: count: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders"
 -- check: null_keys: SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" WHERE "ORDER_ID" IS NULL

@@ -34,6 +34,8 @@ public final class Db2 extends Kind {
             p.setProperty("date format", "iso");
             p.setProperty("time format", "iso");
             p.setProperty("decimal separator", ".");
+            // Text that nobody gave a character set (CCSID 65535) is the job's, not bytes.
+            p.setProperty("translate binary", "true");
         } else {
             p.setProperty("loginTimeout", seconds);
             p.setProperty("clientProgramName", spec.applicationName);

@@ -169,6 +169,16 @@ public abstract class Kind {
         return null;
     }
 
+    /** A query in the form in which the driver can prepare it to describe it. */
+    public String toDescribe(String sql) {
+        return sql;
+    }
+
+    /** A query with the columns of another and without rows, for a driver that does not describe what it has not run. */
+    public String toRunEmpty(String sql) {
+        return "SELECT * FROM (" + sql + "\n) q WHERE 1 = 0";
+    }
+
     /** Called before a query or a table is described. */
     public void beforeDescribe(Database database) throws SQLException {}
 

@@ -1,15 +1,24 @@
 package jrunner.kinds;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import jrunner.Failure;
 import jrunner.db.ConnectSpec;
 import jrunner.db.Database;
 import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
+import jrunner.transfer.Load;
+import jrunner.transfer.RowSink;
 import jrunner.transfer.Target;
 import jrunner.types.BadValue;
 import jrunner.types.CellReader;
@@ -34,6 +43,12 @@ public final class SqlServer extends Kind {
             Family.BINARY,
         "rowversion", Family.BINARY, "sql_variant", Family.OTHER);
 
+    private static final Pattern WITH =
+        Pattern.compile("(?:\\s|--[^\\n]*(?:\\n|$)|/\\*.*?\\*/)*+with\\b", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
+    private static final int UTF_8 = 65001;
+    /** One part of a qualified name. */
+    private static final Pattern NAME = Pattern.compile("\\[(?:[^\\]]|\\]\\])*\\]|\"(?:[^\"]|\"\")*\"|[^.\\[\"]+");
+
     public SqlServer() {
         super("com.microsoft.sqlserver.jdbc.SQLServerDriver");
     }
@@ -54,11 +69,23 @@ public final class SqlServer extends Kind {
         }
     }
 
-    /** Literals, comparisons with NULL and padding mean the same for every login. */
+    /** Literals, comparisons with NULL and padding mean the same for every login; counts are told whatever the server's default. */
     @Override
     public List<String> initSql() {
-        return List.of("SET LANGUAGE us_english", "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT,"
+        return List.of("SET NOCOUNT OFF", "SET LANGUAGE us_english", "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT,"
             + " CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON", "SET NUMERIC_ROUNDABORT OFF");
+    }
+
+    /** Microsoft's driver puts a statement of its own before it, behind which a WITH needs the semicolon (error 319). */
+    @Override
+    public String toDescribe(String sql) {
+        return WITH.matcher(sql).lookingAt() ? ";" + sql : sql;
+    }
+
+    /** jTDS describes nothing but what begins with SELECT; and a subquery takes neither WITH nor ORDER BY (156, 1033). */
+    @Override
+    public String toRunEmpty(String sql) {
+        return "SET FMTONLY ON;\n" + sql + "\n;SET FMTONLY OFF";
     }
 
     @Override
@@ -106,6 +133,41 @@ public final class SqlServer extends Kind {
             throw new BadValue("a fraction of ." + value.nanos / 1_000_000
                 + " would be rounded: a datetime column counts in 1/300 of a second (use datetime2)");
         }
+    }
+
+    /** What a varchar's code page lacks would be stored as a question mark or as a letter like it, without a word. */
+    @Override
+    public RowSink rowSink(Load load) throws Failure {
+        Map<String, Target> texts = new HashMap<>();
+        for (Target target : load.targets) {
+            if (target.family == Family.TEXT) {
+                texts.put(target.name(), target);
+            }
+        }
+        if (!texts.isEmpty()) {
+            try (Statement statement = load.dest.connection().createStatement();
+                    ResultSet pages = statement.executeQuery(codePages(load.table))) {
+                while (pages.next()) {
+                    Target target = texts.get(pages.getString(1));
+                    if (target != null && pages.getInt(2) != UTF_8) {
+                        target.encodeAs(CodePages.charset(pages.getInt(2)), "code page " + pages.getInt(2));
+                    }
+                }
+            } catch (SQLException e) {
+                throw Failure.sql("write", e, codePages(load.table));
+            }
+        }
+        return super.rowSink(load);
+    }
+
+    /** Asks for the code pages of the char, varchar and text columns of a table (SQL text), in the catalogue of its database. */
+    static String codePages(String table) {
+        Matcher parts = NAME.matcher(table);
+        String first = parts.find() ? parts.group() : "";
+        boolean inDatabase = parts.find() && parts.find();
+        return "SELECT c.name, CAST(COLLATIONPROPERTY(c.collation_name, 'CodePage') AS int) FROM "
+            + (inDatabase ? first + "." : "") + "sys.columns c WHERE c.system_type_id IN (35, 167, 175) AND c.object_id = OBJECT_ID(N'"
+            + table.replace("'", "''") + "')";
     }
 
     @Override

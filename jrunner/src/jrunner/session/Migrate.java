@@ -30,6 +30,8 @@ final class Migrate {
         transfer.fetchRows = request.number("fetch_rows", 0, 0);
         transfer.batchRows = request.number("batch_rows", 0, 0);
         transfer.splitBy = request.text("split_by", null);
+        transfer.splitWith = request.text("split_with", "");
+        transfer.splitSql = request.text("split_sql", null);
         transfer.parallel = request.number("parallel", 1, 1);
         transfer.trim = request.bool("trim", false) ? TransferRequest.Trim.FIXED : TransferRequest.Trim.NONE;
         transfer.clear = request.bool("clear", false);

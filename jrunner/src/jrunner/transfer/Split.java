@@ -22,17 +22,21 @@ final class Split implements AutoCloseable {
     private final List<Database> siblings = new ArrayList<>();
     private final List<String> queries = new ArrayList<>();
     private final Database source;
+    private final String with;
+    private final String inner;
 
     /**
-     * @throws Failure of code {@code columns} if {@code column} is not an integer column of the query, or of whatever
+     * @throws Failure of code {@code columns} if {@code split_by} is not an integer column of the query, or of whatever
      *     goes wrong when the connections are opened
      */
-    Split(Database source, String sql, String column, int parts, Cancel cancel) throws Failure {
+    Split(Database source, String sql, TransferRequest request, Cancel cancel) throws Failure {
         this.source = source;
-        ColumnInfo by = column(ColumnInfo.describe(source, sql, false, cancel), column);
+        this.with = request.splitWith;
+        this.inner = request.splitSql == null ? sql : request.splitSql;
+        ColumnInfo by = column(ColumnInfo.describe(source, sql, false, cancel), request.splitBy);
         String name = source.quote(by.name());
         try {
-            plan(sql, name, parts, cancel);
+            plan(sql, name, request.parallel, cancel);
             if (queries.size() > 1) {
                 open();
             }
@@ -64,7 +68,7 @@ final class Split implements AutoCloseable {
     }
 
     private void plan(String sql, String name, int parts, Cancel cancel) throws SQLException, Failure {
-        String bounds = "SELECT MIN(" + name + "), MAX(" + name + ") FROM (" + sql + "\n) q";
+        String bounds = with + "SELECT MIN(" + name + "), MAX(" + name + ") FROM (" + inner + "\n) q";
         BigInteger least;
         BigInteger most;
         try (Statement statement = source.connection().createStatement();
@@ -91,7 +95,7 @@ final class Split implements AutoCloseable {
             // The ends stay open: rows added since the bounds were read belong somewhere, too.
             String where = i == 0 ? name + " < " + to + " OR " + name + " IS NULL"
                 : i == count - 1 ? name + " >= " + from : name + " >= " + from + " AND " + name + " < " + to;
-            queries.add("SELECT * FROM (" + sql + "\n) q WHERE " + where);
+            queries.add(with + "SELECT * FROM (" + inner + "\n) q WHERE " + where);
         }
     }
 

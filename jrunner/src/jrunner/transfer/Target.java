@@ -1,5 +1,7 @@
 package jrunner.transfer;
 
+import java.nio.charset.Charset;
+import java.nio.charset.CharsetEncoder;
 import jrunner.kinds.Kind;
 import jrunner.types.BadValue;
 import jrunner.types.Cells;
@@ -36,6 +38,8 @@ public final class Target {
     private final boolean fixedBinary;
     private final int fractionDigits;
     private final TimestampCheck timestampCheck;
+    private CharsetEncoder encoder;
+    private String encodingName;
 
     Target(Kind kind, ColumnInfo info, Kind source, Convert convert) {
         this.info = info;
@@ -53,6 +57,28 @@ public final class Target {
 
     public String name() {
         return info.name();
+    }
+
+    /** Lets texts hold only what a character set has, called {@code name} in messages. */
+    public void encodeAs(Charset charset, String name) {
+        encoder = charset.newEncoder();
+        encodingName = name;
+    }
+
+    private void checkEncodable() throws BadValue {
+        for (int i = convert.from; i < convert.from + convert.length; i++) {
+            if (convert.bytes[i] < 0) {
+                String text = convert.string();
+                for (int at = 0; at < text.length(); at = text.offsetByCodePoints(at, 1)) {
+                    String character = text.substring(at, text.offsetByCodePoints(at, 1));
+                    if (!encoder.canEncode(character)) {
+                        throw new BadValue("'" + character + "' is not in the column's " + encodingName
+                            + ": it would be changed (use nvarchar)");
+                    }
+                }
+                return;
+            }
+        }
     }
 
     public long integer(Cells cells, int row) throws BadValue {
@@ -193,6 +219,9 @@ public final class Target {
     public void text(Cells cells, int row) throws BadValue {
         convert.utf8(cells, row);
         convert.checkLength(info.precision(), limits.utf16);
+        if (encoder != null) {
+            checkEncodable();
+        }
         if (limits.emptyIsNull && convert.length == 0) {
             throw new BadValue("'' would become NULL, which is what this database makes of it:"
                 + " replace it in the query");

@@ -212,7 +212,7 @@ public final class Transfer {
         Split split = null;
         try {
             if (request.splitBy != null && request.parallel > 1) {
-                split = new Split(source, sql, request.splitBy, request.parallel, cancel);
+                split = new Split(source, sql, request, cancel);
                 for (int part = 0; part < split.size(); part++) {
                     sources.add(source(split.database(part), split.query(part)));
                 }

@@ -45,6 +45,9 @@ public final class TransferRequest {
     public int batchRows;
     /** An integer column of the query by whose ranges the read is split; null reads in one piece. */
     public String splitBy;
+    /** The query's WITH clause and what is behind it, fit for a subquery; null: {@link #sql} is. */
+    public String splitWith = "";
+    public String splitSql;
     /** Connections that read side by side when {@link #splitBy} is set. */
     public int parallel = 1;
     public Trim trim = Trim.NONE;

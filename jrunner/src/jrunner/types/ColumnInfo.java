@@ -105,7 +105,7 @@ public final class ColumnInfo {
             db.kind().beforeDescribe(db);
             List<ColumnInfo> columns = isTable ? executed(db, sql, cancel) : prepared(db, sql);
             if (columns == null) {
-                columns = executed(db, "SELECT * FROM (" + sql + "\n) q WHERE 1 = 0", cancel);
+                columns = executed(db, db.kind().toRunEmpty(sql), cancel);
             }
             return isTable ? db.kind().describedTable(db, sqlOrTable, columns, cancel)
                 : db.kind().describedQuery(db, sql, columns, cancel);
@@ -119,7 +119,7 @@ public final class ColumnInfo {
 
     private static List<ColumnInfo> prepared(Database db, String sql) throws SQLException {
         Connection connection = db.connection();
-        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+        try (PreparedStatement statement = connection.prepareStatement(db.kind().toDescribe(sql))) {
             ResultSetMetaData meta = statement.getMetaData();
             return meta == null ? null : db.kind().columns(meta);
         }

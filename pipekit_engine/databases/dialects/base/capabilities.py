@@ -34,6 +34,8 @@ class Capabilities:
     #: How to ask whether a key stands in another table: most plan EXISTS as one hash join; some run it row by row, but read
     #: the subquery of an IN once.
     matches_by: Literal["exists", "in"] = "exists"
+    #: A subquery may end with ORDER BY, which says nothing there.
+    ordered_subqueries: bool = True
     #: Texts that differ are different keys. False where the usual collation takes some of them for equal: other case, other
     #: accents, blanks at the end.
     exact_text: bool = True
@@ -55,6 +57,15 @@ class Capabilities:
     #: that a lock did not come in time. Sources: the databases' lists of error codes.
     rolled_back_states: frozenset[str] = frozenset({"40001", "40P01"})
     rolled_back_codes: frozenset[int] = field(default_factory=frozenset)
+    #: SQLStates and vendor codes by which an error says that the login may not do that.
+    denied_states: frozenset[str] = frozenset({"42501", "42502"})
+    denied_codes: frozenset[int] = field(default_factory=frozenset)
+    #: Patterns, without case, of messages: a NULL was refused, what stands before the name of its column, a table or index of
+    #: that name exists, a key is longer than an index holds.
+    null_message: str = r"\bnull\b"
+    column_in_message: str = r"(?:column:?\s+[\"'`]?|\.)"
+    exists_message: str = "already exists"
+    long_key_message: str | None = None
     #: What a timestamp with time zone keeps: the instant with the offset that it was written with, the instant alone, or
     #: there is no such type.
     instants: Literal["offset", "utc", "none"] = "offset"

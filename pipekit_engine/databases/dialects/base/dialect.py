@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.catalog import CatalogQueries
 from pipekit_engine.databases.dialects.base.comparing import ExactComparison
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -42,6 +43,8 @@ class Dialect(
     url_is_path: ClassVar[bool] = False
     #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
     risky_settings: ClassVar[frozenset[str]] = frozenset()
+    #: What to do about errors, the first that fits; those of the kind and of its drivers.
+    advices: ClassVar[tuple[Advice, ...]] = ()
     #: Forms of its URLs that do, each with the name by which the configuration may allow it, and a pattern.
     risky_urls: ClassVar[Mapping[str, str]] = {}
 
@@ -65,6 +68,16 @@ class Dialect(
         Without such a function logins are read as in any URL.
         """
         return None
+
+    def advise(self, sqlstate: str | None, vendor_code: int | None, message: str) -> str:
+        """What a person does about an error, beginning with a line break; empty where nothing is known."""
+        found = next((item.text for item in self.advices if item.fits(sqlstate, vendor_code, message)), None)
+        return f"\n{found}" if found else ""
+
+    def is_denied(self, sqlstate: str | None, vendor_code: int | None) -> bool:
+        """Whether an error says that the login may not do that."""
+        known = self.capabilities
+        return sqlstate in known.denied_states or vendor_code in known.denied_codes
 
     def is_missing_table(self, sqlstate: str | None, vendor_code: int | None, message: str) -> bool:
         """Whether an error says that a table (or its schema) does not exist."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 _PREFIX = re.compile(r"jdbc:[a-z0-9]+:")
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
 _PORT = re.compile(r"HOST:(\d+)")
 
 
@@ -35,6 +36,10 @@ class JdbcDriver:
     debian_jar: str | None = None
     #: What a person should know before taking it.
     note: str | None = None
+    #: How the name begins that the driver gives itself, the oldest version of it that is right, and what older ones do.
+    told_as: str | None = None
+    oldest: str | None = None
+    older: str | None = None
 
     @property
     def url_prefix(self) -> str:
@@ -57,6 +62,15 @@ class JdbcDriver:
         """`postgresql-42.7.13.jar`."""
         return f"{self.artifact}-{version}.jar"
 
+    def too_old(self, name: str, version: str) -> str | None:
+        """Why a driver that calls itself so must not be used; None for one that may, or is another."""
+        if self.oldest is None or self.told_as is None or not name.startswith(self.told_as):
+            return None
+        told = _VERSION.search(version)
+        if told is None or _numbers(told.group()) >= _numbers(self.oldest):
+            return None
+        return f"{name} {told.group()} is too old: before version {self.oldest} {self.older}"
+
     def path(self, version: str) -> str:
         """Where it stands in a Maven repository."""
         return f"{self.group.replace('.', '/')}/{self.artifact}/{version}/{self.file_name(version)}"
@@ -64,3 +78,7 @@ class JdbcDriver:
     def coordinate(self, version: str) -> str:
         """`group:artifact:version`, as Maven writes it."""
         return f"{self.group}:{self.artifact}:{version}"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]

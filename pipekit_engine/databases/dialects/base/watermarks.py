@@ -77,6 +77,14 @@ class WatermarkStatements(Identifiers):
         zoned = self.zoned_literal if column.family == "timestamptz" else None
         return (zoned or self.timestamp_literal).format(text)
 
+    def column_watermark(self, column: Column, value: str) -> str:
+        """A watermark's value as `column` of a query's source, with which it is compared, would hold it."""
+        return value
+
+    def misread_watermark(self, column: Column, name: str, query: str) -> str | None:
+        """Why the query compares `{name}` with a column so that rows come twice or are missed, and what to write; else None."""
+        return None
+
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
         """The greatest value of a column of dates or timestamps, moved back by the lag, in the form that travels.
 

@@ -1,0 +1,67 @@
+"""pipekit's own pages beside Dagster's: their runs are Dagster runs, and each side links to the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dagster import DagsterRunStatus, RunsFilter
+
+from pipekit_dagster.dagster_internals.web_server import DagsterWebserver, graphql_schema
+from pipekit_dagster.serve.launch import launch
+from pipekit_dagster.tags import GROUP_TAG
+from pipekit_engine.errors import NotFoundError
+from pipekit_web.launching import Begun, Wanted
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from pipekit_engine.store import Store
+
+#: What stands in Dagster's page for a person to come over.
+LINK = (
+    '<link rel="stylesheet" href="/pipekit/static/beside-dagster.css">'
+    '<a id="pipekit-link" href="/pipekit/" title="pipekit: modules, runs, connections">pipekit</a>'
+)
+_ENDED_BADLY = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+
+
+class DagsterLauncher:
+    """Runs what the pages ask for as Dagster runs; a ticket is the Dagster run's id."""
+
+    dagster = True
+
+    def __init__(self, server: DagsterWebserver[Any, Any]) -> None:
+        self._server = server
+
+    def start(self, request: Request, store: Store, wanted: Wanted) -> str:
+        """As `Launcher.start`."""
+        with self._server.request_context(request) as context:
+            return launch(
+                graphql_schema(self._server),
+                context,
+                store,
+                kind=wanted.kind,
+                name=wanted.name,
+                dry_run=wanted.dry_run,
+                watermarks=wanted.watermarks,
+                triggered_by=wanted.by,
+            )
+
+    def look(self, request: Request, store: Store, ticket: str) -> Begun:
+        """As `Launcher.look`."""
+        runs = store.runs.list(dagster_run_id=ticket, limit=1)
+        if runs:
+            return Begun(runs[0].id, runs[0].group_run_id)
+        with self._server.request_context(request) as context:
+            found = context.instance.get_runs(RunsFilter(run_ids=[ticket]), limit=1)
+        if not found:
+            raise NotFoundError("start", ticket)
+        if found[0].status in _ENDED_BADLY:
+            said = f"Dagster's run {ticket} ended as {found[0].status.value.lower()} before anything ran."
+            return Begun(problem=f"{said} Its page in Dagster says why: /runs/{ticket}")
+        if found[0].is_finished and GROUP_TAG in found[0].tags:
+            group_runs = [
+                run for run in store.group_runs.list(group=found[0].tags[GROUP_TAG]) if run.dagster_run_id == ticket
+            ]
+            return Begun(group_run_id=group_runs[0].id) if group_runs else Begun()
+        return Begun()

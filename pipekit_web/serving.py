@@ -1,0 +1,68 @@
+"""`pipekit web`: the pages alone, for a machine without Dagster. The same login, limits and pages as in `pipekit serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from pipekit_engine.store import Store
+from pipekit_web.app import build_pages
+from pipekit_web.launching import ProcessLauncher
+from pipekit_web.server.address import check_address, is_loopback
+from pipekit_web.server.auth import Users, users_file
+from pipekit_web.server.connections import bounded, limits_of
+from pipekit_web.server.middleware import Login
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config
+
+_CLOSE_TIMEOUT_S = 3
+
+
+def build_server(config: Config, *, local_only: bool) -> Login:
+    """The pages behind the login, as one ASGI application."""
+    return Login(
+        _FromRoot(build_pages(config, ProcessLauncher(config))), Users(users_file(config)), local_only=local_only
+    )
+
+
+class _FromRoot:
+    """ASGI middleware: the address without a path leads to the pages."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/":
+            await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/pipekit/")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._app(scope, receive, send)
+
+
+def main(config: Config, host: str | None, port: int | None) -> int:
+    """Serve until SIGINT or SIGTERM. Raises ConfigurationError: no state store, an address that needs a password or is taken."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    host, port = host or config.host, port or config.port
+    check_address(config, host, port)
+    Store.open(config.database_url).close()
+    shown = f"[{host}]" if ":" in host else host
+    logging.getLogger("pipekit.web").info("pipekit's pages are at http://%s:%s/pipekit/", shown, port)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.run(
+            build_server(config, local_only=is_loopback(host)),
+            host=host,
+            port=port,
+            log_level="warning",
+            timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
+            server_header=False,
+            http=bounded(limits_of(config)),
+            # By default uvicorn believes every process of this machine, so anyone behind a proxy here chose their address.
+            proxy_headers=bool(config.trusted_proxies),
+            forwarded_allow_ips=config.trusted_proxies,
+        )
+    return 0
