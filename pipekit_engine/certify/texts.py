@@ -147,14 +147,15 @@ def _keys_by(bench: Bench, keys: Sequence[str], strategy: str, *, there: bool) -
         bench.create("k", ("k", bench.dialect.not_null_type(text)), ("v", number))
     columns = [Column(source_name=name, dest_name=name) for name in ("k", "v")]
     module = bench.module("keys", "SELECT k, v FROM keys", "k", strategy, merge_key=("k",), columns=columns)
-    # The first alone, so that the others meet it; then all, changed.
+    # The second one alone meets the first: together they would be refused as doubles where they are equal. Then all, changed.
     numbered = list(enumerate(keys))
     rounds = [
         [(key, at) for at, key in numbered[:1]],
-        [(key, at) for at, key in numbered[1:]],
+        [(key, at) for at, key in numbered[1:2]],
+        [(key, at) for at, key in numbered[2:]],
         [(key, 100 + at) for at, key in numbered],
     ]
-    for rows in rounds:
+    for rows in filter(None, rounds):
         bench.fill("keys", "k VARCHAR(40) NOT NULL, v INTEGER", rows)
         try:
             bench.run(module)
