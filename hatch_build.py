@@ -124,7 +124,7 @@ def build(force: bool = False) -> Path:
             raise BuildError(f"jrunner does not compile ({javac}):\n{answer.stdout}{answer.stderr}")
         write_jar(classes)
     # The archive belongs to the old jar; a JVM would ignore it, at the price of a warning.
-    for archive in TARGET.glob("*.jsa"):
+    for archive in TARGET.glob("*.js*"):
         archive.unlink(missing_ok=True)
     STAMP.write_text(stamp, encoding="utf-8")
     return JAR

@@ -282,21 +282,28 @@ class Engine:
 
     def missing_indexes(self, module: str, *, sessions: SessionPool | None = None) -> list[MissingIndex]:
         """What the destination of a module has no index for. Nothing is recorded. Raises what a dry run raises."""
+        plan = self.rehearse(self.store.definitions.module(module), sessions=sessions, name=f"pipekit tables {module}")
+        return list(plan.missing_indexes)
+
+    def rehearse(self, module: Module, *, sessions: SessionPool | None = None, name: str = "pipekit plan") -> RunPlan:
+        """What a run of a module would do now, whether or not the store has it: its connections must be there.
+
+        Nothing is recorded or moved. `name` is what databases show of the session. Raises what a dry run raises.
+        """
         if sessions is None:
             with self.session_pool() as own:
-                return self.missing_indexes(module, sessions=own)
+                return self.rehearse(module, sessions=own, name=name)
         with sessions.session() as session:
             try:
-                plan = plan_module(
-                    self.store.definitions.module(module),
+                return plan_module(
+                    module,
                     session,
                     self._connections(),
                     staging_schema=self.config.staging_schema,
-                    application_name=f"pipekit tables {module}",
+                    application_name=name,
                 )
             except JRunnerError as error:
                 raise RunError(self._redactor.clean(str(error))) from error
-        return list(plan.missing_indexes)
 
     def execute(self, connection: str, statements: Sequence[str], *, sessions: SessionPool | None = None) -> None:
         """Run statements on a connection, each committed by itself. Raises DestinationError, and ConnectError families."""

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 JARS = VENV / "share" / "pipekit" / "jars"
+#: Kinds that the tests have a database of.
+RUNNING = {"derby", "duckdb", "h2", "hsqldb", "mariadb", "mysql", "postgresql", "sqlite"}
 MIN_JAVA = 11
 #: The build backend and what editable installs need, put into .venv first so that constraints.txt pins them too.
 BUILD = ["hatchling", "editables", "setuptools", "wheel"]
@@ -133,6 +135,11 @@ def has_mariadb() -> bool:
     return bool(shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"))
 
 
+def has_firebird() -> bool:
+    path = os.environ.get("PATH", "") + ":/usr/sbin"
+    return all(shutil.which(program, path=path) for program in ("firebird", "isql-fb"))
+
+
 def can_apt() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
 
@@ -216,6 +223,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages.append("postgresql")
         if profile == "test" and not has_mariadb():
             packages.append("mariadb-server")
+        if profile == "test" and not has_firebird():
+            packages += ["firebird3.0-server", "firebird3.0-utils"]
         return packages
 
     packages = missing()
@@ -240,7 +249,11 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             "       PIPEKIT_DEMO_PG_URL=postgresql://user:password@host:5432/database make demo DEST=postgresql"
         )
     if profile == "test":
-        for server, there in (("PostgreSQL", has_postgresql()), ("MariaDB", has_mariadb())):
+        for server, there in (
+            ("PostgreSQL", has_postgresql()),
+            ("MariaDB", has_mariadb()),
+            ("Firebird", has_firebird()),
+        ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
 
@@ -276,6 +289,16 @@ def jars(profile: str, drivers: list[Driver]) -> None:
             f"       Elsewhere: put {' and '.join(driver.files[0] for driver in without)} "
             f"into a folder and name it: PIPEKIT_JARS=/path/to/folder make {profile}"
         )
+
+
+def class_archive(drivers: list[Driver]) -> None:
+    """See that the class-data archive holds these drivers, in the versions that the tests load."""
+    files = [path for driver in drivers if (path := JARS / driver.file_name).exists()]
+    stamp, wanted = VENV / ".pipekit-archive", digest([*files, ROOT / "pipekit_engine" / "_jrunner" / "jrunner.jar"])
+    if not _says(stamp, wanted):
+        say("making the class-data archive of the drivers")
+        run([PYTHON.parent / "jrunner", "archive", *files], "jrunner archive", cwd=ROOT)
+        stamp.write_text(wanted)
 
 
 def _jar_by_maven(maven: str, driver: Driver) -> bool:
@@ -391,6 +414,8 @@ def main() -> int:
     system_packages(options.profile, options.dest, drivers)
     environment(options.profile)
     jars(options.profile, drivers)
+    if options.profile == "test":
+        class_archive([driver for driver in drivers if driver.kind in RUNNING])
     return 0
 
 

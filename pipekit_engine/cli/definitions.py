@@ -45,7 +45,7 @@ def apply(
                 style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
                 results().print(line, style=style, markup=False, soft_wrap=True)
         if not dry_run:
-            store.definitions.save(applied.plan.changes)
+            store.definitions.save(applied.plan.changes, by="apply")
     if as_json:
         changes = [
             {

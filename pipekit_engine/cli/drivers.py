@@ -121,6 +121,7 @@ def install_driver(
     import re
 
     from pipekit_engine.cli.output import print_json, results
+    from pipekit_engine.databases.class_archive import make_class_archive
     from pipekit_engine.databases.jars.install import WAYS, Request, install
 
     config = settings(context).config()
@@ -140,6 +141,7 @@ def install_driver(
         return
     installed = install(request, config, way=chosen, say=note)
     use = _use(settings(context), config, kind, installed)
+    make_class_archive(folders=config.jar_folders)
     if as_json:
         found = {
             "kind": kind,

@@ -46,7 +46,7 @@ def init(context: typer.Context) -> None:
         if report.backup is not None:
             console.print(f"The old one is kept as {report.backup}.", soft_wrap=True)
         added = register_builtin_drivers(store)
-    make_class_archive()
+    make_class_archive(folders=config.jar_folders)
     if added:
         console.print(f"Registered drivers: {', '.join(driver.name for driver in added)}.", soft_wrap=True)
 

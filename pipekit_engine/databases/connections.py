@@ -6,8 +6,11 @@ thing at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pipekit_engine.databases.dialects import driver_for, find_jars, get_dialect, too_old
@@ -20,8 +23,7 @@ from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from pipekit_engine.config import Config
     from pipekit_engine.databases.dialects import Dialect
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from pipekit_engine.security.secrets import Secrets
 
 Role = Literal["read", "write"]
+
+#: Seconds that a run waits for a file that another run has open, and for one that any other program has.
+RUN_WAIT_S = 600
+PROGRAM_WAIT_S = 30
+FILE_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,16 @@ class Connections:
         application_name: str = "pipekit",
         cancel: threading.Event | None = None,
         creates: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> OpenConnection:
         """Open the connection `name`, or keep it if the session has it open and it answers.
 
-        A database that is a file must be there, unless `creates`: then its folder must.
-        Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError, also
-        for a driver whose version is known to change values.
+            hint = _locked_hint(error, dialect) or _login_hint(error, connection)
+            hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
+        if refused := too_old(opened.driver, opened.driver_version):
+            session.close(request.connection)
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
         """
         request, dialect, connection = self._request(name, role, application_name, cancel)
         missing = self._missing_file(connection, dialect)
@@ -111,13 +122,14 @@ class Connections:
                 f"Connection {name!r} ({dialect.label}): there is no {what} {missing.parent if what == 'folder' else missing}. "
                 "Is the path right? A file is made for a module's destination only, in a folder that is there."
             )
+        if missing is not None and dialect.one_process:
+            request = replace(request, writes=True)  # who reads makes no file
         try:
-            opened = session.open(request, cancel=cancel)
+            opened = _open_in_turn(session, request, dialect, cancel, say)
         except JRunnerError as error:
-            raise ConnectError(
-                f"Connection {name!r} ({dialect.label}) could not be opened: {error}{_login_hint(error, connection)}"
-                f"{dialect.advise(error.sqlstate, error.vendor_code, str(error))}"
-            ) from error
+            hint = _locked_hint(error, dialect) or _login_hint(error, connection)
+            hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
+            raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
         if refused := too_old(opened.driver, opened.driver_version):
             session.close(request.connection)
             raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
@@ -176,7 +188,8 @@ class Connections:
 class ModuleConnections:
     """The connections of one module in one session, for one run: its source and destination, and those that it names.
 
-    `application_name` is what the databases show of the run; `cancel`, once set, ends what is asked on them.
+    `application_name` is what the databases show of the run; `cancel`, once set, ends what is asked on them; `say` is told what
+    is waited for.
     """
 
     def __init__(
@@ -187,6 +200,7 @@ class ModuleConnections:
         *,
         application_name: str,
         cancel: threading.Event | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.session = session
         self.module = module
@@ -195,21 +209,35 @@ class ModuleConnections:
         self.empty_file_hint = connections.empty_file_hint
         self._connections = connections
         self._application_name = application_name
+        self._say = say
+        self._to_give_back: set[str] = set()
 
     def open(self, name: str, role: Role) -> OpenConnection:
         """Open a connection, or keep it if it is open and answers. Raises as `Connections.open`."""
-        return self._connections.open(
+        opened = self._connections.open(
             self.session,
             name,
             role,
             application_name=self._application_name,
             cancel=self.cancel,
             creates=name == self.module.dest and name != self.module.source,
+            say=self._say,
         )
+        if opened.dialect.one_process:
+            self._to_give_back.add(opened.handle)
+        return opened
+
+    def give_back(self) -> None:
+        """Close what no other process can use while it is open; a warm session keeps the rest. Never raises."""
+        while self._to_give_back and self.session.alive:
+            with suppress(JRunnerError):
+                self.session.close(self._to_give_back.pop())
 
     def without_cancel(self) -> ModuleConnections:
         """The same connections, to be opened and asked by what a cancelled run still has to do."""
-        return ModuleConnections(self._connections, self.session, self.module, application_name=self._application_name)
+        return ModuleConnections(
+            self._connections, self.session, self.module, application_name=self._application_name, say=self._say
+        )
 
     def open_both(self) -> None:
         """Open source and destination, in this order. Raises as `Connections.open`."""
@@ -224,6 +252,54 @@ class ModuleConnections:
     def dest(self) -> OpenConnection:
         """The destination, opened to write when it is first asked for."""
         return self.open(self.module.dest, "write")
+
+
+def _open_in_turn(
+    session: Session,
+    request: OpenRequest,
+    dialect: Dialect,
+    cancel: threading.Event | None,
+    say: Callable[[str], None] | None,
+) -> OpenResult:
+    """Open a connection, waiting for the process that has its file: another run, or a program. Raises JRunnerError."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return session.open(request, cancel=cancel)
+        except JRunnerError as error:
+            holder = dialect.locked_by(error.message)
+            if holder is None or say is None:
+                raise
+            limit_s = RUN_WAIT_S if _is_jrunner(holder) else PROGRAM_WAIT_S
+            if time.monotonic() - began > limit_s:
+                raise
+            if not told:
+                what = f"process {holder}" if holder else "another process"
+                say(f"waiting for {what}, which has the file of connection {request.connection.partition(':')[2]} open")
+                told = True
+            if cancel is not None:
+                cancel.wait(FILE_POLL_S)  # the next try ends with what a cancelled request ends with
+            else:
+                time.sleep(FILE_POLL_S)
+
+
+def _is_jrunner(pid: int) -> bool:
+    try:
+        return b"jrunner" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _locked_hint(error: JRunnerError, dialect: Dialect) -> str:
+    holder = dialect.locked_by(error.message)
+    if holder is None:
+        return ""
+    what = f"process {holder}" if holder else "another process"
+    whose = " (a run of pipekit, or its wizard)" if holder and _is_jrunner(holder) else ""
+    return (
+        f"\n{dialect.label} lets one process write a file, or several read it: {what}{whose} has it open. "
+        "Close it there, or try again when it has ended."
+    )
 
 
 def _login_hint(error: JRunnerError, connection: Connection) -> str:

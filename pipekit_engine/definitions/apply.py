@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipekit_engine.definitions.apply_plan import ApplyPlan, make_plan
 from pipekit_engine.definitions.load import load_definitions
 from pipekit_engine.definitions.yaml_nodes import Problem
+from pipekit_engine.errors import DefinitionsError
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind
 from pipekit_engine.store import Store
 
@@ -39,6 +41,17 @@ def plan_apply(store: Store, path: Path, *, prune: bool = False) -> Applied:
     return Applied(plan, tuple(loaded.warnings), dry_run=True)
 
 
+def plan_text(store: Store, text: str) -> Applied:
+    """As `plan_apply`, for definitions as one text. Problems name lines of it."""
+    with TemporaryDirectory(prefix="pipekit-") as folder:
+        path = Path(folder, "definitions.yaml")
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        try:
+            return plan_apply(store, path)
+        except DefinitionsError as error:
+            raise DefinitionsError([item.replace(f"{path}:", "line ") for item in error.problems]) from None
+
+
 def apply_definitions(store: Store, path: Path, *, prune: bool = False, dry_run: bool = False) -> Applied:
     """Make the store match the files under `path`.
 
@@ -47,5 +60,5 @@ def apply_definitions(store: Store, path: Path, *, prune: bool = False, dry_run:
     """
     planned = plan_apply(store, path, prune=prune)
     if not dry_run:
-        store.definitions.save(planned.plan.changes)
+        store.definitions.save(planned.plan.changes, by="apply")
     return Applied(planned.plan, planned.warnings, dry_run)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipekit_engine.jrunner.locate import Java, java_home
@@ -51,6 +53,11 @@ def flags(heap: str = DEFAULT_HEAP) -> list[str]:
         # Half alive after an OutOfMemoryError is worse than dead: the client sees the end and says so.
         "-XX:+ExitOnOutOfMemoryError",
         "-Xshare:auto",
+        # The archive is mapped where it was made for: moving its pointers would cost as much as the classes do without it. A Java
+        # without this option ignores it.
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        "-XX:+UnlockDiagnosticVMOptions",
+        "-XX:ArchiveRelocationMode=0",
         # The JVM's warnings go to stdout unless told otherwise, and stdout is for the protocol and for data.
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
@@ -76,19 +83,70 @@ def archive_name(jar: Path, java: Java) -> str:
     return f"jrunner-{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsa"
 
 
-def archive_path(jar: Path, java: Java) -> Path | None:
-    """The class-data archive for this jar and Java, where one has been made (see :mod:`.archive`)."""
+@dataclass(frozen=True)
+class Archive:
+    """A class-data archive, and the class path that it belongs to: jrunner's jar, then the drivers' jars whose classes it has.
+
+    A JVM takes an archive only with the very class path, and files, that it was made with.
+    """
+
+    path: Path
+    class_path: tuple[Path, ...]
+
+    @property
+    def drivers(self) -> tuple[Path, ...]:
+        """The drivers' jars."""
+        return self.class_path[1:]
+
+
+def find_archive(jar: Path, java: Java) -> Archive | None:
+    """The archive for this jar and Java; None where none was made (see :mod:`.archive`), or a jar in it has changed since."""
     name = archive_name(jar, java)
-    return next((path for path in (folder / name for folder in archive_folders(jar)) if path.is_file()), None)
+    for folder in archive_folders(jar):
+        path = folder / name
+        if path.is_file():
+            drivers = _drivers_of(path)
+            return None if drivers is None else Archive(path, (jar, *drivers))
+    return None
+
+
+def write_drivers(archive: Path, drivers: Sequence[Path]) -> None:
+    """Notes beside an archive which drivers' jars it was made with, as they are now."""
+    _drivers_file(archive).write_text(
+        json.dumps([[str(driver), *_state(driver)] for driver in drivers]), encoding="utf-8"
+    )
+
+
+def _drivers_of(archive: Path) -> list[Path] | None:
+    """The drivers' jars that an archive was made with; None when one of them is another file now, or no longer there."""
+    try:
+        noted = json.loads(_drivers_file(archive).read_text(encoding="utf-8"))
+        return [Path(name) for name, *state in noted] if all(_state(Path(n)) == s for n, *s in noted) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _drivers_file(archive: Path) -> Path:
+    return archive.with_suffix(".json")
+
+
+def _state(file: Path) -> list[int]:
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def command(java: Java, jar: Path, *arguments: str, heap: str = DEFAULT_HEAP) -> list[str]:
     """The argument list that runs jrunner. No argument may be a secret: argument lists can be read by everyone."""
     line = [java.path, *flags(heap)]
-    archive = archive_path(jar, java)
+    archive = find_archive(jar, java)
     if archive is not None:
-        line.append(f"-XX:SharedArchiveFile={archive}")
-    return [*line, "-cp", str(jar), "jrunner.Main", *arguments]
+        line.append(f"-XX:SharedArchiveFile={archive.path}")
+    return [*line, "-cp", class_path(archive.class_path if archive else [jar]), "jrunner.Main", *arguments]
+
+
+def class_path(jars: Sequence[Path]) -> str:
+    """The jars as Java's ``-cp`` takes them."""
+    return os.pathsep.join(map(str, jars))
 
 
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(2)
     arguments = sys.argv[1:]
     if arguments[:1] == ["archive"]:
-        made = archive.make(jar, java, training_jars=[Path(name) for name in arguments[1:]])
+        made = archive.make(jar, java, drivers=[Path(name).absolute() for name in arguments[1:]])
         print(made if made is not None else "This Java cannot make a class-data archive; jrunner works without.")
         return
     # The environment goes along: -scp env:NAME reads a password from it.

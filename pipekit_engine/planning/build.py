@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
-from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.errors import ConfigurationError, DestinationError
 from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
 from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Key
+    from pipekit_engine.databases.names import TableName
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.source_columns import SourceColumns
     from pipekit_engine.sql.syntax import SqlSyntax
@@ -94,6 +95,8 @@ def plan_run(
         layout = replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts))
     staging_table = staging_name(module.name, dest, staging_schema, table)
     strategy = STRATEGIES[module.strategy]
+    numbered = [column.dest for column in layout.columns if column.dest in identity_columns]
+    _refuse_fixed_identity(dest, table, numbered)
     rows = Merge(
         dest,
         dest_sql=dest.table_sql(table),
@@ -101,7 +104,8 @@ def plan_run(
         columns=[column.dest for column in layout.columns],
         key=key,
         dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
-        overrides_identity=any(column.dest in identity_columns for column in layout.columns),
+        overrides_identity=bool(numbered),
+        is_unique=any(set(item.columns) <= set(key) for item in dest_keys),
     )
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)
@@ -209,6 +213,16 @@ def plan_run(
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
         ),
     )
+
+
+def _refuse_fixed_identity(dest: Dialect, table: TableName, columns: Sequence[str]) -> None:
+    """Raise DestinationError for columns that the destination numbers whatever an INSERT says."""
+    for column in columns:
+        if freed := dest.free_identity_sql(table, column):
+            raise DestinationError(
+                f"Column {column} of {dest.table_sql(table)} is GENERATED ALWAYS AS IDENTITY: {dest.label} takes none. "
+                f"To keep the query's numbers: {freed}. Or list the other columns in `columns`, and it numbers its rows itself."
+            )
 
 
 def plan_hooks(module: Module, dialects: Mapping[str, Dialect]) -> tuple[PlannedHook, ...]:

@@ -43,16 +43,14 @@ def plan_difference(
             return None, "the destination has no primary or unique key, without NULL, that the query covers" + (
                 " and that is the merge_key" if merge.key else ""
             )
-        merge, is_unique = replace(merge, key=key), True
-    else:
-        is_unique = any(set(item.columns) <= set(merge.key) for item in dest_keys)
-        if not is_unique and not dest.capabilities.joins_without_index:
-            return None, f"the destination has no primary or unique key of {', '.join(merge.key)}"
+        merge = replace(merge, key=key, is_unique=True)
+    elif not merge.is_unique and not dest.capabilities.joins_without_index:
+        return None, f"the destination has no primary or unique key of {', '.join(merge.key)}"
     columns = [there[name] for name in merge.columns]
     unlike = [column for column in columns if dest.exact_values_sql(column, "x") is None]
     if unlike:
         return None, f"values of column {unlike[0].name} ({unlike[0].type_name}) cannot be told apart"
-    difference = strategy.difference(RowComparison(merge, columns, changes_sql, is_unique=is_unique))
+    difference = strategy.difference(RowComparison(merge, columns, changes_sql))
     if difference is None:
         return None, f"{dest.label} cannot update from a part of the staged rows"
     return difference, f"rows are told apart by {', '.join(difference.key)}"

@@ -190,6 +190,7 @@ class ModuleRun:
                     if session.alive:
                         phases.clean_up()
                         phases.forget_settings()
+                        connections.give_back()
         finally:
             if self._state.staged:
                 # That session is gone; the pool gives another, now that this one was handed back.
@@ -230,10 +231,14 @@ class ModuleRun:
 
     def _connections_in(self, session: Session) -> ModuleConnections:
         name = f"pipekit {self._module.name} {self._state.run_id}"
-        return ModuleConnections(self._connections, session, self._module, application_name=name, cancel=self._cancel)
-
-    def _phases(self, session: Session) -> Phases:
-        return Phases(self._connections_in(session), self._state, self._store)
+        return ModuleConnections(
+            self._connections,
+            session,
+            self._module,
+            application_name=name,
+            cancel=self._cancel,
+            say=self._monitor.say,
+        )
 
     def _run_failure_hooks(self, error: BaseException) -> None:
         """Hooks for a run that ended before its merge was committed; their own failure is told, never raised.
@@ -260,6 +265,7 @@ class ModuleRun:
                 finally:
                     if session.alive:
                         runner.forget_settings()
+                        connections.give_back()
         except PipekitError as failed:
             self._monitor.say(f"after {type(error).__name__}: {failed}")
 
@@ -310,7 +316,9 @@ class ModuleRun:
         if self._state.staged:
             try:
                 with self._sessions.session() as session:
-                    self._phases(session).clean_up()
+                    connections = self._connections_in(session)
+                    Phases(connections, self._state, self._store).clean_up()
+                    connections.give_back()
             except PipekitError as error:
                 self._monitor.say(f"staging is left for the next run: {first_line(error)}")
 

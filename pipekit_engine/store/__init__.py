@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipekit_engine.errors import StoreError
+from pipekit_engine.store.audit import AuditStore
 from pipekit_engine.store.certificates import CertificateStore
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
@@ -34,6 +35,7 @@ class Store:
         self.where = where
         self._database = database
         self.definitions = DefinitionStore(database)
+        self.audit = AuditStore(database)
         self.leases = LeaseStore(database)
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)

@@ -279,6 +279,21 @@ trigger = Table(
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
+#: Each change of a definition. `before` and `after` hold the record as JSON; null where there was, or is, none.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UTCDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("action", String(10), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("ix_audit_kind_name", "kind", "name", "id"),
+)
+
 #: One row: counts the changes of definitions, so that a reader can tell cheaply whether anything changed.
 definitions_version = Table(
     "definitions_version",

@@ -97,6 +97,8 @@ class Merge:
     dedupe_column: str | None = None
     #: One of the columns is numbered by the destination itself, unless the INSERT says otherwise.
     overrides_identity: bool = False
+    #: A primary or unique key of the destination holds no two rows with one `key`.
+    is_unique: bool = False
 
     def insert_rows(self, select: str) -> str:
         """An INSERT of the columns with the rows of a query."""
@@ -133,6 +135,13 @@ class Merge:
         """The destination holds exactly the staged rows: no trigger or rule kept others, or added some."""
         return MergeStatement(
             f"SELECT COUNT(*) FROM {self.dest_sql}", expected=self.insert_all().expected, is_count=True
+        )
+
+    def count_matched(self, keys_sql: str, expected: Expected) -> MergeStatement:
+        """The destination's rows of the keys in a table: when they were deleted and inserted, no trigger or rule kept others."""
+        condition = self.dialect.in_table("d", keys_sql, self.key)
+        return MergeStatement(
+            f"SELECT COUNT(*) FROM {self.dest_sql} d WHERE {condition}", expected=expected, is_count=True
         )
 
     def insert_unmatched(self) -> MergeStatement:

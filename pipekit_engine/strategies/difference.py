@@ -56,15 +56,15 @@ class Difference:
 class RowComparison:
     """SQL that tells which staged rows differ from the destination's, exactly.
 
-    `columns` are the destination's of the merge, `is_unique` says that it holds no two rows with one key.
+    `columns` are the destination's of the merge.
     """
 
-    def __init__(self, merge: Merge, columns: Sequence[Column], changes_sql: str, *, is_unique: bool) -> None:
+    def __init__(self, merge: Merge, columns: Sequence[Column], changes_sql: str) -> None:
         self.merge = merge
         self.dialect = merge.dialect
         self.changes_sql = changes_sql
         self._columns = columns
-        self.is_unique = is_unique
+        self.is_unique = merge.is_unique
         self._key = [merge.dialect.quote_identifier(name) for name in merge.key]
 
     # What changes
@@ -108,8 +108,16 @@ class RowComparison:
                     f"OR {self._differs('d', 's', with_key=True)}"
                 )
             ]
+        # Where the destination has as many rows as were matched, none is gone: the search for them costs as much as all the rest.
+        matched = (
+            f"(SELECT COUNT(*) FROM {self.merge.rows_sql} s) - (SELECT COUNT(*) FROM {self.changes_sql} "
+            f"WHERE {self.dialect.quote_identifier(CHANGE)} = {INSERTED})"
+        )
         absent = self.dialect.in_table("d", self.merge.staging_sql, self.merge.key, negated=True)
-        gone = f"SELECT {self._list('d')}, {DELETED} FROM {self.merge.dest_sql} d WHERE {absent}"
+        gone = (
+            f"SELECT {self._list('d')}, {DELETED} FROM {self.merge.dest_sql} d "
+            f"WHERE (SELECT COUNT(*) FROM {self.merge.dest_sql} a) > {matched} AND {absent}"
+        )
         return [self.staged_changes(with_key=True), self._fill(gone + self.dialect.capabilities.locking_read)]
 
     def repeated_changes(self) -> MergeStatement | None:

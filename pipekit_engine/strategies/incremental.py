@@ -19,8 +19,10 @@ class Incremental(Strategy):
         """DELETE and INSERT of the rows of keys whose rows differ."""
         changes = None if rows.is_unique else rows.repeated_changes()
         repeated = None
+        # Where a unique key is, a row that was kept is in the way of the new one.
+        kept = [] if rows.is_unique else [rows.merge.count_matched(rows.changes_sql, "arriving")]
         if changes is not None:
-            repeated = [changes, rows.delete_changed(), rows.staged_of_changed_keys(), rows.insert_changed()]
+            repeated = [changes, rows.delete_changed(), rows.staged_of_changed_keys(), rows.insert_changed(), *kept]
         return rows.decide(
             [
                 rows.staged_changes(with_key=True),
@@ -28,6 +30,7 @@ class Incremental(Strategy):
                 rows.delete_changed(),
                 rows.counted("arriving", INSERTED, REPLACED),
                 rows.insert_changed(),
+                *kept,
             ],
             repeated=repeated,
         )
@@ -35,4 +38,8 @@ class Incremental(Strategy):
     def merge(self, merge: Merge) -> list[MergeStatement]:
         """DELETE by key, and INSERT."""
         delete = merge.dialect.delete_matching_sql(merge.dest_sql, merge.staging_sql, merge.key)
-        return [*merge.lock(), MergeStatement(delete, "deleted"), merge.insert_all()]
+        insert = merge.insert_all()
+        kept = (
+            [merge.count_matched(merge.staging_sql, insert.expected)] if insert.expected and not merge.is_unique else []
+        )
+        return [*merge.lock(), MergeStatement(delete, "deleted"), insert, *kept]

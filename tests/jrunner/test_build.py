@@ -156,4 +156,4 @@ def test_the_archive_is_made_beside_a_copy_of_the_jar(tmp_path: Path) -> None:
     with Session(jar=copy) as session:
         assert session.alive
     os.utime(copy, (1, 1))
-    assert jvm.archive_path(copy, java) is None
+    assert jvm.find_archive(copy, java) is None

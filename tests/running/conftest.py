@@ -15,6 +15,7 @@ EMBEDDED = {
     "h2": ("jdbc:h2:{folder}/dest", "sa"),
     "derby": ("jdbc:derby:{folder}/dest;create=true", None),
     "hsqldb": ("jdbc:hsqldb:file:{folder}/dest;hsqldb.write_delay=false;shutdown=true", "SA"),
+    "duckdb": ("jdbc:duckdb:{folder}/dest.duckdb", None),
 }
 
 
@@ -52,7 +53,7 @@ def bench_to(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterato
     bench.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb", "duckdb"])
 def any_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
     """From SQLite into each kind of destination."""
     yield from bench_to(request.param, tmp_path, request)

@@ -32,6 +32,8 @@ def load(bench: Workbench, name: str, **fields: object) -> None:
 
 
 def test_a_strategy_that_deletes_is_refused(any_bench: Workbench) -> None:
+    if any_bench.store.definitions.connection("dst").driver == "duckdb":
+        pytest.skip("DuckDB's foreign keys cannot cascade")
     family(any_bench, "CASCADE")
     for name, fields in (("whole", {}), ("some", {"strategy": "incremental", "merge_key": ("id",)})):
         with pytest.raises(DestinationError, match=r"(?is)deletes rows of .*\bchild\b.*cascades: allow"):

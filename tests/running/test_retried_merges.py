@@ -112,6 +112,7 @@ def set_trap(bench: Workbench, kind: str) -> None:
     )
 
 
+@pytest.mark.timeout(180 + 4 * DEADLOCKS)
 def test_the_victims_of_deadlocks_try_again(victim: tuple[Workbench, str], request: pytest.FixtureRequest) -> None:
     """No failed run, no doubled row, no second read of the source."""
     bench, kind = victim

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipekit_engine.config import Config
+from pipekit_engine.databases.connections import Role
 from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.engine import Engine
 from pipekit_engine.jrunner.pool import SessionPool
@@ -99,11 +100,13 @@ class Workbench:
         connection.close()
 
     @contextmanager
-    def session(self, connection: str) -> Iterator[tuple[Any, str]]:
+    def session(self, connection: str, role: Role = "read") -> Iterator[tuple[Any, str]]:
         """A jrunner session and the handle of a connection opened in it."""
         with self.pool.session() as session:
-            link = self.engine._connections().open(session, connection, "read", creates=True)
+            link = self.engine._connections().open(session, connection, role, creates=True)
             yield session, link.handle
+            if link.dialect.one_process:
+                session.close(link.handle)
 
     def rows(self, sql: str, connection: str = "dst") -> Rows:
         """Rows of a query, as text, sorted: multisets compare equal."""
@@ -112,14 +115,14 @@ class Workbench:
         return sorted(rows, key=lambda row: tuple((value is None, value or "") for value in row))
 
     def execute(self, *statements: str, connection: str = "dst") -> None:
-        with self.session(connection) as (session, handle):
+        with self.session(connection, "write") as (session, handle):
             session.execute(handle, list(statements), transaction=False)
 
     def staging_left(self) -> list[str]:
         """What staging has left behind: files for SQLite, tables elsewhere."""
         files = sorted(path.name for path in self.folder.glob("*.staging*"))
         kind = self.store.definitions.connection("dst").driver
-        if kind in ("postgresql", "mariadb", "h2", "hsqldb"):
+        if kind in ("postgresql", "mariadb", "h2", "hsqldb", "duckdb"):
             sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'pipekit_staging'"
             files += [str(row[0]) for row in self.rows(sql)]
         return files

@@ -62,6 +62,27 @@ def test_a_change_in_the_hour_that_comes_twice_arrives(site: MakeSite, dest: str
     assert not differences(place, "orders")
 
 
+@pytest.mark.parametrize("case", cases("markers", "timestamptz"))
+def test_instants_beyond_a_timestamp_of_mariadb(site: MakeSite, case: str) -> None:
+    """0001 and 9999 stand for "always" and "never"; what changes later is found by the watermark all the same."""
+    place = site("postgresql", "mariadb")
+    place.source.execute(
+        "CREATE TABLE price (id integer PRIMARY KEY, until timestamptz, changed timestamptz NOT NULL)",
+        "INSERT INTO price VALUES (1, '0001-01-01 00:00+00', '2024-03-01 10:00-05'), "
+        "(2, '9999-12-31 23:59:59.999999+00', '2024-03-01 10:30-05')",
+    )
+    done = place.wizard("--table", "price", "--watermark", "changed", "--lag", "1m")
+    assert done.status == 0, done.err
+    for changed in ("2024-03-01 10:30:30-05", "2024-03-01 10:29:45-05"):  # the second one late, within the lag
+        outcome = place.run(["price"])["price"]
+        assert outcome.error is None, outcome.error
+        place.source.execute(f"UPDATE price SET until = now(), changed = '{changed}' WHERE id = 2")
+    outcome = place.run(["price"])["price"]
+    assert outcome.error is None, outcome.error
+    assert outcome.counts[:3] == (1, 0, 1)
+    assert not differences(place, "price")
+
+
 # --- rows of other tables, rows that triggers and policies keep
 
 
@@ -107,6 +128,30 @@ def test_rows_that_a_trigger_keeps(site: MakeSite, dest: str) -> None:
     place.modules({"t": {"query": "SELECT id, name FROM t"}})
     outcome = place.run(["t"])["t"]
     assert outcome.error is not None or not differences(place, "t")
+
+
+@pytest.mark.parametrize("dest", cases("keeper", *KEEPERS, quick=2))
+def test_rows_that_a_trigger_keeps_beside_the_new_ones_of_their_key(site: MakeSite, dest: str) -> None:
+    """In a table without a unique key nothing else is in the way of the doubled row, in each of the ways to merge."""
+    place = site("sqlite", dest)
+    place.source.execute("CREATE TABLE t (id INTEGER, name TEXT)", "INSERT INTO t VALUES (9, 'new')")
+    queries = {
+        "one": "SELECT id, name FROM t",
+        "shared": "SELECT id, name FROM t UNION ALL SELECT id, 'more' FROM t",
+        "whole": "SELECT id, name, 1 AS added FROM t",
+    }
+    for name in queries:
+        place.dest.execute(
+            f"CREATE TABLE {name} (id INTEGER, name VARCHAR(20))", f"INSERT INTO {name} VALUES (9, 'kept')"
+        )
+        place.dest.execute(
+            *(text.replace("ON t", f"ON {name}").replace("keep", f"keep_{name}") for text in KEEPERS[dest])
+        )
+    fields = {"strategy": "incremental", "merge_key": ["id"], "on_schema_change": "add_columns"}
+    place.modules({name: {"query": query, **fields} for name, query in queries.items()})
+    for name, outcome in place.run(list(queries)).items():
+        assert outcome.refuses("trigger"), (name, outcome)
+        assert place.dest.read(name).rows == [("9", "kept")]
 
 
 @pytest.mark.parametrize("case", cases("policy", "hidden"))

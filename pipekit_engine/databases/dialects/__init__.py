@@ -12,6 +12,7 @@ from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import MappedType
 from pipekit_engine.databases.dialects.db2 import DB2
 from pipekit_engine.databases.dialects.derby import Derby
+from pipekit_engine.databases.dialects.duckdb import DuckDB
 from pipekit_engine.databases.dialects.generic import Generic
 from pipekit_engine.databases.dialects.h2 import H2
 from pipekit_engine.databases.dialects.hsqldb import HSQLDB
@@ -48,6 +49,7 @@ _DIALECTS: dict[str, Dialect] = {
         H2(),
         Derby(),
         HSQLDB(),
+        DuckDB(),
         Generic(),
     )
 }

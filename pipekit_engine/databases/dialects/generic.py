@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
@@ -11,6 +11,22 @@ from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
 from pipekit_engine.databases.dialects.base.types import TypeSystem, decimal
 from pipekit_engine.databases.dialects.h2 import H2
 from pipekit_engine.sql.syntax import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.names import TableName
+
+
+def _declared(column: Column) -> str:
+    """A column's type as it is written: drivers tell the name and the size apart."""
+    name, precision = column.type_name, column.precision
+    if "(" in name or precision <= 0:
+        return name
+    if column.family == "decimal":
+        return f"{name}({precision},{column.scale})"
+    return f"{name}({precision})" if column.family == "text" and "char" in name.lower() else name
 
 
 class Generic(Dialect):
@@ -41,9 +57,11 @@ class Generic(Dialect):
     capabilities = Capabilities(
         syntax=UNKNOWN,
         reads_plain_names=False,
+        creates_schemas=False,  # nobody knows whether there are any
         drop_if_exists=False,
         row_values=False,
-        denied_states=frozenset({"42000", "42501", "42502"}),
+        denied_states=frozenset({"28000", "42501", "42502"}),
+        missing_table_message=r"\b(?:table|relation|view|object)\b.*(?:does not exist|doesn't exist|not found|unknown)",
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
 
@@ -56,5 +74,9 @@ class Generic(Dialect):
         return False
 
     def schema_exists_sql(self, schema: str) -> None:
-        """Nobody knows where to ask; the staging schema has to be there."""
+        """Nobody knows where to ask; a staging schema that a connection names has to be there."""
         return
+
+    def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
+        """In the types that the driver tells: the standard's CREATE TABLE AS is known to few, and in several spellings."""
+        return self.create_table_sql(table, [(column.name, _declared(column)) for column in columns])

@@ -10,7 +10,7 @@ from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
-from pipekit_engine.databases.dialects.base.types import decimal, fractional, noted, sized_text
+from pipekit_engine.databases.dialects.base.types import decimal, fractional, own_or_other, sized_text
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
@@ -170,9 +170,10 @@ class MariaDB(Dialect):
         "time": fractional("time({precision})", max_digits=6),
         "timestamp": fractional("datetime({precision})", max_digits=6),
         "timetz": "varchar(32)",
-        "timestamptz": noted(
+        "timestamptz": own_or_other(
             fractional("timestamp({precision}) NULL", max_digits=6),
-            "instants from 1970 to 2038-01-19 only, a row with another is refused; dest_type datetime(6) holds all, in UTC",
+            fractional("datetime({precision})", max_digits=6),
+            "a DATETIME with the time in UTC, as TIMESTAMP ends in 2038",
         ),
         "uuid": "char(36)",
         "json": "longtext",
@@ -324,6 +325,16 @@ class MariaDB(Dialect):
         names = ", ".join(f"d.{self.quote_identifier(name)}" for name in key)
         matched = f"SELECT DISTINCT {names} FROM {dest} d JOIN {staging} t ON {self.key_match('d', 't', key)}"
         return f"NOT EXISTS (SELECT 1 FROM ({matched}) m WHERE {self.key_match('m', row, key)})"
+
+    def in_table(
+        self, row: str, table: str, key: Sequence[str], *, negated: bool = False, where: str | None = None
+    ) -> str:
+        """IN, which may begin with the smaller table; EXISTS runs for each row."""
+        if negated:
+            return super().in_table(row, table, key, negated=True, where=where)
+        names = ", ".join(self.quote_identifier(name) for name in key)
+        left = ", ".join(f"{row}.{self.quote_identifier(name)}" for name in key)
+        return f"({left}) IN (SELECT {names} FROM {table}{f' WHERE {where}' if where else ''})"
 
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"

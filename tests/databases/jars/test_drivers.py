@@ -59,7 +59,7 @@ def test_every_driver_is_met() -> None:
     artifacts = {driver.artifact for _, driver in catalogue()}
     assert artifacts >= {
         "mssql-jdbc", "jtds", "ojdbc11", "jt400", "jcc", "mysql-connector-j", "mariadb-java-client", "postgresql",
-        "sqlite-jdbc", "h2", "derby", "hsqldb", "jaybird",
+        "sqlite-jdbc", "h2", "derby", "hsqldb", "jaybird", "duckdb_jdbc",
     }  # fmt: skip
     assert len(artifacts) == len(DRIVERS), "a driver is pinned twice"
 

@@ -23,10 +23,11 @@ def table(shape: Shape) -> str:
 
 
 def embedded(kind: str, name: str, folder: Path) -> OpenRequest:
-    """How to open an embedded database of `kind`, in memory except for SQLite."""
+    """How to open an embedded database of `kind`, in memory where it can be."""
     if kind == "sqlite":
         return sqlite_request(name, folder / f"{name}.db")
-    url = {"h2": "jdbc:h2:mem:{}", "derby": "jdbc:derby:memory:{};create=true", "hsqldb": "jdbc:hsqldb:mem:{}"}[kind]
+    url = {"h2": "jdbc:h2:mem:{}", "derby": "jdbc:derby:memory:{};create=true", "hsqldb": "jdbc:hsqldb:mem:{}",
+           "duckdb": f"jdbc:duckdb:{folder}/{{}}.duckdb"}[kind]  # fmt: skip
     return OpenRequest(name, url.format(name), [jar(kind)], kind=kind)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-KINDS = ("sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb")
+KINDS = ("sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb", "duckdb")
 NAMES = {
     "sqlite": "SQLite",
     "postgresql": "PostgreSQL",
@@ -18,6 +18,7 @@ NAMES = {
     "h2": "H2",
     "derby": "Derby",
     "hsqldb": "HSQLDB",
+    "duckdb": "DuckDB",
 }
 
 
@@ -61,7 +62,7 @@ def _same(type_name: str, **others: str) -> dict[str, str]:
 
 V = Value
 _NO_NAN = frozenset({"mariadb", "derby"})
-_PG_ONLY = but("postgresql", "sqlite")
+_PG_ONLY = but("postgresql", "sqlite", "duckdb")
 _TEXT_TYPES = {
     "sqlite": "TEXT",
     "postgresql": "text",
@@ -69,6 +70,7 @@ _TEXT_TYPES = {
     "h2": "VARCHAR",
     "derby": "CLOB",
     "hsqldb": "LONGVARCHAR",
+    "duckdb": "VARCHAR",
 }
 _ALL_BYTES = "".join(f"{n:02x}" for n in range(256))
 _NINES = "99999999999999999999999999999999999999"
@@ -162,14 +164,15 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "DECFLOAT(100)",
             "derby": "DECIMAL(31,12)",
             "hsqldb": "DECIMAL(100,30)",
+            "duckdb": "DECIMAL(38,18)",
         },
         (
             V("0"),
             V("123.450"),
             V("0.000000000001"),
-            V("-12345678901234567890123456789012345.5", frozenset({"derby"}), "36 digits"),
-            V("NaN", _PG_ONLY),
-            V("Infinity", _PG_ONLY),
+            V("-12345678901234567890123456789012345.5", frozenset({"derby", "duckdb"}), "36 digits"),
+            V("NaN", but("postgresql", "sqlite")),
+            V("Infinity", but("postgresql", "sqlite")),
         ),
         wider={"sqlite": "TEXT"},
     ),
@@ -259,6 +262,7 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "VARBINARY",
             "derby": "BLOB",
             "hsqldb": "LONGVARBINARY",
+            "duckdb": "BLOB",
         },
         (V("", name="no bytes"), V("00"), V("5c4e0a0d09275c"), V(_ALL_BYTES, name="all 256 byte values")),
     ),
@@ -275,8 +279,8 @@ SHAPES: tuple[Shape, ...] = (
             V("1582-10-10", frozenset({"derby", "hsqldb"}), "1582-10-05 to 14"),
             V("1582-10-15"),
             V("9999-12-31"),
-            V("10000-01-01", but("sqlite", "postgresql", "h2"), "after 9999"),
-            V("0044-03-15 BC", but("sqlite", "postgresql", "h2"), "BC"),
+            V("10000-01-01", but("sqlite", "postgresql", "h2", "duckdb"), "after 9999"),
+            V("0044-03-15 BC", but("sqlite", "postgresql", "h2", "duckdb"), "BC"),
             V("infinity", _PG_ONLY, "infinity"),
             V("-infinity", _PG_ONLY, "-infinity"),
         ),
@@ -285,7 +289,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "time",
         "time",
-        _same("TIME(6)", sqlite="TIME", derby="TIME"),
+        _same("TIME(6)", sqlite="TIME", derby="TIME", duckdb="TIME"),
         (
             V("00:00:00"),
             V("12:34:56"),
@@ -306,6 +310,7 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "TIMESTAMP(9)",
             "derby": "TIMESTAMP",
             "hsqldb": "TIMESTAMP(9)",
+            "duckdb": "TIMESTAMP",
         },
         (
             V("1970-01-01 00:00:00"),
@@ -317,9 +322,9 @@ SHAPES: tuple[Shape, ...] = (
             V("0001-01-01 00:00:00"),
             V("9999-12-31 23:59:59.999999"),
             V("1582-10-10 12:00:00", frozenset({"derby", "hsqldb"}), "1582-10-05 to 14"),
-            V("2024-01-01 00:00:00.123456789", frozenset({"postgresql", "mariadb"}), "nanoseconds"),
-            V("10000-01-01 00:00:00", but("sqlite", "postgresql", "h2"), "after 9999"),
-            V("0044-03-15 12:00:00 BC", but("sqlite", "postgresql", "h2"), "BC"),
+            V("2024-01-01 00:00:00.123456789", frozenset({"postgresql", "mariadb", "duckdb"}), "nanoseconds"),
+            V("10000-01-01 00:00:00", but("sqlite", "postgresql", "h2", "duckdb"), "after 9999"),
+            V("0044-03-15 12:00:00 BC", but("sqlite", "postgresql", "h2", "duckdb"), "BC"),
             V("infinity", _PG_ONLY),
             V("-infinity", _PG_ONLY),
         ),
@@ -335,6 +340,7 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "TIMESTAMP(6) WITH TIME ZONE",
             "derby": "TIMESTAMP",
             "hsqldb": "TIMESTAMP(6) WITH TIME ZONE",
+            "duckdb": "TIMESTAMPTZ",
         },
         (
             V("1970-01-01 00:00:00+00:00"),
@@ -358,6 +364,7 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "TIMESTAMP(6) WITH TIME ZONE",
             "derby": "TIMESTAMP",
             "hsqldb": "TIMESTAMP(6) WITH TIME ZONE",
+            "duckdb": "TIMESTAMPTZ",
         },
         (
             V("1970-01-01 00:00:01+00:00"),
@@ -377,6 +384,7 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "UUID",
             "derby": "CHAR(36)",
             "hsqldb": "UUID",
+            "duckdb": "UUID",
         },
         (
             V("01234567-89ab-cdef-fedc-ba9876543210"),
@@ -395,6 +403,7 @@ SHAPES: tuple[Shape, ...] = (
             "h2": "JSON",
             "derby": "CLOB",
             "hsqldb": "LONGVARCHAR",
+            "duckdb": "JSON",
         },
         (V('{"a": [1, 2.5, null, true], "ü": "\\n\\"\\\\😀"}'), V("[]"), V('"text"'), V("12345678901234567890.5")),
         wider={"sqlite": "TEXT", "mariadb": "LONGTEXT", "derby": "CLOB", "hsqldb": "LONGVARCHAR"},

@@ -1,4 +1,4 @@
-"""The six databases of the suite: how a canonical value is written as SQL in each, and how each prints it back.
+"""The seven databases of the suite: how a canonical value is written as SQL in each, and how each prints it back.
 
 Reading back goes through the database's own conversion to text wherever it has one, so that a mistake in how jrunner
 writes a type is not undone by the same mistake in how it reads it.
@@ -79,6 +79,8 @@ def _text(kind: str, shape: Shape, text: str) -> str:
         return f"convert_from(decode('{text.encode().hex()}', 'hex'), 'UTF8')::{kept}"
     if kind in {"h2", "hsqldb"} and "\0" in text:
         return "U&'" + text.replace("\0", "\\0000") + "'"
+    if kind == "duckdb":
+        return f"decode(unhex('{text.encode().hex()}'))"
     if kind == "derby" and len(text) > 30_000:
         # Longer literals are not allowed.
         return " || ".join(f"CAST({_quoted(text[at : at + 30_000])} AS CLOB)" for at in range(0, len(text), 30_000))
@@ -88,6 +90,8 @@ def _text(kind: str, shape: Shape, text: str) -> str:
 def _binary(kind: str, shape: Shape, text: str) -> str:
     if kind == "postgresql":
         return f"decode('{text}', 'hex')"
+    if kind == "duckdb":
+        return f"unhex('{text}')"
     return f"CAST(X'{text}' AS BLOB)" if kind == "derby" else f"X'{text}'"
 
 
@@ -102,7 +106,10 @@ def _temporal(kind: str, shape: Shape, text: str) -> str:
         # Astronomical years: 1 BC is year 0.
         year, rest = text[:4], text[4:-3]
         text = f"-{int(year) - 1:04}{rest}"
-    if kind in {"mariadb", "postgresql"}:
+    if kind == "duckdb" and text.endswith(" BC"):
+        day, _, rest = text[:-3].partition(" ")
+        text = f"{day} (BC) {rest}".strip()
+    if kind in {"mariadb", "postgresql", "duckdb"}:
         return f"'{text}'"
     if shape.form == "timestamptz":
         return f"TIMESTAMP{' WITH TIME ZONE' if kind == 'h2' else ''} '{text}'"
@@ -151,6 +158,8 @@ def probe(kind: str, shape: Shape) -> str:
         if shape.form == "binary":
             return "RAWTOHEX(v)"
         return "CAST(v AS VARCHAR)" if shape.form in _TEMPORAL else "v"
+    if kind == "duckdb":
+        return "hex(v)" if shape.form == "binary" else "CAST(v AS VARCHAR)"
     if kind == "hsqldb":
         return "CAST(v AS VARCHAR(64))" if shape.form in _TEMPORAL else "v"
     return "CHAR(v)" if shape.form in _TEMPORAL else "v"
@@ -185,6 +194,8 @@ def _moment(text: str) -> str:
     before = re.fullmatch(r"-(\d+)(-.*)", text)
     if before:
         text = f"{int(before[1]) + 1:04}{before[2]} BC"
+    if " (BC)" in text:
+        text = text.replace(" (BC)", "") + " BC"
     return text.lstrip("+") if text[:1] == "+" else text
 
 

@@ -29,7 +29,8 @@ clocks change.
 | PostgreSQL | `copy-binary` | every destination type has a binary form that jrunner knows |
 | PostgreSQL | `copy-text` | otherwise: arrays, enums, ranges, types of extensions |
 | MariaDB, MySQL | `load-data` | driver and server allow LOAD DATA LOCAL; any warning of the server fails the load |
-| all | `batch` | otherwise, or when asked for: prepared inserts in batches, in one transaction |
+| DuckDB | `appender` | always: the driver's appender, which writes columns; its prepared inserts take a hundred times as long |
+| all others | `batch` | otherwise, or when asked for: prepared inserts in batches, in one transaction |
 
 A path can be forced by a request's `path` (`--path`); the result says which one was taken and why.
 

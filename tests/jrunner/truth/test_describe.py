@@ -43,6 +43,7 @@ OTHER_SIZES = {
     ("sqlite", "decimal(38,10)"): (0, 0),
     ("derby", "decimal(38,10)"): (31, 10),
     ("sqlite", "varchar(10)"): (0, 0),
+    ("duckdb", "varchar(10)"): (0, 0),
 }
 
 

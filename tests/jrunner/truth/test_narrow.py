@@ -13,6 +13,7 @@ from tests.jrunner.truth.data import KINDS
 PATHS = {
     "postgresql": ("copy-binary", "copy-text", "batch"),
     "mariadb": ("load-data", "batch"),
+    "duckdb": ("appender",),
 }
 WAYS = [(kind, path) for kind in KINDS for path in PATHS.get(kind, ("batch",))]
 
@@ -64,9 +65,9 @@ CASES = (
     Case("1e300::float8", "REAL", None, ("sqlite", "hsqldb", "mariadb")),
     Case("0.1::float8", "REAL", "0.1"),
     Case("'0123456789'::text", "VARCHAR(10)", "0123456789"),
-    Case("'0123456789 '::text", "VARCHAR(10)", None, ("sqlite",)),
-    Case("'0123456789a'::text", "VARCHAR(10)", None, ("sqlite",)),
-    Case("12345678901", "VARCHAR(10)", None, ("sqlite",)),
+    Case("'0123456789 '::text", "VARCHAR(10)", None, ("sqlite", "duckdb")),
+    Case("'0123456789a'::text", "VARCHAR(10)", None, ("sqlite", "duckdb")),
+    Case("12345678901", "VARCHAR(10)", None, ("sqlite", "duckdb")),
     Case("true", "VARCHAR(10)", "true"),
     Case("1.50::numeric", "VARCHAR(10)", "1.50"),
     Case("date '2024-02-29'", "VARCHAR(10)", "2024-02-29"),

@@ -23,6 +23,7 @@ TEXT = {
     "mariadb": "longtext",
     "derby": "CLOB",
     "hsqldb": "LONGVARCHAR",
+    "duckdb": "VARCHAR",
     "h2": "CLOB",
     "sqlite": "TEXT",
 }
@@ -128,6 +129,7 @@ def test_ten_megabytes_of_text(truth: Truth, source: str, dest: str) -> None:
         "mariadb": "repeat('aé€', 2500000)",
         "h2": "CAST(REPEAT('aé€', 2500000) AS CLOB)",
         "hsqldb": "REPEAT('aé€', 2500000)",
+        "duckdb": "repeat('aé€', 2500000)",
     }[source]
     once = {"hsqldb": " FROM (VALUES(0))"}.get(source, "")
     truth.execute(f"{dest}_to", f"CREATE TABLE big (id INT, v {TEXT[dest]})")
@@ -135,7 +137,7 @@ def test_ten_megabytes_of_text(truth: Truth, source: str, dest: str) -> None:
         result = move(truth, f"{source}_from", f"SELECT 1 AS id, {made} AS v{once}", f"{dest}_to", "big")
         assert result.rows_written == 1
         ends = {"derby": "LENGTH(v), SUBSTR(v, 7499998)", "hsqldb": "CHAR_LENGTH(v), SUBSTRING(v FROM 7499998)"}
-        length = "LENGTH(v)" if dest == "sqlite" else "CHAR_LENGTH(v)"
+        length = "LENGTH(v)" if dest in {"sqlite", "duckdb"} else "CHAR_LENGTH(v)"
         rows = truth.rows(f"{dest}_to", f"SELECT {ends.get(dest, f'{length}, SUBSTR(v, 7499998)')} FROM big")
         assert rows == [("7500000", "aé€")]
     finally:

@@ -66,6 +66,7 @@ CREATE TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer Name", 
 -- merge, on warehouse, in one transaction; all rows are written: values of column RAW (BLOB) cannot be told apart
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders");
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -149,7 +150,7 @@ ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
 INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR d."Customer Name" IS DISTINCT FROM s."Customer Name" OR LENGTH(d."Customer Name") IS DISTINCT FROM LENGTH(s."Customer Name") OR d."AMOUNT" IS DISTINCT FROM s."AMOUNT" OR d."UPDATED_AT" IS DISTINCT FROM s."UPDATED_AT";
-INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE NOT EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE (SELECT COUNT(*) FROM "SALES"."ORDERS" a) > (SELECT COUNT(*) FROM "pipekit_staging"."orders" s) - (SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" = 1) AND NOT EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);

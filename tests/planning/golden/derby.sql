@@ -64,6 +64,7 @@ CREATE TABLE "pipekit_staging"."orders" AS SELECT d."ORDER_ID", d."Customer Name
 -- merge, on warehouse, in one transaction; all rows are written: values of column RAW (BLOB) cannot be told apart
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders");
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -147,7 +148,7 @@ ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
 INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR (d."Customer Name" <> s."Customer Name" OR (d."Customer Name" IS NULL AND s."Customer Name" IS NOT NULL) OR (d."Customer Name" IS NOT NULL AND s."Customer Name" IS NULL)) OR (LENGTH(d."Customer Name") <> LENGTH(s."Customer Name") OR (LENGTH(d."Customer Name") IS NULL AND LENGTH(s."Customer Name") IS NOT NULL) OR (LENGTH(d."Customer Name") IS NOT NULL AND LENGTH(s."Customer Name") IS NULL)) OR (d."AMOUNT" <> s."AMOUNT" OR (d."AMOUNT" IS NULL AND s."AMOUNT" IS NOT NULL) OR (d."AMOUNT" IS NOT NULL AND s."AMOUNT" IS NULL)) OR (d."UPDATED_AT" <> s."UPDATED_AT" OR (d."UPDATED_AT" IS NULL AND s."UPDATED_AT" IS NOT NULL) OR (d."UPDATED_AT" IS NOT NULL AND s."UPDATED_AT" IS NULL));
-INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE NOT EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE (SELECT COUNT(*) FROM "SALES"."ORDERS" a) > (SELECT COUNT(*) FROM "pipekit_staging"."orders" s) - (SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" = 1) AND NOT EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);

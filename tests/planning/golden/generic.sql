@@ -34,7 +34,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP, "raw" BINARY LARGE OBJECT);
 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key, without NULL, that the query covers
 DELETE FROM "sales"."orders";
@@ -61,11 +61,12 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP, "raw" BINARY LARGE OBJECT);
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."order_id" = d."order_id");
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -88,7 +89,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP, "raw" BINARY LARGE OBJECT);
 
 -- merge, on warehouse, in one transaction; all rows are written: rows are only added
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
@@ -113,7 +114,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP, "raw" BINARY LARGE OBJECT);
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 MERGE INTO "sales"."orders" d USING "pipekit_staging"."orders" s ON (d."order_id" = s."order_id") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw";
@@ -143,7 +144,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP);
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 DELETE FROM "sales"."orders";
@@ -170,7 +171,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP);
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
@@ -197,7 +198,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP);
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 MERGE INTO "sales"."orders" d USING "pipekit_staging"."orders" s ON (d."order_id" = s."order_id") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at";
@@ -227,7 +228,7 @@ DROP TABLE "pipekit_staging"."orders";
 SELECT * FROM SALES.ORDERS WHERE UPDATED_AT >= TO_DATE('2024-01-01');
 
 -- staging, on warehouse
-CREATE TABLE "pipekit_staging"."orders" AS SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "sales"."orders" WITH NO DATA;
+CREATE TABLE "pipekit_staging"."orders" ("order_id" BIGINT, "Customer Name" VARCHAR(40), "amount" NUMERIC(12,2), "updated_at" TIMESTAMP, "raw" BINARY LARGE OBJECT);
 
 -- merge, on warehouse, in one transaction; all rows are written: values of column Customer Name (VARCHAR) cannot be told apart
 MERGE INTO "sales"."orders" d USING (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s ON (d."order_id" = s."order_id") WHEN MATCHED THEN UPDATE SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw";

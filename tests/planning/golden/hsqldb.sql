@@ -69,6 +69,7 @@ CREATE CACHED TABLE "pipekit_staging"."orders" AS (SELECT "ORDER_ID", "Customer 
 -- merge, on warehouse, in one transaction; all rows are written: the destination has no primary or unique key of ORDER_ID
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders");
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS" d WHERE d."ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL);
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -156,7 +157,7 @@ ALTER TABLE "pipekit_staging"."orders changes" ADD COLUMN "pipekit_change" SMALL
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
 INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR d."Customer Name" IS DISTINCT FROM s."Customer Name" OR CHAR_LENGTH(d."Customer Name") IS DISTINCT FROM CHAR_LENGTH(s."Customer Name") OR d."AMOUNT" IS DISTINCT FROM s."AMOUNT" OR d."UPDATED_AT" IS DISTINCT FROM s."UPDATED_AT";
-INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE d."ORDER_ID" NOT IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL);
+INSERT INTO "pipekit_staging"."orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE (SELECT COUNT(*) FROM "SALES"."ORDERS" a) > (SELECT COUNT(*) FROM "pipekit_staging"."orders" s) - (SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" = 1) AND d."ORDER_ID" NOT IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders" WHERE "ORDER_ID" IS NOT NULL);
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);

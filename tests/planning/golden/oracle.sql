@@ -68,6 +68,7 @@ CREATE TABLE "SALES"."pipekit_staging_orders" AS SELECT "ORDER_ID", "Customer Na
 LOCK TABLE "SALES"."ORDERS" IN EXCLUSIVE MODE;
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "SALES"."pipekit_staging_orders");
 INSERT INTO "SALES"."ORDERS" ("ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW") SELECT "ORDER_ID", "Customer Name", "AMOUNT", "UPDATED_AT", "RAW" FROM "SALES"."pipekit_staging_orders" s;
+SELECT COUNT(*) FROM "SALES"."ORDERS" d WHERE EXISTS (SELECT 1 FROM "SALES"."pipekit_staging_orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -153,7 +154,7 @@ ALTER TABLE "SALES"."pipekit_staging_orders changes" ADD ("pipekit_change" NUMBE
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by ORDER_ID
 LOCK TABLE "SALES"."ORDERS" IN EXCLUSIVE MODE;
 INSERT INTO "SALES"."pipekit_staging_orders changes" ("ORDER_ID", "pipekit_change") SELECT s."ORDER_ID", CASE WHEN d."ORDER_ID" IS NULL THEN 1 ELSE 2 END FROM "SALES"."pipekit_staging_orders" s LEFT JOIN "SALES"."ORDERS" d ON d."ORDER_ID" = s."ORDER_ID" WHERE d."ORDER_ID" IS NULL OR DECODE(d."Customer Name", s."Customer Name", 0, 1) = 1 OR DECODE(d."AMOUNT", s."AMOUNT", 0, 1) = 1 OR DECODE(d."UPDATED_AT", s."UPDATED_AT", 0, 1) = 1;
-INSERT INTO "SALES"."pipekit_staging_orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE NOT EXISTS (SELECT 1 FROM "SALES"."pipekit_staging_orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
+INSERT INTO "SALES"."pipekit_staging_orders changes" ("ORDER_ID", "pipekit_change") SELECT d."ORDER_ID", 3 FROM "SALES"."ORDERS" d WHERE (SELECT COUNT(*) FROM "SALES"."ORDERS" a) > (SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders" s) - (SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders changes" WHERE "pipekit_change" = 1) AND NOT EXISTS (SELECT 1 FROM "SALES"."pipekit_staging_orders" m WHERE m."ORDER_ID" = d."ORDER_ID");
 SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders changes" WHERE "pipekit_change" IN (2, 3);
 DELETE FROM "SALES"."ORDERS" WHERE "ORDER_ID" IN (SELECT "ORDER_ID" FROM "SALES"."pipekit_staging_orders changes");
 SELECT COUNT(*) FROM "SALES"."pipekit_staging_orders changes" WHERE "pipekit_change" IN (1, 2);

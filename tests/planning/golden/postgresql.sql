@@ -78,6 +78,7 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" I
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = d."order_id");
 
 -- the same, where staged rows share a key
 SELECT pg_advisory_xact_lock(2553956261385565477);
@@ -86,12 +87,14 @@ INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SE
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = d."order_id");
 
 -- all rows are written instead where a sample of 200 or more staged rows holds none that is there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."order_id" = d."order_id");
 
 -- hook on success, on warehouse
 ANALYZE;

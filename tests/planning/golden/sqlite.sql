@@ -86,16 +86,19 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" I
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+SELECT COUNT(*) FROM "sales"."orders" d WHERE d."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
 
 -- the same, where staged rows share a key
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT DISTINCT k0, 2 FROM (SELECT k0 FROM (SELECT s."order_id" AS k0, s."order_id" COLLATE BINARY AS v0, typeof(s."order_id") AS v1, s."Customer Name" COLLATE BINARY AS v2, typeof(s."Customer Name") AS v3, s."amount" COLLATE BINARY AS v4, typeof(s."amount") AS v5, s."updated_at" COLLATE BINARY AS v6, typeof(s."updated_at") AS v7, s."raw" COLLATE BINARY AS v8, typeof(s."raw") AS v9, 1 AS pipekit_rows FROM "pipekit_staging"."orders" s UNION ALL SELECT d."order_id", d."order_id" COLLATE BINARY, typeof(d."order_id"), d."Customer Name" COLLATE BINARY, typeof(d."Customer Name"), d."amount" COLLATE BINARY, typeof(d."amount"), d."updated_at" COLLATE BINARY, typeof(d."updated_at"), d."raw" COLLATE BINARY, typeof(d."raw"), -1 FROM "sales"."orders" d WHERE d."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL)) u GROUP BY k0, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 HAVING SUM(pipekit_rows) <> 0) r;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE s."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
+SELECT COUNT(*) FROM "sales"."orders" d WHERE d."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes" WHERE "order_id" IS NOT NULL);
 
 -- all rows are written instead where 
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders" d WHERE d."order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL);
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -213,7 +216,7 @@ CREATE INDEX "pipekit_staging"."orders key" ON "orders" ("order_id");
 
 -- merge, on warehouse, in one transaction; only rows that differ are written: rows are told apart by order_id
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT s."order_id", CASE WHEN d."order_id" IS NULL THEN 1 ELSE 2 END FROM "pipekit_staging"."orders" s LEFT JOIN "sales"."orders" d ON d."order_id" = s."order_id" WHERE d."order_id" IS NULL OR d."order_id" COLLATE BINARY IS NOT s."order_id" COLLATE BINARY OR typeof(d."order_id") IS NOT typeof(s."order_id") OR d."Customer Name" COLLATE BINARY IS NOT s."Customer Name" COLLATE BINARY OR typeof(d."Customer Name") IS NOT typeof(s."Customer Name") OR d."amount" COLLATE BINARY IS NOT s."amount" COLLATE BINARY OR typeof(d."amount") IS NOT typeof(s."amount") OR d."updated_at" COLLATE BINARY IS NOT s."updated_at" COLLATE BINARY OR typeof(d."updated_at") IS NOT typeof(s."updated_at");
-INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT d."order_id", 3 FROM "sales"."orders" d WHERE d."order_id" NOT IN (SELECT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL);
+INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT d."order_id", 3 FROM "sales"."orders" d WHERE (SELECT COUNT(*) FROM "sales"."orders" a) > (SELECT COUNT(*) FROM "pipekit_staging"."orders" s) - (SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" = 1) AND d."order_id" NOT IN (SELECT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL);
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (2, 3);
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);

@@ -78,6 +78,7 @@ SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] I
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders changes]);
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (1, 2);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM [pipekit_staging].[orders] s WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = s.[order_id]);
+SELECT COUNT(*) FROM [sales].[orders] d WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = d.[order_id]);
 
 -- the same, where staged rows share a key
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
@@ -86,12 +87,14 @@ INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SE
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders changes]);
 SELECT COUNT(*) FROM [pipekit_staging].[orders] s WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = s.[order_id]);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT s.[order_id], s.[Customer Name], s.[amount], s.[updated_at], s.[raw] FROM [pipekit_staging].[orders] s WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = s.[order_id]);
+SELECT COUNT(*) FROM [sales].[orders] d WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders changes] m WHERE m.[order_id] = d.[order_id]);
 
 -- all rows are written instead where 
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders]);
 INSERT INTO [sales].[orders] ([order_id], [Customer Name], [amount], [updated_at], [raw]) SELECT [order_id], [Customer Name], [amount], [updated_at], [raw] FROM [pipekit_staging].[orders] s;
+SELECT COUNT(*) FROM [sales].[orders] d WHERE EXISTS (SELECT 1 FROM [pipekit_staging].[orders] m WHERE m.[order_id] = d.[order_id]);
 
 -- hook on success, on warehouse
 ANALYZE;
@@ -200,7 +203,7 @@ ALTER TABLE [pipekit_staging].[orders changes] ADD [pipekit_change] SMALLINT NUL
 DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'pipekit:dc008f4e0a687cbf95896cacb4940d2b', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = 10000; IF @taken < 0 RAISERROR('Another merge of this module is under way.', 16, 1);
 SELECT TOP (1) 1 FROM [sales].[orders] WITH (TABLOCKX, HOLDLOCK);
 INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT s.[order_id], CASE WHEN d.[order_id] IS NULL THEN 1 ELSE 2 END FROM [pipekit_staging].[orders] s LEFT JOIN [sales].[orders] d ON d.[order_id] = s.[order_id] WHERE d.[order_id] IS NULL OR (CONVERT(varbinary(max), d.[Customer Name]) <> CONVERT(varbinary(max), s.[Customer Name]) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NOT NULL) OR (CONVERT(varbinary(max), d.[Customer Name]) IS NOT NULL AND CONVERT(varbinary(max), s.[Customer Name]) IS NULL)) OR (DATALENGTH(d.[Customer Name]) <> DATALENGTH(s.[Customer Name]) OR (DATALENGTH(d.[Customer Name]) IS NULL AND DATALENGTH(s.[Customer Name]) IS NOT NULL) OR (DATALENGTH(d.[Customer Name]) IS NOT NULL AND DATALENGTH(s.[Customer Name]) IS NULL)) OR (d.[amount] <> s.[amount] OR (d.[amount] IS NULL AND s.[amount] IS NOT NULL) OR (d.[amount] IS NOT NULL AND s.[amount] IS NULL)) OR (d.[updated_at] <> s.[updated_at] OR (d.[updated_at] IS NULL AND s.[updated_at] IS NOT NULL) OR (d.[updated_at] IS NOT NULL AND s.[updated_at] IS NULL));
-INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT d.[order_id], 3 FROM [sales].[orders] d WHERE NOT EXISTS (SELECT 1 FROM [pipekit_staging].[orders] m WHERE m.[order_id] = d.[order_id]);
+INSERT INTO [pipekit_staging].[orders changes] ([order_id], [pipekit_change]) SELECT d.[order_id], 3 FROM [sales].[orders] d WHERE (SELECT COUNT(*) FROM [sales].[orders] a) > (SELECT COUNT(*) FROM [pipekit_staging].[orders] s) - (SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] = 1) AND NOT EXISTS (SELECT 1 FROM [pipekit_staging].[orders] m WHERE m.[order_id] = d.[order_id]);
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (2, 3);
 DELETE FROM [sales].[orders] WHERE [order_id] IN (SELECT [order_id] FROM [pipekit_staging].[orders changes]);
 SELECT COUNT(*) FROM [pipekit_staging].[orders changes] WHERE [pipekit_change] IN (1, 2);

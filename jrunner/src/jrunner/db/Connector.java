@@ -57,7 +57,7 @@ public final class Connector {
         if (spec.password != null) {
             properties.setProperty("password", spec.password);
         }
-        Connection connection = connect(name, spec, loaded, properties, cancel);
+        Connection connection = connect(name, spec, kind, loaded, properties, cancel);
         Database database = new Database(name, spec, kind, loaded.loader, connection);
         boolean ready = false;
         try {
@@ -83,7 +83,8 @@ public final class Connector {
     }
 
     private static Connection connect(
-            String name, ConnectSpec spec, Drivers.Loaded loaded, Properties properties, Cancel cancel) throws Failure {
+            String name, ConnectSpec spec, Kind kind, Drivers.Loaded loaded, Properties properties, Cancel cancel)
+            throws Failure {
         Connection connection;
         try {
             connection = Timed.call(
@@ -91,7 +92,7 @@ public final class Connector {
                     loaded.loader,
                     spec.connectTimeoutSeconds * 1000L,
                     cancel,
-                    () -> loaded.driver.connect(spec.url, properties),
+                    () -> kind.connect(loaded.driver, spec.url, properties),
                     Database::closeQuietly);
         } catch (TimeoutException e) {
             throwIfCancelled(cancel);

@@ -1,16 +1,22 @@
 package jrunner.db;
 
 import java.io.File;
+import java.io.IOException;
 import java.net.MalformedURLException;
+import java.net.URISyntaxException;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.security.CodeSource;
 import java.sql.Driver;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.Set;
 import jrunner.Failure;
 import jrunner.kinds.Kind;
 
@@ -20,9 +26,13 @@ import jrunner.kinds.Kind;
  * <p>The loaders' parent is the platform loader, so a driver sees the JDK and its own jars but neither jrunner nor other
  * drivers: two versions of one driver live side by side. A loader is made once and kept, as native libraries (SQLite's)
  * can be loaded by one loader only.
+ *
+ * <p>Jars on jrunner's own class path are the exception: those whose classes the class-data archive holds. They are taken
+ * from there where a connection asks for the very same files, as that spares most of a driver's start.
  */
 final class Drivers {
-    private static final Map<List<String>, ClassLoader> LOADERS = new HashMap<>();
+    private static final Map<List<File>, ClassLoader> LOADERS = new HashMap<>();
+    private static final Set<File> CLASS_PATH = classPath();
 
     private Drivers() {}
 
@@ -46,16 +56,21 @@ final class Drivers {
         if (spec.jars.isEmpty() && spec.driverClass.isEmpty()) {
             throw failure("no driver jar given for " + kind.id() + "; name the JDBC driver's jar", null);
         }
-        ClassLoader loader = loader(spec.jars);
+        List<File> jars = realPaths(spec.jars);
+        Loaded archived = fromClassPath(spec, kind, jars);
+        if (archived != null) {
+            return archived;
+        }
+        ClassLoader loader = loader(jars);
         Driver driver = spec.driverClass.isEmpty()
                 ? discover(spec, kind, loader)
                 : instantiate(spec, spec.driverClass, loader);
         return new Loaded(driver, loader);
     }
 
-    private static synchronized ClassLoader loader(List<String> jars) throws Failure {
-        List<String> key = new ArrayList<>();
-        List<URL> urls = new ArrayList<>();
+    /** The files, by their real paths: /a/x.jar and a link to it are one driver, with one native library. */
+    private static List<File> realPaths(List<String> jars) throws Failure {
+        List<File> files = new ArrayList<>();
         for (String jar : jars) {
             File file = new File(jar);
             if (!file.exists()) {
@@ -65,18 +80,61 @@ final class Drivers {
                 throw failure("driver jar not readable: " + jar, null);
             }
             try {
-                // The real path: /a/x.jar and a link to it are one driver, with one native library.
-                File real = file.getCanonicalFile();
-                key.add(real.getPath());
-                urls.add(real.toURI().toURL());
-            } catch (MalformedURLException e) {
-                throw failure("driver jar has no usable path: " + jar, e);
-            } catch (java.io.IOException e) {
+                files.add(file.getCanonicalFile());
+            } catch (IOException e) {
                 throw failure("driver jar not readable: " + jar, e);
             }
         }
+        return files;
+    }
+
+    private static Set<File> classPath() {
+        Set<File> files = new HashSet<>();
+        for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+            try {
+                files.add(new File(entry).getCanonicalFile());
+            } catch (IOException e) {
+                continue; // a file that cannot be found is none that a connection names
+            }
+        }
+        return files;
+    }
+
+    /**
+     * The driver by jrunner's own class loader; null where its class is not known, comes from another file than a connection
+     * names, or does not take the URL: the jars' own loader then finds it, or says why not.
+     */
+    private static Loaded fromClassPath(ConnectSpec spec, Kind kind, List<File> jars) {
+        String name = spec.driverClass.isEmpty() ? kind.driverClass() : spec.driverClass;
+        if (name.isEmpty() || jars.isEmpty() || !CLASS_PATH.containsAll(jars)) {
+            return null;
+        }
+        ClassLoader loader = Drivers.class.getClassLoader();
+        try {
+            Class<?> type = Class.forName(name, true, loader);
+            CodeSource source = type.getProtectionDomain().getCodeSource();
+            if (source == null || !jars.contains(new File(source.getLocation().toURI()).getCanonicalFile())) {
+                return null;
+            }
+            Driver driver = (Driver) type.getDeclaredConstructor().newInstance();
+            return driver.acceptsURL(spec.url) ? new Loaded(driver, loader) : null;
+        } catch (ReflectiveOperationException | LinkageError | ClassCastException | URISyntaxException | IOException
+                | SQLException e) {
+            return null;
+        }
+    }
+
+    private static synchronized ClassLoader loader(List<File> jars) throws Failure {
+        List<URL> urls = new ArrayList<>();
+        for (File jar : jars) {
+            try {
+                urls.add(jar.toURI().toURL());
+            } catch (MalformedURLException e) {
+                throw failure("driver jar has no usable path: " + jar, e);
+            }
+        }
         return LOADERS.computeIfAbsent(
-                key, k -> new URLClassLoader("driver", urls.toArray(new URL[0]), ClassLoader.getPlatformClassLoader()));
+                jars, k -> new URLClassLoader("driver", urls.toArray(new URL[0]), ClassLoader.getPlatformClassLoader()));
     }
 
     private static Driver instantiate(ConnectSpec spec, String className, ClassLoader loader) throws Failure {
@@ -107,7 +165,7 @@ final class Drivers {
                     return driver;
                 }
             }
-        } catch (ServiceConfigurationError | LinkageError | java.sql.SQLException e) {
+        } catch (ServiceConfigurationError | LinkageError | SQLException e) {
             problem = e;
         }
         if (!kind.driverClass().isEmpty()) {

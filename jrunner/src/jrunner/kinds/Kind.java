@@ -1,6 +1,7 @@
 package jrunner.kinds;
 
 import java.sql.Connection;
+import java.sql.Driver;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -110,6 +111,16 @@ public abstract class Kind {
             // Allowed, it takes only the name that stands in our own statement, for which it is given a stream.
             p.setProperty("allowLocalInfile", Boolean.toString(spec.writes));
         }
+    }
+
+    /** Opens the driver's connection. */
+    public Connection connect(Driver driver, String url, Properties properties) throws SQLException {
+        return driver.connect(url, properties);
+    }
+
+    /** True if a process opens a database to read or to write, and whoever writes must be the first. */
+    public boolean isOpenedOneWay() {
+        return false;
     }
 
     /** True if {@link #properties} make a connection read-only, and the driver refuses to do it later. */

@@ -21,6 +21,7 @@ public final class Kinds {
         {"H2", "jdbc:h2:"},
         {"Derby", "jdbc:derby:"},
         {"Hsqldb", "jdbc:hsqldb:"},
+        {"Duckdb", "jdbc:duckdb:"},
         {"Generic"},
     };
 

@@ -53,10 +53,41 @@ final class Connections {
                 closeSoon(present);
             }
         }
-        Database database = Connector.open(name, spec, cancel);
-        open.put(name, database);
-        lost.remove(name);
-        return new Opened(database, false);
+        List<Database> readers = spec.writes ? closeReaders(spec) : List.of();
+        try {
+            Database database = Connector.open(name, spec, cancel);
+            open.put(name, database);
+            lost.remove(name);
+            return new Opened(database, false);
+        } finally {
+            reopen(readers);
+        }
+    }
+
+    /** Closes, and gives, what keeps a database of {@link jrunner.kinds.Kind#isOpenedOneWay} from being opened to write. */
+    private List<Database> closeReaders(ConnectSpec spec) {
+        List<Database> readers = new ArrayList<>();
+        for (Database other : open.values()) {
+            if (other.kind().isOpenedOneWay() && other.spec().url.equals(spec.url)) {
+                if (other.spec().writes) {
+                    return List.of();
+                }
+                readers.add(other);
+            }
+        }
+        readers.forEach(reader -> close(reader.name()));
+        return readers;
+    }
+
+    /** They share the writer's database now, or open it as before where there is none. */
+    private void reopen(List<Database> readers) {
+        for (Database reader : readers) {
+            try {
+                open.put(reader.name(), reader.openSibling());
+            } catch (Failure e) {
+                lost.add(reader.name());
+            }
+        }
     }
 
     Database get(String name) throws Failure {

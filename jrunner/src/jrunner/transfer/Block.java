@@ -43,7 +43,7 @@ public final class Block {
     }
 
     /** An estimate for paths that leave the encoding to the driver. */
-    long estimatedBytes() {
+    public long estimatedBytes() {
         return dataBytes() + 8L * rows * columns.length;
     }
 

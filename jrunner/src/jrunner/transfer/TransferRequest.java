@@ -30,8 +30,9 @@ public final class TransferRequest {
     public static final String COPY_BINARY = "copy-binary";
     public static final String COPY_TEXT = "copy-text";
     public static final String LOAD_DATA = "load-data";
+    public static final String APPENDER = "appender";
     public static final String BATCH = "batch";
-    public static final List<String> PATHS = List.of(AUTO, COPY_RAW, COPY_BINARY, COPY_TEXT, LOAD_DATA, BATCH);
+    public static final List<String> PATHS = List.of(AUTO, COPY_RAW, COPY_BINARY, COPY_TEXT, LOAD_DATA, APPENDER, BATCH);
 
     public String sql;
     /** SQL text of the destination table's name. */

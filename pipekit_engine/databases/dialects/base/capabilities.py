@@ -49,7 +49,8 @@ class Capabilities:
     #: What ends a SELECT inside an INSERT so that nobody changes the rows that it read before the transaction ends, where no
     #: lock on the table does that.
     locking_read: str = ""
-    #: Texts by which an error says that a table or its schema does not exist: SQLStates, vendor codes, parts of messages.
+    #: By what an error says that a table or its schema does not exist: SQLStates, vendor codes, a pattern (without case) of its
+    #: message.
     missing_table_states: frozenset[str] = field(default_factory=frozenset)
     missing_table_codes: frozenset[int] = field(default_factory=frozenset)
     missing_table_message: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -41,6 +42,8 @@ class Dialect(
     needs_login: ClassVar[bool] = True
     #: What stands behind a URL's prefix is a path or a name, never a login.
     url_is_path: ClassVar[bool] = False
+    #: A database is a file that one process opens to write, or several to read: a run waits for it, and gives it back.
+    one_process: ClassVar[bool] = False
     #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
     risky_settings: ClassVar[frozenset[str]] = frozenset()
     #: What to do about errors, the first that fits; those of the kind and of its drivers.
@@ -60,6 +63,13 @@ class Dialect(
 
     def database_file(self, url: str) -> str | None:
         """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""
+        return None
+
+    def locked_by(self, message: str) -> int | None:
+        """The process that keeps a database of `one_process` from being opened, from what the driver says.
+
+        0 where it does not tell which; None for any other error.
+        """
         return None
 
     def login_redaction(self) -> Callable[[str], str | None] | None:
@@ -86,4 +96,5 @@ class Dialect(
             return True
         if sqlstate and sqlstate in known.missing_table_states:
             return True
-        return bool(known.missing_table_message) and known.missing_table_message in message  # type: ignore[operator]
+        pattern = known.missing_table_message
+        return pattern is not None and re.search(pattern, message, re.IGNORECASE) is not None

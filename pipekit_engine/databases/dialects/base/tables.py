@@ -45,8 +45,12 @@ class TableStatements(Identifiers):
     def identity_sql(self, table: TableName) -> str | None:
         """A query for the table's columns that take a value only from an INSERT that says so, as `insert_sql` does.
 
-        None where the kind has no such columns, or refuses values in them whatever the statement says.
+        Or take none whatever it says, where there is a `free_identity_sql`. None where the kind has no such columns.
         """
+        return None
+
+    def free_identity_sql(self, table: TableName, column: str) -> str | None:
+        """Lets a column of `identity_sql` take values, where no INSERT gives it one; None where `insert_sql` does."""
         return None
 
     def cascades_sql(self, table: TableName) -> str | None:

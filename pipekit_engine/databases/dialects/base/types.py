@@ -184,14 +184,16 @@ def sized_text(
     return map_text
 
 
-def noted(rule: TypeRule, warning: str) -> TypeRule:
-    """The same type, with one more thing that it cannot hold."""
+def own_or_other(own: TypeRule, other: TypeRule, warning: str) -> TypeRule:
+    """The rule `own` for columns of the same kind of database, and `other`, with a warning, for those that may hold more."""
 
-    def map_noted(column: Column, source: TypeSystem) -> MappedType:
-        mapped = _apply(rule, column, source)
+    def map_by_kind(column: Column, source: TypeSystem) -> MappedType:
+        if source.types.get(column.family) is map_by_kind:
+            return _apply(own, column, source)
+        mapped = _apply(other, column, source)
         return replace(mapped, warning=f"{mapped.warning}; {warning}" if mapped.warning else warning)
 
-    return map_noted
+    return map_by_kind
 
 
 #: Bits of the integers that a family holds, and decimal digits that a floating-point family keeps.

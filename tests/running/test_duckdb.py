@@ -1,0 +1,123 @@
+"""DuckDB in runs: one process has a file, nobody's query reads this machine's files, and a failed load leaves nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipekit_engine.databases import connections
+from pipekit_engine.errors import ConnectError, RunError
+from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session
+from tests.jars import jar
+from tests.running.conftest import bench_to
+from tests.running.workbench import Workbench
+
+
+@pytest.fixture
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    yield from bench_to("duckdb", tmp_path, request)
+
+
+def warehouse(bench: Workbench) -> OpenRequest:
+    return OpenRequest("held", f"jdbc:duckdb:{bench.folder}/dest.duckdb", [jar("duckdb")], kind="duckdb")
+
+
+def test_a_run_waits_for_another_and_gives_the_file_back(bench: Workbench) -> None:
+    bench.source("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1)")
+    bench.module()
+    bench.run()
+    with Session() as other:
+        other.open(warehouse(bench))  # the run has closed it
+        threading.Timer(2, other.close).start()
+        record = bench.run()
+        other.end()
+    assert record.status == "success"
+    assert "waiting for process" in (record.live_log or "")
+    assert bench.rows("SELECT id FROM t") == [("1",)]
+
+
+def test_who_has_the_file_is_said(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "RUN_WAIT_S", 0.5)
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module()
+    bench.run()
+    with Session() as other:
+        other.open(warehouse(bench))
+        began = time.monotonic()
+        with pytest.raises(ConnectError, match=rf"one process write a file.*process {other.pid}.*has it open"):
+            bench.run()
+        assert time.monotonic() - began < 20
+        other.end()
+
+
+def test_source_and_destination_in_one_file(bench: Workbench) -> None:
+    bench.execute("CREATE TABLE s (id INTEGER, name VARCHAR)", "INSERT INTO s VALUES (1, 'a'), (2, NULL)")
+    bench.module(source="dst", query="SELECT * FROM s", dest_table="t", strategy="upsert", merge_key="id")
+    for _ in range(2):
+        bench.run()
+    assert bench.rows("SELECT * FROM t") == [("1", "a"), ("2", None)]
+
+
+def test_a_mistyped_source_makes_no_file(bench: Workbench) -> None:
+    bench.connect("wrong", "duckdb", f"jdbc:duckdb:{bench.folder}/wrong.duckdb")
+    bench.module(source="wrong", query="SELECT 1 AS id")
+    with pytest.raises(ConnectError, match="there is no file"):
+        bench.run()
+    assert not (bench.folder / "wrong.duckdb").exists()
+
+
+def test_a_query_reads_no_file_of_this_machine(bench: Workbench) -> None:
+    bench.execute("CREATE TABLE s (id INTEGER)")
+    for name, query in enumerate(
+        ("SELECT content FROM read_text('/etc/hostname')", "SELECT * FROM read_csv('/etc/passwd')")
+    ):
+        bench.module(f"m{name}", source="dst", query=query)
+        with pytest.raises(RunError, match="disabled by configuration"):
+            bench.run(f"m{name}")
+    for statement in ("SET enable_external_access = true", "COPY s TO '/tmp/pipekit.csv'", "ATTACH '/tmp/x' AS x"):
+        with pytest.raises(JRunnerError, match=r"(?i)cannot enable|disabled by configuration"):
+            bench.execute(statement)
+
+
+def test_a_row_that_is_refused_leaves_nothing(bench: Workbench) -> None:
+    """The appender commits by itself where no transaction was begun."""
+    bench.source("CREATE TABLE t (id INTEGER, d TEXT)", "INSERT INTO t VALUES (1, '2024-01-01'), (2, 'no date')")
+    bench.execute("CREATE TABLE t (id INTEGER, d DATE)", "INSERT INTO t VALUES (7, NULL)")
+    bench.module(strategy="append")
+    with pytest.raises(RunError, match="no date"):
+        bench.run()
+    assert bench.rows("SELECT id FROM t") == [("7",)]
+    assert bench.staging_left() == []
+
+
+def test_types_that_the_appender_does_not_take(bench: Workbench) -> None:
+    """By way of text and a cast; columns that are left out get their defaults."""
+    bench.source(
+        "CREATE TABLE t (e TEXT, j TEXT, u TEXT, h TEXT, l TEXT)",
+        "INSERT INTO t VALUES ('b', '{\"a\": 1}', '200', '170141183460469231731687303715884105727', '[1, 2]')",
+    )
+    bench.execute(
+        "CREATE TABLE t (e ENUM('a', 'b'), j JSON, own INTEGER DEFAULT 5, u UTINYINT, h HUGEINT, l INTEGER[])"
+    )
+    bench.module(strategy="append", on_schema_change="ignore")
+    bench.run()
+    assert bench.rows("SELECT e, j, own, u, h, l[2] FROM t") == [
+        ("b", '{"a": 1}', "5", "200", "170141183460469231731687303715884105727", "2")
+    ]
+    bench.source("UPDATE t SET j = '{bad'")
+    with pytest.raises(RunError, match=r"(?i)malformed json"):
+        bench.run()
+
+
+def test_killed_in_the_middle_the_file_is_free(bench: Workbench) -> None:
+    """A kill takes the process with its lock."""
+    bench.execute("CREATE TABLE s (id INTEGER)")
+    holder = Session()
+    holder.open(warehouse(bench))
+    holder.kill()
+    bench.module(source="dst", query="SELECT 1 AS id", dest_table="t")
+    assert bench.run().rows_inserted == 1
