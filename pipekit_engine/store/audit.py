@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
 
 
+#: How `by` begins for what a person did on a page; the login's name follows.
+BY_USER = "user:"
+
+
 @dataclass(frozen=True)
 class AuditEntry:
     """One change of one definition. `before` and `after` are JSON texts; None where there was, or is, no such record."""

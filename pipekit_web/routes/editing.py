@@ -92,7 +92,7 @@ def _switch(visit: Visit, kind: DefinitionKind, name: str) -> Response:
 
 
 def _save(visit: Visit, change: Change, version: str) -> Response:
-    visit.store.definitions.save([change], by=visit.by, expected={(change.kind, change.name): version})
+    visit.store.definitions.save([change], by=visit.editor, expected={(change.kind, change.name): version})
     return RedirectResponse(record_url(change.kind, change.name), 303)
 
 

@@ -130,6 +130,49 @@ def test_a_save_in_the_same_moment_is_refused_by_the_store(site: Site) -> None:
         assert len(store.audit.list("modules", "copy")) == 2, "what is refused is not written down"
 
 
+def test_an_apply_does_not_undo_what_was_changed_on_a_page(site: Site) -> None:
+    from pipekit_engine.definitions.apply import apply_definitions
+    from pipekit_engine.definitions.export import write_export
+    from pipekit_engine.errors import DefinitionsError
+
+    files = site.folder / "definitions"
+    with site.store() as store:
+        write_export(store.definitions.load(), files)
+    browser = site.browser("editor")
+    form = edit(browser, "modules", "copy")
+    form.send(browser, "modules", "save", form.text.replace("SELECT 1", "SELECT 2"))
+    with site.store() as store:
+        with pytest.raises(DefinitionsError, match="module copy: editor changed it in the browser"):
+            apply_definitions(store, files)
+        assert store.definitions.module("copy").query == "SELECT 2 AS x"
+        assert apply_definitions(store, files, dry_run=True).plan.counts == {"change": 1}
+        apply_definitions(store, files, overwrite=True)
+        assert store.definitions.module("copy").query == "SELECT 1 AS x"
+        (files / "modules/copy.yaml").write_text((files / "modules/copy.yaml").read_text().replace("1 AS", "3 AS"))
+        apply_definitions(store, files)
+        assert store.definitions.module("copy").query == "SELECT 3 AS x", "what the files changed last is theirs"
+
+
+def test_the_command_tells_what_was_changed_on_a_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from pipekit_engine.cli.main import app
+
+    monkeypatch.chdir(site.folder)
+    run = lambda *words: CliRunner().invoke(app, list(words))  # noqa: E731
+    assert run("export", "files").exit_code == 0
+    assert site.browser("operator").post("/pipekit/schedules/nightly/switch", enabled="0").status == 303
+    tried = run("apply", "files", "--dry-run")
+    assert tried.exit_code == 0
+    assert "operator changed it in the browser" in tried.stderr
+    refused = run("apply", "files")
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    assert run("apply", "files", "--overwrite").exit_code == 0
+    with site.store() as store:
+        assert store.definitions.schedule("nightly").enabled
+
+
 def test_restore(site: Site) -> None:
     browser = site.browser("editor")
     form = edit(browser, "modules", "copy")
