@@ -61,6 +61,10 @@ class Dialect(
         """What a JDBC URL of this kind looks like."""
         return self.drivers[0].url if self.drivers else "jdbc:…"
 
+    def for_url(self, url: str) -> Dialect:
+        """The dialect of the database that a URL names, where the kind's drivers lead to several."""
+        return self
+
     def database_file(self, url: str) -> str | None:
         """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""
         return None
