@@ -70,6 +70,8 @@ class DB2(PaddedKeys, Dialect):
             note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
         ),
     )
+    server_facts: ClassVar = {"isolation": "VALUES CURRENT ISOLATION"}
+    own_columns: ClassVar = {"TIMESTAMP(0)": "timestamp", "VARCHAR(40)": "text", "DATE": "date", "TIME": "time"}
     risky_settings = words(
         """
         clientrerouteserverlistjndiname clientrerouteserverlistjndicontext tracefile tracedirectory pluginclassname pluginname
