@@ -107,6 +107,24 @@ connection = Table(
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
+#: What `pipekit connections certify` found; the newest of each connection.
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("connection_id", Integer, ForeignKey("connection.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("kind", String(40), nullable=False),
+    Column("product", Text, nullable=False),
+    Column("product_version", Text, nullable=False),
+    Column("driver", Text, nullable=False),
+    Column("driver_version", Text, nullable=False),
+    Column("pipekit", String(40), nullable=False),
+    Column("certified_at", UTCDateTime, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("broken", Text, nullable=False),
+)
+
 module = Table(
     "module",
     metadata,
