@@ -20,6 +20,9 @@ from typing import Any, get_args
 import yaml
 
 FOLDER = Path(__file__).parent / "reference"
+#: Its table of certificates stands between these lines.
+VERIFIED = Path(__file__).parent / "verified.md"
+BEGIN, END = "<!-- certificates: made by `python docs/build_reference.py` from docs/certificates -->", "<!-- end -->"
 HEAD = "<!-- Made by `python docs/build_reference.py` from the code and notes.yaml; not to be edited by hand. -->\n"
 
 
@@ -440,10 +443,49 @@ def build() -> tuple[dict[str, str], list[str]]:
     return pages, notes.finish()
 
 
+def certificates() -> str:
+    """The table of docs/verified.md: what each report in docs/certificates says."""
+    rows = []
+    for path in sorted((FOLDER.parent / "certificates").glob("*.json")):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        by_outcome = {"held": [], "refused": [], "broken": []}
+        for item in report["findings"]:
+            by_outcome[item["outcome"]].append(f"{item['subject']}: {item['name']}")
+        facts = ", ".join(f"{name} {value}" for name, value in report["facts"].items() if len(value) < 40)
+        rows.append(
+            (
+                f"{report['product']} {report['product_version']}",
+                f"`{report['kind']}`",
+                f"{report['driver']} {report['driver_version']}",
+                facts,
+                str(len(by_outcome["held"])),
+                "; ".join(by_outcome["refused"]),
+                "; ".join(by_outcome["broken"]) or "nothing",
+                f"{report['certified_at']}, {report['pipekit']}",
+            )
+        )
+    heads = ("database", "kind", "driver", "its settings", "held", "refused", "broken", "when, by pipekit")
+    return table(heads, rows)
+
+
+def verified_page() -> str:
+    """docs/verified.md with its table of certificates made anew."""
+    text = VERIFIED.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{certificates()}{END}{after}"
+
+
 def main(arguments: list[str]) -> int:
     """Write or check the pages."""
     pages, problems = build()
     stale = [name for name, text in pages.items() if _read(FOLDER / name) != text]
+    if VERIFIED.read_text(encoding="utf-8") != (verified := verified_page()):
+        if arguments == ["--check"]:
+            problems.append("docs/verified.md is not current; run `python docs/build_reference.py`")
+        else:
+            VERIFIED.write_text(verified, encoding="utf-8")
+            print("wrote docs/verified.md")
     if arguments == ["--check"]:
         problems += [f"docs/reference/{name} is not current; run `python docs/build_reference.py`" for name in stale]
     else:

@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.common.yaml_limits import TooMuchYaml, check_size
@@ -60,6 +60,27 @@ class AlertsConfig(_Section):
     timeout_s: float = Field(default=10, gt=0)
 
 
+class SecretSource(_Section):
+    """A place beside the secrets file where secrets are looked for: one of the three."""
+
+    folder: Path | None = Field(
+        default=None,
+        description="a file a secret: systemd's $CREDENTIALS_DIRECTORY, /run/secrets of Docker or Kubernetes",
+    )
+    command: list[str] | None = Field(
+        default=None, min_length=1, description="a program that prints the secret; {key} in it is the secret's name"
+    )
+    keyring: str | None = Field(
+        default=None, description="a service's name in the keyring (pip install pipekit[keyring])"
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SecretSource:
+        if sum(item is not None for item in (self.folder, self.command, self.keyring)) != 1:
+            raise ValueError("takes exactly one of folder, command and keyring")
+        return self
+
+
 class RetentionConfig(_Section):
     """How long finished runs are kept."""
 
@@ -90,6 +111,9 @@ class Config(_Section):
         description="URL of a PostgreSQL database for Dagster's own records, where several hosts share them",
     )
     secrets: Path | None = Field(default=None, description="the secrets file; PIPEKIT_SECRETS overrides")
+    secrets_from: list[SecretSource] = Field(
+        default_factory=list, description="where secrets that the file lacks are looked for, in this order"
+    )
     jars: list[Path] = Field(default_factory=lambda: [DEBIAN_JARS], description="folders searched for JDBC jars")
     maven_repository: str | None = Field(
         default=None,

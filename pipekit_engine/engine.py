@@ -78,11 +78,11 @@ class Engine:
 
     @cached_property
     def _redactor(self) -> Redactor:
-        return Redactor(Secrets.load(self.config.secrets_file).values())
+        return Redactor(Secrets.of(self.config).values())
 
     def _connections(self) -> Connections:
         # Secrets are read for each run: a changed password needs no restart.
-        return Connections(self.config, self.store.definitions, Secrets.load(self.config.secrets_file))
+        return Connections(self.config, self.store.definitions, Secrets.of(self.config))
 
     def session_pool(self, max_sessions: int = 1) -> SessionPool:
         """A pool of warm jrunner processes, to be shared by runs; end it with `close()` or `with`."""
@@ -136,7 +136,7 @@ class Engine:
                 return self._run(request, on_event, cancel, own)
 
         def attempt() -> RunResult:
-            secrets = Secrets.load(self.config.secrets_file)
+            secrets = Secrets.of(self.config)
             return ModuleRun(
                 request,
                 store=self.store,
@@ -272,7 +272,7 @@ class Engine:
         record = self.store.group_runs.get(group_run_id)
         if record.status == "error":
             runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
-            send_failure(self.config.alerts, Secrets.load(self.config.secrets_file), record, runs)
+            send_failure(self.config.alerts, Secrets.of(self.config), record, runs)
 
     def plan(self, module: str, *, watermarks: Mapping[str, str] | None = None) -> RunPlan:
         """What a run would do now: resolvers run live, nothing is moved. It is a dry run, and recorded as one."""
@@ -282,21 +282,28 @@ class Engine:
 
     def missing_indexes(self, module: str, *, sessions: SessionPool | None = None) -> list[MissingIndex]:
         """What the destination of a module has no index for. Nothing is recorded. Raises what a dry run raises."""
+        plan = self.rehearse(self.store.definitions.module(module), sessions=sessions, name=f"pipekit tables {module}")
+        return list(plan.missing_indexes)
+
+    def rehearse(self, module: Module, *, sessions: SessionPool | None = None, name: str = "pipekit plan") -> RunPlan:
+        """What a run of a module would do now, whether or not the store has it: its connections must be there.
+
+        Nothing is recorded or moved. `name` is what databases show of the session. Raises what a dry run raises.
+        """
         if sessions is None:
             with self.session_pool() as own:
-                return self.missing_indexes(module, sessions=own)
+                return self.rehearse(module, sessions=own, name=name)
         with sessions.session() as session:
             try:
-                plan = plan_module(
-                    self.store.definitions.module(module),
+                return plan_module(
+                    module,
                     session,
                     self._connections(),
                     staging_schema=self.config.staging_schema,
-                    application_name=f"pipekit tables {module}",
+                    application_name=name,
                 )
             except JRunnerError as error:
                 raise RunError(self._redactor.clean(str(error))) from error
-        return list(plan.missing_indexes)
 
     def execute(self, connection: str, statements: Sequence[str], *, sessions: SessionPool | None = None) -> None:
         """Run statements on a connection, each committed by itself. Raises DestinationError, and ConnectError families."""

@@ -4,6 +4,7 @@
     ├── ConfigurationError      mend a file, a flag or the machine; nothing was changed       exit status 2
     │   ├── DefinitionsError    the YAML definitions have problems, all of them listed
     │   ├── NotFoundError       no module, group, connection or run of that name
+    │   ├── RecordChanged       somebody else has changed the record meanwhile
     │   ├── SecretError         a $VAR is not set, or the secrets file cannot be used
     │   ├── StoreError          the state store is missing, too old, too new or not writable
     │   │   └── StoreUnavailable  its server does not answer just now
@@ -79,6 +80,13 @@ class NotFoundError(ConfigurationError):
             shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
             message += f" Known: {shown}."
         super().__init__(message)
+
+
+class RecordChanged(ConfigurationError):
+    """Somebody else has changed the record since it was looked at; look at it again."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"The {label} was changed meanwhile. Look at it again, and change it anew.")
 
 
 class SecretError(ConfigurationError):

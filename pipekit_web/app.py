@@ -15,14 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from pipekit_engine.config import Config
-from pipekit_engine.errors import LockedError, NotFoundError, PipekitError, StoreError
+from pipekit_engine.errors import LockedError, NotFoundError, PipekitError, RecordChanged, StoreError
 from pipekit_web.launching import Launcher
-from pipekit_web.routes import acting, connecting, entrance, looking
+from pipekit_web.routes import acting, connecting, editing, entrance, looking
 from pipekit_web.server.auth import ANYONE
 from pipekit_web.server.middleware import USER_KEY
 from pipekit_web.visit import Forbidden, answer
 
-ROUTERS = (entrance.router, looking.router, connecting.router, acting.router)
+ROUTERS = (entrance.router, looking.router, connecting.router, acting.router, editing.router)
 #: Seconds that a browser may keep a file of ours; its address changes with the version.
 _STATIC_AGE_S = 3600
 
@@ -75,7 +75,7 @@ class _SafeHeaders:
 
 def _told(request: Request, error: Exception) -> Response:
     """An error of ours as a page: what is wrong and what to do."""
-    statuses = ((NotFoundError, 404), (Forbidden, 403), (LockedError, 409), (StoreError, 503))
+    statuses = ((NotFoundError, 404), (Forbidden, 403), (LockedError, 409), (RecordChanged, 409), (StoreError, 503))
     status = next((status for kind, status in statuses if isinstance(error, kind)), 400)
     return _error_page(request, status, str(error))
 

@@ -23,6 +23,7 @@ from pipekit_engine.config import Config
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.store import Store
+from pipekit_engine.store.audit import BY_USER
 from pipekit_web.launching import Launcher
 from pipekit_web.rendering import render
 from pipekit_web.server.auth import ANYONE, Role, User
@@ -65,8 +66,13 @@ class Visit:
 
     @cached_property
     def by(self) -> str:
-        """The user as `triggered_by` and the audit name them."""
-        return "manual" if self.user is ANYONE else f"user:{self.user.name}"
+        """The user as `triggered_by` of runs names them."""
+        return "manual" if self.user is ANYONE else self.editor
+
+    @property
+    def editor(self) -> str:
+        """The user as the audit names them: `user:anyone` where no login is asked for."""
+        return f"{BY_USER}{self.user.name}"
 
     def field(self, name: str) -> str:
         """A field of the form as text; empty when it was not sent."""

@@ -120,6 +120,23 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
             answer: Response = await super().graphql_http_endpoint(request)
         return answer
 
+    async def download_debug_file_endpoint(self, request: Request) -> Response:
+        """Dagster's file about a run, if there is such a run."""
+        with self.request_context(request) as context:
+            known = await run_in_threadpool(context.instance.has_run, request.path_params["run_id"])
+        if not known:
+            return PlainTextResponse("There is no such run.\n", status_code=404)
+        answer: Response = await super().download_debug_file_endpoint(request)
+        return answer
+
+    async def download_captured_logs_endpoint(self, request: Request) -> Response:
+        """Dagster's logs of a step. What cannot be a log's name is one that is not there."""
+        try:
+            answer: Response = await super().download_captured_logs_endpoint(request)
+        except (ValueError, IndexError):
+            return PlainTextResponse("There is no such log.\n", status_code=404)
+        return answer
+
     def build_graphql_middleware(self) -> list[Any]:
         """Queries that take too long end."""
         return [*super().build_graphql_middleware(), self._deadline]

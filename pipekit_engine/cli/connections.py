@@ -1,14 +1,18 @@
-"""`connections list | test`."""
+"""`connections list | test`; `certify` stands in `certifying.py`."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, settings
 from pipekit_engine.errors import PipekitError
+
+if TYPE_CHECKING:
+    from pipekit_engine.models import Driver
+    from pipekit_engine.records.certificates import Certificate
 
 connections = family("connections", "The databases that modules read from and write to.")
 
@@ -20,15 +24,45 @@ def list_connections(context: typer.Context, as_json: JsonFlag = False) -> None:
     from pipekit_engine.databases.urls import redact_url
 
     with settings(context).store() as store:
-        found = store.definitions.load_checked()[0].connections
+        definitions = store.definitions.load_checked()[0]
+        certificates = store.certificates.all()
+    found = definitions.connections
     if as_json:
-        rows = [{**item.model_dump(mode="json"), "jdbc_url": redact_url(item.jdbc_url)} for item in found.values()]
+        rows = [
+            {
+                **item.model_dump(mode="json"),
+                "jdbc_url": redact_url(item.jdbc_url),
+                "certificate": certificates[item.name].model_dump(mode="json") if item.name in certificates else None,
+            }
+            for item in found.values()
+        ]
         print_json(rows)
         return
     print_table(
-        ("CONNECTION", "DRIVER", "URL", "USER", "PASSWORD"),
-        ((c.name, c.driver, redact_url(c.jdbc_url), c.username, c.password) for c in found.values()),
+        ("CONNECTION", "DRIVER", "URL", "USER", "PASSWORD", "CERTIFIED"),
+        (
+            (
+                c.name,
+                c.driver,
+                redact_url(c.jdbc_url),
+                c.username,
+                c.password,
+                _certified(certificates.get(c.name), definitions.drivers.get(c.driver)),
+            )
+            for c in found.values()
+        ),
     )
+
+
+def _certified(certificate: Certificate | None, driver: Driver | None) -> str:
+    """When it was, and what is broken; `never`, or that pipekit's own tests do it."""
+    from pipekit_engine.databases.dialects import get_dialect
+    from pipekit_engine.records.certificates import standing
+
+    here = driver is not None and get_dialect(driver.kind).certified_here
+    if known := standing(certificate, certified_here=here):
+        return known.removesuffix(" certified")
+    return f"{certificate.certified_at:%Y-%m-%d}" if certificate else "by pipekit's tests"
 
 
 @connections.command("test")

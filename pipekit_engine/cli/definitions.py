@@ -23,14 +23,19 @@ def apply(
     path: Annotated[Path, typer.Argument(help="A folder of YAML files, or one file.")] = Path("definitions"),
     dry_run: DryRunFlag = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete what the files lack (never drivers).")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace also what was changed in the browser since it was applied.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make the store match YAML definitions: check all files, show the plan, change all or nothing.
 
-    Running state (locks, last fired times, past runs) is never touched.
+    Running state (locks, last fired times, past runs) is never touched. A record that was changed in the browser meanwhile
+    is not replaced unless asked for.
     """
     from pipekit_engine.cli.output import errors, print_json, results
-    from pipekit_engine.definitions.apply import plan_apply
+    from pipekit_engine.definitions.apply import changed_on_pages, plan_apply
+    from pipekit_engine.errors import DefinitionsError
 
     with settings(context).store() as store:
         applied = plan_apply(store, path, prune=prune)
@@ -38,14 +43,18 @@ def apply(
         if applied.plan.kept and path.is_dir():  # a single file is a part of the definitions
             kept = ", ".join(applied.plan.kept)
             warnings.append(f"modules in no file, and kept: {kept}. --prune deletes what the files lack")
+        edited = [] if overwrite else changed_on_pages(store, applied.plan)
+        warnings += edited if dry_run else []
         for warning in warnings:
             errors().print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         if not as_json:
             for line in applied.plan.lines():
                 style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
                 results().print(line, style=style, markup=False, soft_wrap=True)
+        if edited and not dry_run:
+            raise DefinitionsError(edited)
         if not dry_run:
-            store.definitions.save(applied.plan.changes)
+            store.definitions.save(applied.plan.changes, by="apply")
     if as_json:
         changes = [
             {

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipekit_engine.cli import (
+    certifying,
     connections,
     definitions,
     drivers,
@@ -52,6 +53,7 @@ app.command("lint", rich_help_panel=_DEFINE)(lint.lint)
 app.command("modules", rich_help_panel=_DEFINE)(definitions.modules)
 app.command("groups", rich_help_panel=_DEFINE)(definitions.groups)
 app.command("schedules", rich_help_panel=_DEFINE)(definitions.schedules)
+connections.connections.command("certify")(certifying.certify)
 app.add_typer(connections.connections, rich_help_panel=_DEFINE)
 app.add_typer(tables.tables, rich_help_panel=_DEFINE)
 app.command("init", rich_help_panel=_LOOK_AFTER)(project.init)

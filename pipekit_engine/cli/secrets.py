@@ -59,13 +59,14 @@ def list_secrets(context: typer.Context, as_json: JsonFlag = False) -> None:
     from pipekit_engine.cli.output import print_json, print_table
     from pipekit_engine.errors import StoreError
     from pipekit_engine.operations.secret_use import secret_uses
+    from pipekit_engine.security.secrets import Secrets
 
     try:
         with settings(context).store() as store:
             connections = store.definitions.load_checked()[0].connections
     except StoreError:
         connections = {}
-    uses = secret_uses(settings(context).config().secrets_file, connections.values())
+    uses = secret_uses(Secrets.of(settings(context).config()), connections.values())
     if as_json:
         print_json([{"key": use.key, "set": use.is_set, "connections": list(use.connections)} for use in uses])
         return

@@ -150,7 +150,7 @@ class Connections:
     def dialect(self, name: str) -> Dialect:
         """Dialect of a connection. Raises NotFoundError."""
         connection = self._definitions.connection(name)
-        return get_dialect(self._definitions.driver(connection.driver).kind)
+        return get_dialect(self._definitions.driver(connection.driver).kind).for_url(connection.jdbc_url)
 
     def _request(
         self, name: str, role: Role, application_name: str, cancel: threading.Event | None
@@ -158,7 +158,7 @@ class Connections:
         connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
         driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
         driver = driver_for(driver, connection.jdbc_url)
-        dialect = get_dialect(driver.kind)
+        dialect = get_dialect(driver.kind).for_url(connection.jdbc_url)
         refuse_risky_settings(connection, self._config.allowed_driver_settings)
         password = self._secrets.resolve(connection.password) if connection.password else None
         request = OpenRequest(

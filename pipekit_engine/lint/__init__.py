@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipekit_engine.config import Config
     from pipekit_engine.definitions.load import Loaded
 
-__all__ = ["LEVELS", "RULES", "Finding", "Level", "Rule", "lint_files", "lint_store"]
+__all__ = ["LEVELS", "RULES", "Finding", "Level", "Rule", "lint_definitions", "lint_files", "lint_store"]
 
 
 def lint_files(path: Path, config: Config, *, live: bool = False) -> list[Finding]:
@@ -66,6 +66,13 @@ def lint_store(config: Config, *, live: bool = False) -> list[Finding]:
     _apply_rules(subject, whole=not broken)
     if live:
         _live(subject, config)
+    return sorted(subject.findings, key=lambda finding: finding.order)
+
+
+def lint_definitions(definitions: Definitions) -> list[Finding]:
+    """Lint definitions that are complete, wherever they are."""
+    subject = _subject(definitions, definitions)
+    _apply_rules(subject, whole=True)
     return sorted(subject.findings, key=lambda finding: finding.order)
 
 

@@ -49,7 +49,7 @@ def check_live(subject: Subject, config: Config) -> None:
     connections = {
         name: item for name, item in subject.known_connections.items() if item.driver in subject.known_drivers
     }
-    secrets = Secrets.load(config.secrets_file)
+    secrets = Secrets.of(config)
     redactor = Redactor(secrets.values())
     opener = Connections(config, GivenDefinitions(connections, subject.known_drivers), secrets)
     with SessionPool(1, lambda: start_session(config)) as sessions:

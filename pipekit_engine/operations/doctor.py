@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.text import first_line, other_lines
-from pipekit_engine.databases.dialects import find_jars
+from pipekit_engine.databases.dialects import find_jars, get_dialect
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError, RuntimeMissing
 from pipekit_engine.jrunner.external import ExternalProgram
 from pipekit_engine.jrunner.locate import find_jar, find_java
+from pipekit_engine.records.certificates import standing
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Store
 from pipekit_engine.store.snapshot import sqlite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pipekit_engine.config import Config
-    from pipekit_engine.models import Connection, Definitions
+    from pipekit_engine.models import Connection, Definitions, Driver
+    from pipekit_engine.records.certificates import Certificate
 
 
 #: Bytes free below which the state's disk is a problem, and below which it is worth knowing.
@@ -151,18 +153,31 @@ def _connections(engine: Engine, definitions: Definitions) -> Iterator[Check]:
             yield Check(
                 f"driver {name}", False, str(error), "`pipekit drivers install KIND`, or `pipekit drivers register`."
             )
+    certificates = engine.store.certificates.all()
     for connection in definitions.connections.values():
         if connection.driver not in missing:
-            yield _login(engine, connection)
+            yield from _login(engine, connection, definitions.drivers.get(connection.driver), certificates)
 
 
-def _login(engine: Engine, connection: Connection) -> Check:
+def _login(
+    engine: Engine, connection: Connection, driver: Driver | None, certificates: Mapping[str, Certificate]
+) -> Iterator[Check]:
     name = f"connection {connection.name}"
     try:
         opened = engine.test_connection(connection.name)
     except PipekitError as error:
-        return Check(name, False, str(error), "Check jdbc_url, username and the secret of its password.")
-    return Check(name, True, f"{opened.product} {opened.product_version}".strip())
+        yield Check(name, False, str(error), "Check jdbc_url, username and the secret of its password.")
+        return
+    yield Check(name, True, f"{opened.product} {opened.product_version}".strip())
+    certificate = certificates.get(connection.name)
+    here = driver is not None and get_dialect(driver.kind).certified_here
+    known = standing(certificate, certified_here=here)
+    met = f"{opened.product} {opened.product_version}, {opened.driver} {opened.driver_version}"
+    if known is None and certificate is not None and certificate.met != met:
+        known = f"certified with {certificate.met}; since then it has become {met}"
+    if known is not None:
+        fix = f"`pipekit connections certify {connection.name} --schema SCRATCH` tries it in an empty schema."
+        yield Check(f"certificate of {connection.name}", None, known, fix)
 
 
 def _locks(engine: Engine) -> Iterator[Check]:

@@ -23,13 +23,17 @@ class SecretUse:
     connections: tuple[str, ...]
 
 
-def secret_uses(secrets_file: Path, connections: Iterable[Connection]) -> list[SecretUse]:
-    """Every secret that is set or referred to, by name. Raises SecretError when the file cannot be read."""
-    known = Secrets.load(secrets_file).keys()
+def secret_uses(secrets: Path | Secrets, connections: Iterable[Connection]) -> list[SecretUse]:
+    """Every secret that is set or referred to, by name. Raises SecretError when the file cannot be read.
+
+    Of a file's path, by what stands in it; of `Secrets`, by asking wherever they are looked for.
+    """
+    loaded = secrets if isinstance(secrets, Secrets) else Secrets.load(secrets)
+    known = loaded.keys()
     users: dict[str, list[str]] = {key: [] for key in known}
     for connection in connections:
         for text in (connection.password or "", *connection.options.values()):
             key = reference_key(text)
             if key is not None:
                 users.setdefault(key, []).append(connection.name)
-    return [SecretUse(key, key in known, tuple(names)) for key, names in sorted(users.items())]
+    return [SecretUse(key, key in known or loaded.has(key), tuple(names)) for key, names in sorted(users.items())]

@@ -9,7 +9,7 @@ from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import ConfigurationError, DestinationError
 from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
-from pipekit_engine.planning.columns import PlannedColumn, plan_columns, resolve_key
+from pipekit_engine.planning.columns import Layout, PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
 from pipekit_engine.planning.indexes import MissingIndex, missing_indexes, wanted_indexes
 from pipekit_engine.planning.keys import (
@@ -92,7 +92,9 @@ def plan_run(
     key = resolve_key(module, layout.columns)
     creates = dest_columns is None
     if creates:
-        layout = replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts))
+        layout = _fit_row(
+            module, dest, replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts)), key
+        )
     staging_table = staging_name(module.name, dest, staging_schema, table)
     strategy = STRATEGIES[module.strategy]
     numbered = [column.dest for column in layout.columns if column.dest in identity_columns]
@@ -211,6 +213,20 @@ def plan_run(
             *_unused_watermarks(module, source),
             *layout.warnings,
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
+        ),
+    )
+
+
+def _fit_row(module: Module, dest: Dialect, layout: Layout, key: Sequence[str]) -> Layout:
+    """The layout of a new table with rows no longer than the database takes; what keys and the module say stays."""
+    given = {item.dest_name for item in module.columns if item.dest_type}
+    other = dest.fit_row(_typed(layout.columns), {*key, *given})
+    return replace(
+        layout,
+        columns=tuple(replace(item, dest_type=other.get(item.dest, item.dest_type)) for item in layout.columns),
+        warnings=(
+            *layout.warnings,
+            *(f"column {name} becomes {sql}: its row would be too long" for name, sql in other.items()),
         ),
     )
 

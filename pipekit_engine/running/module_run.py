@@ -30,6 +30,7 @@ from pipekit_engine.errors import (
 from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
+from pipekit_engine.records.certificates import standing
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.hooks import HookRunner
@@ -135,11 +136,23 @@ class ModuleRun:
         error: BaseException | None = None
         try:
             with self._monitor:
-                self._monitor.say(f"run {self._state.run_id} of module {module.name}, {self._request.triggered_by}")
+                first = f"run {self._state.run_id} of module {module.name}, {self._request.triggered_by}"
+                self._monitor.say(first + self._uncertified())
                 self._work()
         except BaseException as caught:
             error = caught
         return self._finish(error)
+
+    def _uncertified(self) -> str:
+        """What is known to be wrong with the run's databases, or that nobody ever tried them."""
+        said = ""
+        with suppress(PipekitError):  # a connection that is gone is told by the phase that opens it
+            certificates = self._store.certificates.all()
+            for name in dict.fromkeys((self._module.source, self._module.dest)):
+                here = self._connections.dialect(name).certified_here
+                if known := standing(certificates.get(name), certified_here=here):
+                    said += f"; connection {name}: {known}"
+        return said
 
     # The phases
 

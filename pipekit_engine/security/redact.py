@@ -109,6 +109,17 @@ _OWN_WORDS = (
 )
 
 
+#: Values that were read while the process runs: each redactor knows them.
+_LEARNED: dict[str, Redactor] = {}
+
+
+def learn(values: Iterable[str]) -> None:
+    """Let all redactors, those that are there included, know these values."""
+    for value in values:
+        if value and value not in _LEARNED:
+            _LEARNED[value] = Redactor([value])
+
+
 class Redactor:
     """Replaces secrets in text by `***`: the values given, as they are and as URLs and JSON write them, and URL
     passwords.
@@ -131,11 +142,15 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(lambda match: match["own"] or STARS, text)
+        text = self._without_known(text)
+        for learned in list(_LEARNED.values()):
+            text = learned._without_known(text)
         if "://" in text or "jdbc:" in text:
             text = _URL_IN_TEXT.sub(_clean_url, text)
         return text
+
+    def _without_known(self, text: str) -> str:
+        return text if self._known is None else self._known.sub(lambda match: match["own"] or STARS, text)
 
 
 def _clean_url(match: re.Match[str]) -> str:

@@ -1,8 +1,7 @@
 """The secrets file: `KEY=value` lines that `$KEY` references in definitions and configuration point at.
 
-A reference is resolved when a run needs it, from this file alone: the process's environment is not consulted, so
-that what a run may read is in one place with one owner and one mode. Nothing here prints or logs a value; errors
-name keys and lines.
+A reference is resolved when a run needs it, from this file, then from where the configuration's `secrets_from` says
+(`providers`): the process's environment is not consulted. Nothing here prints or logs a value; errors name keys and lines.
 """
 
 from __future__ import annotations
@@ -11,14 +10,17 @@ import fcntl
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 from dotenv.parser import Binding, parse_stream
 
 from pipekit_engine.common.files import write_private
 from pipekit_engine.errors import SecretError
+from pipekit_engine.security.providers import Provider, providers
+from pipekit_engine.security.redact import learn
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
@@ -32,6 +34,22 @@ def reference_key(text: str) -> str | None:
     return (match[1] or match[2]) if match else None
 
 
+class SecretSettings(Protocol):
+    """What the configuration says of secrets."""
+
+    @property
+    def secrets_file(self) -> Path:
+        """The file."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start from."""
+
+    @property
+    def secrets_from(self) -> Sequence[Any]:
+        """Where else they are looked for."""
+
+
 class Secrets:
     """The secrets of one file, as they were when it was loaded.
 
@@ -40,9 +58,11 @@ class Secrets:
     they are.
     """
 
-    def __init__(self, path: Path, values: dict[str, str]) -> None:
+    def __init__(self, path: Path, values: dict[str, str], others: Sequence[Provider] = ()) -> None:
         self.path = path
         self._values = values
+        self._others = others
+        self._stamp = _stamp(path)
 
     def __repr__(self) -> str:
         return f"Secrets({str(self.path)!r}, {len(self._values)} keys)"
@@ -56,9 +76,22 @@ class Secrets:
         path = Path(path)
         return cls(path, _values(_parse(_read(path), path)))
 
+    @classmethod
+    def of(cls, config: SecretSettings) -> Secrets:
+        """The secrets of a configuration: its file, and whatever it names beside. Raises as `load`."""
+        loaded = cls.load(config.secrets_file)
+        return cls(loaded.path, loaded._values, providers(config.secrets_from, config.folder))
+
+    def has(self, key: str) -> bool:
+        """Whether a key can be resolved; asks wherever secrets are looked for."""
+        try:
+            return bool(self.resolve(f"${key}"))
+        except SecretError:
+            return False
+
     def keys(self) -> list[str]:
-        """The names that are set, sorted."""
-        return sorted(self._values)
+        """The names that are known to be set, sorted."""
+        return sorted({*self._values, *(key for other in self._others for key in other.names())})
 
     def values(self) -> list[str]:
         """The values, for redaction only."""
@@ -75,7 +108,19 @@ class Secrets:
             raise SecretError(
                 "A secret must be given as a $VAR reference. Set its value with `pipekit secrets set VAR`."
             )
+        if self._stamp != _stamp(self.path):
+            # It was changed since: a connection that is opened anew needs what is true now.
+            self._values, self._stamp = _values(_parse(_read(self.path), self.path)), _stamp(self.path)
+            learn(self.values())
         if key not in self._values:
+            for other in self._others:
+                value = other.get(key)
+                if value is not None:
+                    learn([value])
+                    return value
+            if self._others:
+                asked = ", ".join(other.label for other in self._others)
+                raise SecretError(f"${key} is not set: neither {self.path} nor {asked} has it.")
             state = "does not set it" if self.path.exists() else "does not exist"
             raise SecretError(f"${key} is not set: {self.path} {state}. Set it with `pipekit secrets set {key}`.")
         return self._values[key]
@@ -125,8 +170,16 @@ class Secrets:
                 write_private(target, text)
         except OSError as error:
             raise SecretError(f"{self.path}: cannot be written: {error.strerror}.") from None
-        self._values = _values(_parse(text, self.path))
+        self._values, self._stamp = _values(_parse(text, self.path)), _stamp(self.path)
         return self._values
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size, state.st_ino
 
 
 def _quoted(value: str) -> str:

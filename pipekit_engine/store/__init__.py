@@ -12,6 +12,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipekit_engine.errors import StoreError
+from pipekit_engine.store.audit import AuditStore
+from pipekit_engine.store.certificates import CertificateStore
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
@@ -33,10 +35,12 @@ class Store:
         self.where = where
         self._database = database
         self.definitions = DefinitionStore(database)
+        self.audit = AuditStore(database)
         self.leases = LeaseStore(database)
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)
         self.ticks = TickStore(database)
+        self.certificates = CertificateStore(database)
 
     @classmethod
     def open(cls, url: str) -> Store:

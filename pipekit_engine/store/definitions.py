@@ -12,14 +12,17 @@ from sqlalchemy import select, update
 
 from pipekit_engine import models
 from pipekit_engine.common.validation import describe
-from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_engine.errors import ConfigurationError, NotFoundError, RecordChanged
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, NamedRecord, record_label, singular
 from pipekit_engine.store import schema
+from pipekit_engine.store.audit import note_change, version_of
 from pipekit_engine.store.reading import READERS
 from pipekit_engine.store.writing import WRITERS, delete_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
 
     from pipekit_engine.store.database import Database
 
@@ -131,12 +134,28 @@ class DefinitionStore:
                     digest.update(repr(tuple(row)).encode())
         return digest.hexdigest()
 
-    def save(self, changes: Sequence[Change]) -> None:
-        """Make all changes in one transaction, or none. Raises ConfigurationError when one cannot be made."""
+    def save(
+        self,
+        changes: Sequence[Change],
+        *,
+        by: str = "command",
+        expected: Mapping[tuple[DefinitionKind, str], str] | None = None,
+    ) -> None:
+        """Make all changes in one transaction, or none, and write down who made them.
+
+        `expected` holds the versions (`audit.version_of`) of the records that the changes were made from: RecordChanged is
+        raised where the store holds another one by now. Raises ConfigurationError when a change cannot be made.
+        """
         if not changes:
             return
         now = datetime.now(timezone.utc)
         with self._database.write() as connection:
+            for change in changes:
+                before = _present(connection, change.kind, change.name)
+                wanted = (expected or {}).get((change.kind, change.name))
+                if wanted is not None and version_of(before) != wanted:
+                    raise RecordChanged(record_label(change.kind, change.name))
+                note_change(connection, now, by, change.action, change.kind, change.name, before, change.record)
             for kind in DEFINITION_KINDS:
                 for change in changes:
                     if change.kind == kind and change.action != "delete":
@@ -147,6 +166,16 @@ class DefinitionStore:
                         delete_record(connection, kind, change.name)
             version = schema.definitions_version
             connection.execute(update(version).values(version=version.c.version + 1, changed_at=now))
+
+
+def _present(connection: Connection, kind: DefinitionKind, name: str) -> NamedRecord | None:
+    """The record as it is now; None where there is none, or none that can be read."""
+    for _, build in READERS[kind](connection, name):
+        try:
+            return cast("NamedRecord", build())
+        except (ValidationError, ValueError):
+            return None
+    return None
 
 
 def _problem(error: Exception) -> str:

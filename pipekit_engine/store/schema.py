@@ -107,6 +107,24 @@ connection = Table(
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
+#: What `pipekit connections certify` found; the newest of each connection.
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("connection_id", Integer, ForeignKey("connection.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("kind", String(40), nullable=False),
+    Column("product", Text, nullable=False),
+    Column("product_version", Text, nullable=False),
+    Column("driver", Text, nullable=False),
+    Column("driver_version", Text, nullable=False),
+    Column("pipekit", String(40), nullable=False),
+    Column("certified_at", UTCDateTime, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("broken", Text, nullable=False),
+)
+
 module = Table(
     "module",
     metadata,
@@ -259,6 +277,21 @@ trigger = Table(
     Column("cursor", Text),
     Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("updated_at", UTCDateTime, nullable=False),
+)
+
+#: Each change of a definition. `before` and `after` hold the record as JSON; null where there was, or is, none.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UTCDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("action", String(10), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("ix_audit_kind_name", "kind", "name", "id"),
 )
 
 #: One row: counts the changes of definitions, so that a reader can tell cheaply whether anything changed.

@@ -205,7 +205,7 @@ def save(store: Store, folder: Folder, outcome: Outcome, secrets_file: Path) -> 
             _check(folder.path, outcome)
         for key, value in outcome.secrets.items():
             secrets.set(key, value)
-        store.definitions.save(plan.changes)
+        store.definitions.save(plan.changes, by="wizard")
     except BaseException as error:
         for path, content in before.items():
             if content is None:

@@ -25,6 +25,7 @@ ALLOWED = {
     "pipekit_engine/store/migrations/versions/v0001_first.py": "the state database, told by SQLAlchemy",
     "pipekit_engine/store/schema.py": "the state database, told by SQLAlchemy",
     "pipekit_engine/store/snapshot.py": "the state database, told by SQLAlchemy",
+    "pipekit_engine/jrunner/archive.py": "the driver whose data path an archive holds",
     "pipekit_engine/sql/parsing.py": "dialects of the SQL parser",
     "pipekit_import/tools.py": "names of programs",
     "scripts/setup.py": "the demo's own choice, and Debian's package of the server",

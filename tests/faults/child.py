@@ -1,17 +1,31 @@
-"""The engine of a trial: a process of its own that waits at each checkpoint until the test says go.
+"""The engine of trials: a process that waits at each checkpoint until the test says go, and plays one run after another.
 
-It is forked from a server that has imported the engine already, so that a trial costs a JVM's start and no Python's.
+It is forked from a server that has imported the engine already, and its jrunner outlives a run, so that a trial costs a
+start of Python and of a JVM only after one that killed them.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
+import signal
+import sys
+import threading
+import time
 from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from pipekit_engine.running.events import RunEvent
+    from pipekit_engine.running.phases import Phases
+
+#: How far the engine's clock jumps at `JUMP`; what it has read is then a day old.
+JUMP, JUMP_BY = signal.SIGUSR1, timedelta(days=1)
 _context: ForkServerContext | None = None
 
 
@@ -25,69 +39,109 @@ def context() -> ForkServerContext:
 
 
 class EngineProcess:
-    """Runs a module in a process. `checkpoint()` gives the next one that it has come to; `go()` lets it go on."""
+    """Runs modules in a process. `checkpoint()` gives the next one that a run has come to; `go()` lets it go on."""
 
-    def __init__(self, folder: Path, module: str, *, waits: bool = True) -> None:
+    def __init__(self) -> None:
         self._channel, theirs = context().Pipe()
-        self.process: ForkServerProcess = context().Process(
-            target=_main, args=(theirs, str(folder), module, waits), daemon=True
-        )
+        self.process: ForkServerProcess = context().Process(target=_main, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()
+        self._seen: queue.Queue[str | None] = queue.Queue()
+        self._ended = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     @property
     def pid(self) -> int:
         assert self.process.pid is not None
         return self.process.pid
 
+    @property
+    def alive(self) -> bool:
+        return self.process.is_alive()
+
+    def run(self, folder: Path, database: str, module: str, *, waits: bool = True) -> None:
+        """Begin a run of a module of the state store at `database`, whose secrets are in `folder`."""
+        self._ended.clear()
+        self._seen = queue.Queue()
+        self._channel.send((str(folder), database, module, waits))
+
     def checkpoint(self, timeout: float) -> str | None:
-        """The next checkpoint; None when the process has ended. Raises TimeoutError."""
-        if not self._channel.poll(timeout):
-            raise TimeoutError(f"the engine came to no checkpoint within {timeout} s")
+        """The next checkpoint; None when the run has ended. Raises TimeoutError."""
         try:
-            said: str = self._channel.recv()
-        except (EOFError, OSError):
-            return None
-        return said
+            return self._seen.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"the engine came to no checkpoint within {timeout} s") from None
 
     def go(self) -> None:
-        with suppress(OSError):
-            self._channel.send("go")
+        self._answer("go")
 
     def go_freely(self) -> None:
-        """Let it go on, past all checkpoints to come."""
-        self._channel.close()
+        """Let it go on, past all checkpoints of this run that are to come."""
+        self._answer("free")
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended."""
-        self.process.join(timeout)
-        return self.process.exitcode is not None
+        """Whether the run has ended."""
+        return self._ended.wait(timeout)
 
-    def end(self) -> None:
+    def end(self, *, kindly: bool = False) -> None:
+        """End the process; `kindly` lets it end its jrunner itself."""
+        if kindly:
+            self._answer("end")
+            self.process.join(20)
         if self.process.is_alive():
             self.process.kill()
         self.process.join()
+        self._channel.close()
+
+    def _answer(self, word: str) -> None:
+        with suppress(OSError):
+            self._channel.send(word)
+
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError, TypeError):  # TypeError: the channel is closed at this end
+            while True:
+                said: str | None = self._channel.recv()
+                self._seen.put(said)
+                if said is None:
+                    self._ended.set()
+        self._seen.put(None)
+        self._ended.set()
 
 
-def _main(channel: Connection, folder: str, module: str, waits: bool) -> None:
+def _jump(*_: object) -> None:
+    """Give every module of the engine a clock that is a day ahead."""
+    now, moment = datetime.now, time.time
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return now(tz) + JUMP_BY
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pipekit_engine") and getattr(module, "datetime", None) is datetime:
+            module.datetime = Ahead  # type: ignore[attr-defined]
+    time.time = lambda: moment() + JUMP_BY.total_seconds()
+
+
+def _main(channel: Connection) -> None:
     from pipekit_engine.config import Config
     from pipekit_engine.engine import Engine
     from pipekit_engine.errors import PipekitError
-    from pipekit_engine.running.events import RunEvent
+    from pipekit_engine.jrunner.pool import SessionPool
     from pipekit_engine.running.phases import Phases
     from tests.jars import JAR_FOLDERS
 
-    listening = waits
+    listening = playing = False
+
+    def interrupt(*_: object) -> None:
+        if playing:  # not one that comes when the run has just ended
+            raise KeyboardInterrupt
 
     def reach(name: str) -> None:
         nonlocal listening
-        if not listening:
-            return
-        try:
+        if listening:
             channel.send(name)
-            channel.recv()
-        except (EOFError, OSError):
-            listening = False
+            listening = channel.recv() != "free"
 
     def on_event(event: RunEvent) -> None:
         if event.kind == "phase":
@@ -100,18 +154,29 @@ def _main(channel: Connection, folder: str, module: str, waits: bool) -> None:
         reach("before commit")
 
     Phases._assert_lock = before_commit  # type: ignore[method-assign]
-    config = Config(
-        database=str(Path(folder, "pipekit.db")),
-        secrets=Path(folder, "secrets.env"),
-        jars=JAR_FOLDERS,
-        connect_timeout_s=10,
-    )
-    status = 0
-    with Engine(config) as engine:
-        try:
-            engine.run(module, on_event=on_event)
-        except PipekitError as error:
-            status = error.exit_status
-        except KeyboardInterrupt:
-            status = 130
-    os._exit(status)
+    signal.signal(JUMP, _jump)
+    signal.signal(signal.SIGINT, interrupt)
+    pool: SessionPool | None = None
+    try:
+        while True:
+            order = channel.recv()
+            if order == "end":
+                break
+            if not isinstance(order, tuple):
+                continue  # an answer to a checkpoint that the last run did not come to
+            folder, database, module, listening = order
+            secrets = Path(folder, "secrets.env")
+            config = Config(database=database, secrets=secrets, jars=JAR_FOLDERS, connect_timeout_s=10)
+            with suppress(PipekitError, KeyboardInterrupt), Engine(config) as engine:
+                pool = pool or engine.session_pool()
+                playing = True
+                try:
+                    engine.run(module, on_event=on_event, sessions=pool)
+                finally:
+                    playing = False
+            channel.send(None)
+    except (EOFError, OSError):
+        pass
+    if pool is not None:
+        pool.close()
+    os._exit(0)

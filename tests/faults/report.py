@@ -36,8 +36,8 @@ class Report:
         """Nothing is buffered."""
 
 
-def page(lines: list[str]) -> str:
-    """The docs' page of a report."""
+def page(lines: list[str], cells: int) -> str:
+    """The docs' page of a report; there are so many cells in all."""
     trials = [json.loads(line) for line in lines]
     reached = [trial for trial in trials if trial["reached"]]
     lost = [trial for trial in reached if not trial["survived"]]
@@ -49,8 +49,9 @@ def page(lines: list[str]) -> str:
         "then judges the destination's rows, the run's record, locks, staging, processes and sessions, and again after one more",
         "run.",
         "",
-        f"{len({_cell(trial) for trial in reached}):,} cells, {len(reached):,} trials, "
+        f"{len({_cell(trial) for trial in reached}):,} of {cells:,} cells, {len(reached):,} trials, "
         f"{len(reached) - len(lost):,} survived, {len(lost):,} lost.",
+        "Where not all were played, they are a sample drawn by chance.",
         "",
         "| what breaks | trials | survived | lost |",
         "|---|---|---|---|",
@@ -76,4 +77,6 @@ def _cell(trial: dict[str, str]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(Path(sys.argv[1]).read_text("utf-8").splitlines()))
+    from tests.faults.test_matrix import cells
+
+    sys.stdout.write(page(Path(sys.argv[1]).read_text("utf-8").splitlines(), len(cells())))

@@ -47,6 +47,8 @@ class PostgreSQLProtocol(Protocol):
     def __init__(self) -> None:
         super().__init__()
         self._started = False
+        #: Texts of statements that the server keeps under a name: drivers send what they repeat by that alone.
+        self._kept: dict[bytes, str] = {}
 
     def _size(self, data: bytes) -> int:
         head = 1 if self._started else 0
@@ -59,7 +61,12 @@ class PostgreSQLProtocol(Protocol):
         if message[:1] == b"Q":
             return message[5:].rstrip(b"\0").decode("utf-8", "replace")
         if message[:1] == b"P":
-            return message[5:].split(b"\0", 2)[1].decode("utf-8", "replace")
+            name, sql = message[5:].split(b"\0", 2)[:2]
+            self._kept[name] = sql.decode("utf-8", "replace")
+            return self._kept[name]
+        if message[:1] == b"B":
+            name = message[5:].split(b"\0", 2)[1]
+            return self._kept.get(name) if name else None
         return None
 
 

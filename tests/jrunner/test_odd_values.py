@@ -52,6 +52,45 @@ def test_minus_zero_is_not_made_zero(session: Session, mariadb: MariaDBServer, t
     session.close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "h2", "derby"])
+def test_minus_zero_is_refused_where_it_would_be_zero(session: Session, tmp_path: Path, kind: str) -> None:
+    session.open(embedded("hsqldb", "source", tmp_path))
+    if kind == "sqlite":
+        session.open(sqlite_request("dest", tmp_path / "dest.db"))
+    elif kind == "derby":
+        url = f"jdbc:derby:{tmp_path / 'derby'};create=true"
+        session.open(OpenRequest("dest", kind="derby", url=url, jars=[str(jar("derby"))]))
+    else:
+        session.open(embedded(kind, "dest", tmp_path))
+    session.execute("dest", ["CREATE TABLE t (d DOUBLE PRECISION)"])
+    sql = "SELECT {} AS d FROM (VALUES(0)) v"
+    assert session.query("source", sql.format("-0.0E0")).first in ("-0.0", "-0")
+    refused(session, sql.format("-0.0E0"), "dest", "t", r"-0\.0 would become 0.*x \+ 0")
+    session.migrate(MigrateRequest("source", sql.format("-0.0E0 + 0"), "dest", "t"))
+    session.close()
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("path", ["load-data", "batch"])
+def test_a_year_stays_the_year_that_it_is(session: Session, mariadb: MariaDBServer, tmp_path: Path, path: str) -> None:
+    """A YEAR takes the text 0 for 2000, and 1 to 99 for years of its own."""
+    session.open(sqlite_request("source", tmp_path / "source.db"))
+    with mariadb.fresh_database() as database:
+        session.open(mariadb_request("dest", mariadb, database))
+        session.execute("dest", ["CREATE TABLE t (y year)"])
+        years = "SELECT 0 AS y UNION ALL SELECT 1901 UNION ALL SELECT 2155"
+        session.migrate(MigrateRequest("source", years, "dest", "t", path=path))
+        assert [row[0] for row in session.query("dest", "SELECT y + 0 FROM t ORDER BY y", max_rows=9).rows] == [
+            "0",
+            "1901",
+            "2155",
+        ]
+        with pytest.raises(JRunnerError, match="a YEAR makes 2005 of 5"):
+            session.migrate(MigrateRequest("source", "SELECT 5 AS y", "dest", "t", path=path))
+        session.close("dest")
+    session.close()
+
+
 @pytest.mark.mariadb
 def test_an_instant_that_a_timestamp_does_not_hold_names_the_way_out(
     session: Session, mariadb: MariaDBServer, tmp_path: Path

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 
 HOST = "127.0.0.1"
 BLOCK = 65536
@@ -15,7 +16,8 @@ class CuttableProxy:
     """Forwards `port` on loopback to `target_port`; a context manager.
 
     `cut()` resets every connection and refuses new ones; `stall()` keeps connections open and forwards nothing, as when
-    a cable is pulled; `mend()` ends both; `cut_after(n)` cuts once n more bytes went from client to server.
+    a cable is pulled, or nothing one way only; `slow(seconds)` forwards each block that much later; `mend()` ends all of
+    these; `cut_after(n)` cuts once n more bytes went from client to server.
     """
 
     host = HOST
@@ -26,11 +28,13 @@ class CuttableProxy:
         self.connections = 0  #: how many were accepted
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
-        self._flowing = threading.Event()
-        self._flowing.set()
+        #: To the server (True), and back.
+        self._flowing = {True: threading.Event(), False: threading.Event()}
+        self._delay_s = 0.0
         self._closed = False
         self._is_cut = False
         self._limit: int | None = None
+        self._flow()
         self._listener = socket.create_server((HOST, 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, name="proxy-accept", daemon=True).start()
@@ -50,23 +54,34 @@ class CuttableProxy:
         with self._lock:
             self._limit = self.bytes_to_server + bytes_to_server
 
-    def stall(self) -> None:
-        """Forward nothing more, and leave every connection open."""
-        self._flowing.clear()
+    def stall(self, *, to_server: bool = True, to_client: bool = True) -> None:
+        """Forward nothing more, both ways or one way, and leave every connection open."""
+        for upward, stalled in ((True, to_server), (False, to_client)):
+            if stalled:
+                self._flowing[upward].clear()
+
+    def slow(self, seconds: float) -> None:
+        """Forward each block that much later."""
+        self._delay_s = seconds
+
+    def _flow(self) -> None:
+        self._delay_s = 0.0
+        for way in self._flowing.values():
+            way.set()
 
     def mend(self) -> None:
         """Forward and accept again."""
         with self._lock:
             self._is_cut = False
             self._limit = None
-        self._flowing.set()
+        self._flow()
 
     def close(self) -> None:
         """Cut, and stop listening."""
         self._closed = True
         self._listener.close()
         self.cut()
-        self._flowing.set()
+        self._flow()
 
     def __enter__(self) -> CuttableProxy:
         return self
@@ -106,7 +121,9 @@ class CuttableProxy:
 
     def _pass(self, block: bytes, sink: socket.socket, pair: tuple[socket.socket, ...], upward: bool) -> None:
         """Send on what came. OSError ends the connection."""
-        self._flowing.wait()
+        self._flowing[upward].wait()
+        if self._delay_s:
+            time.sleep(self._delay_s)
         sink.sendall(block)
 
     def _pump(self, source: socket.socket, sink: socket.socket, pair: tuple[socket.socket, ...], upward: bool) -> None:
@@ -120,7 +137,7 @@ class CuttableProxy:
                     if over:
                         self.cut()
                         return
-            self._flowing.wait()
+            self._flowing[upward].wait()
             sink.shutdown(socket.SHUT_WR)
             if upward:
                 return
@@ -129,8 +146,10 @@ class CuttableProxy:
         with self._lock:
             self._pairs.discard(pair)
         for end in pair:
+            # The thread of the other direction, blocked in recv, would hold the socket open.
             with contextlib.suppress(OSError):
-                end.close()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 def _reset(end: socket.socket) -> None:

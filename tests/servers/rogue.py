@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
+from random import Random
 from types import TracebackType
 
 
@@ -150,3 +152,116 @@ class RoguePostgreSQL(RogueServer):
             if kind in (b"Q", b"S"):
                 self.asked += 1
                 client.sendall(b"G" + struct.pack(">IbH", 7, 0, 0))
+
+
+class Silent(RogueServer):
+    """Takes what it is sent, and says nothing."""
+
+    def talk(self, client: socket.socket) -> None:
+        client.settimeout(60)
+        while client.recv(65536):
+            pass
+
+
+class Garbage(RogueServer):
+    """Answers each message with bytes that mean nothing, the same ones for the same number."""
+
+    def __init__(self, file: str, *, seed: int = 0, speaks_first: bool = False) -> None:
+        super().__init__(file)
+        self._random = Random(seed)
+        self._speaks_first = speaks_first
+
+    def talk(self, client: socket.socket) -> None:
+        if self._speaks_first:
+            client.sendall(self._random.randbytes(100))
+        while said := client.recv(65536):
+            self.sent += said
+            client.sendall(self._random.randbytes(self._random.choice([1, 8, 100, 5000])))
+
+
+class Endless(RogueServer):
+    """Answers with one message that never ends."""
+
+    def talk(self, client: socket.socket) -> None:
+        self.sent += client.recv(65536)
+        while True:
+            client.sendall(bytes(range(256)) * 16)
+            time.sleep(0.01)
+
+
+class Echo(RogueServer):
+    """Sends back what it is sent."""
+
+    def talk(self, client: socket.socket) -> None:
+        while said := client.recv(65536):
+            self.sent += said
+            client.sendall(said)
+
+
+class HttpServer(RogueServer):
+    """What an HTTP server answers to whoever speaks something else to it."""
+
+    def talk(self, client: socket.socket) -> None:
+        self.sent += client.recv(65536)
+        body = b"<html><body><h1>Bad Request</h1></body></html>"
+        head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body)
+
+
+class HangsUp(RogueServer):
+    """Ends each connection at the first message."""
+
+    def talk(self, client: socket.socket) -> None:
+        self.sent += client.recv(65536)
+
+
+class RogueTDS(RogueServer):
+    """Takes any login, and sends the client to itself for the next one (routing), without end. `asked`: how many it took."""
+
+    def talk(self, client: socket.socket) -> None:
+        while True:
+            kind = self._message(client)
+            if kind == 0x12:  # PRELOGIN: version, and no encryption
+                options = struct.pack(">BHHBHHB", 0, 11, 6, 1, 17, 1, 0xFF)
+                self._reply(client, options + bytes([16, 0, 0x10, 0, 0, 0]) + b"\x02")
+            elif kind == 0x10:  # LOGIN7
+                self.asked += 1
+                host = "127.0.0.1".encode("utf-16-le")
+                route = struct.pack("<BHH", 0, self.port, len(host) // 2) + host
+                change = struct.pack("<BH", 20, len(route)) + route + b"\0\0"
+                name = "rogue".encode("utf-16-le")
+                ack = b"\x01\x74\0\0\x04" + bytes([len(name) // 2]) + name + b"\x10\0\0\0"
+                done = b"\xfd" + struct.pack("<HHQ", 0, 0, 0)
+                self._reply(
+                    client,
+                    b"\xad"
+                    + struct.pack("<H", len(ack))
+                    + ack
+                    + b"\xe3"
+                    + struct.pack("<H", len(change))
+                    + change
+                    + done,
+                )
+            else:
+                self._reply(client, b"\xd1" * 50)  # a row, of no known columns
+
+    @staticmethod
+    def _message(client: socket.socket) -> int:
+        while True:
+            head = receive(client, 8)
+            receive(client, struct.unpack(">H", head[2:4])[0] - 8)
+            if head[1] & 1:
+                return head[0]
+
+    @staticmethod
+    def _reply(client: socket.socket, content: bytes) -> None:
+        client.sendall(struct.pack(">BBHHBB", 4, 1, len(content) + 8, 0, 1, 0) + content)
+
+
+class RogueTNS(RogueServer):
+    """Asks for each packet of Oracle's protocol once more (RESEND), without end. `asked`: how often."""
+
+    def talk(self, client: socket.socket) -> None:
+        while client.recv(65536):
+            self.asked += 1
+            client.sendall(struct.pack(">HHBBH", 8, 0, 11, 0, 0))

@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
-from pipekit_engine.models import Column, Group, Hook, Module, Schedule, Watermark
+from pipekit_engine.models import Column, Connection, Driver, Group, Hook, Module, Schedule, Watermark
+from pipekit_engine.records.certificates import Certificate
 from pipekit_engine.store import Change, Store, leases, schema
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.upgrade import HEAD, _alembic_config, known_revisions
@@ -422,3 +423,25 @@ def test_the_state_file_is_not_made_wider_than_it_was(tmp_path: Path) -> None:
     path.chmod(0o640)
     Store.init(f"sqlite:///{path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_certificate_is_the_newest_and_goes_with_its_connection(store: Store) -> None:
+    certificate = Certificate(
+        connection="dw", kind="sqlite", product="SQLite", product_version="3", driver="d", driver_version="1", pipekit="0",
+        certified_at=datetime(2026, 1, 2, tzinfo=timezone.utc), held=5, refused=1, broken=("keys: case",),
+    )  # fmt: skip
+    with pytest.raises(NotFoundError):
+        store.certificates.save(certificate)
+    store.definitions.save(
+        [
+            Change("create", "drivers", "sqlite", Driver(name="sqlite", kind="sqlite")),
+            Change("create", "connections", "dw", Connection(name="dw", driver="sqlite", jdbc_url="jdbc:sqlite:x")),
+        ]
+    )
+    store.certificates.save(certificate)
+    newest = certificate.model_copy(update={"held": 6, "broken": ()})
+    assert store.certificates.all() == {"dw": certificate}
+    store.certificates.save(newest)
+    assert store.certificates.all() == {"dw": newest}
+    store.definitions.save([Change("delete", "connections", "dw")])
+    assert store.certificates.all() == {}

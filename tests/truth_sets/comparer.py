@@ -140,7 +140,7 @@ def _instant(text: str) -> object:
         r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d?):(\d\d)(?::(\d\d)(\.\d+)?)?)? ?(Z|[+-][\d:]+)?", text.strip()
     )
     if not found:
-        return _timestamp(text)
+        return _timestamp(text.replace("+00:00", "+00"))  # a year BC is written with either
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     moment = datetime(year, month, day, hour, minute) - datetime(1, 1, 1)
     nanoseconds = (moment.days * 86400 + moment.seconds + second) * 10**9

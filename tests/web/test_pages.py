@@ -30,6 +30,8 @@ PAGES = [
     "/pipekit/lint",
     "/pipekit/doctor",
     "/pipekit/locks",
+    "/pipekit/history",
+    "/pipekit/history/modules/items",
 ]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202egnp.exe"
 
@@ -101,14 +103,23 @@ def test_hostile_texts_are_text(site: Site) -> None:
     )
     planned = site.add_run("evil", "dry_run", stdout=HOSTILE)
     browser = site.browser("admin")
-    pages = [*PAGES, "/pipekit/modules/evil", f"/pipekit/runs/{failed}", f"/pipekit/runs/{planned}"]
+    pages = [
+        *PAGES,
+        "/pipekit/modules/evil",
+        "/pipekit/edit/modules/evil",
+        "/pipekit/history/modules/evil",
+        f"/pipekit/runs/{failed}",
+        f"/pipekit/runs/{planned}",
+    ]
     for page in [*pages, "/pipekit/search?q=%3Cscript%3E", f"/pipekit/modules?q={HOSTILE[:8]}"]:
         text = browser.get(page.replace("<", "%3C"))
         shape = check_shape(text)
         loaded = [attributes["src"] for tag, attributes in shape.tags if tag in ("script", "img", "iframe")]
         assert all(str(source).startswith("/pipekit/static/") for source in loaded)
-        assert "\u202e" not in text, "what turns the reading direction is shown as what it is"
         assert "<script>alert" not in text
+        if "/edit/" in page:  # what is saved again must be what it was
+            continue
+        assert "\u202e" not in text, "what turns the reading direction is shown as what it is"
     assert "&lt;script&gt;alert(1)" in browser.get(f"/pipekit/runs/{failed}")
     for kind in ("log", "sql"):
         raw = browser.ask("GET", f"/pipekit/runs/{failed}/{kind}")

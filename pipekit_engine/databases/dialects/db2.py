@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
+from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -18,11 +21,23 @@ from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
+
+
+#: What a row holds of a column whose type says no length of text: enough for any number or time.
+_OTHER_BYTES = 32
+#: What a row holds of a large object.
+_POINTER_BYTES = 64
+_LENGTH = re.compile(r"VARCHAR\((\d+)\)")
+
+
+def _row_bytes(sql_type: str) -> int:
+    sized = _LENGTH.match(sql_type)
+    return int(sized[1]) + 3 if sized else _POINTER_BYTES if "LOB" in sql_type else _OTHER_BYTES
 
 
 class DB2(PaddedKeys, Dialect):
@@ -55,6 +70,8 @@ class DB2(PaddedKeys, Dialect):
             note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
         ),
     )
+    server_facts: ClassVar = {"isolation": "VALUES CURRENT ISOLATION"}
+    own_columns: ClassVar = {"TIMESTAMP(0)": "timestamp", "VARCHAR(40)": "text", "DATE": "date", "TIME": "time"}
     risky_settings = words(
         """
         clientrerouteserverlistjndiname clientrerouteserverlistjndicontext tracefile tracedirectory pluginclassname pluginname
@@ -82,7 +99,7 @@ class DB2(PaddedKeys, Dialect):
     )
     browse_fields = (BrowseField("schema", "library"),)
     #: IBM's libraries begin with Q; QGPL and QS36F hold what people put there.
-    system_schemas = ("Q[!GS]*", "QG[!P]*", "QS[!3]*", "SYS*", "#*")
+    system_schemas: ClassVar[tuple[str, ...]] = ("Q[!GS]*", "QG[!P]*", "QS[!3]*", "SYS*", "#*")
     reserved = words(
         """
         absent according acctng action activate alias allocate allow append applname asensitive associate at atomic
@@ -110,6 +127,9 @@ class DB2(PaddedKeys, Dialect):
         xmltable xmltext xmlvalidate xslload xsltransform year years yes zone
         """
     )
+    #: SQL Reference of DB2 for i, "Database manager limits".
+    max_row_bytes: ClassVar[int] = 32_766
+    long_text: ClassVar[str] = "CLOB(2G) CCSID 1208"
     date_literal = "DATE('{}')"
     timestamp_literal = "TIMESTAMP('{}')"
     clocks = ("CURRENT TIMESTAMP", "CURRENT TIMESTAMP - CURRENT TIMEZONE")
@@ -148,16 +168,16 @@ class DB2(PaddedKeys, Dialect):
         """A CLOB cannot be compared; a longer key is refused."""
         return f"VARCHAR({MAX_KEY_TEXT}) CCSID 1208" if sql_type.startswith("CLOB") else sql_type
 
-    def is_view_sql(self, table: TableName) -> str:
+    def is_view_sql(self, table: TableName) -> str | None:
         return view_query("QSYS2.SYSVIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
 
-    def schema_exists_sql(self, schema: str) -> str:
+    def schema_exists_sql(self, schema: str) -> str | None:
         return f"SELECT 1 FROM QSYS2.SYSSCHEMAS WHERE SCHEMA_NAME = {literal(schema)}"
 
-    def schemas_sql(self, database: str | None) -> str:
+    def schemas_sql(self, database: str | None) -> str | None:
         return "SELECT SCHEMA_NAME FROM QSYS2.SYSSCHEMAS"
 
-    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str:
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> str | None:
         """With comments, or else the object's text; logical files are views; source files hold programs, not rows."""
         if schema is not None or table is not None:
             where = f"TABLE_SCHEMA = {literal(schema) if schema else 'CURRENT SCHEMA'}"
@@ -171,7 +191,7 @@ class DB2(PaddedKeys, Dialect):
             f"WHERE TABLE_TYPE IN ('A', 'L', 'M', 'P', 'T', 'V') AND FILE_TYPE <> 'S' AND {where}"
         )
 
-    def column_notes_sql(self, table: TableName) -> str:
+    def column_notes_sql(self, table: TableName) -> str | None:
         """Comments, or else the label's text, or else the column heading; identity columns."""
         library = literal(table.schema) if table.schema else "CURRENT SCHEMA"
         return (
@@ -192,6 +212,26 @@ class DB2(PaddedKeys, Dialect):
             return None
         return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
 
+    def for_url(self, url: str) -> DB2:
+        """IBM's other driver leads to DB2 on Linux, UNIX and Windows."""
+        return DB2LUW() if url.lower().startswith("jdbc:db2:") else self
+
+    def fit_row(self, columns: Sequence[tuple[str, str]], keep: Collection[str]) -> dict[str, str]:
+        """The longest texts become large objects, of which a row holds a pointer."""
+        sizes = {name: _row_bytes(sql_type) for name, sql_type in columns}
+        changed: dict[str, str] = {}
+        texts = [name for name, sql_type in columns if sql_type.startswith("VARCHAR(") and name not in keep]
+        for name in sorted(texts, key=lambda name: -sizes[name]):
+            if sum(sizes.values()) <= self.max_row_bytes:
+                break
+            changed[name] = self.long_text
+            sizes[name] = _POINTER_BYTES
+        return changed
+
+    def lock_table_sql(self, dest: str) -> list[str]:
+        """Readers go on, by their isolation level."""
+        return [f"LOCK TABLE {dest} IN EXCLUSIVE MODE ALLOW READ"]
+
     def fence(self, name: FenceName, dest: str) -> Fence:
         """Each merge has row locks in the table, at least, until it ends."""
         return Fence(wait=(f"LOCK TABLE {dest} IN EXCLUSIVE MODE",))
@@ -203,3 +243,54 @@ class DB2(PaddedKeys, Dialect):
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
         """A labelled duration."""
         return f"{greatest} - {lag.amount} {lag.sql_unit}S" if lag.amount else greatest
+
+
+class DB2LUW(DB2):
+    """DB2 for Linux, UNIX and Windows, by IBM's jcc: kind `db2` with a URL of that driver. Its catalogue is read by JDBC."""
+
+    label = "DB2"
+    #: Of a table space with pages of 32 KiB.
+    max_row_bytes = 32_677
+    long_text = "CLOB(1G)"
+    types: ClassVar = {
+        **DB2.types,
+        "decimal": decimal("DECIMAL({precision},{scale})", max_precision=31, scale=10),
+        "text": sized_text(
+            "VARCHAR({precision})", max_length=8000, unlimited=long_text, own_length=32672, bytes_per_character=4
+        ),
+        "binary": "BLOB(1G)",
+    }
+    capabilities = replace(DB2.capabilities, creates_schemas=False)
+    system_schemas = ("SYS*", "NULLID", "SQLJ", "DB2*")
+
+    def distinct_sql(self, left: str, right: str) -> str:
+        """In full: IS DISTINCT FROM came with version 11.1."""
+        return null_safe(left, right)
+
+    def key_type(self, sql_type: str, collation: str | None) -> str:
+        return f"VARCHAR({MAX_KEY_TEXT})" if sql_type.startswith("CLOB") else sql_type
+
+    def cascades_sql(self, table: TableName) -> str:
+        """By the rule's letter: C and N."""
+        found = view_query("SYSCAT.REFERENCES", table, "REFTABSCHEMA", "REFTABNAME", "CURRENT SCHEMA")
+        return f"{found.replace('SELECT 1 ', 'SELECT TABNAME ', 1)} AND DELETERULE IN ('C', 'N')"
+
+    def is_view_sql(self, table: TableName) -> None:
+        """The database refuses what a view cannot take."""
+        return
+
+    def schema_exists_sql(self, schema: str) -> None:
+        """A schema that is missing is made with its first table, where the login may."""
+        return
+
+    def schemas_sql(self, database: str | None) -> None:
+        return
+
+    def tables_sql(self, schema: str | None, database: str | None, table: str | None = None) -> None:
+        return
+
+    def column_notes_sql(self, table: TableName) -> None:
+        return
+
+    def lock_table_sql(self, dest: str) -> list[str]:
+        return [f"LOCK TABLE {dest} IN EXCLUSIVE MODE"]

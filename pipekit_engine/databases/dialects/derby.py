@@ -44,6 +44,11 @@ class Derby(PaddedKeys, Dialect):
         ),
     )
     url_is_path = True
+    certified_here = True
+    server_facts: ClassVar = {
+        "collation": "VALUES SYSCS_UTIL.SYSCS_GET_DATABASE_PROPERTY('derby.database.collation')",
+        "isolation": "VALUES CURRENT ISOLATION",
+    }
     risky_settings = words(
         """
         startmaster startslave slavehost createfrom restorefrom rollforwardrecoveryfrom cryptoprovider logdevice tracefile

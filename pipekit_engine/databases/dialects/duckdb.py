@@ -52,6 +52,7 @@ class DuckDB(Dialect):
         ),
     )
     clients = ("duckdb",)
+    certified_here = True  # its report is to come; the tests run on it
     needs_login = False
     url_is_path = True
     one_process = True

@@ -42,6 +42,11 @@ class H2(InformationSchema, Dialect):
         ),
     )
     url_is_path = True
+    certified_here = True
+    server_facts: ClassVar = {
+        "isolation": "SELECT ISOLATION_LEVEL FROM INFORMATION_SCHEMA.SESSIONS WHERE SESSION_ID = SESSION_ID()"
+    }
+    own_columns: ClassVar = {"VARCHAR_IGNORECASE(40)": "text", "TIMESTAMP(0)": "timestamp"}
     usual_schemas = frozenset({"public"})
     free_schemas = True
     risky_settings = words(

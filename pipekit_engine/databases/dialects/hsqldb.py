@@ -42,6 +42,9 @@ class HSQLDB(InformationSchema, Dialect):
         ),
     )
     url_is_path = True
+    certified_here = True
+    server_facts: ClassVar = {"isolation": "VALUES SESSION_ISOLATION_LEVEL()"}
+    own_columns: ClassVar = {"TIMESTAMP(0)": "timestamp", 'VARCHAR(40) COLLATE "English"': "text"}
     risky_settings = words(
         """
         crypt_provider textdb.allow_full_path allow_full_path

@@ -73,6 +73,19 @@ class MariaDB(Dialect):
         ),
     )
     clients: ClassVar[tuple[str, ...]] = ("mariadb", "mysql")
+    certified_here = True
+    server_facts: ClassVar = {
+        "collation": "SELECT @@collation_database",
+        "isolation": "SELECT @@transaction_isolation",
+        "sql_mode": "SELECT @@sql_mode",
+    }
+    own_columns: ClassVar = {
+        "VARCHAR(40) CHARACTER SET latin1": "text",
+        "VARCHAR(40) CHARACTER SET cp1251": "text",
+        "DATETIME": "timestamp",
+        "TIME": "time",
+        "FLOAT": "real",
+    }
     risky_settings = words(
         """
         allowloadlocalinfile allowloadlocalinfileinpath allowurlinlocalinfile allowlocalinfile autodeserialize socketfactory

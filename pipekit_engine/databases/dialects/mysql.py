@@ -27,5 +27,6 @@ class MySQL(MariaDB):
             note="MariaDB's driver, which Debian has, serves most MySQL servers too (kind mariadb).",
         ),
     )
+    certified_here = False
     _declared = "c.column_type"
     clients = ()  # scripts that call `mysql` mostly mean MariaDB's

@@ -73,6 +73,16 @@ class Oracle(Dialect):
             note="Proprietary: read Oracle's terms before you use it.",
         ),
     )
+    server_facts: ClassVar = {
+        "character set": "SELECT value FROM nls_database_parameters WHERE parameter = 'NLS_CHARACTERSET'",
+        "sort": "SELECT value FROM nls_session_parameters WHERE parameter = 'NLS_SORT'",
+    }
+    own_columns: ClassVar = {
+        "DATE": "timestamp",
+        "TIMESTAMP(0)": "timestamp",
+        "VARCHAR2(40)": "text",
+        "NUMBER(10,2)": "decimal",
+    }
     risky_settings = words(
         """
         driverclass socketfactory

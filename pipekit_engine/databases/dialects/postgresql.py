@@ -110,6 +110,13 @@ class PostgreSQL(Dialect):
         ),
     )
     clients = ("psql",)
+    certified_here = True
+    server_facts: ClassVar = {
+        "collation": "SELECT datcollate FROM pg_database WHERE datname = current_database()",
+        "encoding": "SHOW server_encoding",
+        "isolation": "SHOW transaction_isolation",
+    }
+    own_columns: ClassVar = {"timestamp(0)": "timestamp", "time(0)": "time"}
     risky_settings = words(
         """
         socketfactory socketfactoryarg sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback

@@ -56,6 +56,8 @@ class SQLite(Dialect):
         ),
     )
     clients = ("sqlite3",)
+    certified_here = True
+    server_facts: ClassVar = {"encoding": "PRAGMA encoding", "journal": "PRAGMA journal_mode"}
     needs_login = False
     url_is_path = True
     risky_settings = words(

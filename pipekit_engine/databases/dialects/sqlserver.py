@@ -74,6 +74,20 @@ class SQLServer(Dialect):
             note="jTDS is taken for its own URLs. It knows none of the types date, time, datetime2 and datetimeoffset.",
         ),
     )
+    server_facts: ClassVar = {
+        "collation": "SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS varchar(128))",
+        "isolation": "SELECT transaction_isolation_level FROM sys.dm_exec_sessions WHERE session_id = @@SPID",
+        "compatibility": "SELECT compatibility_level FROM sys.databases WHERE name = DB_NAME()",
+    }
+    own_columns: ClassVar = {
+        "smalldatetime": "timestamp",
+        "datetime": "timestamp",
+        "datetime2(0)": "timestamp",
+        "time(0)": "time",
+        "datetimeoffset": "timestamp with time zone",
+        "varchar(40)": "text",
+        "money": "decimal",
+    }
     risky_settings = words(
         """
         socketfactoryclass socketfactoryconstructorarg trustmanagerclass trustmanagerconstructorarg

@@ -220,7 +220,7 @@ def _repository(config: Config) -> Repository:
     assert config.maven_repository is not None
     url = config.maven_repository
     if reference_key(url):
-        url = Secrets.load(config.secrets_file).resolve(url)
+        url = Secrets.of(config).resolve(url)
     return Repository.at(url)
 
 

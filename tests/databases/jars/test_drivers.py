@@ -85,6 +85,9 @@ def test_a_file_is_opened(
         url += ";create=true"
     folder.mkdir()
     said = open_pinned(session, tmp_path, dialect, driver, url, driver.class_name if named else None)
+    if dialect.kind == "duckdb":
+        assert said == "1.0", "what it says in each version"
+        return
     assert any(number in said for number in (driver.version, ".".join(driver.version.split(".")[:2]))), said
 
 

@@ -53,12 +53,15 @@ in UTC show; one without is taken as UTC. Binary and text never become each othe
 - **SQLite** types each cell, not the column: each cell is read as what it is, and refused if the destination's type cannot
   hold that. Numbers in a date column are refused: convert them in the query, e.g. `datetime(x, 'unixepoch')`. Between two
   SQLite files cells keep their storage class.
-- **Zeros**: text such as `007` is no number, and refused in one; -0.0 is refused by MariaDB and MySQL, which would make it 0.
+- **Zeros**: text such as `007` is no number, and refused in one; -0.0 is refused where it would become 0: in
+  MariaDB, MySQL, SQLite, H2, Derby and Oracle (`x + 0` in the query).
 - **Intervals** of H2, HSQLDB and Oracle go with their unit and sign into PostgreSQL's `interval`, into each other's columns, and
   into text (`INTERVAL '-14' MONTH`); what a column's fields cannot say is refused.
 - **MariaDB** and MySQL: zero dates and times beyond a day go among them and into text as they are, and are refused elsewhere
   (`NULLIF(day, 0)` makes them NULL); `TIMESTAMP` columns are instants, read
-  and written in UTC; the 0 of an AUTO_INCREMENT column stays 0.
+  and written in UTC, from 1970 to 2038: in a table that a run makes, instants of other kinds become a `DATETIME` with the time in
+  UTC, which goes to 9999 (`dest_type` names another type); the 0 of an AUTO_INCREMENT column stays 0, that of a `YEAR`
+  too, which is refused the numbers from 1 to 99.
 - **Splitting** (`split_by` an integer column, `parallel` connections) reads ranges side by side. PostgreSQL gives all of them
   one snapshot; other sources should not change meanwhile. Row numbers in errors then count the order of arrival.
 """

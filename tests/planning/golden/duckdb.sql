@@ -73,16 +73,19 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" I
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = d."order_id");
 
 -- the same, where staged rows share a key
 INSERT INTO "pipekit_staging"."orders changes" ("order_id", "pipekit_change") SELECT DISTINCT k0, 2 FROM (SELECT k0 FROM (SELECT s."order_id" AS k0, s."order_id" AS v0, encode(CAST(s."Customer Name" AS VARCHAR)) AS v1, s."amount" AS v2, s."updated_at" AS v3, s."raw" AS v4, 1 AS pipekit_rows FROM "pipekit_staging"."orders" s UNION ALL SELECT d."order_id", d."order_id", encode(CAST(d."Customer Name" AS VARCHAR)), d."amount", d."updated_at", d."raw", -1 FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."order_id" = d."order_id")) u GROUP BY k0, v0, v1, v2, v3, v4 HAVING SUM(pipekit_rows) <> 0) r;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders changes");
 SELECT COUNT(*) FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = d."order_id");
 
 -- all rows are written instead where 
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM "pipekit_staging"."orders" s;
+SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders" m WHERE m."order_id" = d."order_id");
 
 -- hook on success, on warehouse
 ANALYZE;

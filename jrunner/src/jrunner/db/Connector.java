@@ -97,7 +97,8 @@ public final class Connector {
         } catch (TimeoutException e) {
             throwIfCancelled(cancel);
             throw Failure.of("open", Failure.CONNECT, "no connection to " + Redaction.url(spec.url) + " within "
-                    + spec.connectTimeoutSeconds + " s; check the host, the port and the network between");
+                    + spec.connectTimeoutSeconds + " s; check the host, the port, the network between, and that a database of"
+                    + " this kind listens there");
         } catch (Failure e) {
             throw e.phaseIfAbsent("open");
         } catch (SQLException e) {
@@ -106,7 +107,9 @@ public final class Connector {
         } catch (Exception e) {
             Throwable cause = e.getCause() instanceof LinkageError ? e.getCause() : e;
             String code = cause instanceof LinkageError ? Failure.DRIVER : Failure.CONNECT;
-            throw Failure.of("open", code, "connecting to " + Redaction.url(spec.url) + " failed: " + cause, e);
+            // What a driver does not expect of a server: a negative length, a text where a number should be.
+            String doubt = cause instanceof LinkageError ? "" : "; if the URL is right, no database of this kind listens there";
+            throw Failure.of("open", code, "connecting to " + Redaction.url(spec.url) + " failed: " + cause + doubt, e);
         }
         if (connection == null) {
             throw Failure.of("open", Failure.DRIVER, "the driver " + loaded.driver.getClass().getName()

@@ -67,7 +67,7 @@ public final class Derby extends Kind {
 
     @Override
     public Limits limits() {
-        return new Limits().skippedDays().utf16();
+        return new Limits().skippedDays().utf16().noMinusZero();
     }
 
     @Override

@@ -34,7 +34,7 @@ public final class H2 extends Kind {
 
     @Override
     public Limits limits() {
-        return new Limits().floatSpecials().anyYear().utf16();
+        return new Limits().floatSpecials().anyYear().utf16().noMinusZero();
     }
 
     @Override

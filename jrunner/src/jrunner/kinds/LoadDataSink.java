@@ -250,6 +250,14 @@ final class LoadDataSink implements RowSink {
             out.hex(target.convert.bytes, target.convert.from, target.convert.length);
         } else if (target.family == Family.BOOLEAN) {
             out.put(target.bool(cells, row) ? '1' : '0');
+        } else if (MySqlBase.isYear(target.info)) {
+            // The text 0 would be the year 2000.
+            long year = MySqlBase.year(target, cells, row);
+            if (year == 0) {
+                out.ascii("0000");
+            } else {
+                out.integer(year);
+            }
         } else if (target.family.isInteger()) {
             out.integer(target.integer(cells, row));
         } else {

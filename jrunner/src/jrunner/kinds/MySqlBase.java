@@ -23,6 +23,7 @@ import jrunner.transfer.RowSink;
 import jrunner.transfer.RowSource;
 import jrunner.transfer.Target;
 import jrunner.transfer.TransferRequest;
+import jrunner.types.BadValue;
 import jrunner.types.CellReader;
 import jrunner.types.CellReaders;
 import jrunner.types.Cells;
@@ -285,6 +286,20 @@ abstract class MySqlBase extends Kind {
         return StandardTypes.integerRange(column.family());
     }
 
+    static boolean isYear(ColumnInfo column) {
+        return column.typeName().toLowerCase(Locale.ROOT).startsWith("year");
+    }
+
+    /** The value of a YEAR, which takes the numbers from 1 to 99 for years from 1970 to 2069. */
+    static long year(Target target, Cells cells, int row) throws BadValue {
+        long year = target.integer(cells, row);
+        if (year > 0 && year < 100) {
+            throw new BadValue("a YEAR makes " + (year < 70 ? 2000 + year : 1900 + year) + " of " + year
+                + ": write the whole year in the query, or take another type for the column");
+        }
+        return year;
+    }
+
     @Override
     public boolean padsBinary(ColumnInfo column) {
         return column.typeName().toLowerCase(Locale.ROOT).startsWith("binary");
@@ -297,7 +312,9 @@ abstract class MySqlBase extends Kind {
                 return Binders.booleanAsInt(target);
             case INT16:
             case INT32:
-                return Binders.int64(target);
+                return isYear(target.info)
+                    ? (statement, index, cells, row) -> statement.setLong(index, year(target, cells, row))
+                    : Binders.int64(target);
             case FLOAT32:
                 return Binders.float32AsDouble(target);
             case INT64: case DECIMAL: case FLOAT64: case BINARY:

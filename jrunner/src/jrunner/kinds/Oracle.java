@@ -72,7 +72,7 @@ public final class Oracle extends Kind {
 
     @Override
     public Limits limits() {
-        return new Limits().floatSpecials().skippedDays().emptyIsNull();
+        return new Limits().floatSpecials().skippedDays().emptyIsNull().noMinusZero();
     }
 
     @Override

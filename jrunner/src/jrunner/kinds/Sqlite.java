@@ -268,7 +268,7 @@ public final class Sqlite extends Kind {
     @Override
     public Limits limits() {
         // Dates are text there, and text holds every one of them.
-        return new Limits().floatSpecials().decimalNan().infiniteDates().anyYear().midnightAtEnd();
+        return new Limits().floatSpecials().decimalNan().infiniteDates().anyYear().midnightAtEnd().noMinusZero();
     }
 
     @Override

@@ -121,6 +121,9 @@ final class SqliteBinder implements Binder {
         if (Double.isNaN(value) && affinity != Affinity.TEXT) {
             throw new BadValue("NaN would become NULL, which is what SQLite makes of it");
         }
+        if (numeric()) {
+            target.checkZero(value);
+        }
         if (target.family.isInteger() && !target.isSameKind) {
             statement.setLong(index, target.integer(cells, row));
         } else if (affinity == Affinity.TEXT) {

@@ -121,10 +121,15 @@ public final class Target {
         if (!limits.floatSpecials && (Double.isNaN(value) || Double.isInfinite(value))) {
             throw new BadValue(value + " cannot be held by the destination's floating-point numbers");
         }
+        checkZero(value);
+        return value;
+    }
+
+    /** Refuses -0.0 where the database would make 0 of it. */
+    public void checkZero(double value) throws BadValue {
         if (limits.noMinusZero && value == 0 && 1 / value < 0) {
             throw new BadValue("-0.0 would become 0, which is what this database makes of it: select x + 0 in the query");
         }
-        return value;
     }
 
     /** Days since 1970-01-01. */

@@ -30,6 +30,12 @@ class Dialect(
     drivers: ClassVar[tuple[JdbcDriver, ...]] = ()
     #: Drivers of databases that have no kind of their own, as the tests load them: installed by their artifact's name only.
     other_drivers: ClassVar[tuple[JdbcDriver, ...]] = ()
+    #: pipekit's own tests certify this kind on a real database (`docs/certificates`).
+    certified_here: ClassVar[bool] = False
+    #: What a certification names beside the product: queries for collation, isolation and the like.
+    server_facts: ClassVar[Mapping[str, str]] = {}
+    #: Columns that a person may have made and that hold less than most, each with a shape of `certify/values.py` to try in it.
+    own_columns: ClassVar[Mapping[str, str]] = {}
     #: Command-line programs that log in to it, as the import of scripts meets them.
     clients: ClassVar[tuple[str, ...]] = ()
     #: A connection has a user and mostly a password.
@@ -54,6 +60,10 @@ class Dialect(
     def url_template(self) -> str:
         """What a JDBC URL of this kind looks like."""
         return self.drivers[0].url if self.drivers else "jdbc:…"
+
+    def for_url(self, url: str) -> Dialect:
+        """The dialect of the database that a URL names, where the kind's drivers lead to several."""
+        return self
 
     def database_file(self, url: str) -> str | None:
         """The file that a JDBC URL names and that the driver would make if it is missing; None for anything else."""

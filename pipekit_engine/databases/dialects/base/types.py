@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
@@ -98,6 +98,10 @@ class TypeSystem(Identifiers):
     def not_null_type(self, sql_type: str) -> str:
         """The type of a column in CREATE TABLE that is never NULL; what says more of it than its type is left alone."""
         return sql_type if _SAYS_MORE.search(sql_type) else f"{sql_type} NOT NULL"
+
+    def fit_row(self, columns: Sequence[tuple[str, str]], keep: Collection[str]) -> dict[str, str]:
+        """Of a new table's (name, type) columns those that need another type for a row to fit, but for those to `keep`."""
+        return {}
 
     def is_kin(self, other: TypeSystem) -> bool:
         """Whether what the other kind holds is held here in the very same types."""

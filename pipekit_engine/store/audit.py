@@ -1,0 +1,107 @@
+"""The audit table: who changed which definition, when, and how it was before and after. Written with the change itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import insert, select
+
+from pipekit_engine.errors import NotFoundError
+from pipekit_engine.models import RECORD_TYPES
+from pipekit_engine.store import schema
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, RowMapping
+
+    from pipekit_engine.models import DefinitionKind, NamedRecord
+    from pipekit_engine.store.database import Database
+
+
+#: How `by` begins for what a person did on a page; the login's name follows.
+BY_USER = "user:"
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One change of one definition. `before` and `after` are JSON texts; None where there was, or is, no such record."""
+
+    id: int
+    at: datetime
+    by: str
+    action: str
+    kind: DefinitionKind
+    name: str
+    before: str | None
+    after: str | None
+
+
+class AuditStore:
+    """Reads what was changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list(self, kind: DefinitionKind | None = None, name: str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Changes, newest first; of one kind, of one record."""
+        table = schema.audit
+        query = select(table).order_by(table.c.id.desc()).limit(limit)
+        for column, wanted in ((table.c.kind, kind), (table.c.name, name)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        with self._database.read() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def get(self, entry_id: int) -> AuditEntry:
+        """One change. Raises NotFoundError."""
+        with self._database.read() as connection:
+            row = connection.execute(select(schema.audit).where(schema.audit.c.id == entry_id)).mappings().first()
+        if row is None:
+            raise NotFoundError("change", entry_id)
+        return _entry(row)
+
+
+def _entry(row: RowMapping) -> AuditEntry:
+    values = dict(row)
+    return AuditEntry(**{**values, "kind": cast("DefinitionKind", values["kind"])})
+
+
+def as_text(record: NamedRecord | None) -> str | None:
+    """A record as the audit keeps it; None for none."""
+    if record is None:
+        return None
+    fields = record.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return json.dumps(fields, ensure_ascii=False, sort_keys=True)
+
+
+def as_record(kind: DefinitionKind, text: str) -> NamedRecord:
+    """Back from `as_text`. Raises ValueError when this version of pipekit takes it for no record any more."""
+    return RECORD_TYPES[kind].model_validate(json.loads(text))
+
+
+def version_of(record: NamedRecord | None) -> str:
+    """A text that differs whenever the record does; empty for none."""
+    text = as_text(record)
+    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def note_change(
+    connection: Connection,
+    now: datetime,
+    by: str,
+    action: str,
+    kind: DefinitionKind,
+    name: str,
+    before: NamedRecord | None,
+    after: NamedRecord | None,
+) -> None:
+    """Write one change down, inside the transaction that makes it."""
+    connection.execute(
+        insert(schema.audit).values(
+            at=now, by=by, action=action, kind=kind, name=name, before=as_text(before), after=as_text(after)
+        )
+    )

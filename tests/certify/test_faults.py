@@ -1,0 +1,48 @@
+"""Each fault that once gave wrong rows with status "success", put back: the certification finds it broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipekit_engine.certify.outcomes import Finding
+from pipekit_engine.databases.dialects.derby import Derby
+from tests.certify.conftest import Make
+
+#: A fault of the driver, the checks that are run, and what one of them says.
+FAULTS = {
+    "time-fraction": ("types: time", "'00:00:00.000001' became '00:00:00'"),
+    "old-dates": ("types: timestamp", "the database does not find '1582-10-04 00:00:00' where it was written"),
+    "whole-minutes": ("types: timestamp", "'1969-12-31 23:59:59.999999' became '1970-01-01 00:00:00'"),
+    "code-page": ("types: text", "became"),
+    "blank-column": ("names: blank first", "the rows are [('1', None, None)"),
+    "garbage": ("types: text", "became '[B@"),
+    "raw-bytes": ("types: text", "became"),
+}
+
+
+def broken(findings: tuple[Finding, ...]) -> list[str]:
+    return [item.detail for item in findings if item.outcome == "broken"]
+
+
+def test_the_driver_under_the_faults_is_good(crooked: Make) -> None:
+    report = crooked("none").certify("types: time", "types: timestamp", "types: text", "names: blank first")
+    assert broken(report.findings) == []
+    assert report.count("held") >= 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_driver_is_found(crooked: Make, fault: str) -> None:
+    checks, said = FAULTS[fault]
+    found = broken(crooked(fault).certify(checks).findings)
+    assert any(said in detail for detail in found), found
+
+
+def test_keys_that_differ_by_blanks_alone_are_found_to_be_folded(
+    subject: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Derby takes them for equal: without the check that refuses them, one row overwrites another."""
+    assert broken(subject("derby").certify("keys: blanks").findings) == []
+    monkeypatch.setattr(Derby, "coarse_type", lambda self, column: None)
+    monkeypatch.setattr(Derby, "coarse_columns_sql", lambda self, table: None)
+    found = broken(subject("derby").certify("keys: blanks").findings)
+    assert any("became" in detail for detail in found), found
