@@ -26,7 +26,7 @@ def speed_checks() -> Iterator[Check]:
 
 def _measure(bench: Bench) -> str:
     query = (
-        'SELECT X AS "id", \'name \' || X AS "name", CAST(X AS NUMERIC(12,2)) / 100 AS "price", '
+        'SELECT X AS "id", CAST(\'name \' || X AS VARCHAR(40)) AS "name", CAST(X AS NUMERIC(12,2)) / 100 AS "price", '
         f"DATEADD(SECOND, X, TIMESTAMP '2024-01-01 00:00:00') AS \"at\" FROM SYSTEM_RANGE(1, {ROWS})"
     )
     described = bench.session.describe(bench.open(TYPED, "read").handle, sql=query)
