@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,10 +13,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -34,10 +29,10 @@ from pipekit_engine.models import Connection, GroupRunRecord, Schedule, Trigger
 from pipekit_web.server.auth import set_password
 from tests.dagster.project import SLOW_QUERY, Project
 from tests.dagster.served import LOCATION, PATIENCE_S, Served, jrunners_of, serving
+from tests.servers.chromium import CHROMIUM, Chromium
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
 
-CHROMIUM = shutil.which("chromium")
 ANNA, VERA = ("anna", "correct horse"), ("vera", "looks only")
 
 
@@ -99,10 +94,6 @@ def test_what_a_browser_shows(served: Served, tmp_path: Path) -> None:
     )
     events = served.graphql(query, id=run_id)["logsForRun"]["events"]
     (log,) = [event["fileKey"] for event in events if event.get("stepKeys") == ["one"]]
-    # The header once, the session cookie from then on: a page with a password in its address could not fetch its data.
-    login, info = ":".join(quote(part) for part in ANNA), ["dagster_webserver_version"]
-    door, inside = f"http://{login}@127.0.0.1:{served.port}/server_info", f"{served.url}/server_info"
-    wait_drawn(tmp_path, info, door, inside)
     pages = {
         f"{served.url}/locations/__repository__@pipekit/jobs/nightly": [
             "one",
@@ -115,28 +106,11 @@ def test_what_a_browser_shows(served: Served, tmp_path: Path) -> None:
         f"{served.url}/runs/{run_id}?logFileKey={log}&logType=stdout": ["of module one", "3 inserted"],
         f"{served.url}/automation": ["each_minute", "pipekit_reconcile"],
     }
-    for url, texts in pages.items():
-        wait_drawn(tmp_path, texts, url)
-
-
-def wait_drawn(profile: Path, texts: list[str], *urls: str) -> None:
-    """Open pages in Chromium, one after the other, again and again until it draws these texts on the last one.
-
-    The browser's own time may be over before a slow machine has drawn all of it: with each try there is more of it.
-    """
-    assert CHROMIUM is not None
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"]
-    command += [f"--user-data-dir={profile}", "--window-size=1600,1200"]
-    until, shown = time.monotonic() + PATIENCE_S, ""
-    for seconds in itertools.count(10, 20):
-        for url in urls:
-            budget = f"--virtual-time-budget={seconds * 1000}"
-            with suppress(subprocess.TimeoutExpired):
-                done = subprocess.run([*command, budget, url], capture_output=True, text=True, timeout=90, check=False)
-                shown = re.sub(r"<[^>]+>", "", done.stdout)
-        if all(text in shown for text in texts):
-            return
-        assert time.monotonic() < until, f"{urls[-1]} lacks {[text for text in texts if text not in shown]}"
+    with Chromium(tmp_path) as browser:
+        browser.log_in(served.url, *ANNA, within_s=PATIENCE_S)
+        for url, texts in pages.items():
+            browser.open(url)
+            browser.await_text(*texts, within_s=PATIENCE_S)
 
 
 def test_an_edited_definition_shows_within_seconds(served: Served) -> None:
