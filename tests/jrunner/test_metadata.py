@@ -100,6 +100,30 @@ def test_remarks_come_along(session: Session, postgresql: Any) -> None:
         session.close("db")
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize("ask", ["describe", "query"])
+def test_a_query_sees_its_table_as_it_is_now(session: Session, postgresql: Any, ask: str) -> None:
+    """Also in a session that asked the same before: the server keeps no plan for it, which would be an error now."""
+    with postgresql.fresh_database() as database:
+        session.open(postgresql_request("pg", postgresql, database))
+        session.execute("pg", ["CREATE TABLE t (a int)"])
+        for added in ("b", "c"):
+            for _ in range(6):  # the driver keeps what is asked five times
+                session.describe("pg", sql="SELECT * FROM t") if ask == "describe" else session.query(
+                    "pg", "SELECT * FROM t"
+                )
+            session.execute(
+                "pg",
+                [
+                    f"ALTER TABLE t ADD COLUMN {added} int",
+                    f"ALTER TABLE t ALTER COLUMN a TYPE {'text' if added == 'b' else 'varchar'}",
+                ],
+            )
+        columns = session.describe("pg", sql="SELECT * FROM t")
+        session.close("pg")
+    assert [column.name for column in columns] == ["a", "b", "c"]
+
+
 def test_columns_want_a_table(session: Session, sqlite: object) -> None:
     with pytest.raises(JRunnerError, match="field 'table' is missing"):
         session.metadata("sqlite", "columns")

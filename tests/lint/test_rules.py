@@ -244,10 +244,7 @@ def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_the_shipped_definitions_are_clean(tmp_path: Path) -> None:
-    found = lint_files(ROOT / "definitions", Config(database=str(tmp_path / "none.db")))
-    # Where ops and warehouse are is said in a file that the demo writes.
-    assert {item.code for item in found} <= {"PK002"}
-    assert len(found) == 2
+    assert lint_files(ROOT / "definitions", Config(database=str(tmp_path / "none.db"))) == []
 
 
 def test_codes_are_in_order_and_every_static_rule_is_tested() -> None:

@@ -102,7 +102,8 @@ def test_a_refused_connection_is_told(
     with pytest.raises(ConnectError) as caught:
         open_pinned(session, tmp_path, dialect, driver, url, driver.class_name if named else None)
     text = str(caught.value)
-    assert text.startswith(f"Connection 'db' ({dialect.label}) could not be opened: "), text
+    label = dialect.for_url(driver.url).label
+    assert text.startswith(f"Connection 'db' ({label}) could not be opened: "), text
     assert caught.value.__cause__.code == "connect", text  # type: ignore[union-attr]
     assert "refused" in text or "No listener" in text
     assert PASSWORD not in text

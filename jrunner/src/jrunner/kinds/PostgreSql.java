@@ -53,6 +53,9 @@ public final class PostgreSql extends Kind {
         p.setProperty("loginTimeout", seconds);
         // Text parameters take the type of their column (uuid, json, enums) on the batch path.
         p.setProperty("stringtype", "unspecified");
+        // A query that was described before its table changed would be an error, in a session that is kept warm: 42.7 keeps
+        // each prepared statement on the server from its first use on.
+        p.setProperty("preparedStatementCacheQueries", "0");
     }
 
     /**
