@@ -1,4 +1,4 @@
-"""All our own databases pass: a cut of the certification in `make test`, whole in `make test-slow`.
+"""All our own databases pass: of three a cut of the certification in `make test`, all whole in `make test-slow`.
 
 The whole ones write their reports where PIPEKIT_WRITE_CERTIFICATES says, for docs/certificates.
 """
@@ -17,6 +17,8 @@ from tests.certify.conftest import KINDS, Make, Subject
 
 #: Kinds that the tests run on, whose whole report is not in yet.
 REPORT_TO_COME = {"duckdb", "hsqldb"}
+#: Of these `make test` runs a cut.
+QUICK = ("sqlite", "postgresql", "mariadb")
 CERTIFICATES = Path(__file__).resolve().parents[2] / "docs" / "certificates"
 
 
@@ -29,7 +31,9 @@ def passed(report: Report, subject: Subject) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [*QUICK, *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind not in QUICK)]
+)
 def test_a_cut_of_the_certification(subject: Make, kind: str) -> None:
     made = subject(kind)
     report = made.certify(quick=True)
