@@ -7,20 +7,16 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
-
 from pipekit_engine.store import Store
 from pipekit_web.app import build_pages
 from pipekit_web.launching import ProcessLauncher
 from pipekit_web.server.address import check_address, is_loopback
 from pipekit_web.server.auth import Users, users_file
-from pipekit_web.server.connections import bounded, limits_of
+from pipekit_web.server.connections import listen
 from pipekit_web.server.middleware import Login
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
-
-_CLOSE_TIMEOUT_S = 3
 
 
 def build_server(config: Config, *, local_only: bool) -> Login:
@@ -53,16 +49,5 @@ def main(config: Config, host: str | None, port: int | None) -> int:
     shown = f"[{host}]" if ":" in host else host
     logging.getLogger("pipekit.web").info("pipekit's pages are at http://%s:%s/pipekit/", shown, port)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.run(
-            build_server(config, local_only=is_loopback(host)),
-            host=host,
-            port=port,
-            log_level="warning",
-            timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
-            server_header=False,
-            http=bounded(limits_of(config)),
-            # By default uvicorn believes every process of this machine, so anyone behind a proxy here chose their address.
-            proxy_headers=bool(config.trusted_proxies),
-            forwarded_allow_ips=config.trusted_proxies,
-        )
+        listen(build_server(config, local_only=is_loopback(host)), config, host, port)
     return 0

@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
 from dagster import DagsterInstance
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -40,7 +39,7 @@ from pipekit_engine.config import Config, load_config
 from pipekit_web.app import build_pages
 from pipekit_web.server.address import is_loopback
 from pipekit_web.server.auth import ANYONE, Users, users_file
-from pipekit_web.server.connections import bounded, limits_of
+from pipekit_web.server.connections import listen
 from pipekit_web.server.middleware import USER_KEY, Login
 
 _log = logging.getLogger("pipekit.serve")
@@ -49,8 +48,6 @@ _log = logging.getLogger("pipekit.serve")
 _LIVE_POLL_MS = 2000
 #: Seconds between two looks for a new code server.
 _WATCH_S = 0.25
-#: Seconds that open connections get when the server stops.
-_CLOSE_TIMEOUT_S = 3
 
 
 class ProcessContext(WorkspaceProcessContext):
@@ -233,18 +230,7 @@ def main() -> None:
             app = PipekitWebserver(context, config, home, local_only=is_loopback(options.host)).create_asgi_app(
                 lifespan=_lifespan
             )
-            uvicorn.run(
-                app,
-                host=options.host,
-                port=options.port,
-                log_level="warning",
-                timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
-                server_header=False,
-                http=bounded(limits_of(config)),
-                # By default uvicorn believes every process of this machine, so anyone behind a proxy here chose their address.
-                proxy_headers=bool(config.trusted_proxies),
-                forwarded_allow_ips=config.trusted_proxies,
-            )
+            listen(app, config, options.host, options.port)
 
 
 if __name__ == "__main__":

@@ -271,13 +271,17 @@ def _open_in_turn(
             if time.monotonic() - began > limit_s:
                 raise
             if not told:
-                what = f"process {holder}" if holder else "another process"
-                say(f"waiting for {what}, which has the file of connection {request.connection.partition(':')[2]} open")
+                name = request.connection.partition(":")[2]
+                say(f"waiting for {_process(holder)}, which has the file of connection {name} open")
                 told = True
             if cancel is not None:
                 cancel.wait(FILE_POLL_S)  # the next try ends with what a cancelled request ends with
             else:
                 time.sleep(FILE_POLL_S)
+
+
+def _process(pid: int) -> str:
+    return f"process {pid}" if pid else "another process"
 
 
 def _is_jrunner(pid: int) -> bool:
@@ -291,10 +295,9 @@ def _locked_hint(error: JRunnerError, dialect: Dialect) -> str:
     holder = dialect.locked_by(error.message)
     if holder is None:
         return ""
-    what = f"process {holder}" if holder else "another process"
     whose = " (a run of pipekit, or its wizard)" if holder and _is_jrunner(holder) else ""
     return (
-        f"\n{dialect.label} lets one process write a file, or several read it: {what}{whose} has it open. "
+        f"\n{dialect.label} lets one process write a file, or several read it: {_process(holder)}{whose} has it open. "
         "Close it there, or try again when it has ended."
     )
 

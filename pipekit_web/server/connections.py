@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from pipekit_web.server.address import client_network
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _FILES = 65_536
 _SHARE = 0.5
 _SWEEP_S = 1.0
+#: Seconds that open connections get when the server stops.
+_CLOSE_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True)
@@ -170,3 +173,19 @@ class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 def bounded(limits: Limits) -> type[BoundedProtocol]:
     """The protocol of one server, with its limits."""
     return type("BoundedProtocol", (BoundedProtocol,), {"bounds": Connections(limits)})
+
+
+def listen(app: Any, config: Config, host: str, port: int) -> None:
+    """Serve an ASGI application within the configuration's limits until a signal ends it."""
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
+        server_header=False,
+        http=bounded(limits_of(config)),
+        # By default uvicorn believes every process of this machine, so anyone behind a proxy here chose their address.
+        proxy_headers=bool(config.trusted_proxies),
+        forwarded_allow_ips=config.trusted_proxies,
+    )
