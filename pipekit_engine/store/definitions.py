@@ -30,7 +30,7 @@ R = TypeVar("R", bound=NamedRecord)
 
 #: Columns that say how things run, not what is defined.
 _STATE_COLUMNS = frozenset(
-    {"id", "updated_at", "last_fired_at", "cursor", "running", "heartbeat_at"}
+    {"id", "updated_at", "last_fired_at", "cursor", "switch_seen", "running", "heartbeat_at"}
     | {f"running_{part}" for part in ("token", "owner", "child", "since")}
 )
 
@@ -112,6 +112,11 @@ class DefinitionStore:
     def trigger(self, name: str) -> models.Trigger:
         """A trigger by name. Raises as `driver`."""
         return self._one("triggers", name, models.Trigger)
+
+    def find(self, kind: DefinitionKind, name: str) -> NamedRecord | None:
+        """A record of any kind; None when there is none, or none that can be read."""
+        with self._database.read() as connection:
+            return _present(connection, kind, name)
 
     def _one(self, kind: DefinitionKind, name: str, record: type[R]) -> R:
         with self._database.read() as connection:
