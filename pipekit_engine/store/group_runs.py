@@ -16,6 +16,9 @@ from pipekit_engine.store.runs import storable
 if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
 
+#: The columns of a record, by their keys: `group` is called group_name in the database.
+_RECORDED = tuple(GroupRunRecord.model_fields)
+
 
 class GroupRunStore:
     """Group runs."""
@@ -110,14 +113,11 @@ class GroupRunStore:
 
     def _select(self, where: Any = None, limit: int | None = 20) -> builtins.list[GroupRunRecord]:
         table = schema.group_run
-        query = select(table).order_by(table.c.id.desc())
+        query = select(*(table.c[key] for key in _RECORDED)).order_by(table.c.id.desc())
         if where is not None:
             query = query.where(where)
         if limit is not None:
             query = query.limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
-        return [
-            GroupRunRecord(**{("group" if key == "group_name" else key): value for key, value in row.items()})
-            for row in rows
-        ]
+        return [GroupRunRecord(**dict(zip(_RECORDED, row.values(), strict=True))) for row in rows]
