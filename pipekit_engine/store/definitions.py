@@ -25,7 +25,7 @@ R = TypeVar("R", bound=NamedRecord)
 
 #: Columns that say how things run, not what is defined.
 _STATE_COLUMNS = frozenset(
-    {"id", "updated_at", "last_fired_at", "cursor", "running", "heartbeat_at"}
+    {"id", "updated_at", "last_fired_at", "cursor", "switch_seen", "running", "heartbeat_at"}
     | {f"running_{part}" for part in ("token", "owner", "child", "since")}
 )
 #: The tables of definitions, and the columns that put their rows in order.
@@ -111,6 +111,11 @@ class DefinitionStore:
     def trigger(self, name: str) -> models.Trigger:
         """A trigger by name. Raises as `driver`."""
         return self._one("triggers", name, models.Trigger)
+
+    def find(self, kind: DefinitionKind, name: str) -> NamedRecord | None:
+        """A record of any kind; None when there is none, or none that can be read."""
+        with self._database.plain_read() as transaction:
+            return _present(transaction, kind, name)
 
     def _one(self, kind: DefinitionKind, name: str, record: type[R]) -> R:
         with self._database.plain_read() as transaction:

@@ -14,6 +14,9 @@ from pipekit_engine.store.runs import storable
 if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
 
+#: The columns of a record; `group` is called group_name in the database.
+_RECORDED = ", ".join("group_name" if name == "group" else name for name in GroupRunRecord.model_fields)
+
 
 class GroupRunStore:
     """Group runs."""
@@ -94,7 +97,7 @@ class GroupRunStore:
         cut = " LIMIT :limit" if limit is not None else ""
         with self._database.plain_read() as transaction:
             found = transaction.execute(
-                f"SELECT * FROM group_run{where} ORDER BY id DESC{cut}",
+                f"SELECT {_RECORDED} FROM group_run{where} ORDER BY id DESC{cut}",
                 values if limit is None else {**values, "limit": limit},
             )
         return [

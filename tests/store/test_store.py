@@ -81,7 +81,9 @@ class TestInit:
         assert differences == []
 
     def test_plain_sql_reads_times_and_flags_as_the_schema_has_them(self) -> None:
-        kinds = {(column.name, type(column.type)) for table in schema.metadata.sorted_tables for column in table.c}
+        by_sqlalchemy = {"audit", "definitions_version", "token"}
+        tables = [table for table in schema.metadata.sorted_tables if table.name not in by_sqlalchemy]
+        kinds = {(column.name, type(column.type)) for table in tables for column in table.c}
         assert {name for name, kind in kinds if kind is schema.UTCDateTime} == dbapi._TIMES
         assert {name for name, kind in kinds if kind is Boolean} == dbapi._FLAGS
         assert not {name for name, kind in kinds if kind not in (schema.UTCDateTime, Boolean)} & (
