@@ -67,8 +67,7 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
 def delete(visit: Edit, kind: DefinitionKind, name: str) -> Response:
     """Delete a definition; refused while another refers to it."""
     draft = editing.draft_of(visit.store, kind, name)
-    _save(visit, Change("delete", kind, name), draft.version)
-    return RedirectResponse("/pipekit/history", 303)
+    return _save(visit, Change("delete", kind, name), draft.version)
 
 
 @router.post("/pipekit/modules/{name}/switch")
@@ -92,8 +91,12 @@ def _switch(visit: Visit, kind: DefinitionKind, name: str) -> Response:
 
 
 def _save(visit: Visit, change: Change, version: str) -> Response:
-    visit.store.definitions.save([change], by=visit.editor, expected={(change.kind, change.name): version})
-    return RedirectResponse(record_url(change.kind, change.name), 303)
+    edits = visit.save([change], {(change.kind, change.name): version})
+    target = "/pipekit/history" if change.action == "delete" else record_url(change.kind, change.name)
+    offered = [edit for edit in edits if not edit.written]
+    if offered:
+        return visit.page("offered.html", edits=offered, target=target)
+    return RedirectResponse(target, 303)
 
 
 def _page(
