@@ -59,7 +59,7 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
     ready = plan.change is not None and not plan.problems and plan.theirs is None
     if visit.field("do") == "save" and ready:
         assert plan.change is not None
-        return _save(visit, plan.change, draft.version)
+        return save_change(visit, plan.change, draft.version)
     return _page(visit, plan, planned=True, status=409 if plan.theirs is not None else 200)
 
 
@@ -67,7 +67,7 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
 def delete(visit: Edit, kind: DefinitionKind, name: str) -> Response:
     """Delete a definition; refused while another refers to it."""
     draft = editing.draft_of(visit.store, kind, name)
-    _save(visit, Change("delete", kind, name), draft.version)
+    save_change(visit, Change("delete", kind, name), draft.version)
     return RedirectResponse("/pipekit/history", 303)
 
 
@@ -88,10 +88,11 @@ def _switch(visit: Visit, kind: DefinitionKind, name: str) -> Response:
     readers = {"modules": definitions.module, "schedules": definitions.schedule, "triggers": definitions.trigger}
     record = readers[kind](name)
     changed = record.model_copy(update={"enabled": visit.field("enabled") == "1"})
-    return _save(visit, Change("change", kind, name, changed), version_of(record))
+    return save_change(visit, Change("change", kind, name, changed), version_of(record))
 
 
-def _save(visit: Visit, change: Change, version: str) -> Response:
+def save_change(visit: Visit, change: Change, version: str) -> Response:
+    """Make one change of a record that must still be of that version, and show the record. Raises RecordChanged."""
     visit.store.definitions.save([change], by=visit.editor, expected={(change.kind, change.name): version})
     return RedirectResponse(record_url(change.kind, change.name), 303)
 
