@@ -15,7 +15,6 @@ from pipekit_engine.operations.secret_use import secret_uses
 from pipekit_engine.security.secrets import Secrets, reference_key
 from pipekit_engine.store.audit import version_of
 from pipekit_engine.strategies import STRATEGIES
-from pipekit_web.asking import asking
 from pipekit_web.routes.editing import save_change
 from pipekit_web.views import editing, forms, live
 from pipekit_web.visit import Edit, Look, Visit
@@ -46,6 +45,8 @@ def edit(visit: Edit, kind: DefinitionKind, name: str) -> HTMLResponse:
 def change(visit: Edit, kind: DefinitionKind) -> Response:
     """What a button of the form asks for: a row more, a look at the database, the plan, or to save it."""
     name, do = visit.field("name"), visit.field("do")
+    if do == "form":
+        return _from_text(visit, editing.Draft(kind, name, visit.field("text"), visit.field("version")))
     form = forms.posted(kind, name or visit.field("new_name").strip(), visit.form, visit.field)
     draft = editing.Draft(kind, name, "", visit.field("version"))
     if kind == "modules" and do in ("check", "columns"):
@@ -54,7 +55,9 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
         return _page(visit, form, draft)
     try:
         if kind == "connections":
-            forms.finish_connection(form, lambda driver: visit.store.definitions.driver(driver).kind, _secret_given(visit))
+            forms.finish_connection(
+                form, lambda driver: visit.store.definitions.driver(driver).kind, _secret_given(visit)
+            )
         draft = replace(draft, text=forms.text_of_form(form))
     except PipekitError as error:
         return _page(visit, form, draft, editing.Plan(draft, problems=[str(error)]))
@@ -85,6 +88,17 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
 def cron(visit: Look, cron: str = "", timezone: str = "UTC") -> HTMLResponse:
     """A cron expression in words, and when it fires next: a part of a page."""
     return visit.page("cron_part.html", told=live.cron_told(cron[:200], timezone[:100]))
+
+
+def _from_text(visit: Visit, draft: editing.Draft) -> HTMLResponse:
+    """The form of what the text editor holds."""
+    try:
+        form = forms.parsed(draft.kind, draft.text)
+    except ConfigurationError as error:
+        plan = editing.Plan(draft, problems=[str(error)])
+        return visit.page("edit.html", plan=plan, planned=True, trial=None, what=singular(draft.kind))
+    form.name = draft.name or form.name
+    return _page(visit, form, draft)
 
 
 def _part(visit: Visit, form: forms.Form, do: str) -> HTMLResponse:

@@ -14,7 +14,7 @@ import yaml
 from pipekit_engine.common.yaml_limits import TooMuchYaml, check_size
 from pipekit_engine.definitions.export import form_text, yaml_form
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.models import RECORD_TYPES, Connection, DefinitionKind, Module, NamedRecord
+from pipekit_engine.models import RECORD_TYPES, Connection, DefinitionKind, NamedRecord
 from pipekit_engine.security.secrets import reference_key
 from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import placeholders
@@ -63,14 +63,7 @@ def form_of(record: NamedRecord) -> Form:
     """A record's form."""
     kind = next(kind for kind, model in RECORD_TYPES.items() if type(record) is model)
     shown = without_secrets(record) if isinstance(record, Connection) else record
-    fields = yaml_form(shown)
-    fields = _with_rows(fields)
-    if isinstance(record, Module):
-        fields["hooks"] = [hook.model_dump(exclude_none=True, exclude={"run_order"}) for hook in record.ordered_hooks]
-        if any(hook.run_order is not None for hook in record.hooks):
-            for row, hook in zip(fields["hooks"], record.ordered_hooks, strict=True):
-                if hook.run_order is not None:
-                    row["run_order"] = hook.run_order
+    fields = _with_rows(yaml_form(shown))
     return Form(kind, record.name, fields)
 
 
@@ -79,7 +72,9 @@ def _with_rows(fields: dict[str, Any]) -> dict[str, Any]:
     fields = dict(fields)
     marks = fields.get("watermarks")
     if isinstance(marks, Mapping):
-        fields["watermarks"] = [{"name": name, **(mark if isinstance(mark, Mapping) else {})} for name, mark in marks.items()]
+        fields["watermarks"] = [
+            {"name": name, **(mark if isinstance(mark, Mapping) else {})} for name, mark in marks.items()
+        ]
     for key, short in (("columns", "source_name"), ("hooks", "sql")):
         if isinstance(fields.get(key), list):
             fields[key] = [dict(item) if isinstance(item, Mapping) else {short: str(item)} for item in fields[key]]
@@ -182,7 +177,7 @@ def _step(row: Mapping[str, Any]) -> float:
 def _placeholders(form: Form) -> list[str]:
     try:
         return placeholders(form.text("query"), UNKNOWN)
-    except Exception:  # noqa: BLE001 (whatever the SQL reader thinks of a half-typed query)
+    except Exception:
         return []
 
 
@@ -205,10 +200,14 @@ def text_of_form(form: Form) -> str:
             marks[name] = {key: item for key, item in row.items() if key != "name"}
         fields["watermarks"] = marks
     if "hooks" in fields:
-        fields["hooks"] = [{"sql": "", **row} if row.get("sql") is None else _without_defaults(row) for row in fields["hooks"]]
+        fields["hooks"] = [
+            {"sql": "", **row} if row.get("sql") is None else _without_defaults(row) for row in fields["hooks"]
+        ]
     if "columns" in fields:
         fields["columns"] = [
-            row["source_name"] if list(row) == ["source_name"] else row for row in fields["columns"] if any(row.values())
+            row["source_name"] if list(row) == ["source_name"] else row
+            for row in fields["columns"]
+            if any(row.values())
         ]
     if "members" in fields:
         layers: dict[float, list[str]] = {}

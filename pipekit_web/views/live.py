@@ -109,4 +109,3 @@ def cron_told(cron: str, timezone: str) -> CronTold:
 def without_line(problem: str) -> str:
     """A problem of a text that nobody sees: without its line, and without the record's name before the field."""
     return _LINE.sub("", problem)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -24,10 +25,21 @@ def _take(channel: Connection, url: str) -> None:
         channel.recv()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """A state store in a file, or in a PostgreSQL."""
+    if request.param == "sqlite":
+        yield None
+        return
+    server = request.getfixturevalue("postgresql")
+    with server.fresh_database() as database:
+        yield server.url(database)
+
+
 @pytest.mark.all_faults
-def test_exactly_one_of_fifty_processes_gets_a_lock(tmp_path: Path, pool: SessionPool) -> None:
+def test_exactly_one_of_fifty_processes_gets_a_lock(tmp_path: Path, pool: SessionPool, store_url: str | None) -> None:
     """And whoever finds it dead gets it next."""
-    bench = Workbench(tmp_path, pool)
+    bench = Workbench(tmp_path, pool, database=store_url)
     try:
         bench.module("m", dest="src")
         ends = [context().Pipe() for _ in range(PROCESSES)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipekit_engine.jrunner import JRunnerError, Session, Statement
+from pipekit_engine.jrunner.protocol import OpenRequest
+from tests.jars import jar
 from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
 from tests.jrunner.test_execute import embedded_request
 from tests.servers.mariadb import MariaDBServer
@@ -75,7 +78,11 @@ SETTINGS = {
     "array_nulls": ("off", "on"), "bytea_output": ("escape", "hex"), "intervalstyle": ("iso_8601", "postgres"),
     "datestyle": ("'SQL, DMY'", "ISO, DMY"), "extra_float_digits": ("-3", "3"), "timezone": ("'Asia/Tokyo'", "UTC"),
     "standard_conforming_strings": ("off", "on"), "transform_null_equals": ("on", "off"), "row_security": ("on", "off"),
+    "transaction_isolation": ("serializable", "read committed"),
 }  # fmt: skip
+OWNED = ("intervalstyle", "row_security", "array_nulls", "transaction_isolation")
+#: What is set for all transactions of a session is shown by another name for each.
+DEFAULTS = {"transaction_isolation": "default_transaction_isolation"}
 
 
 @pytest.mark.postgresql
@@ -83,16 +90,19 @@ def test_postgresql_whatever_the_database_sets(session: Session, postgresql: Pos
     """With array_nulls off, a NULL in text[] once became the text 'NULL'."""
     with postgresql.fresh_database() as name:
         session.open(postgresql_request("db", postgresql, name))
-        session.execute("db", [f'ALTER DATABASE "{name}" SET {key} = {value[0]}' for key, value in SETTINGS.items()])
+        set_all = [(DEFAULTS.get(key, key), value[0]) for key, value in SETTINGS.items()]
+        session.execute("db", [f'ALTER DATABASE "{name}" SET {key} = {value}' for key, value in set_all])
         session.close("db")
         session.open(postgresql_request("db", postgresql, name))
         shown = {key: session.query("db", f"SHOW {key}").first for key in SETTINGS}
         session.close("db")
-        own = {"options": "-c intervalstyle=sql_standard -c row_security=on"}
+        own = {
+            "options": "-c intervalstyle=sql_standard -c row_security=on -c default_transaction_isolation=serializable"
+        }
         session.open(postgresql_request("db", postgresql, name, properties=own))
-        owned = [session.query("db", f"SHOW {key}").first for key in ("intervalstyle", "row_security", "array_nulls")]
+        owned = [session.query("db", f"SHOW {key}").first for key in OWNED]
         session.close("db")
-    assert owned == ["sql_standard", "on", "on"]
+    assert owned == ["sql_standard", "on", "on", "read committed"]
     shown["datestyle"] = str(shown["datestyle"]).replace("MDY", "DMY")
     assert shown == {key: value[1] for key, value in SETTINGS.items()}
 
@@ -122,6 +132,17 @@ def test_mariadb_whatever_the_server_sets(session: Session, mariadb: MariaDBServ
         session.open(mariadb_request("db", mariadb, name, properties={"sessionVariables": f"sql_mode='{modes}'"}))
         assert session.query("db", "SELECT @@sql_mode").first == "ANSI_QUOTES,NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES"
         session.close("db")
+
+
+def test_hsqldb_whatever_the_database_sets(session: Session) -> None:
+    """A merge must see what was committed while it waited."""
+    request = OpenRequest("db", "jdbc:hsqldb:mem:isolated", [jar("hsqldb")], user="SA", password="")
+    session.open(request)
+    session.execute("db", ["SET DATABASE DEFAULT ISOLATION LEVEL SERIALIZABLE"])
+    session.open(replace(request, connection="other"))
+    assert session.query("other", "VALUES SESSION_ISOLATION_LEVEL()").first == "READ COMMITTED"
+    session.close("other")
+    session.close("db")
 
 
 def test_sqlite_read_only(session: Session, tmp_path: Path) -> None:

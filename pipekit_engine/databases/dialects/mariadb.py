@@ -103,7 +103,8 @@ class MariaDB(Dialect):
         missing_table_codes=frozenset({1146, 1049}),
         denied_codes=frozenset({1044, 1142}),  # no access to the database, no such right on the table
         locking_read=" FOR UPDATE",
-        rolled_back_codes=frozenset({1205, 1213}),
+        # A record that changed after the snapshot (innodb_snapshot_isolation, from 11.6 on by default), lock time-out, deadlock.
+        rolled_back_codes=frozenset({1020, 1205, 1213}),
         exact_text=False,
         instants="utc",
         max_comment_length=1024,

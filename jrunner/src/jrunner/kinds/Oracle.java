@@ -40,7 +40,9 @@ public final class Oracle extends Kind {
         return List.of("ALTER SESSION SET NLS_NUMERIC_CHARACTERS = '.,' NLS_DATE_FORMAT = 'YYYY-MM-DD HH24:MI:SS'"
             + " NLS_TIMESTAMP_FORMAT = 'YYYY-MM-DD HH24:MI:SS.FF9'"
             + " NLS_TIMESTAMP_TZ_FORMAT = 'YYYY-MM-DD HH24:MI:SS.FF9 TZH:TZM' NLS_SORT = BINARY NLS_COMP = BINARY",
-            "ALTER SESSION SET TIME_ZONE = '+00:00'");
+            "ALTER SESSION SET TIME_ZONE = '+00:00'",
+            // A logon trigger may have set another, by which a merge would not see what was committed while it waited.
+            "ALTER SESSION SET ISOLATION_LEVEL = READ COMMITTED");
     }
 
     @Override

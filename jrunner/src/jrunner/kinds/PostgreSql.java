@@ -61,15 +61,18 @@ public final class PostgreSql extends Kind {
     /**
      * Sets what changes how a value is read or written, whatever the server, the database or the role sets; the driver itself
      * sees to DateStyle, TimeZone and client_encoding, and up to 42.5 to extra_float_digits. What the connection's own
-     * properties set ({@code options}, {@code -c name=value}) stays.
+     * properties set ({@code options}, {@code -c name=value}) stays, but for the isolation level: a merge that waited for its
+     * table's lock would go by a snapshot from before it, and leave rows that another transaction committed meanwhile.
      */
     @Override
     public List<String> initSql() {
         // Without row_security, the rows that a policy hides are an error, not missing in silence.
         return List.of("SELECT set_config(s.name, v.value, false) FROM (VALUES ('array_nulls', 'on'), ('bytea_output', 'hex'),"
+            + " ('default_transaction_isolation', 'read committed'),"
             + " ('extra_float_digits', '3'), ('IntervalStyle', 'postgres'), ('row_security', 'off'),"
             + " ('standard_conforming_strings', 'on'), ('transform_null_equals', 'off'), ('xmlbinary', 'base64'), ('xmloption', 'content'))"
-            + " AS v (name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name WHERE s.source <> 'client'");
+            + " AS v (name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name"
+            + " WHERE s.source <> 'client' OR s.name = 'default_transaction_isolation'");
     }
 
     @Override
