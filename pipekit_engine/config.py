@@ -110,6 +110,11 @@ class Config(_Section):
         default=None,
         description="URL of a PostgreSQL database for Dagster's own records, where several hosts share them",
     )
+    definitions: Path | None = Field(
+        default=None,
+        description="folder of YAML files, or one file, that definitions live in: `pipekit apply` reads it, and what is saved in "
+        "the browser is written back into it",
+    )
     secrets: Path | None = Field(default=None, description="the secrets file; PIPEKIT_SECRETS overrides")
     secrets_from: list[SecretSource] = Field(
         default_factory=list, description="where secrets that the file lacks are looked for, in this order"
@@ -160,6 +165,11 @@ class Config(_Section):
         if override:
             return Path(override)
         return self.folder / self.secrets if self.secrets else DEFAULT_SECRETS
+
+    @property
+    def definitions_path(self) -> Path | None:
+        """`definitions` as an absolute path; None where definitions live in the store alone."""
+        return None if self.definitions is None else (self.folder / self.definitions).absolute()
 
     @property
     def database_url(self) -> str:

@@ -7,7 +7,7 @@ login), as a field or, sent by a script of ours, as a header.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +20,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from pipekit_engine.config import Config
+from pipekit_engine.definitions.saving import save_changes
+from pipekit_engine.definitions.write_back import FileEdit
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError
-from pipekit_engine.store import Store
+from pipekit_engine.models import DefinitionKind
+from pipekit_engine.store import Change, Store
 from pipekit_engine.store.audit import BY_USER
 from pipekit_web.launching import Launcher
 from pipekit_web.rendering import render
@@ -73,6 +76,10 @@ class Visit:
     def editor(self) -> str:
         """The user as the audit names them: `user:anyone` where no login is asked for."""
         return f"{BY_USER}{self.user.name}"
+
+    def save(self, changes: Sequence[Change], expected: Mapping[tuple[DefinitionKind, str], str]) -> list[FileEdit]:
+        """Save definitions as this user, in the store and in the files; what became of each in the files."""
+        return save_changes(self.store, self.config, changes, by=self.editor, expected=expected)
 
     def field(self, name: str) -> str:
         """A field of the form as text; empty when it was not sent."""

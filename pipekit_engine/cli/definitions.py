@@ -1,4 +1,4 @@
-"""`apply`, `export`, `schema`, and what is defined: `modules`, `groups`, `schedules`."""
+"""`apply`, `pull`, `export`, `schema`, and what is defined: `modules`, `groups`, `schedules`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ import typer
 from pipekit_engine.cli.base import DryRunFlag, JsonFlag, note, settings
 
 if TYPE_CHECKING:
+    from pipekit_engine.definitions.apply_plan import ApplyPlan
     from pipekit_engine.models import DefinitionKind, Definitions
     from pipekit_engine.store import Store
 
 _LINE_STYLES = {"+": "green", "~": "yellow", "-": "red"}
 
 
+FilesArgument = Annotated[
+    Path | None,
+    typer.Argument(help="A folder of YAML files, or one file; the configuration's when not given, else ./definitions."),
+]
+
+
+def _files(context: typer.Context, path: Path | None) -> Path:
+    return path or settings(context).config().definitions_path or Path("definitions")
+
+
 def apply(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A folder of YAML files, or one file.")] = Path("definitions"),
+    path: FilesArgument = None,
     dry_run: DryRunFlag = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete what the files lack (never drivers).")] = False,
     overwrite: Annotated[
@@ -33,10 +44,11 @@ def apply(
     Running state (locks, last fired times, past runs) is never touched. A record that was changed in the browser meanwhile
     is not replaced unless asked for.
     """
-    from pipekit_engine.cli.output import errors, print_json, results
-    from pipekit_engine.definitions.apply import changed_on_pages, plan_apply
+    from pipekit_engine.cli.output import errors, print_json
+    from pipekit_engine.definitions.apply import changed_on_pages, plan_apply, save_applied
     from pipekit_engine.errors import DefinitionsError
 
+    path = _files(context, path)
     with settings(context).store() as store:
         applied = plan_apply(store, path, prune=prune)
         warnings = [str(warning) for warning in applied.warnings]
@@ -48,13 +60,11 @@ def apply(
         for warning in warnings:
             errors().print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
         if not as_json:
-            for line in applied.plan.lines():
-                style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
-                results().print(line, style=style, markup=False, soft_wrap=True)
+            _print_plan(applied.plan)
         if edited and not dry_run:
             raise DefinitionsError(edited)
         if not dry_run:
-            store.definitions.save(applied.plan.changes, by="apply")
+            save_applied(store, applied)
     if as_json:
         changes = [
             {
@@ -69,6 +79,47 @@ def apply(
         print_json({"applied": not dry_run, "changes": changes, "warnings": warnings})
     elif dry_run:
         note("Dry run: nothing was changed.")
+
+
+def pull(
+    context: typer.Context,
+    path: FilesArgument = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+) -> None:
+    """Write what the store says into the YAML files: the inverse of `apply`. Comments and layout stay.
+
+    Shows the plan first. A record that the store lacks is taken out of its file. What cannot be written safely is shown as a
+    diff with the reason, and the exit status is 1.
+    """
+    from pipekit_engine.cli.output import errors, print_text
+    from pipekit_engine.definitions.pull import carry_out, plan_pull
+
+    path = _files(context, path)
+    with settings(context).store() as store:
+        planned = plan_pull(store, path)
+        _print_plan(planned.plan)
+        if not planned.plan.changes:
+            return
+        asked = sys.stdin.isatty() and sys.stdout.isatty()
+        if not (yes or (asked and typer.confirm(f"Write into {path}?", err=True))):
+            note("Nothing was written." if asked else "Nothing was written; --yes writes.")
+            return
+        edits = carry_out(store, path, planned)
+    for edit in edits:
+        if not edit.written:
+            errors().print(f"{edit.file}: not written: {edit.why}", style="red", markup=False, soft_wrap=True)
+            print_text(edit.diff)
+    note(f"Wrote {len({edit.file for edit in edits if edit.written})} files.")
+    if not all(edit.written for edit in edits):
+        raise typer.Exit(1)
+
+
+def _print_plan(plan: ApplyPlan) -> None:
+    from pipekit_engine.cli.output import results
+
+    for line in plan.lines():
+        style = _LINE_STYLES.get(line[0]) or _LINE_STYLES.get(line.strip()[:1] or " ")
+        results().print(line, style=style, markup=False, soft_wrap=True)
 
 
 def export(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _NEW_CONFIG = """\
 # pipekit's configuration. Relative paths start from this file's folder.
 database: pipekit.db      # all state: a path, or an SQLAlchemy URL such as postgresql+psycopg://user@host/pipekit
+definitions: definitions  # YAML files: read by `pipekit apply`, and written when something is saved in the browser
 secrets: secrets.env      # KEY=value lines, written by `pipekit secrets set`; keep it out of version control
 """
 

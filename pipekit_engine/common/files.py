@@ -46,10 +46,10 @@ def new_file(target: Path, *, force: bool = False) -> Iterator[Path]:
             Path(name + suffix).unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
+def write_text(path: Path, text: str, *, keep_mode: bool = False, flush: bool = False) -> None:
     """Replace an ordinary file in one step, and make its folder; for a new one, and without `keep_mode`, the usual mode.
 
-    Raises OSError.
+    `flush` brings it to the disk before it takes the old one's place. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as stream:
@@ -62,6 +62,9 @@ def write_text(path: Path, text: str, *, keep_mode: bool = False) -> None:
             mode = 0o666 & ~umask
         os.fchmod(stream.fileno(), mode)
         stream.write(text)
+        if flush:
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def write_private(path: Path, text: str, *, mode: int = 0o600, group: int = -1, keep_owner: bool = True) -> None:

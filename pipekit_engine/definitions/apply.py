@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from pipekit_engine.definitions.apply_plan import ApplyPlan, make_plan
 from pipekit_engine.definitions.load import load_definitions
-from pipekit_engine.definitions.yaml_nodes import Problem
+from pipekit_engine.definitions.yaml_nodes import Problem, RecordKey
 from pipekit_engine.errors import DefinitionsError
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, record_label
 from pipekit_engine.store import Store
@@ -23,6 +23,8 @@ class Applied:
     plan: ApplyPlan
     warnings: tuple[Problem, ...]
     dry_run: bool
+    #: The records that the files define.
+    defined: frozenset[RecordKey] = frozenset()
 
 
 def plan_apply(store: Store, path: Path, *, prune: bool = False) -> Applied:
@@ -39,7 +41,7 @@ def plan_apply(store: Store, path: Path, *, prune: bool = False) -> Applied:
     }
     loaded = load_definitions(path, names, prune=prune)
     plan = make_plan(loaded.definitions, stored, prune=prune, broken=broken)
-    return Applied(plan, tuple(loaded.warnings), dry_run=True)
+    return Applied(plan, tuple(loaded.warnings), dry_run=True, defined=frozenset(loaded.parsed_records))
 
 
 def changed_on_pages(store: Store, plan: ApplyPlan) -> list[str]:
@@ -47,12 +49,12 @@ def changed_on_pages(store: Store, plan: ApplyPlan) -> list[str]:
     found = []
     for change in plan.changes:
         newest = next(iter(store.audit.list(change.kind, change.name, limit=1)), None)
-        if newest is None or change.action == "create" or not newest.by.startswith(BY_USER):
+        if newest is None or change.action == "create" or not newest.apart_from_files:
             continue
         who = newest.by.removeprefix(BY_USER)
         found.append(
             f"{record_label(change.kind, change.name)}: {who} changed it in the browser at {newest.at:%Y-%m-%d %H:%M:%S} UTC, "
-            "and the files say otherwise. Take the change over into the files (`pipekit export` writes the store's version), "
+            "and the files say otherwise. Take the change over into the files (`pipekit pull` writes the store's version), "
             "or replace it: `pipekit apply --overwrite`"
         )
     return found
@@ -83,5 +85,11 @@ def apply_definitions(
         edited = [] if overwrite else changed_on_pages(store, planned.plan)
         if edited:
             raise DefinitionsError(edited)
-        store.definitions.save(planned.plan.changes, by="apply")
-    return Applied(planned.plan, planned.warnings, dry_run)
+        save_applied(store, planned)
+    return Applied(planned.plan, planned.warnings, dry_run, planned.defined)
+
+
+def save_applied(store: Store, planned: Applied) -> None:
+    """Make the changes of a plan; the files and the store say the same from then on."""
+    store.definitions.save(planned.plan.changes, by="apply")
+    store.audit.mark_in_files(planned.defined)

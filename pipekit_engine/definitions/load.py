@@ -66,14 +66,29 @@ def read_definitions(path: Path) -> Loaded:
     """Read all files and collect their problems; nothing is raised for a bad file."""
     files = definition_files(path)
     loaded = Loaded(Definitions(), files=files)
-    records: dict[DefinitionKind, dict[str, Any]] = {kind: {} for kind in DEFINITION_KINDS}
     for file in files:
         source = Source(str(file))
-        documents = source.documents(file)
-        loaded.unreadable |= bool(source.problems)
-        for document in documents:
-            _read_document(source, document, loaded)
-        loaded.problems += source.problems
+        _take(loaded, source, source.documents(file))
+    return _whole(loaded)
+
+
+def read_text(file: str, written: bytes) -> Loaded:
+    """As `read_definitions`, from the bytes of one file; `file` is its name in problems."""
+    loaded = Loaded(Definitions())
+    source = Source(file)
+    _take(loaded, source, source.parse(written))
+    return _whole(loaded)
+
+
+def _take(loaded: Loaded, source: Source, documents: list[yaml.MappingNode]) -> None:
+    loaded.unreadable |= bool(source.problems)
+    for document in documents:
+        _read_document(source, document, loaded)
+    loaded.problems += source.problems
+
+
+def _whole(loaded: Loaded) -> Loaded:
+    records: dict[DefinitionKind, dict[str, Any]] = {kind: {} for kind in DEFINITION_KINDS}
     for (kind, name), parsed in loaded.parsed_records.items():
         if parsed.record is not None:
             records[kind][name] = parsed.record

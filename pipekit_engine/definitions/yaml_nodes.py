@@ -88,6 +88,10 @@ class Source:
         except OSError as error:
             self.problem(0, "", f"cannot be read: {error.strerror}")
             return []
+        return self.parse(written)
+
+    def parse(self, written: bytes) -> list[yaml.MappingNode]:
+        """The documents of a file's bytes."""
         try:
             text = written.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -163,6 +167,11 @@ class Source:
         return {
             key: self.plain(value, (*loc, key), _join(where, key), places) for key, _, value in self.pairs(node, where)
         }
+
+
+def is_merge(key: yaml.Node) -> bool:
+    """Whether a key is `<<`."""
+    return bool(key.tag == _MERGE)
 
 
 def _line(node: yaml.Node) -> int:

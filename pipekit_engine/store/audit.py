@@ -7,13 +7,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select, update
 
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.models import RECORD_TYPES
 from pipekit_engine.store import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection, RowMapping
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
 
 
-#: How `by` begins for what a person did on a page; the login's name follows.
-BY_USER = "user:"
+#: How `by` begins for what a person did on a page or by REST, and a program with a token; the name follows.
+BY_USER, BY_TOKEN = "user:", "token:"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class AuditEntry:
     name: str
     before: str | None
     after: str | None
+    #: Whether the YAML files say the same since: the change was written back, pulled or applied.
+    in_files: bool = False
+
+    @property
+    def apart_from_files(self) -> bool:
+        """Whether somebody changed the record elsewhere than in the files, which do not say so."""
+        return not self.in_files and self.by.startswith((BY_USER, BY_TOKEN))
 
 
 class AuditStore:
@@ -55,6 +63,19 @@ class AuditStore:
                 query = query.where(column == wanted)
         with self._database.read() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def mark_in_files(self, records: Iterable[tuple[DefinitionKind, str]]) -> None:
+        """Note that the YAML files say what the store says of these records."""
+        table, wanted = schema.audit, set(records)
+        if not wanted:
+            return
+        query = select(table.c.id, table.c.kind, table.c.name).where(
+            table.c.in_files.is_(False), or_(table.c.by.startswith(BY_USER), table.c.by.startswith(BY_TOKEN))
+        )
+        with self._database.write() as connection:
+            for row in connection.execute(query).all():
+                if (row.kind, row.name) in wanted:
+                    connection.execute(update(table).where(table.c.id == row.id).values(in_files=True))
 
     def get(self, entry_id: int) -> AuditEntry:
         """One change. Raises NotFoundError."""

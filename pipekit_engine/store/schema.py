@@ -104,6 +104,8 @@ connection = Table(
     Column("options", Text, nullable=False, server_default="{}"),
     Column("max_parallel", Integer),
     Column("staging_schema", String(100)),
+    Column("tls", Text),
+    Column("tunnel", Text),
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
@@ -210,6 +212,7 @@ group_run = Table(
     Column("started_at", UTCDateTime, nullable=False),
     Column("finished_at", UTCDateTime),
     Column("error", Text),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     CheckConstraint(_STATUS_CHECK, name="status"),
     Index("ix_group_run_group", "group", "id"),
     sqlite_autoincrement=True,  # a pruned run's number is never given to another
@@ -263,6 +266,7 @@ schedule = Table(
     Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("misfire_grace", Integer),
     Column("last_fired_at", UTCDateTime),
+    Column("switch_seen", String(20)),
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
@@ -276,6 +280,7 @@ trigger = Table(
     Column("settings", Text, nullable=False),
     Column("cursor", Text),
     Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("switch_seen", String(20)),
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
@@ -291,7 +296,22 @@ audit = Table(
     Column("name", String(100), nullable=False),
     Column("before", Text),
     Column("after", Text),
+    # Whether the YAML files say the same since.
+    Column("in_files", Boolean, nullable=False, server_default=false()),
     Index("ix_audit_kind_name", "kind", "name", "id"),
+)
+
+#: Logins of programs. `digest` is the SHA-256 of a token's 256 random bits: nothing to be guessed, so nothing to be slowed down.
+token = Table(
+    "token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime),
+    Column("last_used_at", UTCDateTime),
 )
 
 #: One row: counts the changes of definitions, so that a reader can tell cheaply whether anything changed.
