@@ -20,6 +20,7 @@ from pipekit_engine.store.group_runs import GroupRunStore
 from pipekit_engine.store.leases import Lease, LeaseStore
 from pipekit_engine.store.runs import RunStore
 from pipekit_engine.store.ticks import TickStore
+from pipekit_engine.store.tokens import TokenStore
 from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Store:
         self.group_runs = GroupRunStore(database)
         self.ticks = TickStore(database)
         self.certificates = CertificateStore(database)
+        self.tokens = TokenStore(database)
 
     @classmethod
     def open(cls, url: str) -> Store:

@@ -64,6 +64,25 @@ class GroupRunStore:
                 leases.release(connection, "group", row[0], token)
         return row is not None
 
+    def request_cancel(self, group_run_id: int) -> bool:
+        """Ask the owner of a group run to end it and its members; False when it has ended. Raises NotFoundError."""
+        table = schema.group_run
+        with self._database.write() as connection:
+            changed = connection.execute(
+                update(table)
+                .where(table.c.id == group_run_id, table.c.finished_at.is_(None))
+                .values(cancel_requested=True)
+            ).rowcount
+        if changed == 0:
+            self.get(group_run_id)
+        return changed == 1
+
+    def cancel_requested(self, group_run_id: int) -> bool:
+        """Whether somebody asked for this group run's end."""
+        query = select(schema.group_run.c.cancel_requested).where(schema.group_run.c.id == group_run_id)
+        with self._database.read() as connection:
+            return bool(connection.execute(query).scalar())
+
     def abandon(self, group: str, token: str, error: str) -> builtins.list[GroupRunRecord]:
         """End the run that held a group's lock with this token, and free the lock; the run that was ended.
 
