@@ -17,13 +17,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
+from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION, Fate, Interruption
 
@@ -58,6 +59,16 @@ class _CommitRefusedError(Exception):
         self.reason = reason
 
 
+class Attachment(Protocol):
+    """Something that a session's connections need and that runs beside it."""
+
+    def complaint(self) -> str | None:
+        """Why it does not work any more; None while it does. May wait for half a second."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 class JRunnerProcess:
     """A running JVM that answers requests, each with an id of its own. Any number of threads may ask side by side.
 
@@ -85,12 +96,16 @@ class JRunnerProcess:
         self._write_lock = threading.Lock()
         self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
         self._next_id = 0
+        #: What belongs to the session and ends with it, such as the tunnels of its connections.
+        self.attached: dict[object, Attachment] = {}
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
-        command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
+        #: Where drivers unpack their libraries, and keys lie as drivers read them; it goes with the session.
+        self.temporary = SessionFolder()
+        command = jvm.command(self.java, jar or find_jar(), "session", heap=heap, temporary=self.temporary.path)
         try:
             self._process = subprocess.Popen(
                 command,
@@ -102,6 +117,7 @@ class JRunnerProcess:
                 start_new_session=True,
             )
         except OSError as error:
+            self.temporary.remove()
             raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
         try:
             self._threads = [
@@ -160,6 +176,9 @@ class JRunnerProcess:
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
+        while self.attached:
+            self.attached.popitem()[1].close()
+        self.temporary.remove()
         for thread in self._threads if hasattr(self, "_threads") else []:
             if thread is not threading.current_thread() and thread.is_alive():
                 thread.join(1)
@@ -256,6 +275,9 @@ class JRunnerProcess:
                 error = event["error"]
                 if error.get("code") == "cancelled":
                     raise JRunnerCancelled("cancelled")
+                if error.get("code") in ("connection_lost", "not_open"):
+                    said = [complaint for item in self.attached.values() if (complaint := item.complaint())]
+                    error = {**error, "message": "; ".join([str(error.get("message", "")), *said])}
                 raise JRunnerError.from_event(error)
 
     def _next_event(self, events: EventQueue[dict[str, Any] | None]) -> dict[str, Any] | None:

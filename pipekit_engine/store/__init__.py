@@ -5,26 +5,26 @@ Works on one SQLite file (WAL, many processes on one machine) and on PostgreSQL 
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
-
 from pipekit_engine.errors import StoreError
-from pipekit_engine.store.audit import AuditStore
+from pipekit_engine.store import dbapi
 from pipekit_engine.store.certificates import CertificateStore
-from pipekit_engine.store.database import Database
+from pipekit_engine.store.database import Database, parse_url
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
 from pipekit_engine.store.leases import Lease, LeaseStore
 from pipekit_engine.store.runs import RunStore
-from pipekit_engine.store.ticks import TickStore
-from pipekit_engine.store.tokens import TokenStore
 from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from pipekit_engine.store.audit import AuditStore
+    from pipekit_engine.store.ticks import TickStore
+    from pipekit_engine.store.tokens import TokenStore
 
 __all__ = ["BrokenRecord", "Change", "InitReport", "Lease", "Store"]
 
@@ -36,13 +36,33 @@ class Store:
         self.where = where
         self._database = database
         self.definitions = DefinitionStore(database)
-        self.audit = AuditStore(database)
         self.leases = LeaseStore(database)
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)
-        self.ticks = TickStore(database)
         self.certificates = CertificateStore(database)
-        self.tokens = TokenStore(database)
+
+    # Imported when they are first asked for: they bring SQLAlchemy, which a run does without.
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        """What was changed in definitions."""
+        from pipekit_engine.store.audit import AuditStore
+
+        return AuditStore(self._database)
+
+    @cached_property
+    def ticks(self) -> TickStore:
+        """Which ticks have fired."""
+        from pipekit_engine.store.ticks import TickStore
+
+        return TickStore(self._database)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        """Logins of programs."""
+        from pipekit_engine.store.tokens import TokenStore
+
+        return TokenStore(self._database)
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -86,12 +106,13 @@ class Store:
 
 def _place(url: str) -> tuple[str, Path | None]:
     """Where the store is, fit to be shown (no password), and its file for SQLite."""
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except SQLAlchemyError:
-        # Not quoted: a URL may hold a password.
-        raise StoreError("`database` in the config is neither a path nor an SQLAlchemy URL.") from None
+    if (file := dbapi.sqlite_path(url)) is not None:
+        return file, Path(file)
+    if arguments := dbapi.postgresql_arguments(url):
+        password = arguments.get("password")
+        return url.replace(f":{password}@", ":***@", 1) if password else url, None
+    parsed = parse_url(url)
+    backend = parsed.drivername.partition("+")[0]
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise StoreError("The state store must be a file: other processes have to see its locks.")

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select
-
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.records.certificates import Certificate
-from pipekit_engine.store import schema
 
 if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
@@ -23,6 +20,10 @@ class CertificateStore:
 
     def save(self, certificate: Certificate) -> None:
         """Keep a certificate instead of the connection's earlier one. Raises NotFoundError when the connection is gone."""
+        from sqlalchemy import delete, insert, select
+
+        from pipekit_engine.store import schema
+
         values = {**certificate.model_dump(exclude={"connection", "broken"}), "broken": json.dumps(certificate.broken)}
         with self._database.write() as connection:
             found = connection.execute(
@@ -35,10 +36,12 @@ class CertificateStore:
 
     def all(self) -> dict[str, Certificate]:
         """The certificates by the names of their connections."""
-        table = schema.certificate
-        query = select(schema.connection.c.name, table).join(table, table.c.connection_id == schema.connection.c.id)
-        with self._database.read() as connection:
-            rows = connection.execute(query).mappings().all()
+        query = (
+            "SELECT connection.name, certificate.* FROM certificate "
+            "JOIN connection ON certificate.connection_id = connection.id"
+        )
+        with self._database.plain_read() as transaction:
+            rows = transaction.execute(query).rows
         fields = Certificate.model_fields.keys() - {"connection", "broken"}
         return {
             row["name"]: Certificate(

@@ -8,23 +8,18 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from pydantic import ValidationError
-from sqlalchemy import select, update
 
 from pipekit_engine import models
 from pipekit_engine.common.validation import describe
 from pipekit_engine.errors import ConfigurationError, NotFoundError, RecordChanged
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind, NamedRecord, record_label, singular
-from pipekit_engine.store import schema
-from pipekit_engine.store.audit import note_change, version_of
-from pipekit_engine.store.reading import READERS
-from pipekit_engine.store.writing import WRITERS, delete_record
+from pipekit_engine.store.reading import DEFINITION_TABLES, READERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
-
     from pipekit_engine.store.database import Database
+    from pipekit_engine.store.dbapi import Transaction
 
 R = TypeVar("R", bound=NamedRecord)
 
@@ -33,7 +28,11 @@ _STATE_COLUMNS = frozenset(
     {"id", "updated_at", "last_fired_at", "cursor", "switch_seen", "running", "heartbeat_at"}
     | {f"running_{part}" for part in ("token", "owner", "child", "since")}
 )
-
+#: The tables of definitions, and the columns that put their rows in order.
+_FINGERPRINTED = {
+    **dict.fromkeys((*DEFINITION_TABLES.values(), "watermark", "hook"), "id"),
+    "group_member": "group_id, module_id",
+}
 
 Action = Literal["create", "change", "delete"]
 
@@ -79,10 +78,10 @@ class DefinitionStore:
         """All valid definitions, and the rows that are not: one broken row hides nothing else."""
         found: dict[str, dict[str, Any]] = {}
         broken: list[BrokenRecord] = []
-        with self._database.read() as connection:
+        with self._database.plain_read() as transaction:
             for kind in DEFINITION_KINDS:
                 found[kind] = {}
-                for name, build in READERS[kind](connection, None):
+                for name, build in READERS[kind](transaction, None):
                     try:
                         found[kind][name] = build()
                     except (ValidationError, ValueError) as error:
@@ -115,28 +114,26 @@ class DefinitionStore:
 
     def find(self, kind: DefinitionKind, name: str) -> NamedRecord | None:
         """A record of any kind; None when there is none, or none that can be read."""
-        with self._database.read() as connection:
-            return _present(connection, kind, name)
+        with self._database.plain_read() as transaction:
+            return _present(transaction, kind, name)
 
     def _one(self, kind: DefinitionKind, name: str, record: type[R]) -> R:
-        with self._database.read() as connection:
-            for _, build in READERS[kind](connection, name):
+        with self._database.plain_read() as transaction:
+            for _, build in READERS[kind](transaction, name):
                 try:
                     return cast("R", build())
                 except (ValidationError, ValueError) as error:
                     raise ConfigurationError(f"{record_label(kind, name)}: {_problem(error)}") from None
-            known = connection.execute(select(schema.DEFINITION_TABLES[kind].c.name)).scalars().all()
+            known = transaction.execute(f"SELECT name FROM {DEFINITION_TABLES[kind]}").scalars()
         raise NotFoundError(singular(kind), name, known)
 
     def fingerprint(self) -> str:
         """Changes whenever a definition changes, also by hand in the database; never by a run or a tick."""
         digest = hashlib.sha256()
-        tables = (*schema.DEFINITION_TABLES.values(), schema.watermark, schema.hook, schema.group_member)
-        with self._database.read() as connection:
-            for table in tables:
-                columns = [column for column in table.c if column.key not in _STATE_COLUMNS]
-                for row in connection.execute(select(*columns).order_by(*table.primary_key.columns)):
-                    digest.update(repr(tuple(row)).encode())
+        with self._database.plain_read() as transaction:
+            for table, key in _FINGERPRINTED.items():
+                for row in transaction.execute(f"SELECT * FROM {table} ORDER BY {key}").rows:
+                    digest.update(repr([value for name, value in row.items() if name not in _STATE_COLUMNS]).encode())
         return digest.hexdigest()
 
     def save(
@@ -153,10 +150,17 @@ class DefinitionStore:
         """
         if not changes:
             return
+        from sqlalchemy import update
+
+        from pipekit_engine.store import schema
+        from pipekit_engine.store.audit import note_change, version_of
+        from pipekit_engine.store.database import within
+        from pipekit_engine.store.writing import WRITERS, delete_record
+
         now = datetime.now(timezone.utc)
         with self._database.write() as connection:
             for change in changes:
-                before = _present(connection, change.kind, change.name)
+                before = _present(within(connection), change.kind, change.name)
                 wanted = (expected or {}).get((change.kind, change.name))
                 if wanted is not None and version_of(before) != wanted:
                     raise RecordChanged(record_label(change.kind, change.name))
@@ -173,9 +177,9 @@ class DefinitionStore:
             connection.execute(update(version).values(version=version.c.version + 1, changed_at=now))
 
 
-def _present(connection: Connection, kind: DefinitionKind, name: str) -> NamedRecord | None:
+def _present(transaction: Transaction, kind: DefinitionKind, name: str) -> NamedRecord | None:
     """The record as it is now; None where there is none, or none that can be read."""
-    for _, build in READERS[kind](connection, name):
+    for _, build in READERS[kind](transaction, name):
         try:
             return cast("NamedRecord", build())
         except (ValidationError, ValueError):

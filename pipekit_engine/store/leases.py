@@ -20,15 +20,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, select, type_coerce, update
-
 from pipekit_engine.common.processes import ProcessName
-from pipekit_engine.store import schema
+from pipekit_engine.store.dbapi import assignments
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
-
     from pipekit_engine.store.database import Database
+    from pipekit_engine.store.dbapi import Transaction
 
 #: How often an owner renews its lock, and when the lock of an owner that cannot be looked at counts as abandoned.
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
@@ -37,7 +34,12 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 HEARTBEAT_FENCE = timedelta(seconds=45)
 
 What = Literal["module", "group"]
-_TABLES: dict[What, Table] = {"module": schema.module, "group": schema.grp}
+_TABLES: dict[What, str] = {"module": "module", "group": "grp"}
+#: What a lock that is free holds.
+_FREE = {
+    "running": False,
+    **dict.fromkeys(("running_token", "running_owner", "running_child", "running_since", "heartbeat_at")),
+}
 
 
 @dataclass(frozen=True)
@@ -83,112 +85,101 @@ class LeaseStore:
 
     def acquire(self, what: What, name: str) -> str | None:
         """Take the lock; its token, or None when somebody holds it."""
-        with self._database.write() as connection:
-            return acquire(connection, what, name)
+        with self._database.plain_write() as transaction:
+            return acquire(transaction, what, name)
 
     def release(self, what: What, name: str, token: str) -> bool:
         """Give the lock back; False when it was not held by this token any more."""
-        with self._database.write() as connection:
-            return release(connection, what, name, token)
+        with self._database.plain_write() as transaction:
+            return release(transaction, what, name, token)
 
     def renew(self, what: What, name: str, token: str) -> bool:
         """Renew the heartbeat; False when the lock was taken away."""
-        table = _TABLES[what]
-        statement = update(table).where(table.c.name == name, table.c.running_token == token)
-        with self._database.write() as connection:
-            return connection.execute(statement.values(heartbeat_at=_now(connection))).rowcount == 1
+        with self._database.plain_write() as transaction:
+            return _set(transaction, what, name, token, {}, "heartbeat_at") == 1
 
     def set_child(self, what: What, name: str, token: str, child: ProcessName) -> None:
         """Note the jrunner process that works for the owner, so that whoever finds the owner dead can end it."""
-        table = _TABLES[what]
-        statement = update(table).where(table.c.name == name, table.c.running_token == token)
-        with self._database.write() as connection:
-            connection.execute(statement.values(running_child=str(child)))
+        with self._database.plain_write() as transaction:
+            set_child(transaction, what, name, token, child)
 
     def held(self, what: What, name: str, token: str) -> bool:
         """Whether this token still holds the lock."""
-        table = _TABLES[what]
-        with self._database.read() as connection:
-            return connection.execute(select(table.c.running_token).where(table.c.name == name)).scalar() == token
+        with self._database.plain_read() as transaction:
+            found = transaction.execute(f"SELECT running_token FROM {_TABLES[what]} WHERE name = :name", {"name": name})
+        return bool(found.scalar() == token)
 
     def find(self, what: What, name: str) -> Lease | None:
         """The lock as it is now; None when it is free."""
-        return next(iter(self._select(what, name)), None)
+        with self._database.plain_read() as transaction:
+            return next(iter(_select(transaction, what, name)), None)
 
     def all(self) -> list[Lease]:
         """Every lock that is held."""
-        return [lease for what in _TABLES for lease in self._select(what)]
-
-    def _select(self, what: What, name: str | None = None) -> list[Lease]:
-        with self._database.read() as connection:
-            return _select(connection, what, name)
+        with self._database.plain_read() as transaction:
+            return held_locks(transaction)
 
 
-def held_locks(connection: Connection) -> list[Lease]:
+def held_locks(transaction: Transaction) -> list[Lease]:
     """As `LeaseStore.all`, inside a transaction of the caller."""
-    return [lease for what in _TABLES for lease in _select(connection, what)]
+    return [lease for what in _TABLES for lease in _select(transaction, what)]
 
 
-def _select(connection: Connection, what: What, name: str | None = None) -> list[Lease]:
-    table, now = _TABLES[what], _now(connection)
-    query = select(table, type_coerce(now, schema.UTCDateTime()).label("now")).where(table.c.running)
+def _select(transaction: Transaction, what: What, name: str | None = None) -> list[Lease]:
+    clock = "NULL" if transaction.is_sqlite else "clock_timestamp()"
+    query = f"SELECT {_TABLES[what]}.*, {clock} AS now FROM {_TABLES[what]} WHERE running"
     if name is not None:
-        query = query.where(table.c.name == name)
+        query += " AND name = :name"
     found = []
-    for row in connection.execute(query).all():
-        heartbeat = row.heartbeat_at or row.running_since or row.updated_at
+    for row in transaction.execute(query, {} if name is None else {"name": name}).rows:
+        heartbeat = row["heartbeat_at"] or row["running_since"] or row["updated_at"]
         found.append(
             Lease(
                 what=what,
-                name=row.name,
-                token=row.running_token or "",
-                owner=ProcessName.parse(row.running_owner),
-                child=ProcessName.parse(row.running_child),
-                since=row.running_since or row.updated_at,
+                name=row["name"],
+                token=row["running_token"] or "",
+                owner=ProcessName.parse(row["running_owner"]),
+                child=ProcessName.parse(row["running_child"]),
+                since=row["running_since"] or row["updated_at"],
                 heartbeat_at=heartbeat,
-                silence=row.now - heartbeat,
-                shared=connection.dialect.name != "sqlite",
+                silence=(row["now"] or datetime.now(timezone.utc)) - heartbeat,
+                shared=not transaction.is_sqlite,
             )
         )
     return found
 
 
-def _now(connection: Connection) -> Any:
-    """The time by the one clock that all owners share: the store's server, or this machine."""
-    return datetime.now(timezone.utc) if connection.dialect.name == "sqlite" else func.clock_timestamp()
+def _set(transaction: Transaction, what: What, name: str, token: str | None, values: dict[str, Any], *now: str) -> int:
+    """Write the lock's columns, those of `now` with the time, if it is held by the token, or free where that is None.
+
+    The time is by the one clock that all owners share: the store's server, or this machine.
+    """
+    clock = ":now" if transaction.is_sqlite else "clock_timestamp()"
+    columns = ", ".join([part for part in (assignments(values),) if part] + [f"{column} = {clock}" for column in now])
+    holder = "NOT running" if token is None else "running_token = :token"
+    named = {**values, "name": name, "token": token, "now": datetime.now(timezone.utc)}
+    sql = f"UPDATE {_TABLES[what]} SET {columns} WHERE name = :name AND {holder}"
+    return transaction.execute(sql, named).rowcount
 
 
-def acquire(connection: Connection, what: What, name: str) -> str | None:
+def acquire(transaction: Transaction, what: What, name: str) -> str | None:
     """As `LeaseStore.acquire`, inside a transaction of the caller."""
-    table, token, now = _TABLES[what], str(uuid.uuid4()), _now(connection)
-    changed = connection.execute(
-        update(table)
-        .where(table.c.name == name, ~table.c.running)
-        .values(
-            running=True,
-            running_token=token,
-            running_owner=str(ProcessName.current()),
-            running_child=None,
-            running_since=now,
-            heartbeat_at=now,
-        )
-    ).rowcount
+    token = str(uuid.uuid4())
+    values = {
+        "running": True,
+        "running_token": token,
+        "running_owner": str(ProcessName.current()),
+        "running_child": None,
+    }
+    changed = _set(transaction, what, name, None, values, "running_since", "heartbeat_at")
     return token if changed == 1 else None
 
 
-def release(connection: Connection, what: What, name: str, token: str) -> bool:
+def release(transaction: Transaction, what: What, name: str, token: str) -> bool:
     """As `LeaseStore.release`, inside a transaction of the caller."""
-    table = _TABLES[what]
-    changed = connection.execute(
-        update(table)
-        .where(table.c.name == name, table.c.running_token == token)
-        .values(
-            running=False,
-            running_token=None,
-            running_owner=None,
-            running_child=None,
-            running_since=None,
-            heartbeat_at=None,
-        )
-    ).rowcount
-    return changed == 1
+    return _set(transaction, what, name, token, _FREE) == 1
+
+
+def set_child(transaction: Transaction, what: What, name: str, token: str, child: ProcessName) -> None:
+    """As `LeaseStore.set_child`, inside a transaction of the caller."""
+    _set(transaction, what, name, token, {"running_child": str(child)})

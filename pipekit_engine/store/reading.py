@@ -10,70 +10,69 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, select
-
 from pipekit_engine import models
 from pipekit_engine.models import DefinitionKind
-from pipekit_engine.store import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from pipekit_engine.store.dbapi import Row, Transaction
 
-    Values = RowMapping
     Builder = tuple[str, Callable[[], models.Record]]
 
 
-def _rows(connection: Connection, table: Table, name: str | None) -> Sequence[Values]:
-    query = select(table).order_by(table.c.id)
-    return connection.execute(query if name is None else query.where(table.c.name == name)).mappings().all()
+def _rows(transaction: Transaction, table: str, name: str | None) -> list[Row]:
+    if name is None:
+        return transaction.execute(f"SELECT * FROM {table} ORDER BY id").rows
+    return transaction.execute(f"SELECT * FROM {table} WHERE name = :name", {"name": name}).rows
 
 
-def _pick(values: Values, *fields: str) -> dict[str, Any]:
+def _pick(values: Row, *fields: str) -> dict[str, Any]:
     return {field: values[field] for field in fields}
 
 
-def _drivers(connection: Connection, name: str | None) -> Iterator[Builder]:
-    for values in _rows(connection, schema.driver, name):
+def _drivers(transaction: Transaction, name: str | None) -> Iterator[Builder]:
+    for values in _rows(transaction, "driver", name):
         yield values["name"], partial(_driver, values)
 
 
-def _driver(values: Values) -> models.Driver:
+def _driver(values: Row) -> models.Driver:
     return models.Driver(**_pick(values, "name", "kind", "jar", "url_template"), class_name=values["class"])
 
 
-def _connections(connection: Connection, name: str | None) -> Iterator[Builder]:
-    for values in _rows(connection, schema.connection, name):
+def _connections(transaction: Transaction, name: str | None) -> Iterator[Builder]:
+    for values in _rows(transaction, "connection", name):
         yield values["name"], partial(_connection, values)
 
 
-def _connection(values: Values) -> models.Connection:
+def _connection(values: Row) -> models.Connection:
     fields = ("name", "driver", "jdbc_url", "username", "password", "max_parallel", "staging_schema")
-    return models.Connection(**_pick(values, *fields), options=json.loads(values["options"]))
+    parts = {field: json.loads(values[field]) for field in ("tls", "tunnel") if values[field]}
+    return models.Connection(**_pick(values, *fields), **parts, options=json.loads(values["options"]))
 
 
-def _modules(connection: Connection, name: str | None) -> Iterator[Builder]:
-    rows = _rows(connection, schema.module, name)
-    wanted = None if name is None else [values["id"] for values in rows]
-    watermarks = _children(connection, schema.watermark, wanted)
-    hooks = _children(connection, schema.hook, wanted)
+def _modules(transaction: Transaction, name: str | None) -> Iterator[Builder]:
+    rows = _rows(transaction, "module", name)
+    watermarks = _children(transaction, "watermark", name)
+    hooks = _children(transaction, "hook", name)
     for values in rows:
         module_id = values["id"]
         yield values["name"], partial(_module, values, watermarks.get(module_id, []), hooks.get(module_id, []))
 
 
-def _children(connection: Connection, table: Table, modules: Sequence[int] | None) -> dict[int, list[Values]]:
-    query = select(table).order_by(table.c.module_id, table.c.position)
-    if modules is not None:
-        query = query.where(table.c.module_id.in_(modules))
-    found: dict[int, list[Values]] = {}
-    for values in connection.execute(query).mappings():
+def _children(transaction: Transaction, table: str, module: str | None) -> dict[int, list[Row]]:
+    """The rows of a table by the modules that they belong to, in their order; those of one module if it is named."""
+    query = f"SELECT {table}.* FROM {table}"
+    if module is not None:
+        query += f" JOIN module ON module.id = {table}.module_id WHERE module.name = :module"
+    query += f" ORDER BY {table}.module_id, {table}.position"
+    found: dict[int, list[Row]] = {}
+    for values in transaction.execute(query, {} if module is None else {"module": module}).rows:
         found.setdefault(values["module_id"], []).append(values)
     return found
 
 
-def _module(values: Values, watermarks: Sequence[Values], hooks: Sequence[Values]) -> models.Module:
+def _module(values: Row, watermarks: Sequence[Row], hooks: Sequence[Row]) -> models.Module:
     return models.Module(
         **_pick(values, "name", "source", "dest", "query", "dest_table", "strategy", "merge_key", "enabled"),
         columns=[_column(item) for item in json.loads(values["columns_json"])],
@@ -91,50 +90,58 @@ def _column(stored: dict[str, Any]) -> models.Column:
     return models.Column(**{key: value for key, value in stored.items() if key != "source_type"})
 
 
-def _groups(connection: Connection, name: str | None) -> Iterator[Builder]:
-    member, module = schema.group_member, schema.module
+def _groups(transaction: Transaction, name: str | None) -> Iterator[Builder]:
     query = (
-        select(member.c.group_id, member.c.run_order, module.c.name)
-        .join(module, module.c.id == member.c.module_id)
-        .order_by(member.c.group_id, member.c.run_order, member.c.position)
+        "SELECT group_member.group_id, group_member.run_order, module.name FROM group_member "
+        "JOIN module ON module.id = group_member.module_id "
+        "ORDER BY group_member.group_id, group_member.run_order, group_member.position"
     )
     layers: dict[int, dict[int, list[str]]] = {}
-    for group_id, run_order, module_name in connection.execute(query):
-        layers.setdefault(group_id, {}).setdefault(run_order, []).append(module_name)
-    for values in _rows(connection, schema.grp, name):
+    for row in transaction.execute(query).rows:
+        layers.setdefault(row["group_id"], {}).setdefault(row["run_order"], []).append(row["name"])
+    for values in _rows(transaction, "grp", name):
         yield values["name"], partial(_group, values, [*layers.get(values["id"], {}).values()])
 
 
-def _group(values: Values, layers: Sequence[Sequence[str]]) -> models.Group:
+def _group(values: Row, layers: Sequence[Sequence[str]]) -> models.Group:
     return models.Group(**_pick(values, "name", "max_parallel", "on_failure"), layers=tuple(map(tuple, layers)))
 
 
-def _group_names(connection: Connection) -> dict[int, str]:
-    return {row.id: row.name for row in connection.execute(select(schema.grp.c.id, schema.grp.c.name))}
+def _group_names(transaction: Transaction) -> dict[int, str]:
+    return {row["id"]: row["name"] for row in transaction.execute("SELECT id, name FROM grp").rows}
 
 
-def _schedules(connection: Connection, name: str | None) -> Iterator[Builder]:
-    groups = _group_names(connection)
-    for values in _rows(connection, schema.schedule, name):
+def _schedules(transaction: Transaction, name: str | None) -> Iterator[Builder]:
+    groups = _group_names(transaction)
+    for values in _rows(transaction, "schedule", name):
         yield values["name"], partial(_schedule, values, groups[values["group_id"]])
 
 
-def _schedule(values: Values, group: str) -> models.Schedule:
+def _schedule(values: Row, group: str) -> models.Schedule:
     return models.Schedule(**_pick(values, "name", "cron", "timezone", "enabled", "misfire_grace"), group=group)
 
 
-def _triggers(connection: Connection, name: str | None) -> Iterator[Builder]:
-    groups = _group_names(connection)
-    for values in _rows(connection, schema.trigger, name):
+def _triggers(transaction: Transaction, name: str | None) -> Iterator[Builder]:
+    groups = _group_names(transaction)
+    for values in _rows(transaction, "trigger", name):
         yield values["name"], partial(_trigger, values, groups[values["group_id"]])
 
 
-def _trigger(values: Values, group: str) -> models.Trigger:
+def _trigger(values: Row, group: str) -> models.Trigger:
     settings = json.loads(values["settings"])
     return models.Trigger(**_pick(values, "name", "kind", "enabled"), group=group, **settings)
 
 
-READERS: dict[DefinitionKind, Callable[[Connection, str | None], Iterator[Builder]]] = {
+DEFINITION_TABLES: dict[DefinitionKind, str] = {
+    "drivers": "driver",
+    "connections": "connection",
+    "modules": "module",
+    "groups": "grp",
+    "schedules": "schedule",
+    "triggers": "trigger",
+}
+
+READERS: dict[DefinitionKind, Callable[[Transaction, str | None], Iterator[Builder]]] = {
     "drivers": _drivers,
     "connections": _connections,
     "modules": _modules,

@@ -12,24 +12,24 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
-
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.models import RunRecord
-from pipekit_engine.store import leases, schema
+from pipekit_engine.store import leases
+from pipekit_engine.store.dbapi import assignments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import RowMapping
-
+    from pipekit_engine.common.processes import ProcessName
     from pipekit_engine.store.database import Database
+    from pipekit_engine.store.dbapi import Row, Transaction
 
 #: Characters of live_log kept for one run. A run that says more keeps its first part, and says that it was cut.
 LIVE_LOG_LIMIT = 1_000_000
 _LOGS = ("stdout", "stderr", "live_log")
 _JSON = ("watermarks", "timings")
-_PRIVATE = ("token", "cancel_requested")
+#: The columns of a record; `token` and `cancel_requested` are the store's own.
+_COLUMNS = tuple(RunRecord.model_fields)
 #: What not every database's text can hold: PostgreSQL refuses NUL, and UTF-8 has no halves of characters.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -44,71 +44,64 @@ class RunStore:
         self, module: str, *, triggered_by: str, group_run_id: int | None = None, dagster_run_id: str | None = None
     ) -> tuple[int, str] | None:
         """Lock the module and begin its run: (run id, lock token); None when somebody else holds the lock."""
-        with self._database.write() as connection:
-            token = leases.acquire(connection, "module", module)
+        with self._database.plain_write() as transaction:
+            token = leases.acquire(transaction, "module", module)
             if token is None:
                 return None
-            run_id = connection.execute(
-                insert(schema.run_log)
-                .values(
-                    module=module,
-                    triggered_by=triggered_by,
-                    group_run_id=group_run_id,
-                    dagster_run_id=dagster_run_id,
-                    status="running",
-                    phase="lock",
-                    token=token,
-                    started_at=datetime.now(timezone.utc),
-                )
-                .returning(schema.run_log.c.id)
-            ).scalar_one()
+            run_id = transaction.execute(
+                "INSERT INTO run_log (module, triggered_by, group_run_id, dagster_run_id, status, phase, token, started_at) "
+                "VALUES (:module, :triggered_by, :group_run_id, :dagster_run_id, 'running', 'lock', :token, :started_at) "
+                "RETURNING id",
+                {
+                    "module": module,
+                    "triggered_by": triggered_by,
+                    "group_run_id": group_run_id,
+                    "dagster_run_id": dagster_run_id,
+                    "token": token,
+                    "started_at": datetime.now(timezone.utc),
+                },
+            ).scalar()
         return run_id, token
 
     def update(self, run_id: int, **values: Any) -> None:
         """Note progress of a run: phase, SQL, watermarks, counts."""
-        with self._database.write() as connection:
-            connection.execute(
-                update(schema.run_log).where(schema.run_log.c.id == run_id).values(**_to_columns(values))
-            )
+        with self._database.plain_write() as transaction:
+            _update(transaction, run_id, values)
+
+    def begin_work(self, run_id: int, module: str, token: str, child: ProcessName, **values: Any) -> None:
+        """As `update`, and note the run's jrunner process in its lock (`LeaseStore.set_child`), in one transaction."""
+        with self._database.plain_write() as transaction:
+            leases.set_child(transaction, "module", module, token, child)
+            _update(transaction, run_id, values)
 
     def append_log(self, run_id: int, text: str) -> None:
         """Add text to live_log, up to `LIVE_LOG_LIMIT` characters in all."""
-        log, text = schema.run_log.c.live_log, storable(text)
-        with self._database.write() as connection:
-            size = connection.execute(select(func.length(log)).where(schema.run_log.c.id == run_id)).scalar() or 0
-            if size >= LIVE_LOG_LIMIT:
-                return
-            if size + len(text) > LIVE_LOG_LIMIT:
-                text = text[: LIVE_LOG_LIMIT - size] + "\n… the log was cut here\n"
-            connection.execute(update(schema.run_log).where(schema.run_log.c.id == run_id).values(live_log=log + text))
+        with self._database.plain_write() as transaction:
+            _append_log(transaction, run_id, text)
 
-    def finish(self, run_id: int, status: str, **values: Any) -> bool:
+    def finish(self, run_id: int, status: str, *, log: str = "", **values: Any) -> bool:
         """End the run and free its module's lock in one transaction; False when it had ended already.
 
-        The lock is freed only if it is still this run's.
+        The lock is freed only if it is still this run's. `log` is the last that is added to live_log.
         """
-        table = schema.run_log
-        with self._database.write() as connection:
-            row = connection.execute(
-                select(table.c.module, table.c.token).where(table.c.id == run_id, table.c.finished_at.is_(None))
+        with self._database.plain_write() as transaction:
+            row = transaction.execute(
+                "SELECT module, token FROM run_log WHERE id = :id AND finished_at IS NULL", {"id": run_id}
             ).first()
             if row is None:
                 return False
-            connection.execute(
-                update(table)
-                .where(table.c.id == run_id)
-                .values(status=status, finished_at=datetime.now(timezone.utc), **_to_columns(values))
-            )
-            leases.release(connection, "module", row.module, row.token)
+            if log:
+                _append_log(transaction, run_id, log)
+            _update(transaction, run_id, {"status": status, "finished_at": datetime.now(timezone.utc), **values})
+            leases.release(transaction, "module", row["module"], row["token"])
         return True
 
     def get(self, run_id: int) -> RunRecord:
         """One run with its logs. Raises NotFoundError."""
-        with self._database.read() as connection:
-            row = connection.execute(select(schema.run_log).where(schema.run_log.c.id == run_id)).mappings().first()
-        if row is None:
+        found = self._records(_COLUMNS, "id = :id", {"id": run_id})
+        if not found:
             raise NotFoundError("run", run_id)
-        return _to_record(row)
+        return found[0]
 
     def list(
         self,
@@ -121,92 +114,85 @@ class RunStore:
         before: int | None = None,
     ) -> builtins.list[RunRecord]:
         """Runs, newest first, without their logs. `dry_runs` false leaves those out; `before` takes those of lower numbers."""
-        table = schema.run_log
-        query = select(*(column for column in table.c if column.key not in _LOGS)).order_by(table.c.id.desc())
-        for column, wanted in (
-            (table.c.module, module),
-            (table.c.group_run_id, group_run_id),
-            (table.c.status, status),
-            (table.c.dagster_run_id, dagster_run_id),
-        ):
-            if wanted is not None:
-                query = query.where(column == wanted)
+        asked = {"module": module, "group_run_id": group_run_id, "status": status, "dagster_run_id": dagster_run_id}
+        values: dict[str, Any] = {name: wanted for name, wanted in asked.items() if wanted is not None}
+        conditions = [f"{name} = :{name}" for name in values]
         if not dry_runs:
-            query = query.where(table.c.status != "dry_run")
+            conditions.append("status <> 'dry_run'")
         if before is not None:
-            query = query.where(table.c.id < before)
-        if limit is not None:
-            query = query.limit(limit)
-        with self._database.read() as connection:
-            return [_to_record(row) for row in connection.execute(query).mappings()]
+            conditions.append("id < :before")
+            values["before"] = before
+        return self._records(
+            [name for name in _COLUMNS if name not in _LOGS], " AND ".join(conditions), values, limit=limit
+        )
 
     def newest_of_each(self, count: int, modules: Sequence[str] | None = None) -> dict[str, builtins.list[RunRecord]]:
         """The newest `count` real runs of each defined module, newest first, without their logs and SQL; no dry runs.
 
         One query, which reads by the index: its time grows with what it gives, not with the history.
         """
-        log, module = schema.run_log, schema.module
-        newest = (
-            select(log.c.id)
-            .where(log.c.module == module.c.name, log.c.status != "dry_run")
-            .order_by(log.c.id.desc())
-            .limit(1)
-            .offset(count - 1)
-        )
-        bound = select(module.c.name, newest.correlate(module).scalar_subquery().label("first")).subquery()
-        left_out = {*_LOGS, "source_sql", "merge_sql", "watermarks"}
-        query = (
-            select(*(column for column in log.c if column.key not in left_out))
-            .join(bound, (log.c.module == bound.c.name) & (log.c.id >= func.coalesce(bound.c.first, 0)))
-            .where(log.c.status != "dry_run")
-            .order_by(log.c.id.desc())
-        )
+        columns = [name for name in _COLUMNS if name not in {*_LOGS, "source_sql", "merge_sql", "watermarks"}]
+        values: dict[str, Any] = {"skipped": count - 1}
+        wanted = ""
         if modules is not None:
-            query = query.where(bound.c.name.in_(modules))
+            names = {f"m{number}": name for number, name in enumerate(modules)}
+            values |= names
+            # A comparison that nothing passes, for a list of none.
+            wanted = f" AND bound.name IN ({', '.join(f':{name}' for name in names) or 'NULL'})"
+        query = (
+            f"SELECT {', '.join(f'log.{name}' for name in columns)} FROM run_log log JOIN ("
+            "SELECT module.name, (SELECT id FROM run_log WHERE module = module.name AND status <> 'dry_run' "
+            "ORDER BY id DESC LIMIT 1 OFFSET :skipped) AS first FROM module) bound "
+            "ON log.module = bound.name AND log.id >= coalesce(bound.first, 0) "
+            f"WHERE log.status <> 'dry_run'{wanted} ORDER BY log.id DESC"
+        )
         found: dict[str, builtins.list[RunRecord]] = {}
-        with self._database.read() as connection:
-            for row in connection.execute(query).mappings():
+        with self._database.plain_read() as transaction:
+            for row in transaction.execute(query, values).rows:
                 found.setdefault(row["module"], []).append(_to_record(row))
         return found
 
     def tail(self, run_id: int, offset: int = 0) -> str:
         """What live_log holds from character `offset` on."""
-        log = schema.run_log.c.live_log
-        with self._database.read() as connection:
-            text = connection.execute(
-                select(func.substr(log, offset + 1)).where(schema.run_log.c.id == run_id)
-            ).scalar()
-        return text or ""
+        return self._cell("substr(live_log, :start)", run_id, start=offset + 1) or ""
 
     def status(self, run_id: int) -> str | None:
         """How a run stands; None when there is no such run."""
-        query = select(schema.run_log.c.status).where(schema.run_log.c.id == run_id)
-        with self._database.read() as connection:
-            found: str | None = connection.execute(query).scalar()
+        found: str | None = self._cell("status", run_id)
         return found
 
     def running(self, token: str) -> RunRecord | None:
         """The unfinished run that holds this lock token."""
-        table = schema.run_log
-        query = select(table).where(table.c.token == token, table.c.finished_at.is_(None))
-        with self._database.read() as connection:
-            row = connection.execute(query).mappings().first()
-        return _to_record(row) if row is not None else None
+        return next(iter(self._records(_COLUMNS, "token = :token AND finished_at IS NULL", {"token": token})), None)
 
     def orphans(self) -> builtins.list[RunRecord]:
         """Unfinished runs that hold no lock: nobody can be working on them."""
-        table, module = schema.run_log, schema.module
-        holders = select(module.c.running_token).where(module.c.running_token.is_not(None))
-        query = select(table).where(table.c.finished_at.is_(None), table.c.token.not_in(holders))
-        with self._database.read() as connection:
-            return [_to_record(row) for row in connection.execute(query).mappings()]
+        holders = "SELECT running_token FROM module WHERE running_token IS NOT NULL"
+        return self._records(_COLUMNS, f"finished_at IS NULL AND token NOT IN ({holders})", {})
+
+    def _records(
+        self, columns: Sequence[str], where: str, values: Mapping[str, Any], *, limit: int | None = None
+    ) -> builtins.list[RunRecord]:
+        """Runs, newest first."""
+        query = f"SELECT {', '.join(columns)} FROM run_log{f' WHERE {where}' if where else ''} ORDER BY id DESC"
+        if limit is not None:
+            query += " LIMIT :limit"
+            values = {**values, "limit": limit}
+        with self._database.plain_read() as transaction:
+            return [_to_record(row) for row in transaction.execute(query, values).rows]
+
+    def _cell(self, expression: str, run_id: int, **values: Any) -> Any:
+        with self._database.plain_read() as transaction:
+            return transaction.execute(
+                f"SELECT {expression} FROM run_log WHERE id = :id", {"id": run_id, **values}
+            ).scalar()
 
     def request_cancel(self, run_id: int) -> bool:
         """Ask the owner of a run to cancel it; False when the run has ended. Raises NotFoundError."""
-        table = schema.run_log
-        with self._database.write() as connection:
-            changed = connection.execute(
-                update(table).where(table.c.id == run_id, table.c.finished_at.is_(None)).values(cancel_requested=True)
+        with self._database.plain_write() as transaction:
+            changed = transaction.execute(
+                "UPDATE run_log SET cancel_requested = :yes WHERE id = :id AND finished_at IS NULL",
+                {"id": run_id, "yes": True},
             ).rowcount
         if changed == 0:
             self.get(run_id)
@@ -214,19 +200,35 @@ class RunStore:
 
     def cancel_requested(self, run_id: int) -> bool:
         """Whether somebody asked for this run's end."""
-        query = select(schema.run_log.c.cancel_requested).where(schema.run_log.c.id == run_id)
-        with self._database.read() as connection:
-            return bool(connection.execute(query).scalar())
+        return bool(self._cell("cancel_requested", run_id))
 
     def prune(self, older_than: timedelta) -> int:
         """Delete module and group runs that finished longer ago than that; how many module runs went."""
-        before = datetime.now(timezone.utc) - older_than
-        log, group = schema.run_log, schema.group_run
-        with self._database.write() as connection:
-            gone = connection.execute(delete(log).where(log.c.finished_at < before)).rowcount
-            still_named = select(log.c.group_run_id).where(log.c.group_run_id.is_not(None))
-            connection.execute(delete(group).where(group.c.finished_at < before, group.c.id.not_in(still_named)))
-        return int(gone)
+        before = {"before": datetime.now(timezone.utc) - older_than}
+        with self._database.plain_write() as transaction:
+            gone = transaction.execute("DELETE FROM run_log WHERE finished_at < :before", before).rowcount
+            transaction.execute(
+                "DELETE FROM group_run WHERE finished_at < :before "
+                "AND id NOT IN (SELECT group_run_id FROM run_log WHERE group_run_id IS NOT NULL)",
+                before,
+            )
+        return gone
+
+
+def _update(transaction: Transaction, run_id: int, values: Mapping[str, Any]) -> None:
+    columns = _to_columns(values)
+    if columns:
+        transaction.execute(f"UPDATE run_log SET {assignments(columns)} WHERE id = :id", {**columns, "id": run_id})
+
+
+def _append_log(transaction: Transaction, run_id: int, text: str) -> None:
+    text, named = storable(text), {"id": run_id}
+    size = transaction.execute("SELECT length(live_log) FROM run_log WHERE id = :id", named).scalar() or 0
+    if size >= LIVE_LOG_LIMIT:
+        return
+    if size + len(text) > LIVE_LOG_LIMIT:
+        text = text[: LIVE_LOG_LIMIT - size] + "\n… the log was cut here\n"
+    transaction.execute("UPDATE run_log SET live_log = live_log || :text WHERE id = :id", {**named, "text": text})
 
 
 def storable(text: str) -> str:
@@ -243,6 +245,5 @@ def _to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     return columns
 
 
-def _to_record(row: RowMapping) -> RunRecord:
-    values = {key: value for key, value in row.items() if key not in _PRIVATE}
-    return RunRecord(**{key: json.loads(value) if key in _JSON else value for key, value in values.items()})
+def _to_record(row: Row) -> RunRecord:
+    return RunRecord(**{key: json.loads(value) if key in _JSON else value for key, value in row.items()})

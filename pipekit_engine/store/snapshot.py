@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pipekit_engine.errors import StoreError
 from pipekit_engine.store import leases, schema
-from pipekit_engine.store.database import Database
+from pipekit_engine.store.database import Database, within
 from pipekit_engine.store.upgrade import HEAD, check_revision, current_revision, initialise, known_revisions
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def load(source_url: str, target_url: str, check: Callable[[list[Lease]], None])
             if not target.is_sqlite:
                 names = ", ".join(f'"{table.name}"' for table in schema.metadata.sorted_tables)
                 writing.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
-            check(leases.held_locks(writing))
+            check(leases.held_locks(within(writing)))
             kept = _Lasting.of(writing)
             for table in reversed(schema.metadata.sorted_tables):
                 writing.execute(delete(table))

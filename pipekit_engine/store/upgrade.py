@@ -12,19 +12,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
-
 from pipekit_engine.common.files import create_private
 from pipekit_engine.errors import StoreError
-from pipekit_engine.store.database import RESTORE, Database, is_corrupt, is_full
+from pipekit_engine.store.database import RESTORE, Database, is_corrupt, is_full, within
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
-    from sqlalchemy import Connection
+
+    from pipekit_engine.store.dbapi import Transaction
 
 #: The revision that this version of pipekit works with; a test holds it against the newest migration.
-HEAD = "0005"  # v0005_said_elsewhere
+HEAD = "0006"  # v0006_ways_in
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Two processes that run `init` at once: the second waits for the first on this PostgreSQL advisory lock.
 _ADVISORY_LOCK = 7_046_029_254
@@ -46,14 +44,20 @@ class InitReport:
 
 def current_revision(database: Database) -> str | None:
     """Revision of the state database; None when it holds no pipekit tables. Raises StoreError."""
-    with database.read() as connection:
-        return _revision(connection)
+    with database.plain_read() as transaction:
+        return _revision(transaction)
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+def _revision(transaction: Transaction) -> str | None:
+    there = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+        if transaction.is_sqlite
+        else "SELECT to_regclass('alembic_version')"
+    )
+    if transaction.execute(there).scalar() is None:
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    found: str | None = transaction.execute("SELECT version_num FROM alembic_version").scalar()
+    return found
 
 
 def check_revision(database: Database, where: str) -> None:
@@ -142,13 +146,15 @@ def _alembic_config() -> AlembicConfig:
 def _migrate(database: Database) -> str | None:
     """Upgrade in one transaction; the revision that it found once nobody else could write."""
     from alembic import command
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
 
     config = _alembic_config()
     try:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-            before = _revision(connection)
+            before = _revision(within(connection))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import (
@@ -128,21 +128,37 @@ def test_an_unknown_kind_of_driver(bench: Workbench) -> None:
     assert bench.store.leases.all() == []
 
 
+@contextmanager
+def store_connections_that(bench: Workbench, pragma: str) -> Iterator[None]:
+    """For the block, each connection of the state store begins with a pragma."""
+    pool = bench.store._database._pool
+    connect = pool._connect
+
+    def prepared() -> Any:
+        connection = connect()
+        connection.execute(pragma)
+        return connection
+
+    pool.close()
+    pool._connect = prepared
+    try:
+        yield
+    finally:
+        pool.close()
+        pool._connect = connect
+
+
 def test_a_full_disk_under_the_state_store(bench: Workbench) -> None:
     bench.source("CREATE TABLE t (id INTEGER)")
     bench.module()
     started = bench.store.runs.start("m", triggered_by="manual")
     assert started is not None
-    engine = bench.store._database.engine
-
-    @event.listens_for(engine, "begin")
-    def fill_up(connection: Any) -> None:
-        # The file cannot grow any more: SQLite answers as it does on a full disk.
-        connection.exec_driver_sql("PRAGMA max_page_count = 1")
-
-    with pytest.raises(StoreError, match=r"disk of the state store is full .*Free some space"):
+    # The file cannot grow any more: SQLite answers as it does on a full disk.
+    with (
+        store_connections_that(bench, "PRAGMA max_page_count = 1"),
+        pytest.raises(StoreError, match=r"disk of the state store is full .*Free some space"),
+    ):
         bench.store.runs.append_log(started[0], "x" * 900_000)
-    event.remove(engine, "begin", fill_up)
     assert bench.store.runs.get(started[0]).live_log == ""
     assert bench.store.leases.held("module", "m", started[1])
 
@@ -150,15 +166,11 @@ def test_a_full_disk_under_the_state_store(bench: Workbench) -> None:
 def test_a_read_only_state_store(bench: Workbench) -> None:
     bench.source("CREATE TABLE t (id INTEGER)")
     bench.module()
-    engine = bench.store._database.engine
-
-    @event.listens_for(engine, "checkout")
-    def forbid(connection: Any, _record: Any, _proxy: Any) -> None:
-        connection.execute("PRAGMA query_only = ON")
-
-    with pytest.raises(StoreError, match=r"The state store is read-only .*Give this user write access"):
+    with (
+        store_connections_that(bench, "PRAGMA query_only = ON"),
+        pytest.raises(StoreError, match=r"The state store is read-only .*Give this user write access"),
+    ):
         bench.run()
-    event.remove(engine, "checkout", forbid)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Boolean, make_url, text
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.errors import ConfigurationError, NotFoundError, StoreError
 from pipekit_engine.models import Column, Connection, Driver, Group, Hook, Module, Schedule, Watermark
 from pipekit_engine.records.certificates import Certificate
-from pipekit_engine.store import Change, Store, leases, schema
+from pipekit_engine.store import Change, Store, dbapi, leases, schema
 from pipekit_engine.store.database import Database
 from pipekit_engine.store.upgrade import HEAD, _alembic_config, known_revisions
 
@@ -78,6 +79,38 @@ class TestInit:
             differences = [item for item in compare_metadata(context, schema.metadata) if item[0] != "remove_table"]
         database.close()
         assert differences == []
+
+    def test_plain_sql_reads_times_and_flags_as_the_schema_has_them(self) -> None:
+        by_sqlalchemy = {"audit", "definitions_version", "token"}
+        tables = [table for table in schema.metadata.sorted_tables if table.name not in by_sqlalchemy]
+        kinds = {(column.name, type(column.type)) for table in tables for column in table.c}
+        assert {name for name, kind in kinds if kind is schema.UTCDateTime} == dbapi._TIMES
+        assert {name for name, kind in kinds if kind is Boolean} == dbapi._FLAGS
+        assert not {name for name, kind in kinds if kind not in (schema.UTCDateTime, Boolean)} & (
+            dbapi._TIMES | dbapi._FLAGS
+        )
+
+    def test_a_naive_time_is_refused(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="aware"), store._database.plain_write() as transaction:
+            transaction.execute("UPDATE module SET running_since = :at", {"at": datetime(2026, 1, 1)})
+
+    @pytest.mark.parametrize(
+        ("url", "arguments"),
+        [
+            ("postgresql://u:p@h:5433/d", {"user": "u", "password": "p", "host": "h", "port": "5433", "dbname": "d"}),
+            ("postgresql+psycopg://u@h/d", {"user": "u", "host": "h", "dbname": "d"}),
+            ("postgresql://u:p%40@h/d", None),
+            ("postgresql://u@h/d?sslmode=require", None),
+            ("postgresql+psycopg2://u@h/d", None),
+        ],
+    )
+    def test_a_url_that_needs_no_sqlalchemy_is_read_as_sqlalchemy_reads_it(
+        self, url: str, arguments: dict[str, str] | None
+    ) -> None:
+        assert dbapi.postgresql_arguments(url) == arguments
+        if arguments is not None:
+            theirs = psycopg_dialect().create_connect_args(make_url(url))[1]
+            assert {name: str(value) for name, value in theirs.items() if name in arguments} == arguments
 
     def test_a_read_only_file(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path}/pipekit.db"

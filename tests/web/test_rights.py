@@ -23,12 +23,18 @@ LEAST = {
     "/pipekit/connections/{name}/test": "operator",
     "/pipekit/secrets": "editor",
     "/pipekit/edit/{kind}": "editor",
+    "/pipekit/form/{kind}": "editor",
     "/pipekit/{kind}/{name}/delete": "editor",
     "/pipekit/modules/{name}/switch": "editor",
     "/pipekit/{kind}/{name}/switch": "operator",
 }
 #: Pages that only an editor has a use for.
-EDITORS = {"/pipekit/edit/{kind}", "/pipekit/edit/{kind}/{name}"}
+EDITORS = {
+    "/pipekit/edit/{kind}",
+    "/pipekit/edit/{kind}/{name}",
+    "/pipekit/form/{kind}",
+    "/pipekit/form/{kind}/{name}",
+}
 
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
