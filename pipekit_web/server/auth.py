@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipekit_engine.common.files import write_private
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.store.audit import BY_TOKEN, BY_USER
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -38,11 +39,17 @@ MIN_PASSWORD_CHARS = 8
 
 @dataclass(frozen=True)
 class User:
-    """A person who may log in. `hash` is `salt$digest`, both in hex."""
+    """A person who may log in, or a program with a token. `hash` is `salt$digest` of the password, both in hex."""
 
     name: str
     role: Role
     hash: str
+    is_token: bool = False
+
+    @property
+    def by(self) -> str:
+        """The user as the audit and runs name them: `user:ada`, `token:ci`; `user:anyone` where no login is asked for."""
+        return f"{BY_TOKEN if self.is_token else BY_USER}{self.name}"
 
     @property
     def fingerprint(self) -> str:
