@@ -7,6 +7,7 @@ python -m tests.faults.host FOLDER DATABASE_URL, until FOLDER/stop is there. A l
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -66,7 +67,8 @@ def _lead(database: str, stop: Path) -> None:
 
 
 def _tell(**what: object) -> None:
-    print(json.dumps({**what, "at": time.monotonic()}), flush=True)
+    # One call: both threads write, and a line must stay whole.
+    os.write(1, (json.dumps({**what, "at": time.monotonic()}) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ class Trial:
         assert found == after, f"after another run: {len(found - after)} too many, {len(after - found)} missing"
         self.site.model.dest = after
         for run in bench.store.runs.list(MODULE, limit=20):
-            assert run.status in ("success", "error", "cancelled"), f"run {run.id} is still {run.status}"
-            assert run.status == "success" or run.error, f"run {run.id} failed and does not say why"
+            assert run.status in ("success", "dry_run", "error", "cancelled"), f"run {run.id} is still {run.status}"
+            assert run.status in ("success", "dry_run") or run.error, f"run {run.id} failed and does not say why"
         assert bench.store.leases.all() == [], "a lock is left"
         assert bench.staging_left() == [], "staging is left"
