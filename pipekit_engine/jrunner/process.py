@@ -24,6 +24,7 @@ from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
+from pipekit_engine.jrunner.lending import LentProcess
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION, Fate, Interruption
 
@@ -58,6 +59,24 @@ class _CommitRefusedError(Exception):
         self.reason = reason
 
 
+def start_process(
+    java: Java, *, heap: str = jvm.DEFAULT_HEAP, jar: Path | None = None, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a session's JVM. Raises RuntimeMissing."""
+    try:
+        return subprocess.Popen(
+            jvm.command(java, jar or find_jar(), "session", heap=heap),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=jvm.environment(),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+
+
 class JRunnerProcess:
     """A running JVM that answers requests, each with an id of its own. Any number of threads may ask side by side.
 
@@ -65,6 +84,7 @@ class JRunnerProcess:
     :param heap: the JVM's ``-Xmx``.
     :param cwd: folder that relative paths in JDBC URLs start from; the caller's own when None.
     :param on_stderr: called with each line that jrunner or a driver writes to stderr, on another thread.
+    :param lent: a process that is there already, which is given back at the end; nothing is started then.
     :raises RuntimeMissing: when Java or the jar is not there.
     :raises JRunnerDied: when the process does not get ready.
     """
@@ -77,32 +97,22 @@ class JRunnerProcess:
         jar: Path | None = None,
         on_stderr: Callable[[str], None] | None = None,
         cwd: Path | None = None,
+        lent: LentProcess | None = None,
     ) -> None:
         self.java: Java = find_java(java)
+        self._lent = lent
         self._on_stderr = on_stderr
         self._lock = threading.Lock()
         # Of its own: a write that waits for a full pipe must not keep events from being passed on.
         self._write_lock = threading.Lock()
         self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
-        self._next_id = 0
+        self._next_id = lent.first_id if lent else 0
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
-        command = jvm.command(self.java, jar or find_jar(), "session", heap=heap)
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=jvm.environment(),
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+        self._process = lent or start_process(self.java, heap=heap, jar=jar, cwd=cwd)
         try:
             self._threads = [
                 threading.Thread(target=target, name=f"jrunner-{name}-{self.pid}", daemon=True)
@@ -110,7 +120,10 @@ class JRunnerProcess:
             ]
             for thread in self._threads:
                 thread.start()
-            self._await_ready()
+            if lent is None:
+                self._await_ready()
+            else:
+                self.version: str = lent.version
         except BaseException:
             self.kill()
             raise
@@ -144,12 +157,23 @@ class JRunnerProcess:
 
     def end(self) -> None:
         """Ends the process: kindly, within seconds; by force if it does not go."""
+        if self._lent is not None and self._give_back(self._lent):
+            return
         if self._process.poll() is None and not self._waiting:
             with contextlib.suppress(JRunnerDied):
                 self._send({"id": self._new_id(None), "op": "quit"})
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(QUIT_TIMEOUT_S)
         self.kill()
+
+    def _give_back(self, lent: LentProcess) -> bool:
+        """Leaves a process that was lent to its owner, with no connection open; False when it is no good any more."""
+        if self._waiting or not self.alive:
+            return False
+        with contextlib.suppress(JRunnerError, JRunnerDied):
+            self.request({"op": "close"})
+            self._ended = lent.returned = True
+        return lent.returned
 
     def kill(self) -> None:
         """Ends the process group now: SIGTERM (jrunner rolls back), after two seconds SIGKILL. Safe to call twice."""
@@ -327,7 +351,7 @@ class JRunnerProcess:
                 f"jrunner speaks protocol {event.get('protocol')}, this client {PROTOCOL_VERSION}: "
                 "rebuild the jar (python hatch_build.py, or reinstall pipekit)"
             )
-        self.version: str = event.get("version", "")
+        self.version = event.get("version", "")
 
     def _read_events(self) -> None:
         stdout = self._process.stdout
