@@ -71,6 +71,66 @@ class Driver(NamedRecord):
     url_template: str | None = Field(default=None, description="what a JDBC URL of this driver looks like")
 
 
+def _one_line(value: str) -> str:
+    if not value.strip() or any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise ValueError("must be one line of text, without control characters")
+    return value
+
+
+#: Path of a file, from the configuration's folder unless it is absolute.
+FilePath = Annotated[str, AfterValidator(_one_line)]
+TlsMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+
+
+class Tls(Record):
+    """How a connection is encrypted, and what is checked of the server; the driver's own settings are made of it."""
+
+    mode: TlsMode = Field(
+        description="disable; prefer (encrypted where the server can); require (encrypted, the server is not checked); "
+        "verify-ca (its certificate is signed by `ca`); verify-full (and is for the host that the URL names)"
+    )
+    ca: FilePath | None = Field(
+        default=None, description="PEM file of the authorities that are trusted; those of the Java runtime when empty"
+    )
+    cert: FilePath | None = Field(
+        default=None, description="PEM file of our own certificate, for a server that wants one"
+    )
+    key: FilePath | None = Field(default=None, description="PEM file of the key of `cert`, without a passphrase")
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Tls:
+        if self.ca is not None and not self.verifies:
+            raise ValueError(f"`ca` is looked at with mode verify-ca or verify-full only, and mode is {self.mode}")
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("`cert` and `key` are given together")
+        if self.cert is not None and self.mode in ("disable", "prefer"):
+            raise ValueError(f"`cert` and `key` need mode require, verify-ca or verify-full, and mode is {self.mode}")
+        return self
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the server's certificate is checked."""
+        return self.mode.startswith("verify")
+
+
+class Tunnel(Record):
+    """An SSH server through which a connection goes, by OpenSSH's own client. Its host key must be known."""
+
+    host: str = Field(pattern=r"^[A-Za-z0-9_\[:.][A-Za-z0-9_.:%\]-]*$", description="the SSH server")
+    port: int = Field(default=22, ge=1, le=65535)
+    user: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*$",
+        description="the login there; who runs pipekit when empty",
+    )
+    key: FilePath | None = Field(
+        default=None, description="file of the private key, without a passphrase; the usual ones of ~/.ssh when empty"
+    )
+    known_hosts: FilePath | None = Field(
+        default=None, description="file of known host keys; ~/.ssh/known_hosts and the system's when empty"
+    )
+
+
 class Connection(NamedRecord):
     """A database that modules read from or write to."""
 
@@ -85,6 +145,8 @@ class Connection(NamedRecord):
         default=None, ge=1, description="module runs that may use this connection side by side"
     )
     staging_schema: Name | None = Field(default=None, description="schema for staging tables; the config's when empty")
+    tls: Tls | None = Field(default=None, description="how it is encrypted; as the driver does by itself when empty")
+    tunnel: Tunnel | None = Field(default=None, description="the SSH server through which it goes; none when empty")
 
     @field_validator("password")
     @classmethod

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
 
 from pipekit_engine.errors import RuntimeMissing
+from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.lending import LentProcess, Settings
 from pipekit_engine.jrunner.locate import find_java
 from pipekit_engine.jrunner.process import TERM_TIMEOUT_S, start_process
@@ -34,7 +35,10 @@ class WarmProcess:
     def __init__(self, config: Config) -> None:
         self.settings = Settings.of(config)
         java = find_java(config.jrunner.java)
-        self.process: subprocess.Popen[bytes] = start_process(java, heap=config.jrunner.heap, cwd=config.folder)
+        self.temporary = SessionFolder()
+        self.process: subprocess.Popen[bytes] = start_process(
+            java, self.temporary, heap=config.jrunner.heap, cwd=config.folder
+        )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
         self.uses = 0
@@ -95,6 +99,7 @@ class WarmProcess:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+        self.temporary.remove()
 
 
 class WarmProcesses:

@@ -13,8 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pipekit_engine.databases.addresses import tunnel_address
 from pipekit_engine.databases.dialects import driver_for, find_jars, get_dialect, too_old
+from pipekit_engine.databases.dialects.base.ways_in import WaysIn
 from pipekit_engine.databases.driver_settings import refuse_risky_settings
+from pipekit_engine.databases.tls import tls_hint, tls_request, ways_in
 from pipekit_engine.errors import ConnectError, NotFoundError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.config import Config
     from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.databases.tunnels import SshTunnel
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.protocol import OpenResult
     from pipekit_engine.models import Connection, Driver, Module
@@ -38,6 +42,8 @@ Role = Literal["read", "write"]
 RUN_WAIT_S = 600
 PROGRAM_WAIT_S = 30
 FILE_POLL_S = 0.1
+#: jrunner's class of sockets that go to this machine's end of a tunnel.
+LOOPBACK_SOCKETS = "jrunner.tunnel.LoopbackSockets"
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Connections:
         itself is waited for where `say` can tell of it, ten minutes for a run's and half a minute for any other program's.
         Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
         """
-        request, dialect, connection = self._request(name, role, application_name, cancel)
+        request, dialect, connection, driver = self._request(name, role, application_name, cancel)
         missing = self._missing_file(connection, dialect)
         if missing is not None and not (creates and missing.parent.is_dir()):
             what = "folder" if not missing.parent.is_dir() else "file"
@@ -121,11 +127,14 @@ class Connections:
             )
         if missing is not None and dialect.one_process:
             request = replace(request, writes=True)  # who reads makes no file
+        request, tunnel = self._through_tunnel(session, request, connection, driver, cancel)
         try:
             opened = _open_in_turn(session, request, dialect, cancel, say)
         except JRunnerError as error:
             hint = _locked_hint(error, dialect) or _login_hint(error, connection)
             hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
+            hint += tls_hint("\n".join([error.message, *error.causes]), connection.tls)
+            hint += tunnel.hint() if tunnel else ""
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
         if refused := too_old(opened.driver, opened.driver_version):
             session.close(request.connection)
@@ -154,7 +163,7 @@ class Connections:
 
     def _request(
         self, name: str, role: Role, application_name: str, cancel: threading.Event | None
-    ) -> tuple[OpenRequest, Dialect, Connection]:
+    ) -> tuple[OpenRequest, Dialect, Connection, Driver]:
         connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
         driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
         driver = driver_for(driver, connection.jdbc_url)
@@ -173,9 +182,36 @@ class Connections:
             application_name=application_name,
             connect_timeout_s=self._config.connect_timeout_s,
             writes=role == "write",
+            tls=tls_request(connection, driver, self._config.folder),
             quote=dialect.capabilities.quote,
         )
-        return request, dialect, connection
+        return request, dialect, connection, driver
+
+    def _through_tunnel(
+        self,
+        session: Session,
+        request: OpenRequest,
+        connection: Connection,
+        driver: Driver,
+        cancel: threading.Event | None,
+    ) -> tuple[OpenRequest, SshTunnel | None]:
+        """The request for this machine's end of the connection's tunnel, which is opened where the session has none."""
+        if connection.tunnel is None:
+            return request, None
+        from pipekit_engine.databases.tunnels import HERE, tunnel_to
+
+        ways = ways_in(driver) or WaysIn()
+        address = tunnel_address(connection, driver)
+        tunnel = tunnel_to(
+            session, connection, address, folder=self._config.folder, timeout_s=request.connect_timeout_s, cancel=cancel
+        )
+        properties = dict(request.properties)
+        if ways.socket_factory:
+            properties[ways.socket_factory] = LOOPBACK_SOCKETS
+        elif ways.host_name and connection.tls and connection.tls.mode == "verify-full":
+            properties[ways.host_name] = address.host
+        url = address.url(address.host if ways.socket_factory else HERE, tunnel.port)
+        return replace(request, url=url, properties=properties), tunnel
 
     def _option(self, value: str) -> str:
         """A JDBC property; one that is a `$VAR` reference (a trust store's password, say) is a secret."""

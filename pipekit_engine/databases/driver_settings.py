@@ -36,16 +36,25 @@ def refuse_risky_settings(connection: Connection, allowed: Collection[str]) -> N
             )
 
 
-def _risky(connection: Connection) -> Iterator[tuple[str, str]]:
-    dialects = [get_dialect(kind) for kind in kinds()]
-    names = {name for dialect in dialects for name in dialect.risky_settings}
-    # H2 takes a backslash before any letter, and others a percent sign for it.
+def written_settings(connection: Connection) -> Iterator[tuple[str, str]]:
+    """The names of a connection's settings, each with the field that it stands in."""
+    yield from ((name.strip(), "options") for name in connection.options)
+    yield from ((match[1], "jdbc_url") for match in _SETTING.finditer(_plain_url(connection)))
+
+
+def _plain_url(connection: Connection) -> str:
+    """The URL as drivers read it: H2 takes a backslash before any letter, and others a percent sign for it."""
     url = connection.jdbc_url.replace("\\", "")
     while url != (decoded := unquote(url)):
         url = decoded
-    written = [(name.strip(), "options") for name in connection.options]
-    written += [(match[1], "jdbc_url") for match in _SETTING.finditer(url)]
-    for name, place in written:
+    return url
+
+
+def _risky(connection: Connection) -> Iterator[tuple[str, str]]:
+    dialects = [get_dialect(kind) for kind in kinds()]
+    names = {name for dialect in dialects for name in dialect.risky_settings}
+    url = _plain_url(connection)
+    for name, place in written_settings(connection):
         # Some take a setting with a prefix before it.
         if {_folded(name), _folded(name).rpartition(".")[2]} & names:
             yield name, place

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
-from pipekit_engine.databases.dialects import GENERIC, builtin_drivers, get_dialect, kind_of_url, kinds
+from pipekit_engine.databases.addresses import tunnel_address
+from pipekit_engine.databases.dialects import GENERIC, builtin_drivers, driver_for, get_dialect, kind_of_url, kinds
 from pipekit_engine.databases.names import split_name
+from pipekit_engine.databases.tls import tls_problem
 from pipekit_engine.definitions.forms import ParsedRecord
 from pipekit_engine.definitions.yaml_nodes import Loc, Problem
 from pipekit_engine.errors import ConfigurationError
@@ -91,25 +93,44 @@ def check(
                 problems.append(parsed.problem(place, what, missing=kind))
         if isinstance(parsed.record, Connection):
             problems += _other_driver(parsed, parsed.record, parsed_records)
+            problems += _ways_in(parsed, parsed.record, parsed_records)
         if texts and isinstance(parsed.record, Module):
             problems += _unreadable_texts(parsed, parsed.record)
             problems += _placeholders(parsed, parsed.record)
     return problems
 
 
+def _driver_of(connection: Connection, among: Mapping[tuple[DefinitionKind, str], ParsedRecord]) -> Driver | None:
+    """The driver that the files or pipekit itself define; None for one that only the store may know."""
+    given = among.get(("drivers", connection.driver))
+    driver = given.record if given else next((d for d in builtin_drivers() if d.name == connection.driver), None)
+    return driver if isinstance(driver, Driver) and driver.kind in kinds() else None
+
+
+def _ways_in(
+    parsed: ParsedRecord, connection: Connection, among: Mapping[tuple[DefinitionKind, str], ParsedRecord]
+) -> Iterator[Problem]:
+    """What of `tls` and `tunnel` the connection's driver cannot do."""
+    driver = _driver_of(connection, among)
+    if driver is None:
+        return
+    driver = driver_for(driver, connection.jdbc_url)
+    if problem := tls_problem(connection, driver):
+        yield parsed.problem(parsed.place(("tls", problem[0]) if problem[0] else ("tls",)), problem[1])
+    if connection.tunnel is not None:
+        try:
+            tunnel_address(connection, driver)
+        except ConfigurationError as error:
+            yield parsed.problem(parsed.place(("tunnel",)), str(error).partition(": tunnel: ")[2].rstrip("."))
+
+
 def _other_driver(
     parsed: ParsedRecord, connection: Connection, among: Mapping[tuple[DefinitionKind, str], ParsedRecord]
 ) -> Iterator[Problem]:
     """A URL that begins as that of another kind of database than the driver's. MariaDB's and MySQL's take each other's."""
-    given = among.get(("drivers", connection.driver))
-    driver = given.record if given else next((d for d in builtin_drivers() if d.name == connection.driver), None)
+    driver = _driver_of(connection, among)
     kind = kind_of_url(connection.jdbc_url)
-    if (
-        not isinstance(driver, Driver)
-        or (given and driver.class_name)
-        or GENERIC in (kind, driver.kind)
-        or driver.kind not in kinds()
-    ):
+    if driver is None or (("drivers", driver.name) in among and driver.class_name) or GENERIC in (kind, driver.kind):
         return
     dialects = get_dialect(kind), get_dialect(driver.kind)
     prefixes = [{item.url_prefix for item in dialect.drivers} for dialect in dialects]

@@ -16,7 +16,17 @@ from pydantic import ValidationError
 from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.definitions.yaml_nodes import Loc, Place, Problem, Source, line_of
-from pipekit_engine.models import RECORD_TYPES, Column, DefinitionKind, Hook, NamedRecord, Record, Watermark
+from pipekit_engine.models import (
+    RECORD_TYPES,
+    Column,
+    DefinitionKind,
+    Hook,
+    NamedRecord,
+    Record,
+    Tls,
+    Tunnel,
+    Watermark,
+)
 from pipekit_engine.security.redact import is_secret_name
 from pipekit_engine.security.secrets import reference_key
 
@@ -180,18 +190,24 @@ def _layers(members: Any) -> Any:
 
 
 def _check_parts(source: Source, parsed: ParsedRecord, word: str) -> None:
-    """Columns and hooks: short forms, and unknown keys inside."""
-    parts: dict[str, type[Record]] = {"columns": Column, "hooks": Hook}
+    """Columns, hooks, tls and tunnel: short forms, and unknown keys inside."""
+    parts: dict[str, type[Record]] = {"columns": Column, "hooks": Hook, "tls": Tls, "tunnel": Tunnel}
     model = parts.get(word)
-    items = parsed.fields[word]
-    if model is None or not isinstance(items, list):
+    value = parsed.fields[word]
+    items: list[tuple[Loc, Any]] = []
+    if isinstance(value, list):
+        items = [((word, i), item) for i, item in enumerate(value)]
+    elif isinstance(value, dict):
+        items = [((word,), value)]
+    if model is None:
         return
-    for i, item in enumerate(items):
+    for loc, item in items:
         if model is Hook and isinstance(item, str):
-            items[i] = {"sql": item}
+            value[loc[-1]] = {"sql": item}
         elif isinstance(item, dict):
             for key in list(item):
-                place = parsed.places[word, i, key]
+                where: Loc = (*loc, key)
+                place = parsed.places[where]
                 if not _known(source, parsed, model, place.line, place.where):
                     del item[key]
 

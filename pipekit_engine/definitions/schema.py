@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, Column, Hook, Record, Watermark, singular
+from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, Column, Hook, Record, Tls, Tunnel, Watermark, singular
 
 #: Where people write numbers and dates without quotes: the loader takes the text that was typed.
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -22,6 +22,8 @@ def definitions_schema() -> dict[str, Any]:
         "watermark": _record(Watermark),
         "hook": _record(Hook),
         "column": _record(Column, required=["source_name"]),
+        "Tls": _record(Tls),
+        "Tunnel": _record(Tunnel),
     }
     kinds = {
         kind: {

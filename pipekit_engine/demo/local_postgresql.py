@@ -10,7 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from pipekit_engine.demo.guardian import identity
+from pipekit_engine.common.guardian import identity
 from pipekit_engine.demo.local_server import (
     HOST,
     ServerProcess,

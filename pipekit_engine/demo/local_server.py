@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipekit_engine.common import guardian
+
 HOST = "127.0.0.1"
 START_SECONDS = 60.0  #: how long a server may take until it answers
 
@@ -83,8 +85,7 @@ class ServerProcess:
         stop_signal: signal.Signals = signal.SIGTERM,
         remove: Sequence[Path] = (),
     ) -> None:
-        guardian = Path(__file__).with_name("guardian.py")
-        argv = [sys.executable, "-S", "-E", str(guardian), "--stop-signal", stop_signal.name]
+        argv = [sys.executable, "-S", "-E", guardian.__file__, "--stop-signal", stop_signal.name]
         if user is not None:
             argv += ["--user", user]
         for folder in remove:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import IO
 
 from pipekit_engine.common.progress import Progress
-from pipekit_engine.errors import RuntimeMissing
+from pipekit_engine.errors import ConfigurationError, RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerError
@@ -122,6 +122,11 @@ class ExternalSession(Session):
 
     def open(self, request: OpenRequest, *, cancel: threading.Event | None = None) -> OpenResult:
         """As in a session; the program logs in by itself with the same parameters."""
+        if request.tls is not None or "jrunner.tunnel." in "".join(request.properties.values()):
+            raise ConfigurationError(
+                "An external jrunner (`command` under `jrunner` in the configuration) is known by its flags only: a connection "
+                "with `tls` or `tunnel` needs pipekit's own."
+            )
         result = super().open(request, cancel=cancel)
         self._opened[request.connection] = request
         return result

@@ -135,9 +135,16 @@ def _state(file: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def command(java: Java, jar: Path, *arguments: str, heap: str = DEFAULT_HEAP) -> list[str]:
-    """The argument list that runs jrunner. No argument may be a secret: argument lists can be read by everyone."""
+def command(
+    java: Java, jar: Path, *arguments: str, heap: str = DEFAULT_HEAP, temporary: Path | None = None
+) -> list[str]:
+    """The argument list that runs jrunner. No argument may be a secret: argument lists can be read by everyone.
+
+    `temporary` is a folder for its temporary files, which jrunner removes when its parent is gone.
+    """
     line = [java.path, *flags(heap)]
+    if temporary is not None:
+        line += [f"-Djava.io.tmpdir={temporary}", "-Djrunner.temporary=true"]
     archive = find_archive(jar, java)
     if archive is not None:
         line.append(f"-XX:SharedArchiveFile={archive.path}")

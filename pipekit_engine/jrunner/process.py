@@ -17,13 +17,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
+from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.lending import LentProcess
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION, Fate, Interruption
@@ -59,13 +60,28 @@ class _CommitRefusedError(Exception):
         self.reason = reason
 
 
+class Attachment(Protocol):
+    """Something that a session's connections need and that runs beside it."""
+
+    def complaint(self) -> str | None:
+        """Why it does not work any more; None while it does. May wait for half a second."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 def start_process(
-    java: Java, *, heap: str = jvm.DEFAULT_HEAP, jar: Path | None = None, cwd: Path | None = None
+    java: Java,
+    temporary: SessionFolder,
+    *,
+    heap: str = jvm.DEFAULT_HEAP,
+    jar: Path | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts a session's JVM. Raises RuntimeMissing."""
+    """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing."""
     try:
         return subprocess.Popen(
-            jvm.command(java, jar or find_jar(), "session", heap=heap),
+            jvm.command(java, jar or find_jar(), "session", heap=heap, temporary=temporary.path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,8 +89,11 @@ def start_process(
             cwd=cwd,
             start_new_session=True,
         )
-    except OSError as error:
-        raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+    except BaseException as error:
+        temporary.remove()
+        if isinstance(error, OSError):
+            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+        raise
 
 
 class JRunnerProcess:
@@ -107,12 +126,16 @@ class JRunnerProcess:
         self._write_lock = threading.Lock()
         self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
         self._next_id = lent.first_id if lent else 0
+        #: What belongs to the session and ends with it, such as the tunnels of its connections.
+        self.attached: dict[object, Attachment] = {}
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
-        self._process = lent or start_process(self.java, heap=heap, jar=jar, cwd=cwd)
+        #: Where drivers unpack their libraries, and keys lie as drivers read them; it goes with the session.
+        self.temporary = SessionFolder()
+        self._process = lent or start_process(self.java, self.temporary, heap=heap, jar=jar, cwd=cwd)
         try:
             self._threads = [
                 threading.Thread(target=target, name=f"jrunner-{name}-{self.pid}", daemon=True)
@@ -173,10 +196,19 @@ class JRunnerProcess:
         with contextlib.suppress(JRunnerError, JRunnerDied):
             self.request({"op": "close"})
             self._ended = lent.returned = True
+            self._detach()
         return lent.returned
+
+    def _detach(self) -> None:
+        """Ends and removes what belongs to the session."""
+        while self.attached:
+            self.attached.popitem()[1].close()
+        self.temporary.remove()
 
     def kill(self) -> None:
         """Ends the process group now: SIGTERM (jrunner rolls back), after two seconds SIGKILL. Safe to call twice."""
+        if self._lent is not None and self._lent.returned:
+            return
         self._ended = True
         self._signal(signal.SIGTERM)
         try:
@@ -184,6 +216,7 @@ class JRunnerProcess:
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
+        self._detach()
         for thread in self._threads if hasattr(self, "_threads") else []:
             if thread is not threading.current_thread() and thread.is_alive():
                 thread.join(1)
@@ -280,6 +313,9 @@ class JRunnerProcess:
                 error = event["error"]
                 if error.get("code") == "cancelled":
                     raise JRunnerCancelled("cancelled")
+                if error.get("code") in ("connection_lost", "not_open"):
+                    said = [complaint for item in self.attached.values() if (complaint := item.complaint())]
+                    error = {**error, "message": "; ".join([str(error.get("message", "")), *said])}
                 raise JRunnerError.from_event(error)
 
     def _next_event(self, events: EventQueue[dict[str, Any] | None]) -> dict[str, Any] | None:

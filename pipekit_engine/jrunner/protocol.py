@@ -11,6 +11,36 @@ PROTOCOL_VERSION = 1
 
 
 @dataclass(frozen=True)
+class TlsVariant:
+    """A driver's settings for TLS in some of its versions; `files` are those that take something of the certificates."""
+
+    properties: Mapping[str, str]
+    files: Mapping[str, str]
+    untold: bool = False
+
+
+@dataclass(frozen=True)
+class TlsRequest:
+    """How a connection is encrypted: the first variant that the driver knows is taken. The paths are of PEM files."""
+
+    variants: tuple[TlsVariant, ...]
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The request's fields."""
+        fields: dict[str, Any] = {
+            "tls": [
+                {"properties": dict(each.properties), "files": dict(each.files), "untold": each.untold}
+                for each in self.variants
+            ]
+        }
+        paths = {"tls_ca": self.ca, "tls_cert": self.cert, "tls_key": self.key}
+        return fields | {name: path for name, path in paths.items() if path is not None}
+
+
+@dataclass(frozen=True)
 class OpenRequest:
     """A connection to open, or to keep if it is open already with the same parameters.
 
@@ -31,6 +61,7 @@ class OpenRequest:
     read_only: bool = False
     #: Rows may be written by the driver's bulk ways, some of which let the server ask for a file of this machine's.
     writes: bool = True
+    tls: TlsRequest | None = None
     #: Opening and closing quote of a name in the database's SQL. Not sent: for a query that an external program is given.
     quote: tuple[str, str] = ('"', '"')
 
@@ -54,6 +85,8 @@ class OpenRequest:
             request["user"] = self.user
         if self.password is not None:
             request["password"] = self.password
+        if self.tls is not None:
+            request |= self.tls.to_json()
         return request
 
 

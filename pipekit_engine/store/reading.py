@@ -47,7 +47,8 @@ def _connections(transaction: Transaction, name: str | None) -> Iterator[Builder
 
 def _connection(values: Row) -> models.Connection:
     fields = ("name", "driver", "jdbc_url", "username", "password", "max_parallel", "staging_schema")
-    return models.Connection(**_pick(values, *fields), options=json.loads(values["options"]))
+    parts = {field: json.loads(values[field]) for field in ("tls", "tunnel") if values[field]}
+    return models.Connection(**_pick(values, *fields), **parts, options=json.loads(values["options"]))
 
 
 def _modules(transaction: Transaction, name: str | None) -> Iterator[Builder]:

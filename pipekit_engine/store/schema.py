@@ -104,6 +104,8 @@ connection = Table(
     Column("options", Text, nullable=False, server_default="{}"),
     Column("max_parallel", Integer),
     Column("staging_schema", String(100)),
+    Column("tls", Text),
+    Column("tunnel", Text),
     Column("updated_at", UTCDateTime, nullable=False),
 )
 

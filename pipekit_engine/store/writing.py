@@ -54,7 +54,12 @@ def _write_connection(connection: Connection, record: models.Connection, now: da
     _id_of(connection, "drivers", record.driver, f"connection {record.name}: driver")
     fields = ("driver", "jdbc_url", "username", "password", "max_parallel", "staging_schema")
     values = {field: getattr(record, field) for field in fields}
-    _put(connection, schema.connection, record.name, {**values, "options": json.dumps(record.options)}, now)
+    values["options"] = json.dumps(record.options)
+    values |= {
+        field: part and part.model_dump_json(exclude_defaults=True)
+        for field, part in (("tls", record.tls), ("tunnel", record.tunnel))
+    }
+    _put(connection, schema.connection, record.name, values, now)
 
 
 def _write_module(connection: Connection, record: models.Module, now: datetime) -> None:

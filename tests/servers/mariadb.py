@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipekit_engine.demo.guardian import identity
+from pipekit_engine.common.guardian import identity
 from pipekit_engine.demo.local_server import (
     HOST,
     ServerProcess,

@@ -15,6 +15,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT, PaddedKeys
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.reserved_words import words
@@ -72,6 +73,34 @@ class DB2(PaddedKeys, Dialect):
     )
     server_facts: ClassVar = {"isolation": "VALUES CURRENT ISOLATION"}
     own_columns: ClassVar = {"TIMESTAMP(0)": "timestamp", "VARCHAR(40)": "text", "DATE": "date", "TIME": "time"}
+    ways_in: ClassVar = {
+        "com.ibm.as400.access.AS400JDBCDriver": WaysIn(
+            (TlsSettings({"disable": {"secure": "false"}, "verify-ca": {"secure": "true"}}),)
+        ),
+        "com.ibm.db2.jcc.DB2Driver": WaysIn(
+            (
+                TlsSettings(
+                    {
+                        "disable": {"sslConnection": "false"},
+                        "verify-ca": {"sslConnection": "true"},
+                        "verify-full": {"sslConnection": "true", "sslClientHostnameValidation": "BASIC"},
+                    },
+                    ca={
+                        "sslTrustStoreLocation": "ca-store",
+                        "sslTrustStoreType": "ca-type",
+                        "sslTrustStorePassword": "ca-password",
+                    },
+                    key={
+                        "sslKeyStoreLocation": "key-store",
+                        "sslKeyStoreType": "key-type",
+                        "sslKeyStorePassword": "key-password",
+                    },
+                    untold=True,
+                ),
+            ),
+            verified="nothing: the driver does not tell its settings",
+        ),
+    }
     risky_settings = words(
         """
         clientrerouteserverlistjndiname clientrerouteserverlistjndicontext tracefile tracedirectory pluginclassname pluginname

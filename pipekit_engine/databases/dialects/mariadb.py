@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, own_or_other, sized_text
+from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks, fit_comment
@@ -52,6 +53,8 @@ _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 #: Part of a dest_type that a column cannot be given twice.
 _KEYS = re.compile(r"\s*\b(?:PRIMARY\s+KEY|UNIQUE(?:\s+KEY)?)\b", re.IGNORECASE)
 
+_KEY_STORE = {"keyStore": "key-store", "keyStorePassword": "key-password", "keyStoreType": "key-type"}
+
 
 class MariaDB(Dialect):
     """MariaDB 10.3 and newer. A database is what others call a schema. DDL and TRUNCATE commit, so neither is in a merge."""
@@ -85,6 +88,34 @@ class MariaDB(Dialect):
         "DATETIME": "timestamp",
         "TIME": "time",
         "FLOAT": "real",
+    }
+    ways_in: ClassVar = {
+        "org.mariadb.jdbc.Driver": WaysIn(
+            (
+                TlsSettings(
+                    {
+                        "disable": {"sslMode": "disable"},
+                        "require": {"sslMode": "trust"},
+                        "verify-ca": {"sslMode": "verify-ca"},
+                        "verify-full": {"sslMode": "verify-full"},
+                    },
+                    ca={"serverSslCert": "ca-pem"},
+                    key=_KEY_STORE,
+                ),
+                TlsSettings(  # the 2.7 line
+                    {
+                        "disable": {"useSsl": "false"},
+                        "require": {"useSsl": "true", "trustServerCertificate": "true"},
+                        "verify-ca": {"useSsl": "true", "disableSslHostnameVerification": "true"},
+                        "verify-full": {"useSsl": "true"},
+                    },
+                    ca={"serverSslCert": "ca-pem"},
+                    key=_KEY_STORE,
+                ),
+            ),
+            socket_factory="socketFactory",
+            verified="MariaDB 10.11, driver 2.7",
+        )
     }
     risky_settings = words(
         """

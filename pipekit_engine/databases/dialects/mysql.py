@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.dialects.mariadb import MariaDB
 
 
@@ -27,6 +30,33 @@ class MySQL(MariaDB):
             note="MariaDB's driver, which Debian has, serves most MySQL servers too (kind mariadb).",
         ),
     )
+    ways_in: ClassVar = {
+        **MariaDB.ways_in,
+        "com.mysql.cj.jdbc.Driver": WaysIn(
+            (
+                TlsSettings(
+                    {
+                        "disable": {"sslMode": "DISABLED"},
+                        "prefer": {"sslMode": "PREFERRED"},
+                        "require": {"sslMode": "REQUIRED"},
+                        "verify-ca": {"sslMode": "VERIFY_CA"},
+                        "verify-full": {"sslMode": "VERIFY_IDENTITY"},
+                    },
+                    ca={
+                        "trustCertificateKeyStoreUrl": "ca-url",
+                        "trustCertificateKeyStoreType": "ca-type",
+                        "trustCertificateKeyStorePassword": "ca-password",
+                    },
+                    key={
+                        "clientCertificateKeyStoreUrl": "key-url",
+                        "clientCertificateKeyStoreType": "key-type",
+                        "clientCertificateKeyStorePassword": "key-password",
+                    },
+                ),
+            ),
+            verified="MariaDB 10.11, driver 8.4",
+        ),
+    }
     certified_here = False
     _declared = "c.column_type"
     clients = ()  # scripts that call `mysql` mostly mean MariaDB's

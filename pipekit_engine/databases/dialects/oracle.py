@@ -13,6 +13,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import MAX_KEY_TEXT
 from pipekit_engine.databases.dialects.base.types import MappedType, TypeSystem, fractional, sized_text
+from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.reserved_words import words
@@ -82,6 +83,29 @@ class Oracle(Dialect):
         "TIMESTAMP(0)": "timestamp",
         "VARCHAR2(40)": "text",
         "NUMBER(10,2)": "decimal",
+    }
+    ways_in: ClassVar = {
+        "oracle.jdbc.OracleDriver": WaysIn(
+            (
+                TlsSettings(
+                    {
+                        "verify-ca": {"oracle.net.ssl_server_dn_match": "false"},
+                        "verify-full": {"oracle.net.ssl_server_dn_match": "true"},
+                    },
+                    ca={
+                        "javax.net.ssl.trustStore": "ca-store",
+                        "javax.net.ssl.trustStoreType": "ca-type",
+                        "javax.net.ssl.trustStorePassword": "ca-password",
+                    },
+                    key={
+                        "javax.net.ssl.keyStore": "key-store",
+                        "javax.net.ssl.keyStoreType": "key-type",
+                        "javax.net.ssl.keyStorePassword": "key-password",
+                    },
+                ),
+            ),
+            tls_url=(r"@\s*tcps:|PROTOCOL\s*=\s*tcps", "jdbc:oracle:thin:@tcps://HOST:2484/SERVICE"),
+        )
     }
     risky_settings = words(
         """

@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import Writings
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
+from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
@@ -117,6 +118,19 @@ class PostgreSQL(Dialect):
         "isolation": "SHOW transaction_isolation",
     }
     own_columns: ClassVar = {"timestamp(0)": "timestamp", "time(0)": "time"}
+    ways_in: ClassVar = {
+        "org.postgresql.Driver": WaysIn(
+            (
+                TlsSettings(
+                    {mode: {"sslmode": mode} for mode in ("disable", "prefer", "require", "verify-ca", "verify-full")},
+                    ca={"sslrootcert": "ca-pem"},
+                    key={"sslkey": "key-store", "sslpassword": "key-password"},
+                ),
+            ),
+            socket_factory="socketFactory",
+            verified="PostgreSQL 15, drivers 42.7 and 42.5",
+        )
+    }
     risky_settings = words(
         """
         socketfactory socketfactoryarg sslfactory sslfactoryarg sslhostnameverifier sslpasswordcallback

@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
+from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
 from pipekit_engine.databases.introspection import BrowseField
 from pipekit_engine.databases.remarks import TableRemarks
@@ -87,6 +88,24 @@ class SQLServer(Dialect):
         "datetimeoffset": "timestamp with time zone",
         "varchar(40)": "text",
         "money": "decimal",
+    }
+    ways_in: ClassVar = {
+        "com.microsoft.sqlserver.jdbc.SQLServerDriver": WaysIn(
+            (
+                TlsSettings(
+                    {
+                        "disable": {"encrypt": "false"},  # the login is encrypted all the same
+                        "require": {"encrypt": "true", "trustServerCertificate": "true"},
+                        "verify-full": {"encrypt": "true", "trustServerCertificate": "false"},
+                    },
+                    ca={"trustStore": "ca-store", "trustStoreType": "ca-type", "trustStorePassword": "ca-password"},
+                ),
+            ),
+            host_name="hostNameInCertificate",
+        ),
+        "net.sourceforge.jtds.jdbc.Driver": WaysIn(
+            (TlsSettings({"disable": {"ssl": "off"}, "prefer": {"ssl": "request"}, "require": {"ssl": "require"}}),)
+        ),
     }
     risky_settings = words(
         """

@@ -41,6 +41,9 @@ public final class ConnectSpec {
     /** Rows are to be written: the driver may send the server rows as a file of this machine's, see {@link jrunner.kinds.Kind}. */
     public boolean writes = true;
 
+    /** How it is encrypted; null: as the driver does without being told. */
+    public Tls tls;
+
     /** True if a connection opened with {@code other} can serve for this one. */
     public boolean sameConnection(ConnectSpec other) {
         return kind.equals(other.kind)
@@ -52,6 +55,7 @@ public final class ConnectSpec {
                 && properties.equals(other.properties)
                 && init.equals(other.init)
                 && readOnly == other.readOnly
-                && writes == other.writes;
+                && writes == other.writes
+                && String.valueOf(tls).equals(String.valueOf(other.tls));
     }
 }

@@ -57,16 +57,20 @@ public final class Connector {
         if (spec.password != null) {
             properties.setProperty("password", spec.password);
         }
-        Connection connection = connect(name, spec, kind, loaded, properties, cancel);
-        Database database = new Database(name, spec, kind, loaded.loader, connection);
+        TlsFiles files = spec.tls == null
+                ? null
+                : TlsFiles.give(properties, spec.tls, spec.tls.choose(loaded.driver, spec.url));
+        Database database = null;
         boolean ready = false;
         try {
+            Connection connection = connect(name, spec, kind, loaded, properties, cancel);
+            database = new Database(name, spec, kind, loaded.loader, connection, files);
             prepare(database, kind, spec, cancel);
             ready = true;
             return database;
         } finally {
             if (!ready) {
-                database.close();
+                Database.closeQuietly(database != null ? database : files);
             }
         }
     }

@@ -19,13 +19,16 @@ public final class Database implements AutoCloseable {
     private final ClassLoader driverLoader;
     private final Connection connection;
     private final String quote;
+    private final TlsFiles files;
 
-    Database(String name, ConnectSpec spec, Kind kind, ClassLoader driverLoader, Connection connection) {
+    Database(
+            String name, ConnectSpec spec, Kind kind, ClassLoader driverLoader, Connection connection, TlsFiles files) {
         this.name = name;
         this.spec = spec;
         this.kind = kind;
         this.driverLoader = driverLoader;
         this.connection = connection;
+        this.files = files;
         this.quote = kind.quoteString(connection);
     }
 
@@ -99,6 +102,7 @@ public final class Database implements AutoCloseable {
     @Override
     public void close() {
         closeQuietly(connection);
+        closeQuietly(files);
     }
 
     /** Closes what is not null; what the driver says about it is ignored. */

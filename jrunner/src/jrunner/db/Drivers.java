@@ -19,13 +19,14 @@ import java.util.ServiceLoader;
 import java.util.Set;
 import jrunner.Failure;
 import jrunner.kinds.Kind;
+import jrunner.tunnel.LoopbackSockets;
 
 /**
  * Loads JDBC drivers from jars, each list of jars in a class loader of its own.
  *
- * <p>The loaders' parent is the platform loader, so a driver sees the JDK and its own jars but neither jrunner nor other
- * drivers: two versions of one driver live side by side. A loader is made once and kept, as native libraries (SQLite's)
- * can be loaded by one loader only.
+ * <p>The loaders' parent is the platform loader, so a driver sees the JDK and its own jars but neither other drivers nor more of
+ * jrunner than {@link LoopbackSockets}: two versions of one driver live side by side. A loader is made once and kept, as native
+ * libraries (SQLite's) can be loaded by one loader only.
  *
  * <p>Jars on jrunner's own class path are the exception: those whose classes the class-data archive holds. They are taken
  * from there where a connection asks for the very same files, as that spares most of a driver's start.
@@ -33,6 +34,15 @@ import jrunner.kinds.Kind;
 final class Drivers {
     private static final Map<List<File>, ClassLoader> LOADERS = new HashMap<>();
     private static final Set<File> CLASS_PATH = classPath();
+    private static final ClassLoader PARENT = new ClassLoader("jdk", ClassLoader.getPlatformClassLoader()) {
+        @Override
+        protected Class<?> findClass(String name) throws ClassNotFoundException {
+            if (name.equals(LoopbackSockets.class.getName())) {
+                return LoopbackSockets.class;
+            }
+            throw new ClassNotFoundException(name);
+        }
+    };
 
     private Drivers() {}
 
@@ -134,7 +144,7 @@ final class Drivers {
             }
         }
         return LOADERS.computeIfAbsent(
-                jars, k -> new URLClassLoader("driver", urls.toArray(new URL[0]), ClassLoader.getPlatformClassLoader()));
+                jars, k -> new URLClassLoader("driver", urls.toArray(new URL[0]), PARENT));
     }
 
     private static Driver instantiate(ConnectSpec spec, String className, ClassLoader loader) throws Failure {

@@ -10,6 +10,7 @@ import jrunner.Failure;
 import jrunner.db.ConnectSpec;
 import jrunner.db.Database;
 import jrunner.db.Metadata;
+import jrunner.db.Tls;
 import jrunner.types.ColumnInfo;
 
 /** The operations of the protocol: reads a request's fields, does the work, gives the result's fields. */
@@ -80,6 +81,7 @@ final class Operations {
         spec.connectTimeoutSeconds = request.number("connect_timeout_s", spec.connectTimeoutSeconds, 1);
         spec.readOnly = request.bool("read_only", false);
         spec.writes = request.bool("writes", !spec.readOnly);
+        spec.tls = tls(request);
         request.finish();
         Connections.Opened opened = connections.open(name, spec, task.cancel);
         Map<String, Object> result = new LinkedHashMap<>();
@@ -94,6 +96,17 @@ final class Operations {
         }
         result.put("reused", opened.reused);
         return result;
+    }
+
+    private static Tls tls(Request request) throws Failure {
+        List<Tls.Variant> variants = new ArrayList<>();
+        for (Request item : request.objects("tls")) {
+            variants.add(new Tls.Variant(item.textMap("properties"), item.textMap("files"), item.bool("untold", false)));
+            item.finish();
+        }
+        Tls tls = new Tls(
+                variants, request.text("tls_ca", null), request.text("tls_cert", null), request.text("tls_key", null));
+        return variants.isEmpty() ? null : tls;
     }
 
     private Map<String, ?> query(Task task, Request request) throws Failure {

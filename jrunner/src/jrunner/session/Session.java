@@ -1,5 +1,6 @@
 package jrunner.session;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -288,6 +289,7 @@ public final class Session {
         }
         Thread halt = new Thread(() -> {
             sleep(END_MS);
+            removeTemporary();
             Runtime.getRuntime().halt(status);
         }, "halt");
         halt.setDaemon(true);
@@ -300,9 +302,23 @@ public final class Session {
             sleep(5);
         }
         connections.closeAll(CLOSE_MS);
+        removeTemporary();
         if (!inHook) {
             System.exit(status);
         }
+    }
+
+    /** Removes the folder of temporary files, where the parent made one for this process: it may be gone. */
+    private static void removeTemporary() {
+        if (!Boolean.getBoolean("jrunner.temporary")) {
+            return;
+        }
+        File folder = new File(System.getProperty("java.io.tmpdir"));
+        File[] files = folder.listFiles();
+        for (File each : files == null ? new File[0] : files) {
+            each.delete();
+        }
+        folder.delete();
     }
 
     private static void sleep(long millis) {

@@ -15,6 +15,7 @@ from pipekit_engine.databases.dialects.base.merging import MergeStatements
 from pipekit_engine.databases.dialects.base.tables import TableStatements
 from pipekit_engine.databases.dialects.base.types import TypeSystem
 from pipekit_engine.databases.dialects.base.watermarks import WatermarkStatements
+from pipekit_engine.databases.dialects.base.ways_in import WaysIn
 
 
 class Dialect(
@@ -46,6 +47,8 @@ class Dialect(
     one_process: ClassVar[bool] = False
     #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
     risky_settings: ClassVar[frozenset[str]] = frozenset()
+    #: By the driver's class, how it is told of TLS and tunnels.
+    ways_in: ClassVar[Mapping[str, WaysIn]] = {}
     #: What to do about errors, the first that fits; those of the kind and of its drivers.
     advices: ClassVar[tuple[Advice, ...]] = ()
     #: Forms of its URLs that do, each with the name by which the configuration may allow it, and a pattern.
