@@ -18,7 +18,7 @@ def agent(context: typer.Context) -> None:
     """Listen, in the foreground, for commands of this user: run, run-group, modules, groups, schedules, runs, cancel, unlock.
 
     They hand themselves over, and look and end as if they ran by themselves; `pipekit --no-agent` keeps one from it. The socket
-    stands beside the state. Exit status: 0 after it was stopped, 2 when it cannot listen.
+    stands beside the state.
     """
     if context.invoked_subcommand is not None:
         return
@@ -35,7 +35,7 @@ def agent(context: typer.Context) -> None:
 
 @app.command("status")
 def status(context: typer.Context) -> None:
-    """Tell whether an agent takes this project's commands. Exit status: 0 if one does, 1 if not."""
+    """Tell whether an agent takes this project's commands."""
     pid = _listening(context)
     if pid is None:
         note("No agent runs.")
