@@ -140,6 +140,11 @@ def has_firebird() -> bool:
     return all(shutil.which(program, path=path) for program in ("firebird", "isql-fb"))
 
 
+def has_sshd() -> bool:
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    return all(shutil.which(program, path=path) for program in ("sshd", "ssh"))
+
+
 def can_apt() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
 
@@ -225,6 +230,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages.append("mariadb-server")
         if profile == "test" and not has_firebird():
             packages += ["firebird3.0-server", "firebird3.0-utils"]
+        if profile == "test" and not has_sshd():
+            packages += ["openssh-server", "openssh-client"]
         return packages
 
     packages = missing()
@@ -253,6 +260,7 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             ("PostgreSQL", has_postgresql()),
             ("MariaDB", has_mariadb()),
             ("Firebird", has_firebird()),
+            ("SSH", has_sshd()),
         ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
