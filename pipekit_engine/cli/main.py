@@ -21,6 +21,7 @@ from pipekit_engine.cli import (
     runs,
     secrets,
     tables,
+    tokens,
     users,
     wizard,
 )
@@ -65,6 +66,7 @@ app.command("backup", rich_help_panel=_LOOK_AFTER)(operations.backup)
 app.command("restore", rich_help_panel=_LOOK_AFTER)(operations.restore)
 app.command("support-bundle", rich_help_panel=_LOOK_AFTER)(operations.support_bundle)
 app.command("set-password", rich_help_panel=_LOOK_AFTER)(users.set_password)
+app.add_typer(tokens.app, rich_help_panel=_LOOK_AFTER)
 app.command("serve", rich_help_panel=_LOOK_AFTER)(project.serve)
 app.command("web", rich_help_panel=_LOOK_AFTER)(project.web)
 app.command("demo", rich_help_panel=_LOOK_AFTER)(project.demo)
