@@ -4,12 +4,12 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults certify lint check bench pins clean
+.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults wheel certify lint check bench pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup-demo ## sync real flight data as a Dagster job, check it row by row (DEST=postgresql: into a PostgreSQL)
+demo: setup-demo ## sync real flight data as a Dagster job, check it row by row (DEST=postgresql, DEST=duckdb: into those)
 	@$(BIN)/pipekit demo --dest $(DEST)
 
 serve: setup-demo ## the demo's schedules, runs and lineage in the browser (after make demo)
@@ -28,6 +28,9 @@ test-faults: setup ## break runs at every checkpoint, in every way, and judge wh
 	@rm -f .faults.jsonl
 	@PIPEKIT_FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -n $(JOBS) --all-faults tests/faults $(ARGS); status=$$?; \
 		$(BIN)/python -m tests.faults.report .faults.jsonl > docs/reference/faults.md; exit $$status
+
+wheel: setup-demo ## a wheel for machines without a JDK, with jrunner's jar and the drivers of four databases, in dist/
+	@$(BIN)/python scripts/wheel.py
 
 certify: setup ## let a database prove itself (URL=jdbc:... SCHEMA=scratch LOGIN=me; PIPEKIT_CERTIFY_PASSWORD in the environment)
 	@$(BIN)/python scripts/certify.py "$(URL)" --schema "$(SCHEMA)" $(if $(LOGIN),--login "$(LOGIN)") $(if $(KIND),--kind "$(KIND)")

@@ -46,6 +46,7 @@ class Driver(NamedTuple):
     coordinate: str
     file_name: str
     sha256: str
+    licence: str
     debian: str | None
 
 
@@ -68,9 +69,8 @@ def known_drivers() -> list[Driver]:
                 artifact, version = given["artifact"], given["version"]
                 coordinate = f"{given['group']}:{artifact}:{version}"
                 file_name = f"{artifact}-{version}.jar"
-                found.append(
-                    Driver(path.stem, given["files"], coordinate, file_name, given["sha256"], given.get("debian"))
-                )
+                sha256, licence, debian = given["sha256"], given["licence"], given.get("debian")
+                found.append(Driver(path.stem, given["files"], coordinate, file_name, sha256, licence, debian))
     return found
 
 
@@ -415,7 +415,7 @@ def _make_venv(version: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up this checkout.")
     parser.add_argument("profile", choices=list(EXTRAS))
-    parser.add_argument("--dest", default="sqlite", choices=["sqlite", "postgresql"])
+    parser.add_argument("--dest", default="sqlite", choices=["sqlite", "duckdb", "postgresql"])
     options = parser.parse_args()
     needed = {"sqlite", options.dest}
     drivers = [driver for driver in known_drivers() if options.profile == "test" or driver.kind in needed]

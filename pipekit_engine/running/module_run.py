@@ -31,7 +31,7 @@ from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
 from pipekit_engine.records.certificates import standing
-from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.cancellation import AfterwordToken, CancelToken
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 #: Seconds before the second, third, ... try of a module with `retry`.
 RETRY_DELAYS_S = (1, 2, 5, 10, 30)
+#: How long the hooks of a cancelled run may take: whoever cancels waits for their end.
+HOOKS_AFTER_CANCEL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -243,8 +245,8 @@ class ModuleRun:
     def _run_failure_hooks(self, error: BaseException) -> None:
         """Hooks for a run that ended before its merge was committed; their own failure is told, never raised.
 
-        They need no plan, so that they run whatever failed, and what cancelled the run does not cancel them. A run that has
-        lost its lock, or may have, writes nothing any more.
+        They need no plan, so that they run whatever failed, and what cancelled the run gives them `HOOKS_AFTER_CANCEL_S`. A run
+        that has lost its lock, or may have, writes nothing any more.
         """
         hooks = [hook for hook in self._module.hooks if hook.run_on != "success"]
         if not hooks or self._request.dry_run or self._state.committed:
@@ -253,12 +255,19 @@ class ModuleRun:
             return
         try:
             with self._sessions.session() as session:
-                connections, cancel = self._connections_in(session).without_cancel(), CancelToken()
+                connections = self._connections_in(session).without_cancel()
                 dialects = {
                     name: connections.dialect(name) for name in (hook.connection or self._module.dest for hook in hooks)
                 }
                 runner = HookRunner(
-                    session, lambda name: connections.open(name, "write"), say=self._monitor.say, cancel=cancel
+                    session,
+                    lambda name: connections.open(name, "write"),
+                    say=self._monitor.say,
+                    cancel=AfterwordToken(
+                        self._cancel,
+                        HOOKS_AFTER_CANCEL_S,
+                        lambda: self._monitor.lost or self._monitor.is_out_of_touch(),
+                    ),
                 )
                 try:
                     runner.run(plan_hooks(self._module, dialects), failed=True, committed=False)
@@ -266,6 +275,8 @@ class ModuleRun:
                     if session.alive:
                         runner.forget_settings()
                         connections.give_back()
+        except RunCancelled:
+            pass  # said by the hook that it ended
         except PipekitError as failed:
             self._monitor.say(f"after {type(error).__name__}: {failed}")
 
