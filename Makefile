@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults wheel certify lint check bench pins clean
+.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults wheel certify lint check bench screenshots pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ check: setup ## ruff, formatting, mypy --strict and the import contract
 
 bench: setup ## measure jrunner against other tools; tables go to bench/results
 	@$(BIN)/python -m bench $(ARGS)
+
+screenshots: setup ## walk through the pages in a browser and leave a picture of each in docs/images/pages
+	@mkdir -p docs/images/pages
+	@PIPEKIT_SCREENSHOTS=$(CURDIR)/docs/images/pages $(BIN)/python -m pytest -q --slow tests/web/test_walk.py $(ARGS)
 
 pins: setup ## resolve constraints.txt anew (PYTHONS='python3.10 python3.13' names the Pythons to resolve for)
 	@$(BIN)/python scripts/pin.py $(PYTHONS)

@@ -145,6 +145,10 @@ def has_sshd() -> bool:
     return all(shutil.which(program, path=path) for program in ("sshd", "ssh"))
 
 
+def has_chromium() -> bool:
+    return shutil.which("chromium") is not None
+
+
 def can_apt() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
 
@@ -232,6 +236,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages += ["firebird3.0-server", "firebird3.0-utils"]
         if profile == "test" and not has_sshd():
             packages += ["openssh-server", "openssh-client"]
+        if profile == "test" and not has_chromium():
+            packages.append("chromium")
         return packages
 
     packages = missing()
@@ -264,6 +270,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
         ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
+        if not has_chromium():
+            say(f"no Chromium: the tests in a browser will be skipped ({with_sudo} mends that)")
 
 
 def jars(profile: str, drivers: list[Driver]) -> None:

@@ -94,7 +94,9 @@ def _asked(visit: Visit) -> list[wizard.Asked]:
         if not table or visit.field(f"t.{number}.take") != "1":
             continue
         given = {key: visit.field(f"t.{number}.{key}").strip() for key in _FIELDS if f"t.{number}.{key}" in visit.form}
-        if visit.field("do") == "anew":
+        answers = " / ".join(given.get(key, "") for key in ("strategy", "key", "watermark"))
+        if visit.field("do") == "anew" or answers == visit.field(f"t.{number}.was"):
+            # What nobody changed is proposed again, with its reasons.
             given = {key: given[key] for key in ("name", "dest_table") if key in given}
         found.append(wizard.Asked(table, **given))
     return found

@@ -68,6 +68,13 @@ class Row:
     reason: str = ""
     cautions: Sequence[str] = ()
     problem: str = ""
+    #: Strategy, key and watermark are the engine's own proposal.
+    proposed: bool = False
+
+    @property
+    def answers(self) -> str:
+        """Strategy, key and watermark as one text, by which the next page tells whether they were changed."""
+        return " / ".join((self.strategy, self.key, self.watermark))
 
 
 @dataclass(frozen=True)
@@ -209,6 +216,7 @@ def _row(item: Asked, draft: Draft) -> Row:
         offered,
         draft.reason,
         (*draft.cautions, *draft.notes),
+        proposed=(item.strategy, item.key, item.watermark) == (None, None, None),
     )
 
 
