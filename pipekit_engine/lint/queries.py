@@ -12,6 +12,7 @@ from pipekit_engine.sql.tokens import tokens
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.lint.subject import ReadModule
 
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "DROP", "ALTER", "CREATE", "REPLACE", "GRANT")
@@ -138,9 +139,20 @@ def _names_are_distinct(read: ReadModule) -> None:
             continue
         message = f"the query gives two columns named {item.name!r}; they are matched by name."
         if first != item.name:
+            if (
+                read.source is not None
+                and read.dest is not None
+                and not (_folds_case(read.source) or _folds_case(read.dest))
+            ):
+                continue  # Two columns there, and two in the destination.
             message = f"the query gives {first!r} and {item.name!r}, which differ in case alone."
         if first == item.name or not read.module.columns:
             read.report("PK107", message, "Name them apart with AS.", position=item.position)
+
+
+def _folds_case(dest: Dialect) -> bool:
+    """Whether two names of a table's columns may not differ in case alone."""
+    return dest.capabilities.syntax.unquoted_case == "keep"
 
 
 def check_destination(read: ReadModule) -> None:
@@ -159,12 +171,13 @@ def check_destination(read: ReadModule) -> None:
         source = read.source or dest
         names = [(name, dest.column_name_from(source, name), ("query",)) for name in read.select.names]
     seen: dict[str, str] = {}
+    exact = not _folds_case(dest)
     for source_name, name, loc in names:
         try:
             dest.check_identifier(name)
         except ConfigurationError as error:
             read.report("PK301", str(error), loc=loc)
-        first = seen.setdefault(name.casefold(), source_name)
+        first = seen.setdefault(name if exact else name.casefold(), source_name)
         if first.casefold() != source_name.casefold():
             message = f"the columns {first!r} and {source_name!r} would both become {name!r} in {dest.label}."
             read.report("PK303", message, "Give one of them another dest_name.", loc=loc)
