@@ -4,7 +4,11 @@ from __future__ import annotations
 
 #: Name of the group that a job runs; on every run of a group's job.
 GROUP_TAG = "pipekit/group"
-#: Who asked for a run: `schedule:{id}`, `trigger:{id}`, or `user:{name}` on our own pages and REST. One without it is `manual`.
+#: Who asked for a run: `schedule:{id}`, `trigger:{id}`, `automation`, or `user:{name}` of the login. One without it is `manual`.
 TRIGGERED_BY_TAG = "pipekit/triggered_by"
 #: Name of the schedule or trigger that asked, for people.
 ORIGIN_TAG = "pipekit/origin"
+#: On every run of the job of all modules, of which some must be picked.
+SELECTION_TAG = "pipekit/selection"
+#: On a run that resolves and plans and moves nothing.
+DRY_RUN_TAG = "pipekit/dry_run"
