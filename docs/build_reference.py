@@ -191,11 +191,11 @@ def definitions_page(notes: Notes) -> str:
     schema = definitions_schema()
     page = HEAD + notes.text("definitions")
     parts = [(kind, singular(kind), f"`{kind}`") for kind in DEFINITION_KINDS]
-    inner = {"modules": ("watermark", "hook", "column")}
+    inner = {"modules": ("watermark", "hook", "column"), "connections": ("Tls", "Tunnel")}
     for kind, name, title in parts:
         page += f"\n## {title}\n\n{notes.get('kinds', kind)}\n\n" + _keys(schema["$defs"][name], kind, notes)
         for part in inner.get(kind, ()):
-            page += f"\n### A {part} of a module\n\n{notes.get('kinds', part)}\n\n"
+            page += f"\n### A {part.lower()} of a {name}\n\n{notes.get('kinds', part)}\n\n"
             page += _keys(schema["$defs"][part], part, notes)
     return page
 
@@ -407,13 +407,42 @@ def databases_page(notes: Notes) -> str:
         ("driver", "from version", "an older one is refused:"),
         [(driver.told_as, driver.oldest, driver.older) for _, driver in catalogue() if driver.oldest],
     )
-    page += "\n" + notes.text("advices") + "\n"
+    page += "\n" + notes.text("tls") + "\n" + _tls_table() + "\n" + notes.text("advices") + "\n"
     # Two kinds may share what they say.
     said: dict[str, list[str]] = {}
     for kind in kinds():
         for advice in get_dialect(kind).advices:
             said.setdefault(advice.text, []).append(get_dialect(kind).label)
     return page + "\n".join(f"- **{', '.join(labels)}**: {text}" for text, labels in said.items()) + "\n"
+
+
+def _tls_table() -> str:
+    """What each mode of `tls` becomes for each driver that has it."""
+    from pipekit_engine.databases.dialects import get_dialect, kinds
+
+    rows, seen = [], set()
+    for dialect in map(get_dialect, kinds()):
+        for class_name, ways in dialect.ways_in.items():
+            if class_name in seen or not ways.tls:
+                continue
+            seen.add(class_name)
+            newest = ways.tls[0]
+            modes = "; ".join(
+                f"{mode}: {', '.join(f'`{name}={value}`' for name, value in settings.items()) or 'nothing'}"
+                for mode, settings in newest.modes.items()
+            )
+            files = " ".join(f"`{name}`" for name in (*newest.ca, *newest.key)) or "no files"
+            through = "yes" if ways.socket_factory or ways.host_name else "no"
+            rows.append((dialect.label, f"`{class_name}`", modes, files, through, ways.verified))
+    heads = (
+        "database",
+        "driver",
+        "mode becomes",
+        "ca, cert and key go by",
+        "verify-full through a tunnel",
+        "verified on",
+    )
+    return table(heads, rows)
 
 
 def lint_page(notes: Notes) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
@@ -125,7 +127,11 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 return
             active = stack.enter_context(
                 engine.group_run(
-                    group, triggered_by=self._triggered_by, dagster_run_id=self._run_id, dry_run=self.dry_run
+                    group,
+                    triggered_by=self._triggered_by,
+                    dagster_run_id=self._run_id,
+                    dry_run=self.dry_run,
+                    on_cancel=lambda: self._terminate(context),
                 )
             )
             self._active = active
@@ -135,6 +141,13 @@ class PipekitResource(dg.ConfigurableResource[Any]):
             if reason is not None:
                 self.note_problem(f"The Dagster run ended early: {reason}")
             active.finish("cancelled" if self._cancel.is_set() and reason is None else None)
+
+    def _terminate(self, context: dg.InitResourceContext) -> None:
+        """End this Dagster run as its *Terminate* does: somebody cancelled the group's run in pipekit."""
+        if context.instance is not None and context.run is not None:
+            with suppress(Exception):  # whatever the driver of Dagster's storage raises: the run ends all the same
+                context.instance.report_run_canceling(context.run)
+        os.kill(os.getpid(), signal.SIGINT)
 
     def _configuration(self) -> Config:
         return self.bound_config or load_config()

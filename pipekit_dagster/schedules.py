@@ -73,7 +73,7 @@ def evaluate_tick(
     tick = tick.astimezone(timezone.utc)
     request = dg.RunRequest(
         run_key=f"{name}:{tick.isoformat()}",
-        tags={TRIGGERED_BY_TAG: f"schedule:{store.ticks.schedule_id(name)}", ORIGIN_TAG: name},
+        tags={TRIGGERED_BY_TAG: f"schedule:{name}", ORIGIN_TAG: name},
     )
     if store.ticks.last_fired_at(name) == tick:
         return request  # claimed before, perhaps by a daemon that died before it launched the run

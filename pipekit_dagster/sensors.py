@@ -125,7 +125,7 @@ def evaluate_trigger(
     if not trigger.enabled:
         return dg.SkipReason(f"Trigger {name} is disabled in the definitions; set `enabled: true` there and apply.")
     cursor = Cursor.parse(store.ticks.trigger_cursor(name))
-    tags = {TRIGGERED_BY_TAG: f"trigger:{store.ticks.trigger_id(name)}", ORIGIN_TAG: name}
+    tags = {TRIGGERED_BY_TAG: f"trigger:{name}", ORIGIN_TAG: name}
     if cursor is not None and cursor.pending is not None:
         if not instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": cursor.pending}), limit=1):
             return dg.RunRequest(run_key=cursor.pending, tags=tags)
@@ -162,19 +162,28 @@ def build_reconcile_sensor(config: Config, translator: DagsterPipekitTranslator,
     """The sensor that ends what dead processes left: run_log and group_run rows, locks, jrunner processes, database sessions.
 
     A Dagster run that failed, was cancelled or vanished has no process any more, which is what the engine looks for; it never
-    touches a run whose process lives. The sensor also carries the connections' `max_parallel` into Dagster's pools.
+    touches a run whose process lives. The sensor also carries the connections' `max_parallel` into Dagster's pools, and brings
+    Dagster's switches and `enabled` together (`switches`).
     """
 
     def evaluate(context: Any) -> dg.SkipReason:
+        from pipekit_dagster.switches import sync_switches
         from pipekit_engine.engine import Engine
 
         with Engine(config) as engine:
             ended = engine.recover()
             definitions, broken = engine.store.definitions.load_checked()
             sync_pools(context.instance, definitions, translator)
+            location = context.code_location_origin
+            switched = (
+                sync_switches(engine.store, config, context.instance, location.location_name, translator)
+                if location is not None
+                else []
+            )
         for record in ended:
             context.log.warning(f"Run {record.id} of {record.module} was ended as {record.status}: {record.error}")
         said = [f"ended {len(ended)} runs of dead processes" if ended else "all runs have a living process"]
+        said += switched
         said += [f"{item.label} is broken: {item.problem}" for item in broken]
         return dg.SkipReason("; ".join(said) + ".")
 

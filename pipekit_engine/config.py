@@ -24,6 +24,8 @@ from pipekit_engine.errors import ConfigurationError
 SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
 LOCAL_CONFIG = "pipekit.yaml"
 DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
+#: The drivers in a wheel that was built with some (`make wheel`).
+BUNDLED_JARS = Path(__file__).parent / "_drivers"
 DEBIAN_JARS = Path("/usr/share/java")
 
 
@@ -199,8 +201,8 @@ class Config(_Section):
 
     @property
     def jar_folders(self) -> list[Path]:
-        """Folders to look for jars in, absolute."""
-        return [self.folder / folder for folder in self.jars]
+        """Folders to look for jars in, absolute: those of the configuration, then the drivers that a wheel may hold."""
+        return [*(self.folder / folder for folder in self.jars), *([BUNDLED_JARS] if BUNDLED_JARS.is_dir() else [])]
 
 
 def _place(url: str) -> str:

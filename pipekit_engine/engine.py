@@ -211,6 +211,7 @@ class Engine:
                 dagster_run_id=dagster_run_id,
                 dry_run=dry_run,
                 on_lost=token.set,
+                on_cancel=token.set,
             ) as active:
                 try:
                     runner.execute()
@@ -232,10 +233,11 @@ class Engine:
         dagster_run_id: str | None = None,
         dry_run: bool = False,
         on_lost: Callable[[], None] | None = None,
+        on_cancel: Callable[[], None] | None = None,
     ) -> Iterator[ActiveGroupRun]:
         """Hold a group's lock and its group_run row while a block runs the members.
 
-        `on_lost` is called, on another thread, when the lock was taken away.
+        On another thread, `on_lost` is called when the lock was taken away, `on_cancel` when `cancel_group` asked for the end.
         After a group run that failed, the alerts of the configuration are sent; none of them can fail the run. Runs older
         than `retention: runs` are pruned. Raises GroupLocked.
         """
@@ -251,6 +253,7 @@ class Engine:
                 dagster_run_id=dagster_run_id,
                 dry_run=dry_run,
                 on_lost=on_lost,
+                on_cancel=on_cancel,
             ) as active:
                 group_run_id = active.id
                 yield active
@@ -327,6 +330,18 @@ class Engine:
         if not self.store.runs.request_cancel(run_id):
             return False
         recover(self.store, self.store.runs.get(run_id).module)
+        return True
+
+    def cancel_group(self, group_run_id: int) -> bool:
+        """Ask the process that runs a group to end the run: its members are cancelled, and no other one begins.
+
+        False when it has ended already. One whose process is dead is ended at once. Raises NotFoundError.
+        """
+        if not self.store.group_runs.request_cancel(group_run_id):
+            return False
+        for member in self.store.runs.list(group_run_id=group_run_id, status="running", limit=None):
+            self.store.runs.request_cancel(member.id)
+        self.recover()
         return True
 
     def unlock(self, module: str, *, force: bool = False) -> Lease | None:

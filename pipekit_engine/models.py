@@ -121,7 +121,7 @@ class Tunnel(Record):
     """An SSH server through which a connection goes, by OpenSSH's own client. Its host key must be known."""
 
     host: str = Field(pattern=r"^[A-Za-z0-9_\[:.][A-Za-z0-9_.:%\]-]*$", description="the SSH server")
-    port: int = Field(default=22, ge=1, le=65535)
+    port: int = Field(default=22, ge=1, le=65535, description="its port")
     user: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*$",

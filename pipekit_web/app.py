@@ -12,17 +12,27 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from pipekit_engine.config import Config
 from pipekit_engine.errors import LockedError, NotFoundError, PipekitError, RecordChanged, StoreError
 from pipekit_web.launching import Launcher
-from pipekit_web.routes import acting, connecting, editing, entrance, looking
+from pipekit_web.routes import acting, connecting, editing, entrance, forms, looking, people, wizard
 from pipekit_web.server.auth import ANYONE
 from pipekit_web.server.middleware import USER_KEY
 from pipekit_web.visit import Forbidden, answer
 
-ROUTERS = (entrance.router, looking.router, connecting.router, acting.router, editing.router)
+ROUTERS = (
+    entrance.router,
+    looking.router,
+    connecting.router,
+    acting.router,
+    editing.router,
+    forms.router,
+    wizard.router,
+    people.router,
+)
 #: Seconds that a browser may keep a file of ours; its address changes with the version.
 _STATIC_AGE_S = 3600
 
@@ -33,7 +43,8 @@ def build_pages(config: Config, launcher: Launcher) -> FastAPI:
     app.state.config, app.state.launcher = config, launcher
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/pipekit/static", StaticFiles(packages=[("pipekit_web", "static")]))
+    # Compressed, CodeMirror leaves a page below the bar of 200 kB.
+    app.mount("/pipekit/static", GZipMiddleware(StaticFiles(packages=[("pipekit_web", "static")]), minimum_size=1000))
     app.add_exception_handler(PipekitError, _told)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -14,6 +14,7 @@ from pipekit_web.server.address import check_address, is_loopback
 from pipekit_web.server.auth import Users, users_file
 from pipekit_web.server.connections import listen
 from pipekit_web.server.middleware import Login
+from pipekit_web.server.tokens import Tokens
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 def build_server(config: Config, *, local_only: bool) -> Login:
     """The pages behind the login, as one ASGI application."""
     return Login(
-        _FromRoot(build_pages(config, ProcessLauncher(config))), Users(users_file(config)), local_only=local_only
+        _FromRoot(build_pages(config, ProcessLauncher(config))),
+        Users(users_file(config)),
+        local_only=local_only,
+        tokens=Tokens(config.database_url),
     )
 
 

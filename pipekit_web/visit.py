@@ -26,7 +26,6 @@ from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.models import DefinitionKind
 from pipekit_engine.store import Change, Store
-from pipekit_engine.store.audit import BY_USER
 from pipekit_web.launching import Launcher
 from pipekit_web.rendering import render
 from pipekit_web.server.auth import ANYONE, Role, User
@@ -75,7 +74,7 @@ class Visit:
     @property
     def editor(self) -> str:
         """The user as the audit names them: `user:anyone` where no login is asked for."""
-        return f"{BY_USER}{self.user.name}"
+        return self.user.by
 
     def save(self, changes: Sequence[Change], expected: Mapping[tuple[DefinitionKind, str], str]) -> list[FileEdit]:
         """Save definitions as this user, in the store and in the files; what became of each in the files."""
@@ -140,3 +139,4 @@ def _a(role: str) -> str:
 Look = Annotated[Visit, Depends(_opening("viewer"))]
 Operate = Annotated[Visit, Depends(_opening("operator"))]
 Edit = Annotated[Visit, Depends(_opening("editor"))]
+Admin = Annotated[Visit, Depends(_opening("admin"))]

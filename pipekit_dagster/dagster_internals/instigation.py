@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from dagster import DagsterInstance, DefaultScheduleStatus
 
 if TYPE_CHECKING:
     from dagster._core.remote_representation.code_location import CodeLocation
+
+    from pipekit_engine.store.ticks import SwitchKind
 
 
 def start_new_schedules(instance: DagsterInstance, location: CodeLocation) -> list[str]:
@@ -46,6 +48,67 @@ def start_new_schedules(instance: DagsterInstance, location: CodeLocation) -> li
                 continue  # the daemon, or another server, was faster
             started.append(schedule.name)
     return started
+
+
+def switches(instance: DagsterInstance, location: str) -> dict[tuple[str, str], Any]:
+    """The states that Dagster keeps of a location's schedules and sensors, by `schedules` or `triggers` and Dagster's name.
+
+    Check: the names of InstigatorType and InstigatorStatus.
+    """
+    from dagster._core.scheduler.instigation import InstigatorType
+
+    kinds = {InstigatorType.SCHEDULE: "schedules", InstigatorType.SENSOR: "triggers"}
+    return {
+        (kinds[state.instigator_type], state.instigator_name): state
+        for state in instance.all_instigator_state()
+        if state.instigator_type in kinds and state.repository_selector.location_name == location
+    }
+
+
+def said(state: Any) -> str:
+    """What a switch says: RUNNING or STOPPED; `declared` where nobody has touched it, and the definitions count."""
+    return "declared" if state is None or state.status.value == "DECLARED_IN_CODE" else str(state.status.value)
+
+
+def turn(instance: DagsterInstance, state: Any, on: bool) -> None:
+    """Turn a switch that somebody has touched. A schedule's ticks count from now.
+
+    Check: `start_schedule` and `stop_schedule` of `dagster/_core/scheduler/scheduler.py`.
+    """
+    from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
+
+    state = state.with_status(InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED)
+    if isinstance(state.instigator_data, ScheduleInstigatorData):
+        state = state.with_data(
+            ScheduleInstigatorData(state.instigator_data.cron_schedule, time.time() if on else None)
+        )
+    instance.update_instigator_state(state)
+
+
+#: Mutations by which a person turns a switch, and what they say.
+_SWITCHED = {"startSchedule": True, "stopRunningSchedule": False, "startSensor": True, "stopSensor": False}
+
+
+def switched(info: Any, result: Any, arguments: Mapping[str, Any]) -> tuple[SwitchKind, str, bool] | None:
+    """What a resolved GraphQL field has switched: `schedules` or `triggers`, Dagster's name, and whether on; None for all else.
+
+    Check: arguments and results of these mutations in `dagster_graphql/schema/schedules` and `schema/sensors.py`.
+    """
+    if info.parent_type.name != "Mutation" or info.field_name not in _SWITCHED:
+        return None
+    on = _SWITCHED[info.field_name]
+    kind: SwitchKind = "schedules" if "Schedule" in info.field_name else "triggers"
+    if type(result).__name__ not in (
+        "GrapheneScheduleStateResult",
+        "GrapheneSensor",
+        "GrapheneStopSensorMutationResult",
+    ):
+        return None  # an error, which has its own type
+    selector = next((value for key, value in arguments.items() if key.endswith("selector")), None)
+    if selector is not None:
+        return kind, str(selector["scheduleName" if kind == "schedules" else "sensorName"]), on
+    state = getattr(getattr(result, "scheduleState", result), "_instigator_state", None)
+    return None if state is None else (kind, str(state.instigator_name), on)
 
 
 def fire_times(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:

@@ -40,7 +40,7 @@ class LaunchRefused(PipekitError):
 def triggered_by(request: Request) -> str:
     """Who asks, as runs name them: the login's user."""
     user = request.scope.get(USER_KEY, ANYONE)
-    return "manual" if user is ANYONE else f"user:{user.name}"
+    return "manual" if user is ANYONE else user.by
 
 
 def launch(

@@ -35,12 +35,16 @@ from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.pages import LINK, DagsterLauncher
 from pipekit_dagster.serve.rest import build_api
+from pipekit_dagster.switches import NoteSwitches, sync_switches
+from pipekit_dagster.translator import DagsterPipekitTranslator
 from pipekit_engine.config import Config, load_config
+from pipekit_engine.store import Store
 from pipekit_web.app import build_pages
 from pipekit_web.server.address import is_loopback
 from pipekit_web.server.auth import ANYONE, Users, users_file
 from pipekit_web.server.connections import listen
 from pipekit_web.server.middleware import USER_KEY, Login
+from pipekit_web.server.tokens import Tokens
 
 _log = logging.getLogger("pipekit.serve")
 
@@ -52,6 +56,9 @@ _WATCH_S = 0.25
 
 class ProcessContext(WorkspaceProcessContext):
     """Dagster's workspace, read-only for requests of viewers."""
+
+    #: Whose definitions are shown.
+    config = Config()
 
     def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
         """The workspace as this request's user may see it. `source` is the request."""
@@ -73,9 +80,11 @@ class ProcessContext(WorkspaceProcessContext):
             return
         try:
             start_new_schedules(self.instance, entry.code_location)
+            with Store.open(self.config.database_url) as store:
+                sync_switches(store, self.config, self.instance, name, DagsterPipekitTranslator())
         except Exception as error:
             # Dagster's storage may be away for a moment. Others wait to hear that the location has changed.
-            _log.warning("new schedules begin when the daemon sees them: %s", error)
+            _log.warning("new schedules begin, and switches follow, when the daemon sees them: %s", error)
 
 
 class PipekitWebserver(DagsterWebserver[Any, Any]):
@@ -94,7 +103,12 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
 
     def build_middleware(self) -> list[Middleware]:
         """The login goes before everything of Dagster's."""
-        login = Middleware(Login, users=Users(users_file(self._config)), local_only=self._local_only)
+        login = Middleware(
+            Login,
+            users=Users(users_file(self._config)),
+            local_only=self._local_only,
+            tokens=Tokens(self._config.database_url),
+        )
         return [login, *super().build_middleware()]
 
     async def graphql_http_endpoint(self, request: Request) -> Response:
@@ -135,8 +149,8 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return answer
 
     def build_graphql_middleware(self) -> list[Any]:
-        """Queries that take too long end."""
-        return [*super().build_graphql_middleware(), self._deadline]
+        """Queries that take too long end; who turns a switch is written down."""
+        return [*super().build_graphql_middleware(), self._deadline, NoteSwitches(self._config)]
 
     def graphql_execution_thread(self, *args: Any, **fields: Any) -> JSONResponse:
         """Run a query on this thread, until its time is over."""
@@ -227,6 +241,7 @@ def main() -> None:
         instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
         check_connections_before_use(instance)
         with ProcessContext(instance, workspace_load_target=load_target(home.workspace), version=VERSION) as context:
+            context.config = config
             app = PipekitWebserver(context, config, home, local_only=is_loopback(options.host)).create_asgi_app(
                 lifespan=_lifespan
             )

@@ -126,25 +126,38 @@ def run_group(
 def cancel(
     context: typer.Context,
     run: Annotated[int, typer.Argument(help="The run's number, as `pipekit runs list` shows it.")],
+    group_run: Annotated[
+        bool, typer.Option("--group-run", help="The number is a group run's: end all its members, and begin no other.")
+    ] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the run's end.", min=0)] = 30,
 ) -> None:
     """Cancel a run, whichever process it runs in; the destination stays as it is if the merge had not committed."""
     from pipekit_engine import Engine
 
+    def look() -> tuple[str, str | None, str]:
+        """What it is, how it ended, and how far it is."""
+        if group_run:
+            group = engine.store.group_runs.get(run)
+            return f"Group run {run} of {group.group}", group.status if group.finished_at else None, "running"
+        record = engine.store.runs.get(run)
+        return (
+            f"Run {run} of {record.module}",
+            record.status if record.finished_at else None,
+            f"in phase {record.phase}",
+        )
+
     with Engine(settings(context).config()) as engine:
-        if not engine.cancel(run):
-            note(f"Run {run} has ended already: {engine.store.runs.get(run).status}.")
-            return
+        asked = engine.cancel_group(run) if group_run else engine.cancel(run)
         until = time.monotonic() + wait
         while True:
-            record = engine.store.runs.get(run)
-            if record.finished_at is not None:
-                note(f"Run {run} of {record.module}: {record.status}.")
+            label, status, stage = look()
+            if status is not None:
+                note(f"{label}: {status}." if asked else f"{label.partition(' of ')[0]} has ended already: {status}.")
                 return
             if time.monotonic() >= until:
                 break
             time.sleep(0.1)
-    note(f"Run {run} was asked to stop and is still in phase {record.phase}.")
+    note(f"{label.partition(' of ')[0]} was asked to stop and is still {stage}.")
     raise typer.Exit(1)
 
 

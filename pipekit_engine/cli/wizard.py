@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, note, settings
-from pipekit_engine.cli.wizard_flags import connect, group_wish, query_text, read_wishes, require
+from pipekit_engine.cli.wizard_flags import connect, group_wish, query_text, read_wishes, require, ways_in
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.strategies import STRATEGIES
 
@@ -69,6 +69,14 @@ def wizard(
             metavar="$KEY", help="Secret with its password; $SOURCE_PASSWORD by its name if set.", rich_help_panel=_FROM
         ),
     ] = None,
+    source_tls: Annotated[
+        str | None,
+        typer.Option(metavar="MODE[,ca=FILE]", help="Its encryption; cert=, key= too.", rich_help_panel=_FROM),
+    ] = None,
+    source_tunnel: Annotated[
+        str | None,
+        typer.Option(metavar="[USER@]HOST[:PORT]", help="SSH server before it; ,key=FILE.", rich_help_panel=_FROM),
+    ] = None,
     dest: Annotated[
         str | None, typer.Option(metavar="CONNECTION", help="Connection to copy to.", rich_help_panel=_TO)
     ] = None,
@@ -89,6 +97,13 @@ def wizard(
     ] = None,
     dest_password: Annotated[
         str | None, typer.Option(metavar="$KEY", help="Secret with its password.", rich_help_panel=_TO)
+    ] = None,
+    dest_tls: Annotated[
+        str | None, typer.Option(metavar="MODE[,ca=FILE]", help="Its encryption; cert=, key= too.", rich_help_panel=_TO)
+    ] = None,
+    dest_tunnel: Annotated[
+        str | None,
+        typer.Option(metavar="[USER@]HOST[:PORT]", help="SSH server before it; ,key=FILE.", rich_help_panel=_TO),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The module's name.", rich_help_panel=_HOW)] = None,
     columns: Annotated[
@@ -189,9 +204,11 @@ def wizard(
     with Engine(settings(context).config()) as engine, Workspace(engine) as workspace:
         folder = Folder(output)
         if source is not None and source_url is not None:
-            connect(workspace, source, source_url, source_user, source_password, is_source=True)
+            ways = ways_in(source_tls, source_tunnel)
+            connect(workspace, source, source_url, source_user, source_password, ways, is_source=True)
         if dest is not None and dest_url is not None:
-            connect(workspace, dest, dest_url, dest_user, dest_password, is_source=False)
+            ways = ways_in(dest_tls, dest_tunnel)
+            connect(workspace, dest, dest_url, dest_user, dest_password, ways, is_source=False)
         if ask:
             from pipekit_engine.wizard.interview import Given
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipekit_engine.wizard.batch import GroupWish
     from pipekit_engine.wizard.builder import Wishes
@@ -102,8 +103,38 @@ def group_wish(name: str | None, cron: str | None, zone: str | None) -> GroupWis
     return GroupWish(name, cron, zone)
 
 
+def ways_in(tls: str | None, tunnel: str | None) -> dict[str, Any]:
+    """The fields `tls` and `tunnel` of a new connection, as `MODE,ca=FILE,...` and `USER@HOST:PORT,key=FILE` say them."""
+    found: dict[str, Any] = {"tls": None, "tunnel": None}
+    if tls is not None:
+        mode, _, rest = tls.partition(",")
+        found["tls"] = {"mode": mode, **_settings(rest)}
+    if tunnel is not None:
+        address, _, rest = tunnel.partition(",")
+        user, _, host = address.rpartition("@")
+        match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::(\d+))?", host)
+        if match is None:
+            raise typer.BadParameter(
+                f"{address!r} is no [USER@]HOST[:PORT]", param_hint="--source-tunnel, --dest-tunnel"
+            )
+        given = {"host": match[1].strip("[]"), "port": match[2] and int(match[2]), "user": user or None}
+        found["tunnel"] = {**{name: value for name, value in given.items() if value}, **_settings(rest)}
+    return found
+
+
+def _settings(text: str) -> dict[str, str]:
+    return dict((part.strip() for part in item.partition("=")[::2]) for item in text.split(",") if item)  # type: ignore[misc]
+
+
 def connect(
-    workspace: Workspace, name: str, url: str, user: str | None, password: str | None, *, is_source: bool
+    workspace: Workspace,
+    name: str,
+    url: str,
+    user: str | None,
+    password: str | None,
+    ways: Mapping[str, Any],
+    *,
+    is_source: bool,
 ) -> None:
     """Make a connection from flags; one of that name must say the same."""
     from pipekit_engine.wizard.connecting import driver_of, make_connection, missing_file, secret_name
@@ -111,13 +142,13 @@ def connect(
     stored = workspace.engine.store.definitions.load_checked()[0]
     if password is None and user is not None and secret_name(name) in workspace.secret_keys:
         password = f"${secret_name(name)}"
-    connection = make_connection(name, driver_of(url, stored.drivers.values()), url, user, password)
+    connection = make_connection(name, driver_of(url, stored.drivers.values()), url, user, password, **ways)
     known = stored.connections.get(name)
     if known is not None:
-        same = (known.jdbc_url, known.username) == (connection.jdbc_url, connection.username)
-        if not same:
+        compared = ("jdbc_url", "username", *(field for field in ("tls", "tunnel") if ways[field]))
+        if any(getattr(known, field) != getattr(connection, field) for field in compared):
             raise ConfigurationError(
-                f"There is a connection {name} already, with another URL or user: choose another name."
+                f"There is a connection {name} already, with another URL, user or way in: choose another name."
             )
         return
     missing = missing_file(connection, workspace.engine.config.folder) if is_source else None

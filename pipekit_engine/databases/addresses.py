@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(
     r"(?P<before>jdbc:[a-z0-9:]+:(?:@?(?:tcps?:)?//|@))(?P<host>\[[0-9a-f:.%]+\]|[^\s/:;?,@\\()\[\]]+)(?::(?P<port>\d+))?"
-    r"(?P<after>(?:[/:;?].*)?)",
+    r"(?P<after>(?:(?<=\d):[\w.$#]+)?(?:[/;?].*)?)",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -256,10 +256,21 @@ def _free_port() -> int:
 def _advice(said: str, tunnel: Tunnel, folder: Path) -> str:
     login = f"ssh -p {tunnel.port} {tunnel.user + '@' if tunnel.user else ''}{tunnel.host}"
     file = str(folder / tunnel.known_hosts) if tunnel.known_hosts else "~/.ssh/known_hosts of who runs pipekit"
+    if "Permission denied" in said and tunnel.key and _has_passphrase(folder / Path(tunnel.key).expanduser()):
+        said += "incorrect passphrase"
     for words, advice in _advices(login, file):
         if words in said:
             return f"\n{advice}"
     return ""
+
+
+def _has_passphrase(key: Path) -> bool:
+    """Whether a private key cannot be read without one; OpenSSH's client asked by nobody does not say it."""
+    tried = ["ssh-keygen", "-y", "-P", "", "-f", str(key)]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(tried, capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False)
+        return b"passphrase" in done.stderr
+    return False
 
 
 def _advices(login: str, known_hosts: str) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,11 @@ def to_yaml(definitions: Definitions, kinds: Iterable[DefinitionKind] = DEFINITI
     return _dump(document) if document else ""
 
 
+def form_text(kind: DefinitionKind, name: str, form: dict[str, Any]) -> str:
+    """One record from its form as `yaml_form` gives it; the form need not be a valid record's."""
+    return _dump({kind: {name: _layout(form)}})
+
+
 def written_form(record: Record) -> dict[str, Any]:
     """As `yaml_form`, with lists and mappings marked that stand in one line."""
     return _layout(yaml_form(record))

@@ -14,6 +14,7 @@ from pipekit_engine.errors import PipekitError, RuntimeMissing
 from pipekit_engine.jrunner.external import ExternalProgram
 from pipekit_engine.jrunner.locate import find_jar, find_java
 from pipekit_engine.records.certificates import standing
+from pipekit_engine.security.providers import providers
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Store
 from pipekit_engine.store.snapshot import sqlite_file
@@ -45,7 +46,7 @@ def run_checks(config: Config) -> list[Check]:
 
     Never raises for what it finds. Locks of dead processes are released, as the next run would do; a check says which.
     """
-    checks = [_config(config), *_java(config), _secrets_file(config)]
+    checks = [_config(config), *_java(config), _secrets_file(config), *_secrets_elsewhere(config)]
     try:
         store = Store.open(config.database_url)
     except PipekitError as error:
@@ -122,6 +123,17 @@ def _secrets_file(config: Config) -> Check:
             "secrets", False, first_line(error), other_lines(error) or "Mend the file, or set the secret anew."
         )
     return Check("secrets", True, f"{path}, {len(keys)} set")
+
+
+def _secrets_elsewhere(config: Config) -> Iterator[Check]:
+    """The places of `secrets_from`. Nothing is asked of them here: the logins below ask for what they need."""
+    for other in providers(config.secrets_from, config.folder):
+        problem, names = other.problem(), other.names()
+        detail = f"{other.label} {problem}" if problem else other.label
+        if problem is None and names is not None:
+            detail += f", {len(names)} there"
+        fix = "Mend `secrets_from` in the configuration, or what it names." if problem else None
+        yield Check("secrets from", problem is None, detail, fix)
 
 
 def _disk(config: Config) -> Iterator[Check]:

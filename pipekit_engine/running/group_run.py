@@ -7,6 +7,7 @@ held from the first member to the last.
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Group, GroupRunRecord, Module, RunRecord
     from pipekit_engine.running.module_run import RunResult
     from pipekit_engine.store import Store
+
+#: Seconds between two looks for a request to cancel.
+_CANCEL_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,12 @@ def active_group_run(
     dagster_run_id: str | None = None,
     dry_run: bool = False,
     on_lost: Callable[[], None] | None = None,
+    on_cancel: Callable[[], None] | None = None,
 ) -> Iterator[ActiveGroupRun]:
     """Hold the group's lock and its group_run row for the length of the block.
 
-    `on_lost` is called, on another thread, when the lock was taken away: somebody else may run the group then.
+    On another thread, `on_lost` is called when the lock was taken away: somebody else may run the group then; `on_cancel`,
+    once, when somebody asked for the end of the run.
     A block that raises ends it as `cancelled` (RunCancelled and interrupts) or `error`. Raises GroupLocked.
     """
     started = store.group_runs.start(group, triggered_by=triggered_by, dagster_run_id=dagster_run_id)
@@ -108,8 +114,8 @@ def active_group_run(
     group_run_id, token = started
     active = ActiveGroupRun(group_run_id, group, dry_run, store, token)
     stop = threading.Event()
-    arguments = (store, group, token, stop, on_lost)
-    heartbeat = threading.Thread(target=_renew_lease, args=arguments, name=f"monitor-group-{group}", daemon=True)
+    arguments = (active, stop, on_lost, on_cancel)
+    heartbeat = threading.Thread(target=_watch, args=arguments, name=f"monitor-group-{group}", daemon=True)
     heartbeat.start()
     status: str | None = None
     try:
@@ -129,12 +135,23 @@ def active_group_run(
         active.finish(status)
 
 
-def _renew_lease(
-    store: Store, group: str, token: str, stop: threading.Event, on_lost: Callable[[], None] | None
+def _watch(
+    active: ActiveGroupRun,
+    stop: threading.Event,
+    on_lost: Callable[[], None] | None,
+    on_cancel: Callable[[], None] | None,
 ) -> None:
-    while not stop.wait(HEARTBEAT_INTERVAL.total_seconds()):
+    """Renew the lock, and look for a request to cancel, until told to stop."""
+    store, renewed = active._store, time.monotonic()
+    while not stop.wait(_CANCEL_POLL_S):
         with suppress(StoreError):
-            if not store.leases.renew("group", group, token):
+            if on_cancel is not None and store.group_runs.cancel_requested(active.id):
+                on_cancel()
+                on_cancel = None
+            if time.monotonic() - renewed < HEARTBEAT_INTERVAL.total_seconds():
+                continue
+            renewed = time.monotonic()
+            if not store.leases.renew("group", active.group, active._token):
                 if on_lost is not None:
                     on_lost()
                 return

@@ -6,10 +6,12 @@ Each is asked when a run needs the secret, and again when it connects anew: a se
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,8 +33,11 @@ class Provider(Protocol):
     def get(self, key: str) -> str | None:
         """The value, None where it has none of that name. Raises SecretError, which never holds a value."""
 
-    def names(self) -> list[str]:
-        """The names that it has, none where it cannot tell."""
+    def names(self) -> list[str] | None:
+        """The names that it has; None where it cannot tell."""
+
+    def problem(self) -> str | None:
+        """Why nothing can be asked of it here, told without asking; None where something can."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class Folder:
             return []
         return sorted(name.upper().replace("-", "_") if name.islower() else name for name in names if name[0] != ".")
 
+    def problem(self) -> str | None:
+        if not self.path.is_dir():
+            return "is not there"
+        return None if os.access(self.path, os.R_OK | os.X_OK) else "cannot be read by this user"
+
 
 @dataclass(frozen=True)
 class Command:
@@ -91,8 +101,11 @@ class Command:
             )
         return _text(key, done.stdout, self.label)
 
-    def names(self) -> list[str]:
-        return []
+    def names(self) -> None:
+        return None
+
+    def problem(self) -> str | None:
+        return None if shutil.which(self.argv[0]) else "is no program that this user can run"
 
 
 @dataclass(frozen=True)
@@ -118,8 +131,11 @@ class Keyring:
             raise SecretError(f"${key}: {self.label} did not answer: {type(error).__name__}.") from None
         return value
 
-    def names(self) -> list[str]:
-        return []
+    def names(self) -> None:
+        return None
+
+    def problem(self) -> str | None:
+        return None if find_spec("keyring") else "needs the package keyring: pip install 'pipekit[keyring]'"
 
 
 def _text(key: str, data: bytes, where: str) -> str:

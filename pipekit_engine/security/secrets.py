@@ -91,7 +91,18 @@ class Secrets:
 
     def keys(self) -> list[str]:
         """The names that are known to be set, sorted."""
-        return sorted({*self._values, *(key for other in self._others for key in other.names())})
+        return sorted({*self._values, *(key for other in self._others for key in other.names() or ())})
+
+    @property
+    def others(self) -> Sequence[Provider]:
+        """Where they are looked for beside the file, in order."""
+        return self._others
+
+    def state(self, key: str) -> bool | None:
+        """Whether a key is set, without asking a program or a keyring: None where one of them may have it."""
+        if key in self.keys():
+            return True
+        return None if any(other.names() is None for other in self._others) else False
 
     def values(self) -> list[str]:
         """The values, for redaction only."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.store.audit import AuditStore
     from pipekit_engine.store.ticks import TickStore
+    from pipekit_engine.store.tokens import TokenStore
 
 __all__ = ["BrokenRecord", "Change", "InitReport", "Lease", "Store"]
 
@@ -55,6 +56,13 @@ class Store:
         from pipekit_engine.store.ticks import TickStore
 
         return TickStore(self._database)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        """Logins of programs."""
+        from pipekit_engine.store.tokens import TokenStore
+
+        return TokenStore(self._database)
 
     @classmethod
     def open(cls, url: str) -> Store:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How `by` begins for what a person did on a page or by REST, and a program with a token; the name follows.
 BY_USER, BY_TOKEN = "user:", "token:"
+#: Who switched something in Dagster by another way than our web server.
+BY_DAGSTER = "dagster"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class AuditEntry:
     @property
     def apart_from_files(self) -> bool:
         """Whether somebody changed the record elsewhere than in the files, which do not say so."""
-        return not self.in_files and self.by.startswith((BY_USER, BY_TOKEN))
+        return not self.in_files and self.by.startswith((BY_USER, BY_TOKEN, BY_DAGSTER))
 
 
 class AuditStore:
@@ -70,7 +72,7 @@ class AuditStore:
         if not wanted:
             return
         query = select(table.c.id, table.c.kind, table.c.name).where(
-            table.c.in_files.is_(False), or_(table.c.by.startswith(BY_USER), table.c.by.startswith(BY_TOKEN))
+            table.c.in_files.is_(False), or_(*(table.c.by.startswith(who) for who in (BY_USER, BY_TOKEN, BY_DAGSTER)))
         )
         with self._database.write() as connection:
             for row in connection.execute(query).all():

@@ -53,6 +53,23 @@ class GroupRunStore:
                 leases.release(transaction, "group", group, token)
         return group is not None
 
+    def request_cancel(self, group_run_id: int) -> bool:
+        """Ask the owner of a group run to end it and its members; False when it has ended. Raises NotFoundError."""
+        with self._database.plain_write() as transaction:
+            changed = transaction.execute(
+                "UPDATE group_run SET cancel_requested = :yes WHERE id = :id AND finished_at IS NULL RETURNING id",
+                {"id": group_run_id, "yes": True},
+            ).scalar()
+        if changed is None:
+            self.get(group_run_id)
+        return changed is not None
+
+    def cancel_requested(self, group_run_id: int) -> bool:
+        """Whether somebody asked for this group run's end."""
+        with self._database.plain_read() as transaction:
+            found = transaction.execute("SELECT cancel_requested FROM group_run WHERE id = :id", {"id": group_run_id})
+            return bool(found.scalar())
+
     def abandon(self, group: str, token: str, error: str) -> builtins.list[GroupRunRecord]:
         """End the run that held a group's lock with this token, and free the lock; the run that was ended.
 

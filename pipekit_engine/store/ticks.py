@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from pipekit_engine.store.database import Database
 
 Claim = Literal["claimed", "same", "past"]
+SwitchKind = Literal["schedules", "triggers"]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """`enabled` of a schedule or trigger, and what Dagster's switch said when last looked at; None before the first look."""
+
+    enabled: bool
+    seen: str | None
 
 
 class TickStore:
@@ -63,13 +73,18 @@ class TickStore:
         with self._database.write() as connection:
             connection.execute(update(schema.trigger).where(schema.trigger.c.name == trigger).values(cursor=value))
 
-    def schedule_id(self, schedule: str) -> int:
-        """Number of a schedule, for `triggered_by: schedule:{id}`. Raises NotFoundError."""
-        return int(str(self._field(schema.schedule, "schedule", schedule, "id")))
+    def switches(self, kind: SwitchKind) -> dict[str, Switch]:
+        """Whether each schedule or trigger is on, and what Dagster's own switch was known to say last."""
+        table = schema.DEFINITION_TABLES[kind]
+        with self._database.read() as connection:
+            rows = connection.execute(select(table.c.name, table.c.enabled, table.c.switch_seen)).all()
+        return {row.name: Switch(row.enabled, row.switch_seen) for row in rows}
 
-    def trigger_id(self, trigger: str) -> int:
-        """Number of a trigger, for `triggered_by: trigger:{id}`. Raises NotFoundError."""
-        return int(str(self._field(schema.trigger, "trigger", trigger, "id")))
+    def note_switch(self, kind: SwitchKind, name: str, said: str) -> None:
+        """Note what Dagster's switch says: this much of it is known here."""
+        table = schema.DEFINITION_TABLES[kind]
+        with self._database.write() as connection:
+            connection.execute(update(table).where(table.c.name == name).values(switch_seen=said))
 
     def _field(self, table: Table, what: str, name: str, field: str) -> object:
         with self._database.read() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -14,7 +14,7 @@ from pipekit_engine.models import Connection
 from pipekit_engine.wizard.draft import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from pipekit_engine.models import Driver
@@ -87,7 +87,14 @@ def secret_name(connection: str) -> str:
 
 
 def make_connection(
-    name: str, driver: str, url: str, user: str | None, password: str | None, taken: Collection[str] = ()
+    name: str,
+    driver: str,
+    url: str,
+    user: str | None,
+    password: str | None,
+    taken: Collection[str] = (),
+    tls: Mapping[str, str] | None = None,
+    tunnel: Mapping[str, Any] | None = None,
 ) -> Connection:
     """The record. `password` is a `$VAR` reference. Raises ConfigurationError naming what is wrong; never repeats a secret."""
     if name in taken:
@@ -97,7 +104,14 @@ def make_connection(
             f"The URL of {name} holds a password. Give user and password apart from it: the password goes into the secrets."
         )
     try:
-        return Connection(name=name, driver=driver, jdbc_url=url, username=user or None, password=password or None)
+        fields = {
+            "name": name,
+            "driver": driver,
+            "jdbc_url": url,
+            "username": user or None,
+            "password": password or None,
+        }
+        return Connection.model_validate({**fields, "tls": tls, "tunnel": tunnel})
     except ValidationError as error:
         raise refused(f"connection {name}", error) from None
 

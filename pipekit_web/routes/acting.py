@@ -62,11 +62,9 @@ def cancel(visit: Operate, run_id: Number) -> RedirectResponse:
 
 @router.post("/pipekit/group-runs/{group_run_id}/cancel")
 def cancel_members(visit: Operate, group_run_id: Number) -> RedirectResponse:
-    """Ask the members of a group's run that are at work to end; what the group does then is its `on_failure`."""
-    visit.store.group_runs.get(group_run_id)
+    """Ask a group's run to end, with all its members."""
     with visit.engine() as engine:
-        for member in visit.store.runs.list(group_run_id=group_run_id, status="running", limit=None):
-            engine.cancel(member.id)
+        engine.cancel_group(group_run_id)
     return RedirectResponse(f"/pipekit/group-runs/{group_run_id}", 303)
 
 

@@ -40,7 +40,9 @@ def test_connection(visit: Operate, name: str) -> HTMLResponse:
 def secrets(visit: Look) -> HTMLResponse:
     """Names of secrets, and where each is used."""
     connections = visit.store.definitions.load_checked()[0].connections.values()
-    return visit.page("secrets.html", uses=secret_uses(visit.config.secrets_file, connections))
+    known = Secrets.of(visit.config)
+    sources = [other.label for other in known.others]
+    return visit.page("secrets.html", uses=secret_uses(known, connections, ask=False), sources=sources)
 
 
 @router.post("/pipekit/secrets")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from pipekit_engine.definitions.write_back import FileEdit
 from pipekit_engine.models import DefinitionKind, singular
 from pipekit_engine.store import Change
 from pipekit_engine.store.audit import version_of
@@ -59,7 +61,7 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
     ready = plan.change is not None and not plan.problems and plan.theirs is None
     if visit.field("do") == "save" and ready:
         assert plan.change is not None
-        return _save(visit, plan.change, draft.version)
+        return save_change(visit, plan.change, draft.version)
     return _page(visit, plan, planned=True, status=409 if plan.theirs is not None else 200)
 
 
@@ -67,7 +69,22 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
 def delete(visit: Edit, kind: DefinitionKind, name: str) -> Response:
     """Delete a definition; refused while another refers to it."""
     draft = editing.draft_of(visit.store, kind, name)
-    return _save(visit, Change("delete", kind, name), draft.version)
+    return save_change(visit, Change("delete", kind, name), draft.version)
+
+
+def save_change(visit: Visit, change: Change, version: str) -> Response:
+    """Make one change of a record that must still be of that version, and show the record. Raises RecordChanged."""
+    edits = visit.save([change], {(change.kind, change.name): version})
+    target = "/pipekit/history" if change.action == "delete" else record_url(change.kind, change.name)
+    return saved(visit, edits, target)
+
+
+def saved(visit: Visit, edits: Sequence[FileEdit], target: str) -> Response:
+    """Go on to `target`; first show what could not be written into the files, if there is any."""
+    offered = [edit for edit in edits if not edit.written]
+    if offered:
+        return visit.page("offered.html", edits=offered, target=target)
+    return RedirectResponse(target, 303)
 
 
 @router.post("/pipekit/modules/{name}/switch")
@@ -87,16 +104,7 @@ def _switch(visit: Visit, kind: DefinitionKind, name: str) -> Response:
     readers = {"modules": definitions.module, "schedules": definitions.schedule, "triggers": definitions.trigger}
     record = readers[kind](name)
     changed = record.model_copy(update={"enabled": visit.field("enabled") == "1"})
-    return _save(visit, Change("change", kind, name, changed), version_of(record))
-
-
-def _save(visit: Visit, change: Change, version: str) -> Response:
-    edits = visit.save([change], {(change.kind, change.name): version})
-    target = "/pipekit/history" if change.action == "delete" else record_url(change.kind, change.name)
-    offered = [edit for edit in edits if not edit.written]
-    if offered:
-        return visit.page("offered.html", edits=offered, target=target)
-    return RedirectResponse(target, 303)
+    return save_change(visit, Change("change", kind, name, changed), version_of(record))
 
 
 def _page(

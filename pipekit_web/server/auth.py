@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipekit_engine.common.files import write_private
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.store.audit import BY_TOKEN, BY_USER
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -38,11 +39,17 @@ MIN_PASSWORD_CHARS = 8
 
 @dataclass(frozen=True)
 class User:
-    """A person who may log in. `hash` is `salt$digest`, both in hex."""
+    """A person who may log in, or a program with a token. `hash` is `salt$digest` of the password, both in hex."""
 
     name: str
     role: Role
     hash: str
+    is_token: bool = False
+
+    @property
+    def by(self) -> str:
+        """The user as the audit and runs name them: `user:ada`, `token:ci`; `user:anyone` where no login is asked for."""
+        return f"{BY_TOKEN if self.is_token else BY_USER}{self.name}"
 
     @property
     def fingerprint(self) -> str:
@@ -83,6 +90,16 @@ def set_password(config: Config, user: str, password: str, role: str | None = No
     data["users"][user] = {"role": role, "scrypt": _hash(password, secrets.token_bytes(16))}
     _write(path, data)
     return path
+
+
+def set_role(config: Config, user: str, role: str) -> None:
+    """Change what a user may do; their sessions end. Raises ConfigurationError for no such user or role."""
+    path = users_file(config)
+    data = _read(path)
+    if user not in data["users"] or role not in RANKS:
+        raise ConfigurationError(f"There is no user {user!r}, or no role {role!r}.")
+    data["users"][user]["role"] = role
+    _write(path, data)
 
 
 def remove_user(config: Config, user: str) -> None:

@@ -18,8 +18,11 @@ whose password is tried from many addresses. From where that user has logged in 
 there each try is checked, one every two seconds at most once some were wrong. A client's tries are checked one after another, so
 that many at once gain nothing. An address is where the connection comes from, or what a proxy says that the configuration trusts.
 
-A websocket ends within a second when its user is removed, or their password or role has changed. Pages of other sites may not
-show this one in a frame. Refusals are text; below `/api` they are `{"error": ...}`, as all errors of the REST interface.
+A program sends a token instead (`Authorization: Bearer`); only a wrong one counts as a failed login, for none can be guessed.
+
+A websocket or a stream of events ends within a second when its user is removed, their password or role has changed, or its
+token was revoked. Pages of other sites may not show this one in a frame. Refusals are text; below `/api` they are
+`{"error": ...}`, as all errors of the REST interface.
 """
 
 from __future__ import annotations
@@ -38,9 +41,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from weakref import WeakValueDictionary
 
-from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_web.server.address import client_network
 from pipekit_web.server.auth import ANYONE, User, Users
+from pipekit_web.server.tokens import Tokens
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -130,9 +134,18 @@ class Throttle:
 class Login:
     """ASGI middleware; see the module's text."""
 
-    def __init__(self, app: App, users: Users, throttle: Throttle | None = None, *, local_only: bool = True) -> None:
+    def __init__(
+        self,
+        app: App,
+        users: Users,
+        throttle: Throttle | None = None,
+        *,
+        local_only: bool = True,
+        tokens: Tokens | None = None,
+    ) -> None:
         self._app = app
         self._users = users
+        self._tokens = tokens
         self._throttle = throttle or Throttle()
         self._user_throttle = self._throttle.another(times=_USER_FREE)
         self._pair_throttle = self._throttle.another()
@@ -153,7 +166,7 @@ class Login:
             _log.error("nobody can log in: %s", error)
             await _refuse(scope, receive, send, 503, "Nobody can log in: the file of users cannot be read.")
             return
-        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        headers = _headers(scope)
         self._open = self._open and not someone
         scope[LOGIN_KEY] = self
         if scope["type"] == "http" and someone and _is_open_page(scope["path"]):
@@ -161,6 +174,10 @@ class Login:
                 await _refuse(scope, receive, send, 403, "Refused: another site's page made this request.")
             else:
                 await self._app(scope, _bounded(receive), _unframed(send))
+            return
+        token = _bearer(headers)
+        if token is not None and (someone or self._open):
+            await self._with_token(scope, receive, send, token)
             return
         if not someone:
             if not self._open:
@@ -211,15 +228,73 @@ class Login:
             send = send if fresh else self._setting_cookie(scope, user, send)
             await self._pass(scope, _bounded(receive), send, user)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, user: User) -> None:
-        if scope["type"] == "websocket":
-            await self._watched(scope, receive, send, user)
+    async def _with_token(self, scope: Scope, receive: Receive, send: Send, token: str) -> None:
+        """A program's request: no session is opened, and no browser sends such a header by itself."""
+        client = _client(scope)
+        try:
+            user = await asyncio.to_thread(self._tokens.user, token) if self._tokens is not None else None
+        except PipekitError as error:
+            _log.error("no token can be checked: %s", error)
+            await _refuse(scope, receive, send, 503, "Tokens cannot be checked now; the server's log says why.")
+            return
+        if user is None:
+            # A right token passes whatever else was tried from its address: it cannot be guessed.
+            wait = self._throttle.wait_s(client)
+            if wait > 0:
+                await _refuse(scope, receive, send, 429, "Too many failed logins.", {"retry-after": str(int(wait) + 1)})
+                return
+            self._throttle.failed(client)
+            challenge = {"www-authenticate": 'Bearer realm="pipekit", error="invalid_token"'}
+            await _refuse(scope, receive, send, 401, "This token is not, or no longer, valid.", challenge)
+        elif _is_foreign(scope, headers := _headers(scope)):
+            await _refuse(scope, receive, send, 403, "Refused: another site's page made this request.")
+        elif user.role == "viewer" and _changes(scope):
+            await _refuse(scope, receive, send, 403, f"{user.name} may look, not change.")
+        elif _body_length(headers) > MAX_BODY_BYTES:
+            await _refuse(scope, receive, send, 413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
         else:
-            await self._app(scope, receive, send)
+            scope[USER_KEY] = user
+            await self._pass(scope, _bounded(receive), _unframed(send), user, token)
 
-    async def _watched(self, scope: Scope, receive: Receive, send: Send, user: User) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, user: User, token: str | None = None) -> None:
+        if scope["type"] == "websocket":
+            await self._watched(scope, receive, send, user, token)
+        else:
+            await self._watched_stream(scope, receive, send, user, token)
+
+    async def _watched_stream(self, scope: Scope, receive: Receive, send: Send, user: User, token: str | None) -> None:
+        """A request whose answer, when it is a stream of events, ends when its user may no longer be here."""
+        gone: asyncio.Future[None] | None = None
+
+        async def watched_send(message: Message) -> None:
+            nonlocal gone
+            if message["type"] == "http.response.start" and _streams(message):
+                gone = asyncio.ensure_future(self._departure(user, token))
+            if gone is None or not gone.done():
+                await send(message)
+
+        work = asyncio.ensure_future(self._app(scope, receive, watched_send))
+        try:
+            while not work.done():
+                await asyncio.wait(
+                    [item for item in (work, gone) if item is not None],
+                    timeout=_WATCH_USER_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if gone is not None and gone.done() and not work.done():
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    break
+        finally:
+            if gone is not None:
+                gone.cancel()
+            if not work.done():
+                work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send, user: User, token: str | None = None) -> None:
         """A websocket that ends when its user may no longer be here."""
-        gone = asyncio.ensure_future(self._departure(user))
+        gone = asyncio.ensure_future(self._departure(user, token))
         pending: asyncio.Future[Message] | None = None
 
         async def watched_receive() -> Message:
@@ -251,13 +326,18 @@ class Login:
                 if task is not None:
                     task.cancel()
 
-    async def _departure(self, user: User) -> None:
-        """Return when the user is removed or changed, or when the first one is made while anyone could come in."""
+    async def _departure(self, user: User, token: str | None = None) -> None:
+        """Return when the user is removed or changed, the token revoked, or the first user made while anyone could come in."""
         while True:
             await asyncio.sleep(_WATCH_USER_S)
             try:
+                if token is not None:
+                    assert self._tokens is not None
+                    if await asyncio.to_thread(self._tokens.user, token) != user:
+                        return
+                    continue
                 users = self._users.all()
-            except ConfigurationError:
+            except PipekitError:
                 return
             if bool(users) if user is ANYONE else users.get(user.name) != user:
                 return
@@ -339,6 +419,16 @@ class Login:
         return wrapped
 
 
+def _headers(scope: Scope) -> dict[str, str]:
+    return {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+
+
+def _streams(message: Message) -> bool:
+    """Whether an answer is a stream of events, which may last."""
+    fields = {key.lower(): value for key, value in message.get("headers", [])}
+    return bool(fields.get(b"content-type", b"").startswith(b"text/event-stream"))
+
+
 def _set_cookie(scope: Scope, value: str, lifetime_s: int) -> str:
     secure = "; Secure" if scope.get("scheme") in ("https", "wss") else ""
     return f"{COOKIE}={value}; Max-Age={lifetime_s}; Path=/; HttpOnly; SameSite=Lax{secure}"
@@ -414,6 +504,12 @@ def _basic(headers: dict[str, str]) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     return name, password
+
+
+def _bearer(headers: dict[str, str]) -> str | None:
+    """A token that was sent; None when none was."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
 
 
 def _is_foreign(scope: Scope, headers: dict[str, str]) -> bool:

@@ -22,6 +22,7 @@ from pipekit_engine.models import (
     singular,
 )
 from pipekit_engine.store.audit import AuditEntry, as_record, version_of
+from pipekit_web.asking import asking
 from pipekit_web.views.machine import without_secrets
 
 if TYPE_CHECKING:
@@ -99,18 +100,14 @@ def text_of(kind: DefinitionKind, record: NamedRecord) -> str:
 
 def draft_of(store: Store, kind: DefinitionKind, name: str) -> Draft:
     """The draft that changes nothing. Raises NotFoundError."""
-    record = _stored(store, kind, name)
-    if record is None:
-        raise NotFoundError(singular(kind), name, store.definitions.load_checked()[0].of_kind(kind))
+    record = stored_record(store, kind, name)
     return Draft(kind, name, text_of(kind, record), version_of(record))
 
 
 def new_draft(store: Store, kind: DefinitionKind, copied: str) -> Draft:
     """A draft of a new record, or of a copy of one. Raises NotFoundError."""
     if copied:
-        record = _stored(store, kind, copied)
-        if record is None:
-            raise NotFoundError(singular(kind), copied)
+        record = stored_record(store, kind, copied)
         return Draft(kind, "", text_of(kind, record.model_copy(update={"name": f"{copied}-copy"})), "")
     first = "".join(f"  {line}\n" for line in _FIRST_TEXTS[kind].splitlines())
     return Draft(kind, "", f"{kind}:\n{first}", "")
@@ -179,9 +176,9 @@ def try_module(engine: Engine, plan: Plan) -> Trial:
     if not isinstance(record, Module):
         return Trial(problem="Only modules have a query to try.")
     try:
-        run = engine.rehearse(record)
-        with engine.browse(record.source) as browser:
-            preview = browser.preview(run.source_sql, PREVIEW_ROWS)
+        with asking(engine) as workspace:
+            run = workspace.rehearse(record)
+            preview = workspace.browser(record.source).preview(run.source_sql, PREVIEW_ROWS)
     except PipekitError as error:
         return Trial(problem=str(error))
     return Trial(run.render(), preview.columns, preview.rows, preview.truncated)
@@ -207,6 +204,12 @@ def _lines(entry: AuditEntry) -> list[str]:
 
 def _shown(record: NamedRecord) -> NamedRecord:
     return without_secrets(record) if isinstance(record, Connection) else record
+
+
+def stored_record(store: Store, kind: DefinitionKind, name: str) -> NamedRecord:
+    """A record of the store, read alone. Raises NotFoundError, ConfigurationError for a broken row."""
+    record: NamedRecord = getattr(store.definitions, singular(kind))(name)
+    return record
 
 
 def _stored(store: Store, kind: DefinitionKind, name: str) -> NamedRecord | None:

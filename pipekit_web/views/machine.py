@@ -14,7 +14,7 @@ from pipekit_engine.models import Connection, Definitions, Driver
 from pipekit_engine.operations.figures import seconds
 from pipekit_engine.operations.secret_use import SecretUse, secret_uses
 from pipekit_engine.security.redact import STARS, is_secret_name
-from pipekit_engine.security.secrets import reference_key
+from pipekit_engine.security.secrets import Secrets, reference_key
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -89,7 +89,7 @@ def connection_page(store: Store, config: Config, name: str) -> ConnectionPage:
     )
     shown = {name: without_secrets(connection)}
     yaml = to_yaml(Definitions.model_construct(None, connections=shown), ["connections"])
-    uses = secret_uses(config.secrets_file, [connection])
+    uses = secret_uses(Secrets.of(config), [connection], ask=False)
     return ConnectionPage(row, yaml, [use for use in uses if use.connections])
 
 

@@ -24,7 +24,9 @@ from pipekit_engine.models import (
     Hook,
     Module,
     Schedule,
+    Tls,
     Trigger,
+    Tunnel,
     Watermark,
 )
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -149,6 +151,8 @@ def definitions(draw: st.DrawFn) -> Definitions:
                 options=draw(st.dictionaries(st.from_regex(r"[ü #:a-oq-z]{1,5}", fullmatch=True), text, max_size=2)),
                 max_parallel=draw(optional(st.integers(1, 9))),
                 staging_schema=draw(optional(names)),
+                tls=draw(optional(st.sampled_from([Tls(mode="require"), Tls(mode="verify-full", ca="a b/ü.pem")]))),
+                tunnel=draw(optional(st.builds(Tunnel, host=st.just("bastion"), key=optional(st.just("/k e y"))))),
             )
             for n in connections
         },

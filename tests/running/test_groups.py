@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -132,6 +133,28 @@ def test_a_locked_member_is_an_error_of_the_group(bench: Workbench) -> None:
     assert result.record.status == "error"
     assert "a: Module 'a' is being run by" in (result.record.error or "")
     assert [run.module for run in result.runs] == ["c"]
+
+
+@pytest.mark.parametrize("on_failure", ["continue", "stop"])
+def test_a_cancel_that_another_process_asks_for_ends_all_members(bench: Workbench, on_failure: str) -> None:
+    three(bench)
+    bench.group(("a",), ("c",), on_failure=on_failure)
+    asked: list[bool] = []
+
+    def ask(event: RunEvent) -> None:
+        if event.phase == "stage" and not asked:
+            number = bench.store.group_runs.list()[0].id
+            asked.append(bench.engine.cancel_group(number))
+            time.sleep(1.2)  # two looks of whoever watches for it
+
+    with pytest.raises(RunCancelled):
+        bench.engine.run_group("g", on_event=ask)
+    record = bench.store.group_runs.list()[0]
+    assert (asked, record.status) == ([True], "cancelled")
+    assert [(run.module, run.status) for run in bench.store.runs.list()] == [("a", "cancelled")], "no other one begins"
+    assert not bench.engine.cancel_group(record.id), "it has ended"
+    with pytest.raises(NotFoundError):
+        bench.engine.cancel_group(record.id + 1)
 
 
 def test_cancel(bench: Workbench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -13,13 +14,16 @@ import psycopg
 import pytest
 
 from pipekit_engine.errors import MergeError
+from pipekit_engine.running import phases
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
-#: A thousand take some ten minutes: PIPEKIT_DEADLOCKS=1000.
+#: A thousand take some minutes: PIPEKIT_DEADLOCKS=1000.
 DEADLOCKS = int(os.environ.get("PIPEKIT_DEADLOCKS", "3"))
+#: The number of PostgreSQL's advisory lock that says that deadlocks are wanted.
+HUNTING = 4711
 ROWS = [(number, f"name {number}") for number in range(10)]
 
 
@@ -46,94 +50,142 @@ def _database(bench: Workbench) -> str:
     return bench.store.definitions.connection("dst").jdbc_url.rpartition("/")[2].partition("?")[0]
 
 
-class PostgreSQLRival(threading.Thread):
-    """Holds a row that the merge will want, and asks for the table that the merge has locked."""
+class PostgreSQLRival:
+    """Holds rows that the merge will want, and asks for the table that the merge has locked. One session for all runs."""
 
     def __init__(self, server: PostgreSQLServer, database: str) -> None:
-        super().__init__()
         self.connection = server.connect(database, autocommit=False)
         self.watch = server.connect(database)
+        self.thread: threading.Thread | None = None
         self.ready = threading.Event()
 
-    def run(self) -> None:
-        with self.connection, self.watch:
+    @property
+    def is_idle(self) -> bool:
+        return self.thread is None or not self.thread.is_alive()
+
+    def order(self, rounds: int) -> None:
+        """Force so many deadlocks; returns once the first is prepared."""
+        self.ready.clear()
+        self.thread = threading.Thread(target=self._run, args=(rounds,))
+        self.thread.start()
+        self.ready.wait(20)
+
+    def _run(self, rounds: int) -> None:
+        locked = "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND granted AND relation = 't'::regclass"
+        # Told to the trap as long as it shall wait for this session.
+        self.watch.execute(f"SELECT pg_advisory_lock({HUNTING})")
+        for _ in range(rounds):
             self.connection.execute("SET LOCAL deadlock_timeout = '60s'")
             self.connection.execute("UPDATE other SET n = n + 1")
             self.ready.set()
-            locked = "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND granted AND relation = 't'::regclass"
             deadline = time.monotonic() + 20
             while self.watch.execute(locked).fetchone() == (0,) and time.monotonic() < deadline:
                 time.sleep(0.002)
             with suppress(psycopg.errors.DeadlockDetected):
                 self.connection.execute("UPDATE t SET name = 'rival'")
             self.connection.rollback()
+        self.watch.execute(f"SELECT pg_advisory_unlock({HUNTING})")
+
+    def close(self) -> None:
+        assert self.thread is not None
+        self.thread.join()
+        self.connection.close()
+        self.watch.close()
 
 
-class MariaDBRival(threading.Thread):
+class MariaDBRival:
     """As PostgreSQL's. It has changed more rows than the merge: InnoDB takes back the transaction that changed the fewest."""
 
     def __init__(self, server: MariaDBServer, database: str) -> None:
-        super().__init__()
-        self.server, self.database = server, database
-        self.ready = threading.Event()
+        self.context = server.client(database)
+        self.client = self.context.__enter__()
+        self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.is_idle = True
+        self.thread = threading.Thread(target=self._listen)
+        self.thread.start()
 
-    def run(self) -> None:
-        with self.server.client(self.database) as client:
-            assert client.stdin is not None
-            assert client.stdout is not None
-            client.stdin.write("BEGIN; UPDATE other SET n = n + 1; SELECT 'ready';\n")
-            client.stdin.flush()
-            while "ready" not in client.stdout.readline():
-                pass
-            client.stdout.readline()
-            self.ready.set()
-            locked = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'"
-            deadline = time.monotonic() + 20
-            while self.server.sql("", locked) == [("0",)] and time.monotonic() < deadline:
-                time.sleep(0.002)
-            client.stdin.write("UPDATE t SET name = 'rival'; ROLLBACK;\n")
-            client.stdin.close()
+    def _listen(self) -> None:
+        assert self.client.stdout is not None
+        for line in self.client.stdout:
+            if line == "ready now\n":
+                self.said.put(line)
+            elif line == "all done\n":
+                self.is_idle = True
+
+    def order(self, rounds: int) -> None:
+        assert self.client.stdin is not None
+        self.is_idle = False
+        self.client.stdin.write(f"CALL rival({rounds});\n")
+        self.client.stdin.flush()
+        self.said.get(timeout=20)
+
+    def close(self) -> None:
+        assert self.client.stdin is not None
+        self.client.stdin.close()
+        self.thread.join()
+        self.context.__exit__(None, None, None)
 
 
 def set_trap(bench: Workbench, kind: str) -> None:
-    """The merge's UPDATE dawdles, then wants the row that the rival has."""
+    """The merge's UPDATE wants the rows that the rival has, when the rival waits for the merge."""
     if kind == "postgresql":
+        # The deadlock is looked for once, by the session that waits last: by the merge.
         bench.execute(
             "INSERT INTO other VALUES (1, 0)",
-            "CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('deadlock_timeout', '10ms', "
-            "true); PERFORM pg_sleep(0.15); UPDATE other SET n = n + 1; RETURN NEW; END $$",
+            "CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('deadlock_timeout', '1ms', "
+            f"true); WHILE EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = {HUNTING} AND granted) "
+            "AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted) "
+            "LOOP PERFORM pg_sleep(0.002); END LOOP; UPDATE other SET n = n + 1; RETURN NEW; END $$",
             "CREATE TRIGGER trap BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION trap()",
         )
         return
+    # A deadlock is found whoever waits last; the rows of t are locked when the merge's UPDATE begins.
     bench.execute(
-        "INSERT INTO other SELECT seq, 0 FROM seq_1_to_2000",
-        "CREATE TRIGGER trap BEFORE UPDATE ON t FOR EACH ROW "
-        "BEGIN SET @slept = SLEEP(0.3); UPDATE other SET n = n + 1 WHERE id = 1; END",
+        "INSERT INTO other SELECT seq, 0 FROM seq_1_to_200",
+        "CREATE TRIGGER trap BEFORE UPDATE ON t FOR EACH ROW UPDATE other SET n = n + 1 WHERE id = 1",
+        "CREATE PROCEDURE rival(rounds INT) BEGIN DECLARE done, tries INT DEFAULT 0; "
+        "DECLARE CONTINUE HANDLER FOR 1213 BEGIN END; "
+        "WHILE done < rounds DO START TRANSACTION; UPDATE other SET n = n + 1; IF done = 0 THEN SELECT 'ready now'; END IF; "
+        "SET tries = 0; WHILE tries < 10000 AND NOT EXISTS (SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() "
+        "AND id <> CONNECTION_ID() AND info LIKE 'UPDATE%') DO DO SLEEP(0.002); SET tries = tries + 1; END WHILE; "
+        "UPDATE t SET name = 'rival'; ROLLBACK; SET done = done + 1; END WHILE; SELECT 'all done'; END",
     )
 
 
-@pytest.mark.timeout(180 + 4 * DEADLOCKS)
-def test_the_victims_of_deadlocks_try_again(victim: tuple[Workbench, str], request: pytest.FixtureRequest) -> None:
+@pytest.mark.timeout(180 + DEADLOCKS)
+def test_the_victims_of_deadlocks_try_again(
+    victim: tuple[Workbench, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No failed run, no doubled row, no second read of the source."""
     bench, kind = victim
-    start(bench)
+    monkeypatch.setattr(phases, "MERGE_RETRY_DELAYS_S", (0.01, 0.02))
+    start(bench, retry_merge=10)
     set_trap(bench, kind)
     server = request.getfixturevalue(kind)
-    rival_type = PostgreSQLRival if kind == "postgresql" else MariaDBRival
+    rival = (PostgreSQLRival if kind == "postgresql" else MariaDBRival)(server, _database(bench))
+    each = min(10, DEADLOCKS)
     seen, number = 0, 0
-    while seen < DEADLOCKS and number < 3 * DEADLOCKS:
-        number += 1
-        expected = change_source(bench, number)
-        rival = rival_type(server, _database(bench))
-        rival.start()
-        rival.ready.wait(20)
-        record = bench.run()
-        rival.join()
-        assert (record.status, record.rows_read, record.rows_updated, record.rows_unchanged) == ("success", 10, 1, 9)
-        assert bench.rows("SELECT id, name FROM t") == sorted(expected)
-        assert record.live_log.count("rows read") == 1
-        seen += record.live_log.count("the database took the merge back")
-    assert seen >= DEADLOCKS
+    try:
+        while seen < DEADLOCKS and number < 3 * DEADLOCKS:
+            number += 1
+            expected = change_source(bench, number)
+            if rival.is_idle:
+                rival.order(each)
+            record = bench.run()
+            assert (record.status, record.rows_read, record.rows_updated, record.rows_unchanged) == (
+                "success",
+                10,
+                1,
+                9,
+            )
+            assert bench.rows("SELECT id, name FROM t") == sorted(expected)
+            assert record.live_log.count("rows read") == 1
+            seen += record.live_log.count("the database took the merge back")
+            assert "from staging in 0.01 s (1 of 10)" in record.live_log
+            assert "from staging in 0.02 s (2 of 10)" in record.live_log
+        assert seen >= DEADLOCKS
+    finally:
+        rival.close()
     assert bench.staging_left() == []
 
 

@@ -116,3 +116,29 @@ def test_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_source_is_one_of_three() -> None:
     with pytest.raises(ValidationError, match="exactly one"):
         SecretSource(folder=Path("/run/secrets"), keyring="x")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "vault kv get -mount=secret -field={key} pipekit",
+        "aws secretsmanager get-secret-value --secret-id pipekit/{key} --query SecretString --output text",
+        "gcloud secrets versions access latest --secret={key}",
+        "az keyvault secret show --vault-name NAME --name {key} --query value --output tsv",
+        "pass show pipekit/{key}",
+    ],
+)
+def test_the_recipes_of_the_docs_run(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each against a stand-in of its program that gives the secret for these arguments only; the docs show them so."""
+    name, arguments = recipe.split(" ", 1)
+    stand_in = tmp_path / "bin" / name
+    stand_in.parent.mkdir()
+    wanted = arguments.format(key="DW_PASSWORD")
+    stand_in.write_text(f'#!/bin/sh\n[ "$*" = "{wanted}" ] && echo "of $0" || exit 1\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stand_in.parent}:/usr/bin:/bin")
+    known = secrets(tmp_path, {"command": recipe.split()})
+    assert known.resolve("$DW_PASSWORD") == f"of {stand_in}"
+    assert known.state("OTHER") is None, "nobody was asked"
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "running.md").read_text(encoding="utf-8")
+    assert recipe in page.replace(", ", " ").replace('"', "")

@@ -15,6 +15,7 @@ from tests.running.workbench import Workbench
 from tests.servers.certificates import Authority, Pair
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.ssh import SshServer
 
 
 @pytest.fixture(scope="session")
@@ -105,5 +106,16 @@ def tls_mariadb(authority: Authority) -> Iterator[MariaDBServer]:
     except ServerUnavailable as error:
         unavailable(str(error))
     server.sql("", f"CREATE USER certified@'%' IDENTIFIED BY '{server.password}' REQUIRE X509")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """An SSH server of this machine."""
+    try:
+        server = SshServer(tmp_path_factory.mktemp("ssh server"))
+    except ServerUnavailable as error:
+        unavailable(str(error))
     yield server
     server.stop()

@@ -23,6 +23,7 @@ from pipekit_web.launching import Begun, Wanted
 from pipekit_web.server import auth
 from pipekit_web.server.auth import RANKS, Users, set_password, users_file
 from pipekit_web.server.middleware import Login
+from pipekit_web.server.tokens import Tokens
 
 #: Cost of a password's hash: the real one is for the tests of the login.
 _CHEAP = 2**8
@@ -144,7 +145,8 @@ class Site:
         self.folder = folder
         self.config: Config = load_config(folder / "pipekit.yaml")
         self.launcher = FakeLauncher()
-        self.app = Login(build_pages(self.config, self.launcher), Users(users_file(self.config)), local_only=False)
+        pages, tokens = build_pages(self.config, self.launcher), Tokens(self.config.database_url)
+        self.app = Login(pages, Users(users_file(self.config)), local_only=False, tokens=tokens)
 
     def fill(self) -> None:
         """Make the store and all that is in it."""
