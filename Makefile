@@ -4,12 +4,12 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults certify lint check bench pins clean
+.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults wheel certify lint check bench screenshots pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup-demo ## sync real flight data as a Dagster job, check it row by row (DEST=postgresql: into a PostgreSQL)
+demo: setup-demo ## sync real flight data as a Dagster job, check it row by row (DEST=postgresql, DEST=duckdb: into those)
 	@$(BIN)/pipekit demo --dest $(DEST)
 
 serve: setup-demo ## the demo's schedules, runs and lineage in the browser (after make demo)
@@ -29,6 +29,9 @@ test-faults: setup ## break runs at every checkpoint, in every way, and judge wh
 	@PIPEKIT_FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -n $(JOBS) --all-faults tests/faults $(ARGS); status=$$?; \
 		$(BIN)/python -m tests.faults.report .faults.jsonl > docs/reference/faults.md; exit $$status
 
+wheel: setup-demo ## a wheel for machines without a JDK, with jrunner's jar and the drivers of four databases, in dist/
+	@$(BIN)/python scripts/wheel.py
+
 certify: setup ## let a database prove itself (URL=jdbc:... SCHEMA=scratch LOGIN=me; PIPEKIT_CERTIFY_PASSWORD in the environment)
 	@$(BIN)/python scripts/certify.py "$(URL)" --schema "$(SCHEMA)" $(if $(LOGIN),--login "$(LOGIN)") $(if $(KIND),--kind "$(KIND)")
 
@@ -44,6 +47,10 @@ check: setup ## ruff, formatting, mypy --strict and the import contract
 
 bench: setup ## measure jrunner against other tools; tables go to bench/results
 	@$(BIN)/python -m bench $(ARGS)
+
+screenshots: setup ## walk through the pages in a browser and leave a picture of each in docs/images/pages
+	@mkdir -p docs/images/pages
+	@PIPEKIT_SCREENSHOTS=$(CURDIR)/docs/images/pages $(BIN)/python -m pytest -q --slow tests/web/test_walk.py $(ARGS)
 
 pins: setup ## resolve constraints.txt anew (PYTHONS='python3.10 python3.13' names the Pythons to resolve for)
 	@$(BIN)/python scripts/pin.py $(PYTHONS)

@@ -186,6 +186,8 @@ else:
                 return
             if version != "editable":
                 build_data["force_include"][str(jar)] = "pipekit_engine/_jrunner/jrunner.jar"
+                if drivers := os.environ.get("PIPEKIT_WHEEL_DRIVERS"):  # scripts/wheel.py
+                    build_data["force_include"][drivers] = "pipekit_engine/_drivers"
 
 
 def main() -> int:

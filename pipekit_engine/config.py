@@ -25,6 +25,8 @@ LOCAL_CONFIG = "pipekit.yaml"
 _LONGEST_AGE = timedelta(days=36_525)
 _AGE = re.compile(r"(\d+)\s*([hdw])")
 DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
+#: The drivers in a wheel that was built with some (`make wheel`).
+BUNDLED_JARS = Path(__file__).parent / "_drivers"
 DEBIAN_JARS = Path("/usr/share/java")
 
 
@@ -200,8 +202,8 @@ class Config(_Section):
 
     @property
     def jar_folders(self) -> list[Path]:
-        """Folders to look for jars in, absolute."""
-        return [self.folder / folder for folder in self.jars]
+        """Folders to look for jars in, absolute: those of the configuration, then the drivers that a wheel may hold."""
+        return [*(self.folder / folder for folder in self.jars), *([BUNDLED_JARS] if BUNDLED_JARS.is_dir() else [])]
 
 
 def _place(url: str) -> str:

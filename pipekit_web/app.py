@@ -18,12 +18,21 @@ from starlette.staticfiles import StaticFiles
 from pipekit_engine.config import Config
 from pipekit_engine.errors import LockedError, NotFoundError, PipekitError, RecordChanged, StoreError
 from pipekit_web.launching import Launcher
-from pipekit_web.routes import acting, connecting, editing, entrance, forms, looking
+from pipekit_web.routes import acting, connecting, editing, entrance, forms, looking, people, wizard
 from pipekit_web.server.auth import ANYONE
 from pipekit_web.server.middleware import USER_KEY
 from pipekit_web.visit import Forbidden, answer
 
-ROUTERS = (entrance.router, looking.router, connecting.router, acting.router, editing.router, forms.router)
+ROUTERS = (
+    entrance.router,
+    looking.router,
+    connecting.router,
+    acting.router,
+    editing.router,
+    forms.router,
+    wizard.router,
+    people.router,
+)
 #: Seconds that a browser may keep a file of ours; its address changes with the version.
 _STATIC_AGE_S = 3600
 

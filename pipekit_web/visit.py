@@ -139,3 +139,4 @@ def _a(role: str) -> str:
 Look = Annotated[Visit, Depends(_opening("viewer"))]
 Operate = Annotated[Visit, Depends(_opening("operator"))]
 Edit = Annotated[Visit, Depends(_opening("editor"))]
+Admin = Annotated[Visit, Depends(_opening("admin"))]

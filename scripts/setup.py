@@ -46,6 +46,7 @@ class Driver(NamedTuple):
     coordinate: str
     file_name: str
     sha256: str
+    licence: str
     debian: str | None
 
 
@@ -68,9 +69,8 @@ def known_drivers() -> list[Driver]:
                 artifact, version = given["artifact"], given["version"]
                 coordinate = f"{given['group']}:{artifact}:{version}"
                 file_name = f"{artifact}-{version}.jar"
-                found.append(
-                    Driver(path.stem, given["files"], coordinate, file_name, given["sha256"], given.get("debian"))
-                )
+                sha256, licence, debian = given["sha256"], given["licence"], given.get("debian")
+                found.append(Driver(path.stem, given["files"], coordinate, file_name, sha256, licence, debian))
     return found
 
 
@@ -143,6 +143,10 @@ def has_firebird() -> bool:
 def has_sshd() -> bool:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     return all(shutil.which(program, path=path) for program in ("sshd", "ssh"))
+
+
+def has_chromium() -> bool:
+    return shutil.which("chromium") is not None
 
 
 def can_apt() -> bool:
@@ -232,6 +236,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages += ["firebird3.0-server", "firebird3.0-utils"]
         if profile == "test" and not has_sshd():
             packages += ["openssh-server", "openssh-client"]
+        if profile == "test" and not has_chromium():
+            packages.append("chromium")
         return packages
 
     packages = missing()
@@ -264,6 +270,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
         ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
+        if not has_chromium():
+            say(f"no Chromium: the tests in a browser will be skipped ({with_sudo} mends that)")
 
 
 def jars(profile: str, drivers: list[Driver]) -> None:
@@ -415,7 +423,7 @@ def _make_venv(version: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up this checkout.")
     parser.add_argument("profile", choices=list(EXTRAS))
-    parser.add_argument("--dest", default="sqlite", choices=["sqlite", "postgresql"])
+    parser.add_argument("--dest", default="sqlite", choices=["sqlite", "duckdb", "postgresql"])
     options = parser.parse_args()
     needed = {"sqlite", options.dest}
     drivers = [driver for driver in known_drivers() if options.profile == "test" or driver.kind in needed]

@@ -142,7 +142,12 @@ class Bench:
                 connection.model_copy(update={"name": name, "driver": "certified", "staging_schema": None})
                 for name in (DB, OTHER, OWN)
             ),
-            Connection(name=FILE, driver=f"own_{SQLite.kind}", jdbc_url=f"jdbc:sqlite:{folder / 'rows.db'}"),
+            Connection(
+                name=FILE,
+                driver=f"own_{SQLite.kind}",
+                jdbc_url=f"jdbc:sqlite:{folder / 'rows.db'}",
+                staging_schema="pipekit_staging",  # the scratch schema may be called as an SQLite file is inside
+            ),
             Connection(name=TYPED, driver=f"own_{H2.kind}", jdbc_url=f"jdbc:h2:{folder / 'typed'}", username="sa"),
         ]
         self.engine.store.definitions.save(

@@ -11,9 +11,8 @@ from pipekit_engine.cli.base import DryRunFlag, JsonFlag, family, note, settings
 from pipekit_engine.errors import ConfigurationError, PipekitError
 
 if TYPE_CHECKING:
-    from pipekit_engine.cli.base import Settings
     from pipekit_engine.config import Config
-    from pipekit_engine.databases.jars.install import Installed, Request
+    from pipekit_engine.databases.jars.install import Request
     from pipekit_engine.models import Driver
 
 app = family("drivers", "JDBC drivers: which jar and class serve a kind of database.")
@@ -123,6 +122,7 @@ def install_driver(
     from pipekit_engine.cli.output import print_json, results
     from pipekit_engine.databases.class_archive import make_class_archive
     from pipekit_engine.databases.jars.install import WAYS, Request, install
+    from pipekit_engine.operations.driver_use import use_installed
 
     config = settings(context).config()
     driver = Request(kind).driver
@@ -140,7 +140,7 @@ def install_driver(
             results().print(line, markup=False, soft_wrap=True)
         return
     installed = install(request, config, way=chosen, say=note)
-    use = _use(settings(context), config, kind, installed)
+    use = use_installed(config, kind, installed)
     make_class_archive(folders=config.jar_folders)
     if as_json:
         found = {
@@ -171,32 +171,3 @@ def _install_plan(request: Request, config: Config, way: str | None) -> list[str
                 f"  {line}" for line in simulate_debian(request) if line.startswith(("Inst", "Conf", "0 upgraded"))
             ]
     return lines
-
-
-def _use(options: Settings, config: Config, kind: str, installed: Installed) -> str:
-    """Make sure that the registered driver finds the jar; says what happens to it."""
-    from pipekit_engine.databases.dialects import driver_record, find_jars
-    from pipekit_engine.errors import NotFoundError, StoreError
-    from pipekit_engine.store import Change
-
-    try:
-        with options.store() as store:
-            try:
-                driver = store.definitions.driver(kind)
-            except NotFoundError:
-                driver = driver_record(kind)
-                store.definitions.save([Change("create", "drivers", kind, driver)])
-            try:
-                found = find_jars(driver, config.jar_folders)
-            except PipekitError:
-                found = []
-            if found and found[0].resolve() == installed.path.resolve():
-                return f"Driver {kind} uses it."
-            changed = driver.model_copy(update={"jar": str(installed.path)})
-            store.definitions.save([Change("change", "drivers", kind, changed)])
-            before = f" instead of {found[0]}" if found else ""
-            return f"Driver {kind} is registered with it{before}."
-    except StoreError:
-        if installed.path.parent in config.jar_folders:
-            return "Drivers are registered by `pipekit init`."
-        return f"After `pipekit init`: pipekit drivers register {kind} --jar {installed.path}"

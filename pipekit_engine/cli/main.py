@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipekit_engine.cli import (
+    agents,
     certifying,
     connections,
     definitions,
@@ -66,6 +67,7 @@ app.command("backup", rich_help_panel=_LOOK_AFTER)(operations.backup)
 app.command("restore", rich_help_panel=_LOOK_AFTER)(operations.restore)
 app.command("support-bundle", rich_help_panel=_LOOK_AFTER)(operations.support_bundle)
 app.command("set-password", rich_help_panel=_LOOK_AFTER)(users.set_password)
+app.add_typer(agents.app, rich_help_panel=_LOOK_AFTER)
 app.add_typer(tokens.app, rich_help_panel=_LOOK_AFTER)
 app.command("serve", rich_help_panel=_LOOK_AFTER)(project.serve)
 app.command("web", rich_help_panel=_LOOK_AFTER)(project.web)
@@ -87,6 +89,9 @@ def options(
         str | None,
         typer.Option("--config", metavar="FILE", help="Configuration file; else PIPEKIT_CONFIG, ./pipekit.yaml."),
     ] = None,
+    no_agent: Annotated[
+        bool, typer.Option("--no-agent", help="Run the command here, not in a `pipekit agent`.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -120,7 +120,7 @@ def web(
 
 
 def demo(
-    dest: Annotated[str, typer.Option(help="Warehouse of the demo: sqlite or postgresql.")] = "sqlite",
+    dest: Annotated[str, typer.Option(help="Warehouse of the demo: sqlite, duckdb or postgresql.")] = "sqlite",
     folder: Annotated[Path, typer.Option(help="Where the demo keeps everything.")] = Path(".demo"),
     days: Annotated[int, typer.Option(min=1, max=366, help="Days of flights to start with, for a quick look.")] = 366,
     serve: Annotated[bool, typer.Option("--serve", help="Show the finished demo in the browser instead.")] = False,
@@ -130,6 +130,6 @@ def demo(
 
     if serve:
         raise typer.Exit(serve_demo(folder))
-    if dest not in ("sqlite", "postgresql"):
-        raise typer.BadParameter("must be sqlite or postgresql", param_hint="--dest")
+    if dest not in ("sqlite", "duckdb", "postgresql"):
+        raise typer.BadParameter("must be sqlite, duckdb or postgresql", param_hint="--dest")
     run_demo(dest, folder, days=days)

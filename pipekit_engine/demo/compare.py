@@ -1,16 +1,16 @@
 """Compare a table of the source with its copy in the destination, row by row and outside of the engine.
 
-Both sides are read in key order with their databases' own Python drivers, so that nothing of pipekit checks itself.
+Both sides are read in key order with their databases' own drivers, so that no merge of pipekit checks itself.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipekit_engine.demo.dataset import Table
 
 Row = tuple[Any, ...]
 SAMPLES = 3  #: how many differing rows are shown
+PAGE = 50_000  #: rows that are asked for at a time, where there is no cursor
 
 
 @dataclass
@@ -78,6 +79,34 @@ def sqlite_rows(path: Path) -> Callable[[str], Iterator[Row]]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             # The name that PostgreSQL has for the order of bytes is BINARY here.
             yield from database.execute(query.replace('COLLATE "C"', "COLLATE BINARY"))
+
+    return rows
+
+
+def duckdb_rows(path: Path, jars: Sequence[Path]) -> Callable[[str], Iterator[Row]]:
+    """Return a reader of a DuckDB file: by its JDBC driver, for pipekit brings no Python driver of it; by pages of rows."""
+    numbers: dict[str, Callable[[str], Any]] = {
+        "INT16": int,
+        "INT32": int,
+        "INT64": int,
+        "FLOAT64": float,
+        "FLOAT32": float,
+    }
+
+    def rows(query: str) -> Iterator[Row]:
+        from pipekit_engine.jrunner import OpenRequest, Session
+
+        # It compares text by its bytes unless told otherwise.
+        query = query.replace(' COLLATE "C"', "")
+        with Session() as session:
+            session.open(OpenRequest("check", f"jdbc:duckdb:{path}", [str(jar) for jar in jars], writes=False))
+            kinds = [numbers.get(column.family.upper(), str) for column in session.describe("check", sql=query)]
+            for start in count(0, PAGE):
+                page = session.query("check", f"SELECT * FROM ({query}) LIMIT {PAGE} OFFSET {start}", max_rows=PAGE)
+                for row in page.rows:
+                    yield tuple(None if text is None else kind(text) for kind, text in zip(kinds, row, strict=True))
+                if len(page.rows) < PAGE:
+                    return
 
     return rows
 

@@ -202,7 +202,8 @@ def run_demo(dest: str = "sqlite", folder: Path = FOLDER, *, days: int = 366) ->
     """Run the demo.
 
     Args:
-        dest: `sqlite` (a file) or `postgresql` (a server of the demo's own, or the one that PIPEKIT_DEMO_PG_URL names).
+        dest: `sqlite` or `duckdb` (a file), or `postgresql` (a server of the demo's own, or the one that
+            PIPEKIT_DEMO_PG_URL names).
         folder: where all of it is kept; an earlier demo there is replaced.
         days: how many days of flights are loaded at first, counted back from the end of the year.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from pipekit_engine.demo.compare import Row, postgresql_rows, sqlite_rows
+from pipekit_engine.demo.compare import Row, duckdb_rows, postgresql_rows, sqlite_rows
 from pipekit_engine.errors import ConfigurationError
 
 PASSWORD_KEY = "DEMO_WAREHOUSE_PASSWORD"  # noqa: S105 - a name, not a password
@@ -123,10 +123,9 @@ class Project:
         from pipekit_engine.security.secrets import Secrets
 
         self.settings.write_text(json.dumps({"dest": dest}), "utf-8")
-        jars = [*filter(None, os.environ.get("PIPEKIT_JARS", "").split(os.pathsep)), *_installed_jars()]
         self.config.write_text(
             f"# Written by the demo.\ndatabase: pipekit.db\nsecrets: secrets.env\nstaging_schema: {STAGING}\njars:\n"
-            + "".join(f"  - {json.dumps(folder)}\n" for folder in [*jars, "/usr/share/java"]),
+            + "".join(f"  - {json.dumps(folder)}\n" for folder in _jar_folders()),
             "utf-8",
         )
         if warehouse.password is not None:
@@ -150,12 +149,13 @@ class Project:
         self.dagster_home.mkdir(exist_ok=True)
 
 
-def _installed_jars() -> list[str]:
-    """Return the jar folder that the set-up script fills where there are no Debian packages."""
+def _jar_folders() -> list[str]:
+    """Return the folders named by PIPEKIT_JARS, the one that the set-up script fills, and Debian's."""
     import sys
 
     folder = Path(sys.prefix) / "share" / "pipekit" / "jars"
-    return [str(folder)] if folder.is_dir() else []
+    named = filter(None, os.environ.get("PIPEKIT_JARS", "").split(os.pathsep))
+    return [*named, *([str(folder)] if folder.is_dir() else []), "/usr/share/java"]
 
 
 def postgresql_folder(folder: Path) -> Path:
@@ -181,6 +181,22 @@ def _sqlite(project: Project, *, fresh: bool) -> Iterator[Warehouse]:
     if fresh:
         path.unlink(missing_ok=True)
     yield Warehouse("an SQLite file", {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{path}"}, None, sqlite_rows(path))
+
+
+@contextmanager
+def _duckdb(project: Project, *, fresh: bool) -> Iterator[Warehouse]:
+    """A file; its driver is the one that the project's jar folders hold. Raises RuntimeMissing without one."""
+    from pipekit_engine.config import BUNDLED_JARS
+    from pipekit_engine.databases.dialects import driver_record, find_jars
+
+    path = project.folder / "warehouse.duckdb"
+    if fresh:
+        for file in (path, path.with_name(f"{path.name}.wal")):
+            file.unlink(missing_ok=True)
+    jars = find_jars(driver_record("duckdb"), [*map(Path, _jar_folders()), BUNDLED_JARS])
+    yield Warehouse(
+        "a DuckDB file", {"driver": "duckdb", "jdbc_url": f"jdbc:duckdb:{path}"}, None, duckdb_rows(path, jars)
+    )
 
 
 @contextmanager
@@ -240,8 +256,11 @@ def _in_schema(url: str, *, fresh: bool) -> Warehouse:
 
 
 def warehouse(dest: str, project: Project, *, fresh: bool = True) -> AbstractContextManager[Warehouse]:
-    """Open the destination `dest` (sqlite or postgresql): emptied when `fresh`, running until the context ends."""
-    kinds = {"sqlite": _sqlite, "postgresql": _postgresql}
-    if dest not in kinds:
-        raise ConfigurationError(f"the demo's destination is {' or '.join(kinds)}, not {dest!r}")
-    return kinds[dest](project, fresh=fresh)
+    """Open the destination `dest` (sqlite, duckdb or postgresql): emptied when `fresh`, running until the context ends."""
+    if dest not in WAREHOUSES:
+        raise ConfigurationError(f"the demo's destination is {' or '.join(WAREHOUSES)}, not {dest!r}")
+    return WAREHOUSES[dest](project, fresh=fresh)
+
+
+#: The demo's destinations.
+WAREHOUSES = {"sqlite": _sqlite, "duckdb": _duckdb, "postgresql": _postgresql}

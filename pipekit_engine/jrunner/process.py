@@ -25,6 +25,7 @@ from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.folders import SessionFolder
+from pipekit_engine.jrunner.lending import LentProcess
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION, Fate, Interruption
 
@@ -69,6 +70,32 @@ class Attachment(Protocol):
         """End it."""
 
 
+def start_process(
+    java: Java,
+    temporary: SessionFolder,
+    *,
+    heap: str = jvm.DEFAULT_HEAP,
+    jar: Path | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing."""
+    try:
+        return subprocess.Popen(
+            jvm.command(java, jar or find_jar(), "session", heap=heap, temporary=temporary.path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=jvm.environment(),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except BaseException as error:
+        temporary.remove()
+        if isinstance(error, OSError):
+            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+        raise
+
+
 class JRunnerProcess:
     """A running JVM that answers requests, each with an id of its own. Any number of threads may ask side by side.
 
@@ -76,6 +103,7 @@ class JRunnerProcess:
     :param heap: the JVM's ``-Xmx``.
     :param cwd: folder that relative paths in JDBC URLs start from; the caller's own when None.
     :param on_stderr: called with each line that jrunner or a driver writes to stderr, on another thread.
+    :param lent: a process that is there already, which is given back at the end; nothing is started then.
     :raises RuntimeMissing: when Java or the jar is not there.
     :raises JRunnerDied: when the process does not get ready.
     """
@@ -88,14 +116,16 @@ class JRunnerProcess:
         jar: Path | None = None,
         on_stderr: Callable[[str], None] | None = None,
         cwd: Path | None = None,
+        lent: LentProcess | None = None,
     ) -> None:
         self.java: Java = find_java(java)
+        self._lent = lent
         self._on_stderr = on_stderr
         self._lock = threading.Lock()
         # Of its own: a write that waits for a full pipe must not keep events from being passed on.
         self._write_lock = threading.Lock()
         self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
-        self._next_id = 0
+        self._next_id = lent.first_id if lent else 0
         #: What belongs to the session and ends with it, such as the tunnels of its connections.
         self.attached: dict[object, Attachment] = {}
         self._ended = False
@@ -105,20 +135,7 @@ class JRunnerProcess:
         self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
         #: Where drivers unpack their libraries, and keys lie as drivers read them; it goes with the session.
         self.temporary = SessionFolder()
-        command = jvm.command(self.java, jar or find_jar(), "session", heap=heap, temporary=self.temporary.path)
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=jvm.environment(),
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except OSError as error:
-            self.temporary.remove()
-            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+        self._process = lent or start_process(self.java, self.temporary, heap=heap, jar=jar, cwd=cwd)
         try:
             self._threads = [
                 threading.Thread(target=target, name=f"jrunner-{name}-{self.pid}", daemon=True)
@@ -126,7 +143,10 @@ class JRunnerProcess:
             ]
             for thread in self._threads:
                 thread.start()
-            self._await_ready()
+            if lent is None:
+                self._await_ready()
+            else:
+                self.version: str = lent.version
         except BaseException:
             self.kill()
             raise
@@ -160,6 +180,8 @@ class JRunnerProcess:
 
     def end(self) -> None:
         """Ends the process: kindly, within seconds; by force if it does not go."""
+        if self._lent is not None and self._give_back(self._lent):
+            return
         if self._process.poll() is None and not self._waiting:
             with contextlib.suppress(JRunnerDied):
                 self._send({"id": self._new_id(None), "op": "quit"})
@@ -167,8 +189,26 @@ class JRunnerProcess:
                     self._process.wait(QUIT_TIMEOUT_S)
         self.kill()
 
+    def _give_back(self, lent: LentProcess) -> bool:
+        """Leaves a process that was lent to its owner, with no connection open; False when it is no good any more."""
+        if self._waiting or not self.alive:
+            return False
+        with contextlib.suppress(JRunnerError, JRunnerDied):
+            self.request({"op": "close"})
+            self._ended = lent.returned = True
+            self._detach()
+        return lent.returned
+
+    def _detach(self) -> None:
+        """Ends and removes what belongs to the session."""
+        while self.attached:
+            self.attached.popitem()[1].close()
+        self.temporary.remove()
+
     def kill(self) -> None:
         """Ends the process group now: SIGTERM (jrunner rolls back), after two seconds SIGKILL. Safe to call twice."""
+        if self._lent is not None and self._lent.returned:
+            return
         self._ended = True
         self._signal(signal.SIGTERM)
         try:
@@ -176,9 +216,7 @@ class JRunnerProcess:
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
-        while self.attached:
-            self.attached.popitem()[1].close()
-        self.temporary.remove()
+        self._detach()
         for thread in self._threads if hasattr(self, "_threads") else []:
             if thread is not threading.current_thread() and thread.is_alive():
                 thread.join(1)
@@ -349,7 +387,7 @@ class JRunnerProcess:
                 f"jrunner speaks protocol {event.get('protocol')}, this client {PROTOCOL_VERSION}: "
                 "rebuild the jar (python hatch_build.py, or reinstall pipekit)"
             )
-        self.version: str = event.get("version", "")
+        self.version = event.get("version", "")
 
     def _read_events(self) -> None:
         stdout = self._process.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipekit_engine.jrunner.client import Session
+from pipekit_engine.jrunner.lending import borrow
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -22,4 +23,4 @@ def start_session(config: Config) -> Session:
 
 def start_own_session(config: Config) -> Session:
     """A session of pipekit's own jrunner: an external one knows no metadata."""
-    return Session(java=config.jrunner.java, heap=config.jrunner.heap, cwd=config.folder)
+    return Session(java=config.jrunner.java, heap=config.jrunner.heap, cwd=config.folder, lent=borrow(config))

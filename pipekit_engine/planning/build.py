@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.dialects.base.tables import UNSEEN_TRIGGERS
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import ConfigurationError, DestinationError
@@ -22,6 +23,7 @@ from pipekit_engine.planning.keys import (
 )
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
+from pipekit_engine.planning.triggers import plan_trigger_check
 from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.sql.text import as_subquery, materialize, placeholders, split_statements, unfilled
 from pipekit_engine.strategies import STRATEGIES, Merge, MergeStatement
@@ -74,6 +76,7 @@ def plan_run(
     identity_columns: Collection[str] = (),
     known_columns: SourceColumns | None = None,
     dest_indexes: Sequence[Sequence[str]] | None = None,
+    dest_triggers: Sequence[str] = (),
 ) -> RunPlan:
     """Plan a run.
 
@@ -83,7 +86,7 @@ def plan_run(
     `hook_dialects` are those of the connections that hooks name, `dest_keys` the destination's primary and unique keys,
     `key_facts` is what the databases said of texts in keys, `known_columns` what the source's catalogue said of new columns;
     `dest_indexes` are the destination's (None: not known), `identity_columns` those of its columns that it numbers itself unless
-    an INSERT says otherwise.
+    an INSERT says otherwise. `dest_triggers` are the names of those that may change a row which is written.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -120,6 +123,21 @@ def plan_run(
         dest_keys=dest_keys,
         changes_sql=dest.table_sql(changes_table),
     )
+    trigger_check = plan_trigger_check(
+        strategy,
+        dest,
+        rows,
+        dest_columns=dest_columns or (),
+        dest_keys=dest_keys,
+        changes_sql=dest.table_sql(changes_table),
+        triggers=dest_triggers,
+        refuses=module.verify == "values",
+    )
+    if difference is not None:
+        difference = difference.checked_by(trigger_check.only_changes)
+        if module.cascades == "allow" or any(name != UNSEEN_TRIGGERS for name in dest_triggers):
+            difference = difference.always()
+    merge += trigger_check.all_rows
     index: list[str] = []
     keyed = key_columns(layout.columns, key, source_columns, dest_columns)
     coarse = find_coarse_keys(source, dest, dest.table_sql(table), keyed, facts)
@@ -209,10 +227,12 @@ def plan_run(
         not_null=tuple(item.name for item in dest_columns or () if not item.nullable and item.name in fed),
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         missing_indexes=lacking,
+        triggers=tuple(dest_triggers),
         warnings=(
             *_unused_watermarks(module, source),
             *layout.warnings,
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
+            *([trigger_check.warning] if trigger_check.warning else []),
         ),
     )
 

@@ -38,7 +38,7 @@ def plan_difference(
     if missing:
         return None, f"column {missing[0]} is new to the destination"
     if strategy.replaces_table:
-        key = _table_key(merge, there, dest_keys)
+        key = table_key(merge, there, dest_keys)
         if not key:
             return None, "the destination has no primary or unique key, without NULL, that the query covers" + (
                 " and that is the merge_key" if merge.key else ""
@@ -56,7 +56,7 @@ def plan_difference(
     return difference, f"rows are told apart by {', '.join(difference.key)}"
 
 
-def _table_key(merge: Merge, columns: dict[str, Column], keys: Sequence[Key]) -> tuple[str, ...]:
+def table_key(merge: Merge, columns: dict[str, Column], keys: Sequence[Key]) -> tuple[str, ...]:
     """A key of the destination by which every row can be found again: the merge_key if one is given. None: empty."""
     for key in keys:
         covered = all(name in merge.columns and not columns[name].nullable for name in key.columns)

@@ -101,6 +101,8 @@ class RunPlan:
     hooks: tuple[PlannedHook, ...]
     #: What an existing destination has no index for.
     missing_indexes: tuple[MissingIndex, ...] = field(default=(), kw_only=True)
+    #: Triggers of the destination that may change a row which is written.
+    triggers: tuple[str, ...] = field(default=(), kw_only=True)
     #: Columns of an existing destination that are NOT NULL.
     not_null: tuple[str, ...] = field(default=(), kw_only=True)
     warnings: tuple[str, ...] = field(default=())

@@ -108,6 +108,7 @@ class Planner:
             dest_keys=self._destination_keys() if dest_columns is not None else (),
             identity_columns=self._identity_columns() if dest_columns is not None else (),
             dest_indexes=self._destination_indexes(dest_columns),
+            dest_triggers=self._destination_triggers() if dest_columns is not None else (),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -167,6 +168,13 @@ class Planner:
         except JRunnerError as error:
             self._say(f"warning: the destination's keys could not be read: {first_line(error)}")
             return []
+
+    def _destination_triggers(self) -> list[str]:
+        """Names of triggers that may change rows which are written, those that the login may see."""
+        dest = self._connections.dest
+        sql = dest.dialect.triggers_sql(dest.dialect.table_name(self._module.dest_table))
+        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        return [str(row[0]) for row in rows or ()]
 
     def _destination_indexes(self, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
         """The destination's indexes, if a run has a use for any; None where they are not asked for, or not told."""

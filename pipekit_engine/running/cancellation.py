@@ -36,3 +36,20 @@ class LeaseGuard(CancelToken):
     def is_set(self) -> bool:
         """Whether the work is to end."""
         return super().is_set() or self._is_out_of_touch()
+
+
+class AfterwordToken(CancelToken):
+    """For the hooks of a run that has failed or was cancelled: what cancelled the run does not end them at once.
+
+    Set `seconds` after it was made for a run that was cancelled already, at once by a cancel that comes only now, and when
+    `may_not_write`.
+    """
+
+    def __init__(self, cancelled: threading.Event, seconds: float, may_not_write: Callable[[], bool]) -> None:
+        super().__init__(None if cancelled.is_set() else cancelled)
+        self._deadline = time.monotonic() + seconds if cancelled.is_set() else float("inf")
+        self._may_not_write = may_not_write
+
+    def is_set(self) -> bool:
+        """Whether the hooks are to end."""
+        return super().is_set() or time.monotonic() > self._deadline or self._may_not_write()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.text import first_line
-from pipekit_engine.errors import ConnectError, HookError, PipekitError
+from pipekit_engine.errors import ConnectError, HookError, PipekitError, RunCancelled
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.sql.text import spans
 
@@ -77,6 +77,9 @@ class HookRunner:
         except (JRunnerError, JRunnerDied, ConnectError) as error:
             state = "The merge was committed; a" if committed else "A"
             raise HookError(f"{state} hook (run_on {hook.run_on}) failed on {hook.connection}: {error}") from error
+        except RunCancelled:
+            self._say(f"hook on {hook.run_on} cancelled: {first_line(hook.statements[0])}")
+            raise
         self._say(f"hook on {hook.run_on}: {first_line(hook.statements[0])}")
 
     def forget_settings(self) -> None:

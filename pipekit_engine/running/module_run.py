@@ -31,7 +31,7 @@ from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
 from pipekit_engine.records.certificates import standing
-from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.cancellation import AfterwordToken, CancelToken
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 #: Seconds before the second, third, ... try of a module with `retry`.
 RETRY_DELAYS_S = (1, 2, 5, 10, 30)
+#: How long the hooks of a cancelled run may take: whoever cancels waits for their end.
+HOOKS_AFTER_CANCEL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class ModuleRun:
         self._on_event = on_event
         self._timings: dict[str, float] = {}
         self._stderr: list[str] = []
+        #: What is known of the run and not yet written down: it goes with the next phase, or the end.
+        self._unwritten: dict[str, Any] = {}
         self._state: RunState
 
     @property
@@ -198,14 +202,13 @@ class ModuleRun:
 
     def _work_in(self, connections: ModuleConnections, phases: Phases) -> None:
         child = ProcessName.of(connections.session.pid)
-        self._retry_store(lambda: self._store.leases.set_child("module", self._module.name, self._state.token, child))
         planner = Planner(
             connections,
             overrides=self._request.watermarks,
             staging_schema=self._request.staging_schema,
             say=self._monitor.say,
         )
-        with self._phase("resolve"):
+        with self._phase("resolve", child):
             if not self._request.dry_run:
                 connections.open_both()
                 phases.await_earlier_merge(planner.fence())
@@ -223,7 +226,7 @@ class ModuleRun:
         with self._phase("verify"):
             choice = phases.verify(rows_read)
             if choice.statements != plan.usual_merge:
-                self._record(merge_sql=self._redactor.clean(plan.merge_sql(choice.statements)))
+                self._unwritten["merge_sql"] = self._redactor.clean(plan.merge_sql(choice.statements))
         with self._phase("merge"):
             phases.merge(choice)
         with self._phase("hooks"):
@@ -243,8 +246,8 @@ class ModuleRun:
     def _run_failure_hooks(self, error: BaseException) -> None:
         """Hooks for a run that ended before its merge was committed; their own failure is told, never raised.
 
-        They need no plan, so that they run whatever failed, and what cancelled the run does not cancel them. A run that has
-        lost its lock, or may have, writes nothing any more.
+        They need no plan, so that they run whatever failed, and what cancelled the run gives them `HOOKS_AFTER_CANCEL_S`. A run
+        that has lost its lock, or may have, writes nothing any more.
         """
         hooks = [hook for hook in self._module.hooks if hook.run_on != "success"]
         if not hooks or self._request.dry_run or self._state.committed:
@@ -253,12 +256,19 @@ class ModuleRun:
             return
         try:
             with self._sessions.session() as session:
-                connections, cancel = self._connections_in(session).without_cancel(), CancelToken()
+                connections = self._connections_in(session).without_cancel()
                 dialects = {
                     name: connections.dialect(name) for name in (hook.connection or self._module.dest for hook in hooks)
                 }
                 runner = HookRunner(
-                    session, lambda name: connections.open(name, "write"), say=self._monitor.say, cancel=cancel
+                    session,
+                    lambda name: connections.open(name, "write"),
+                    say=self._monitor.say,
+                    cancel=AfterwordToken(
+                        self._cancel,
+                        HOOKS_AFTER_CANCEL_S,
+                        lambda: self._monitor.lost or self._monitor.is_out_of_touch(),
+                    ),
                 )
                 try:
                     runner.run(plan_hooks(self._module, dialects), failed=True, committed=False)
@@ -266,6 +276,8 @@ class ModuleRun:
                     if session.alive:
                         runner.forget_settings()
                         connections.give_back()
+        except RunCancelled:
+            pass  # said by the hook that it ended
         except PipekitError as failed:
             self._monitor.say(f"after {type(error).__name__}: {failed}")
 
@@ -275,13 +287,19 @@ class ModuleRun:
         watermarks = {
             name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
         }
-        self._record(
+        self._unwritten.update(
             source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql(plan.usual_merge)), watermarks=watermarks
         )
 
-    def _record(self, **values: Any) -> None:
-        """Write down how far the run is."""
-        self._retry_store(lambda: self._store.runs.update(self._state.run_id, **values))
+    def _record_phase(self, name: str, child: ProcessName | None) -> None:
+        """Write down how far the run is, and all that is known of it, in one transaction."""
+        values = {"phase": name, **self._state.counts, **self._unwritten}
+        run_id, runs = self._state.run_id, self._store.runs
+        if child is None:
+            self._retry_store(lambda: runs.update(run_id, **values))
+        else:
+            self._retry_store(lambda: runs.begin_work(run_id, self._module.name, self._state.token, child, **values))
+        self._unwritten.clear()
 
     def _retry_store(self, action: Callable[[], None]) -> None:
         """Do it, waiting out a store that does not answer for a moment. Raises RunCancelled and StoreError."""
@@ -293,11 +311,11 @@ class ModuleRun:
             raise
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
+    def _phase(self, name: str, child: ProcessName | None = None) -> Iterator[None]:
         if self._cancel.is_set():
             raise RunCancelled(f"cancelled before {name}")
         # Written down before anything is done: whoever finds this run dead tells from it what may have happened.
-        self._record(phase=name, **self._state.counts)
+        self._record_phase(name, child)
         self._monitor.enter(name)
         started = time.monotonic()
         try:
@@ -330,6 +348,8 @@ class ModuleRun:
             error.args = (self._redactor.clean(str(error)),)
         status = run_status(error, dry_run=self._request.dry_run)
         values: dict[str, Any] = {
+            **self._unwritten,
+            "log": self._monitor.take_lines(),
             "phase": self._monitor.phase,
             "timings": self._timings,
             "error": self._redactor.clean(error_text(error, self._state)) if error is not None else None,
@@ -341,7 +361,7 @@ class ModuleRun:
         }
         # A run that cannot be ended keeps its module locked.
         try:
-            retrying(lambda: self._write_end(status, values), every_error=True)
+            retrying(lambda: self._store.runs.finish(self._state.run_id, status, **values), every_error=True)
         except StoreError as unwritten:
             end = (
                 "its rows are in the destination"
@@ -357,12 +377,6 @@ class ModuleRun:
                 error.record = record
             raise error
         return RunResult(record, self._state.plan)
-
-    def _write_end(self, status: str, values: dict[str, Any]) -> None:
-        with suppress(StoreError):
-            # A finished run takes no more lines.
-            self._monitor.flush()
-        self._store.runs.finish(self._state.run_id, status, **values)
 
     def _holds_lock(self) -> bool:
         try:

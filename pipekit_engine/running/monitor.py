@@ -72,7 +72,7 @@ class RunMonitor:
         self.stop()
 
     def stop(self) -> None:
-        """End the thread; `flush` writes what is left of the log. Safe to call twice."""
+        """End the thread; the run's end writes what is left of the log. Safe to call twice."""
         self._stop.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
@@ -148,12 +148,17 @@ class RunMonitor:
 
     def flush(self) -> None:
         """Write the lines that are waiting. Raises StoreError, and keeps them then."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-        if lines:
+        text = self.take_lines()
+        if text:
             try:
-                self._store.runs.append_log(self._run_id, "".join(lines))
+                self._store.runs.append_log(self._run_id, text)
             except BaseException:
                 with self._lock:
-                    self._lines = lines + self._lines
+                    self._lines.insert(0, text)
                 raise
+
+    def take_lines(self) -> str:
+        """The lines that are waiting, for whoever writes them."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        return "".join(lines)

@@ -211,7 +211,7 @@ class Phases:
                 self._execute(self._plan.prepare)
                 prepared = True
                 apply_comments(self._session, self._dest.handle, self._plan.comments, say, self._state.cancel)
-            counted = self._commit_with_retries(choice)
+            counts = self._commit_with_retries(choice)
         except JRunnerError as error:
             if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
@@ -230,9 +230,14 @@ class Phases:
             raise
         self._state.committed = True
         by_kind = {"rows_deleted": 0, "rows_inserted": 0, "rows_updated": 0}
-        for item, count in counted:
+        for item, count in counts:
             if item.counts is not None:
                 by_kind[f"rows_{item.counts}"] += max(count, 0)
+            if item.gives == "altered" and count > 0:
+                say(
+                    f"warning: {counted(count, 'row')} of {self._plan.dest_table} {'is' if count == 1 else 'are'} not as read: "
+                    f"changed or kept by a trigger of it ({', '.join(self._plan.triggers)}). With `verify: values` the run fails"
+                )
         by_kind["rows_unchanged"] = 0
         if choice.only_changes:
             by_kind["rows_unchanged"] = choice.rows - by_kind["rows_inserted"] - by_kind["rows_updated"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.common.text import counted
 from pipekit_engine.errors import DestinationError, StagingError
 from pipekit_engine.jrunner.errors import JRunnerError
-from pipekit_engine.strategies.difference import MIN_SAMPLE
+from pipekit_engine.strategies.difference import MIN_SAMPLE, MIN_UNCHANGED_PERCENT
 
 if TYPE_CHECKING:
     import threading
@@ -82,7 +82,7 @@ class StagedRows:
         for check in (checks.folded, checks.blurred):
             if check is not None:
                 self._refuse_blurred_keys(check)
-        expected = {"staged": staged, "distinct": staged}
+        expected = {"staged": staged, "distinct": staged, "none": 0}
         if checks.distinct_keys is not None:
             expected["distinct"] = self._ask(checks.distinct_keys)
             if expected["distinct"] != staged and module.dedupe_column is None:
@@ -112,8 +112,10 @@ class StagedRows:
             return None, f"staged rows share a key ({', '.join(difference.key)}), or have none"
         if expected["staged"] >= MIN_SAMPLE * 1000 and difference.sampled and difference.unchanged:
             sampled = self._ask(difference.sampled)
-            if sampled >= MIN_SAMPLE and not self._ask(difference.unchanged):
-                return None, f"of {sampled:,} staged rows of a sample none is there already"
+            if sampled >= MIN_SAMPLE:
+                unchanged = self._ask(difference.unchanged)
+                if unchanged * 100 < MIN_UNCHANGED_PERCENT * sampled:
+                    return None, f"of {sampled:,} staged rows of a sample only {unchanged:,} are there already"
         return difference.unique, ""
 
     def _ask(self, sql: str) -> int:

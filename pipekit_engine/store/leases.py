@@ -98,11 +98,6 @@ class LeaseStore:
         with self._database.plain_write() as transaction:
             return _set(transaction, what, name, token, {}, "heartbeat_at") == 1
 
-    def set_child(self, what: What, name: str, token: str, child: ProcessName) -> None:
-        """Note the jrunner process that works for the owner, so that whoever finds the owner dead can end it."""
-        with self._database.plain_write() as transaction:
-            set_child(transaction, what, name, token, child)
-
     def held(self, what: What, name: str, token: str) -> bool:
         """Whether this token still holds the lock."""
         with self._database.plain_read() as transaction:
@@ -181,5 +176,5 @@ def release(transaction: Transaction, what: What, name: str, token: str) -> bool
 
 
 def set_child(transaction: Transaction, what: What, name: str, token: str, child: ProcessName) -> None:
-    """As `LeaseStore.set_child`, inside a transaction of the caller."""
+    """Note the jrunner process that works for the owner, so that whoever finds the owner dead can end it."""
     _set(transaction, what, name, token, {"running_child": str(child)})

@@ -69,7 +69,7 @@ class RunStore:
             _update(transaction, run_id, values)
 
     def begin_work(self, run_id: int, module: str, token: str, child: ProcessName, **values: Any) -> None:
-        """As `update`, and note the run's jrunner process in its lock (`LeaseStore.set_child`), in one transaction."""
+        """As `update`, and note the run's jrunner process in its lock (`leases.set_child`), in one transaction."""
         with self._database.plain_write() as transaction:
             leases.set_child(transaction, "module", module, token, child)
             _update(transaction, run_id, values)

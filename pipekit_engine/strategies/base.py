@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 Counts = Literal["deleted", "inserted", "updated"]
 #: What a statement's row count must be: all staged rows, staged keys, keys that the destination had, keys that it had not; or
-#: what an earlier statement gives: rows of the destination that are replaced or deleted, staged rows that are written.
-Expected = Literal["staged", "distinct", "matched", "unmatched", "outdated", "arriving"]
+#: what an earlier statement gives: rows of the destination that are replaced or deleted, staged rows that are written. Of rows
+#: that triggers of the destination altered, `none` where they are refused.
+Expected = Literal["staged", "distinct", "matched", "unmatched", "outdated", "arriving", "altered", "none"]
 #: The column of the table of changes that says what happens to a key's rows.
 CHANGE = "pipekit_change"
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 INSERTED, REPLACED, DELETED = 1, 2, 3
 #: Rows of a sample that must be there before a merge is chosen by it.
 MIN_SAMPLE = 200
+#: Of a sample's rows, at least so many in a hundred must be unchanged for a difference to be worth looking for. Measured (300,000
+#: rows, PostgreSQL and MariaDB): it saves time up to about half of the rows changed, and from 80 % on costs more than it saves;
+#: replacing all of a table then logs at most 1.25 times what the changed rows need.
+MIN_UNCHANGED_PERCENT = 20
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Difference:
 
     `key` tells the rows apart. `unique` holds the statements for staged rows of which no two share a key, `repeated` those for
     rows that do; None where all rows are then written as without a difference. `sampled` counts the rows of a sample of the
-    staged ones, `unchanged` those that the destination has already: when a large sample holds none of these, writing all rows
-    costs less than looking for the difference.
+    staged ones, `unchanged` those that the destination has already: when a large sample holds fewer of these than
+    MIN_UNCHANGED_PERCENT, writing all rows costs less than looking for the difference.
     """
 
     key: tuple[str, ...]
@@ -44,12 +48,23 @@ class Difference:
         repeated = None if self.repeated is None else (*first, *self.repeated)
         return replace(self, unique=(*first, *self.unique), repeated=repeated)
 
+    def checked_by(self, check: Sequence[MergeStatement]) -> Difference:
+        """The same, with these statements at the end."""
+        repeated = None if self.repeated is None else (*self.repeated, *check)
+        return replace(self, unique=(*self.unique, *check), repeated=repeated)
+
+    def always(self) -> Difference:
+        """The same, whatever a sample would say: rows that are equal are left alone."""
+        return replace(self, sampled=None, unchanged=None)
+
     @property
     def otherwise(self) -> str:
         """When all rows are written all the same."""
         when = [] if self.repeated is not None else ["staged rows share a key"]
         if self.sampled is not None:
-            when.append(f"a sample of {MIN_SAMPLE} or more staged rows holds none that is there already")
+            when.append(
+                f"fewer than {MIN_UNCHANGED_PERCENT} % of a sample of {MIN_SAMPLE} or more staged rows are there already"
+            )
         return f"all rows are written instead where {' or '.join(when)}"
 
 
@@ -125,6 +140,22 @@ class RowComparison:
 
         None where the kind cannot group the rows.
         """
+        grouped = self._grouped()
+        if grouped is None:
+            return None
+        staged, there, groups = grouped
+        keys = ", ".join(f"k{number}" for number in range(len(self._key)))
+        named = ", ".join(f"s.{name} AS k{number}" for number, name in enumerate(self._key))
+        matched = self.dialect.in_table("d", self.merge.staging_sql, self.merge.key)
+        return self._fill(
+            f"SELECT DISTINCT {keys}, {REPLACED} FROM (SELECT {keys} FROM (SELECT {named}, {', '.join(staged)}, "
+            f"1 AS pipekit_rows FROM {self.merge.staging_sql} s UNION ALL SELECT {self._list('d')}, {', '.join(there)}, -1 "
+            f"FROM {self.merge.dest_sql} d WHERE {matched}) u GROUP BY {keys}, {', '.join(groups)} "
+            f"HAVING SUM(pipekit_rows) <> 0) r"
+        )
+
+    def _grouped(self) -> tuple[list[str], list[str], list[str]] | None:
+        """What a row is grouped by: staged values with aliases, the destination's, the aliases; None where the kind cannot."""
         staged: list[str] = []
         there: list[str] = []
         groups: list[str] = []
@@ -139,15 +170,7 @@ class RowComparison:
                 staged.append(f"{left} AS {alias}")
                 there.append(right)
                 groups.append(alias)
-        keys = ", ".join(f"k{number}" for number in range(len(self._key)))
-        named = ", ".join(f"s.{name} AS k{number}" for number, name in enumerate(self._key))
-        matched = self.dialect.in_table("d", self.merge.staging_sql, self.merge.key)
-        return self._fill(
-            f"SELECT DISTINCT {keys}, {REPLACED} FROM (SELECT {keys} FROM (SELECT {named}, {', '.join(staged)}, "
-            f"1 AS pipekit_rows FROM {self.merge.staging_sql} s UNION ALL SELECT {self._list('d')}, {', '.join(there)}, -1 "
-            f"FROM {self.merge.dest_sql} d WHERE {matched}) u GROUP BY {keys}, {', '.join(groups)} "
-            f"HAVING SUM(pipekit_rows) <> 0) r"
-        )
+        return staged, there, groups
 
     def _fill(self, select: str) -> MergeStatement:
         names = ", ".join((*self._key, self.dialect.quote_identifier(CHANGE)))
@@ -195,6 +218,31 @@ class RowComparison:
         rows = f"(SELECT {self.merge.column_list} FROM {self.merge.rows_sql} c WHERE {condition})"
         return replace(self.merge.update_matched(others, rows_sql=rows), expected="outdated")
 
+    # What was written
+
+    def altered(self, *, only_changes: bool, with_key: bool) -> str:
+        """A query for the staged rows of which the destination holds no equal one once all is written."""
+        written = f"{self.dialect.in_table('s', self.changes_sql, self.merge.key)} AND " if only_changes else ""
+        return (
+            f"SELECT COUNT(*) FROM {self.merge.rows_sql} s WHERE {written}NOT EXISTS "
+            f"(SELECT 1 FROM {self.merge.dest_sql} d WHERE {self._alike(with_key=with_key)})"
+        )
+
+    def altered_without_key(self) -> str | None:
+        """As `altered`, for a destination that holds the staged rows and no other; None where the kind cannot group them."""
+        grouped = self._grouped()
+        if grouped is None:
+            return None
+        staged, there, groups = grouped
+        return (
+            f"SELECT COUNT(*) FROM (SELECT 1 AS pipekit_group FROM (SELECT {', '.join(staged)}, 1 AS pipekit_rows FROM "
+            f"{self.merge.rows_sql} s UNION ALL SELECT {', '.join(there)}, -1 FROM {self.merge.dest_sql} d) u "
+            f"GROUP BY {', '.join(groups)} HAVING SUM(pipekit_rows) > 0) r"
+        )
+
+    def _alike(self, *, with_key: bool) -> str:
+        return f"{self._match('d', 's')} AND NOT ({self._differs('d', 's', with_key=with_key)})"
+
     # Whether it pays
 
     def decide(
@@ -222,7 +270,7 @@ class RowComparison:
         sample = self.dialect.sample_sql(self.merge.staging_sql, "s", self.merge.key)
         if sample is None:
             return None, None
-        alike = f"{self._match('d', 's')} AND NOT ({self._differs('d', 's', with_key=True)})"
+        alike = self._alike(with_key=True)
         return (
             f"SELECT COUNT(*) FROM {sample}",
             f"SELECT COUNT(*) FROM {sample} WHERE EXISTS (SELECT 1 FROM {self.merge.dest_sql} d WHERE {alike})",

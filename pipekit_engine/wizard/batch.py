@@ -90,6 +90,13 @@ def propose_all(workspace: Workspace, request: Request, folder: Folder) -> list[
 def _one(
     workspace: Workspace, request: Request, table: TableInfo, folder: Folder, stored: Definitions, taken: set[str]
 ) -> Proposed:
+    return _finished(workspace, propose_table(workspace, request, table, stored, taken), folder, request.force, stored)
+
+
+def propose_table(
+    workspace: Workspace, request: Request, table: TableInfo, stored: Definitions, taken: set[str]
+) -> Draft:
+    """A draft for one table. Raises ConfigurationError where a module moves it already or it would go onto itself."""
     wishes = request.wishes
     known = already_synced(workspace, request, table, stored)
     if known is not None and wishes.name is None:
@@ -105,7 +112,7 @@ def _one(
             f"{draft.title} would be copied onto itself, and what others write meanwhile would be lost: name another "
             "destination with --dest, --dest-schema or --dest-table."
         )
-    return _finished(workspace, draft, folder, request.force, stored)
+    return draft
 
 
 def already_synced(workspace: Workspace, request: Request, table: TableInfo, stored: Definitions) -> Module | None:

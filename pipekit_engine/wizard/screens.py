@@ -53,13 +53,19 @@ def choose_connection(
 def ask_connection(terminal: Terminal, workspace: Workspace, *, is_source: bool) -> str:
     """Ask for a new connection until it answers; its name. Raises Back when the person gives it up."""
     drivers = workspace.engine.store.definitions.load_checked()[0].drivers
+    jars = {driver.name: _jar(driver, workspace) for driver in drivers.values()}
+    # Those with a jar first, and of these the kinds that are known.
+    ordered = sorted(drivers.values(), key=lambda driver: (jars[driver.name] is None, driver.kind == GENERIC))
     choices = [
-        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind != GENERIC
+        Choice(
+            driver,
+            driver.name,
+            "  ".join(
+                filter(None, (get_dialect(driver.kind).about, jars[driver.name] or "no jar yet: see `pipekit drivers`"))
+            ),
+        )
+        for driver in ordered
     ]
-    choices += [
-        Choice(driver, driver.name, _jar(driver, workspace)) for driver in drivers.values() if driver.kind == GENERIC
-    ]
-    choices.sort(key=lambda choice: choice.detail.startswith("no jar"))
     driver = terminal.pick("Kind of database", choices)
     address = user = password = ""
     while True:
@@ -86,11 +92,11 @@ def ask_connection(terminal: Terminal, workspace: Workspace, *, is_source: bool)
             return name
 
 
-def _jar(driver: Driver, workspace: Workspace) -> str:
+def _jar(driver: Driver, workspace: Workspace) -> str | None:
     try:
         return find_jars(driver, workspace.engine.config.jar_folders)[0].name
     except PipekitError:
-        return "no jar yet: see `pipekit drivers`"
+        return None
 
 
 def _record(workspace: Workspace, name: str, driver: str, url: str, user: str, password: str) -> Connection:

@@ -85,7 +85,7 @@ def preview_yaml(outcome: Outcome) -> str:
 
 
 class Folder:
-    """A folder of definitions, and what is defined where in it."""
+    """A folder of definitions, and what is defined where in it. It need not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

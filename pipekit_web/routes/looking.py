@@ -176,7 +176,7 @@ def group_run(visit: Look, group_run_id: Number) -> HTMLResponse:
 def drivers(visit: Look) -> HTMLResponse:
     """JDBC drivers and their jars."""
     found = machine.driver_rows(visit.store.definitions.load_checked()[0], visit.config)
-    return visit.page("drivers.html", rows=found)
+    return visit.page("drivers.html", rows=found, installed=None)
 
 
 @router.get("/pipekit/lint")

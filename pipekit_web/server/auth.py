@@ -92,6 +92,16 @@ def set_password(config: Config, user: str, password: str, role: str | None = No
     return path
 
 
+def set_role(config: Config, user: str, role: str) -> None:
+    """Change what a user may do; their sessions end. Raises ConfigurationError for no such user or role."""
+    path = users_file(config)
+    data = _read(path)
+    if user not in data["users"] or role not in RANKS:
+        raise ConfigurationError(f"There is no user {user!r}, or no role {role!r}.")
+    data["users"][user]["role"] = role
+    _write(path, data)
+
+
 def remove_user(config: Config, user: str) -> None:
     """Take a user away; their sessions end. Raises ConfigurationError when there is no such user."""
     path = users_file(config)

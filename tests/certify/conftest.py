@@ -28,6 +28,7 @@ EMBEDDED = {
     "h2": ("jdbc:h2:{folder}/d", "sa", "PUBLIC"),
     "derby": ("jdbc:derby:{folder}/d;create=true", None, "APP"),
     "hsqldb": ("jdbc:hsqldb:file:{folder}/d;hsqldb.write_delay=false;shutdown=true", "SA", "PUBLIC"),
+    "duckdb": ("jdbc:duckdb:{folder}/d.duckdb", None, "main"),
 }
 #: `mysql` is MySQL's Connector/J against MariaDB.
 KINDS = (*EMBEDDED, "postgresql", "mariadb", "mysql")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 import re
 import resource
 import socket
@@ -80,7 +81,7 @@ def paths(routes: list[BaseRoute], before: str = "") -> Iterator[str]:
         yield re.sub(r"{[^}]*}", "x", path) or "/"
 
 
-def ask(app: Any, method: str, target: str, headers: dict[str, str], kind: str = "http") -> int:
+def ask(app: Any, method: str, target: str, headers: dict[str, str], kind: str = "http", body: bytes = b"") -> int:
     """The status of a request; 101 and 403 for a websocket that is accepted or refused."""
     path, _, query = target.partition("?")
     scope: dict[str, Any] = {
@@ -90,7 +91,7 @@ def ask(app: Any, method: str, target: str, headers: dict[str, str], kind: str =
         "scheme": "http" if kind == "http" else "ws", "subprotocols": [], "root_path": "", "state": {},
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
-    messages = iter([{"type": "http.request", "body": b""} if kind == "http" else {"type": "websocket.connect"}])
+    messages = iter([{"type": "http.request", "body": body} if kind == "http" else {"type": "websocket.connect"}])
 
     async def receive() -> dict[str, Any]:
         return next(messages, {"type": "http.disconnect" if kind == "http" else "websocket.disconnect", "code": 1000})
@@ -176,6 +177,24 @@ def test_websockets_and_pages_of_other_sites(app: Any, logins: dict[str, dict[st
         assert ask(app, "GET", path, foreign, kind="websocket") == 403, (path, who)
         if path != "/health":
             assert ask(app, "POST", path, foreign) in (401, 403, 429), (path, who)
+
+
+def test_graphql_that_is_none_or_too_much(app: Any, logins: dict[str, dict[str, str]]) -> None:
+    """One query of a viewer with 1,000 aliases ran for 72 seconds; a body that is no query was an answer 500."""
+    headers = {**logins["viewer"], "content-type": "application/json"}
+    fields = {
+        "aliases": " ".join(f"a{i}: version" for i in range(1000)),
+        "depth": "a {" * 60 + "b" + "}" * 60,
+        "fragments": "...f } fragment f on Query { ...f",
+        "wide": " ".join(["version"] * 30_000),
+    }
+    bodies = {name: json.dumps({"query": f"{{ {text} }}"}).encode() for name, text in fields.items()}
+    bodies |= {"nothing": b"", "no JSON": b"{", "a list": b"[]", "no text": b'{"query": 1}', "bytes": b"\xff\xfe"}
+    for name, body in bodies.items():
+        began = time.monotonic()
+        assert ask(app, "POST", "/graphql", headers, body=body) == 400, name
+        assert time.monotonic() - began < 5, name
+    assert ask(app, "POST", "/graphql", headers, body=b'{"query": "{ version }"}') == 200
 
 
 # Bytes that two servers may read as different requests.

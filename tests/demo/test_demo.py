@@ -16,6 +16,7 @@ from pipekit_engine.demo.main import Demo, DemoFailed, run_demo, serve_demo
 from pipekit_engine.demo.project import Project, postgresql_folder, warehouse
 from pipekit_engine.errors import ConfigurationError
 from tests.conftest import unavailable
+from tests.jars import jar
 from tests.servers.postgresql import PostgreSQLServer
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("java")]
@@ -45,6 +46,17 @@ def test_the_demo_fails_when_a_row_differs(finished: Path) -> None:
             database.execute("UPDATE planes SET seats = seats + 1 WHERE tailnum = 'N104UW'")
         with pytest.raises(DemoFailed, match=r"planes: 1 row differs(.|\n)*N104UW"):
             demo.check(target)
+
+
+@pytest.mark.slow
+def test_the_demo_into_duckdb(tmp_path: Path) -> None:
+    jar("duckdb")
+    run_demo("duckdb", tmp_path / ".demo", days=2)
+    demo = Demo(tmp_path / ".demo", Console())
+    with closing(sqlite3.connect(demo.project.source)) as database, database:
+        database.execute("UPDATE planes SET seats = seats + 1 WHERE tailnum = 'N104UW'")
+    with warehouse("duckdb", demo.project, fresh=False) as target, pytest.raises(DemoFailed, match="planes: 1 row"):
+        demo.check(target)
 
 
 @pytest.mark.slow

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pipekit_engine.databases.dialects.postgresql import PostgreSQL
 from pipekit_engine.errors import MergeError
 from pipekit_engine.models import RunRecord
+from pipekit_engine.running import verification
 from tests.running.workbench import Workbench
 
 STRATEGIES = ["full", "incremental", "upsert"]
@@ -200,3 +202,27 @@ def test_the_log_tells_what_is_written(bench: Workbench) -> None:
     plan = bench.engine.run("k", sessions=bench.pool, dry_run=True).plan
     assert plan is not None
     assert "only rows that differ are written: rows are told apart by id" in plan.render()
+
+
+def test_a_sample_decides_whether_rows_are_compared(main_bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nearly all rows of a large table change, all are written."""
+    kind = main_bench.store.definitions.connection("dst").driver
+    if kind == "sqlite":
+        pytest.skip("takes no samples")
+    # As with ten times the rows.
+    monkeypatch.setattr(verification, "MIN_SAMPLE", 10)
+    sample = "{} {} TABLESAMPLE SYSTEM (20) REPEATABLE (1)"
+    monkeypatch.setattr(PostgreSQL, "sample_sql", lambda self, table, alias, key: sample.format(table, alias))
+    main_bench.source("CREATE TABLE t (id INTEGER, n INTEGER)")
+    main_bench.fill("t", [(number, 0) for number in range(20_000)])
+    main_bench.execute("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, n INTEGER)")
+    main_bench.module()
+    assert "all rows are written: of" in main_bench.run().live_log
+    for share, unchanged in ((50, 10_000), (90, 0), (100, 0), (0, 20_000)):
+        main_bench.source(f"UPDATE t SET n = n + 1 WHERE id * 37 % 100 < {share}")
+        record = main_bench.run()
+        assert record.rows_unchanged == unchanged
+        assert ("staged rows of a sample only" in record.live_log) is (share >= 90)
+    main_bench.source("UPDATE t SET n = n + 1")
+    main_bench.replace(main_bench.store.definitions.module("m").model_copy(update={"cascades": "allow"}))
+    assert "all rows are written" not in main_bench.run().live_log

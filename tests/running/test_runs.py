@@ -19,13 +19,16 @@ from pipekit_engine.errors import (
     SecretError,
     SourceError,
 )
+from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.models import Column, Hook
+from pipekit_engine.running import module_run
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.security.redact import Redactor
 from tests.jars import PINNED
 from tests.running.workbench import Workbench
+from tests.waiting import wait_until
 
 
 def small(bench: Workbench, **fields: object) -> None:
@@ -130,6 +133,40 @@ class TestHooks:
         with pytest.raises(RunCancelled):
             main_bench.run(cancel=cancel, on_event=watch)
         assert main_bench.rows("SELECT w FROM bell") == [("any",)]
+
+    @pytest.mark.postgresql
+    @pytest.mark.parametrize("when", ["before the hook", "in the hook"])
+    def test_a_hook_that_hangs_does_not_keep_a_cancelled_run(
+        self, pg_bench: Workbench, monkeypatch: pytest.MonkeyPatch, when: str
+    ) -> None:
+        """Nothing could end it: whoever pressed Ctrl-C waited for the hook, or had to kill."""
+        monkeypatch.setattr(module_run, "HOOKS_AFTER_CANCEL_S", 1.0)
+        query = "SELECT * FROM t" if when == "before the hook" else "SELECT * FROM nowhere"
+        small(pg_bench, query=query, hooks=(Hook(sql="SELECT pg_sleep(600)", run_on="failure"),))
+        cancel = threading.Event()
+
+        def watch(event: RunEvent) -> None:
+            if when == "before the hook" and event.phase == "stage":
+                cancel.set()
+
+        def cancel_later() -> None:
+            asked = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%' AND state = 'active'"
+            wait_until(lambda: bool(pg_bench.rows(asked)), "the hook")
+            cancel.set()
+
+        thread = threading.Thread(target=cancel_later)
+        if when == "in the hook":
+            thread.start()
+        with (
+            pytest.raises(RunCancelled if when == "before the hook" else SourceError) as caught,
+            SessionPool(1) as pool,
+        ):
+            pg_bench.engine.run("m", sessions=pool, cancel=cancel, on_event=watch)
+        if when == "in the hook":
+            thread.join()
+        assert caught.value.record is not None
+        assert "hook on failure cancelled: SELECT pg_sleep(600)" in caught.value.record.live_log
+        assert pg_bench.store.leases.all() == []
 
 
 class TestSchemaChange:

@@ -106,6 +106,57 @@ class Chromium:
             assert time.monotonic() < until, f"the login does not end: {self.text()}"
             time.sleep(0.1)
 
+    def fill(self, **values: str) -> None:
+        """Type into the page's fields of these names; two underscores stand for a dot."""
+        for field, value in values.items():
+            name = json.dumps(field.replace("__", "."))
+            found = self.evaluate(
+                f"(() => {{ const field = document.getElementsByName({name})[0]; if (!field) return false;"
+                f" field.value = {json.dumps(value)};"
+                " for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, {bubbles: true}));"
+                " return true; })()"
+            )
+            assert found, f"{self.evaluate('location.href')} has no field {field}; it shows:\n{self.text()[:1000]}"
+
+    def press(self, label: str, within_s: float = 10) -> None:
+        """Press the page's first button or link of this text."""
+        until = time.monotonic() + within_s
+        script = (
+            "(() => { const all = [...document.querySelectorAll('main button, main a, main summary, main label')];"
+            f" const it = all.find((e) => e.textContent.trim() === {json.dumps(label)} && e.checkVisibility());"
+            " if (!it) return false; it.click(); return true; })()"
+        )
+        while not self.evaluate(script):
+            assert time.monotonic() < until, f"{self.evaluate('location.href')} has no {label!r}:\n{self.text()[:2000]}"
+            time.sleep(0.1)
+
+    def type(self, text: str) -> None:
+        """Type where the cursor is."""
+        self._ask("Input.insertText", text=text)
+
+    def await_address(self, part: str, within_s: float = 20) -> None:
+        """Wait until the page's address holds a text. Raises AssertionError."""
+        until = time.monotonic() + within_s
+        while part not in str(self.evaluate("location.href")) or self.evaluate("document.readyState") != "complete":
+            assert time.monotonic() < until, f"at {self.evaluate('location.href')}:\n{self.text()[:2000]}"
+            time.sleep(0.1)
+
+    def size(self, width: int, height: int) -> None:
+        """Make the page as large as a device's window."""
+        self._ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+
+    def prefer(self, scheme: str) -> None:
+        """Be a system that asks for `light` or `dark`."""
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def screenshot(self, path: Path) -> None:
+        """A picture of what is to be seen now, as PNG."""
+        import base64
+
+        path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
+
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         request: dict[str, Any] = {"id": number, "method": method, "params": parameters}

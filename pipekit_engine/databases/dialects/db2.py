@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
-from pipekit_engine.databases.dialects.base.catalog import cascades_query, view_query
+from pipekit_engine.databases.dialects.base.catalog import cascades_query, triggers_query, view_query
 from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
@@ -189,6 +189,9 @@ class DB2(PaddedKeys, Dialect):
     def cascades_sql(self, table: TableName) -> str:
         return cascades_query("QSYS2.SYSREFCST", "QSYS2.SYSCST", table, "CURRENT SCHEMA")
 
+    def triggers_sql(self, table: TableName) -> str:
+        return triggers_query("QSYS2.SYSTRIGGERS", table, "CURRENT SCHEMA")
+
     def identity_sql(self, table: TableName) -> str:
         found = view_query("QSYS2.SYSCOLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
         return f"{found.replace('SELECT 1 ', 'SELECT COLUMN_NAME ', 1)} AND IDENTITY_GENERATION = 'ALWAYS'"
@@ -303,6 +306,10 @@ class DB2LUW(DB2):
         """By the rule's letter: C and N."""
         found = view_query("SYSCAT.REFERENCES", table, "REFTABSCHEMA", "REFTABNAME", "CURRENT SCHEMA")
         return f"{found.replace('SELECT 1 ', 'SELECT TABNAME ', 1)} AND DELETERULE IN ('C', 'N')"
+
+    def triggers_sql(self, table: TableName) -> str:
+        found = view_query("SYSCAT.TRIGGERS", table, "TABSCHEMA", "TABNAME", "CURRENT SCHEMA")
+        return f"{found.replace('SELECT 1 ', 'SELECT TRIGNAME ', 1)} AND TRIGEVENT <> 'D'"
 
     def is_view_sql(self, table: TableName) -> None:
         """The database refuses what a view cannot take."""

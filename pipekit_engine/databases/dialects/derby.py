@@ -126,6 +126,14 @@ class Derby(PaddedKeys, Dialect):
         found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
         return found.replace("SELECT 1 ", "SELECT child.TABLENAME ", 1)
 
+    def triggers_sql(self, table: TableName) -> str:
+        tables = (
+            "SYS.SYSTRIGGERS r JOIN SYS.SYSTABLES t ON t.TABLEID = r.TABLEID "
+            "JOIN SYS.SYSSCHEMAS s ON s.SCHEMAID = t.SCHEMAID"
+        )
+        found = view_query(tables, table, "s.SCHEMANAME", "t.TABLENAME", "CURRENT SCHEMA")
+        return f"{found.replace('SELECT 1 ', 'SELECT r.TRIGGERNAME ', 1)} AND r.EVENT <> 'D' AND r.STATE = 'E'"
+
     def create_like_sql(self, table: TableName, like: TableName, columns: Sequence[Column]) -> str:
         """NOT NULL is taken off by an outer join."""
         names = ", ".join(f"d.{self.quote_identifier(column.name)}" for column in columns)

@@ -38,6 +38,7 @@ class DuckDB(Dialect):
 
     kind = "duckdb"
     label = "DuckDB"
+    about = "a warehouse in a file"
     drivers = (
         JdbcDriver(
             class_name="org.duckdb.DuckDBDriver",

@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.tables import UNSEEN_TRIGGERS
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, own_or_other, sized_text
 from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
@@ -263,6 +264,21 @@ class MariaDB(Dialect):
             f"WHERE unique_constraint_schema = {self._database(table.schema)} "
             f"AND referenced_table_name = {self.string_literal(table.name)} "
             "AND delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+        )
+
+    def triggers_sql(self, table: TableName) -> str:
+        """Only those BEFORE a row is written can change it. The catalogue shows them to logins with the privilege TRIGGER."""
+        database, name = self._database(table.schema), self.string_literal(table.name)
+        user = ", '@', ".join(f"QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', {part}))" for part in (1, -1))
+        mine = f"privilege_type = 'TRIGGER' AND grantee = CONCAT({user})"
+        return (
+            f"SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = {database} "
+            f"AND event_object_table = {name} AND action_timing = 'BEFORE' AND event_manipulation <> 'DELETE' "
+            f"UNION ALL SELECT '{UNSEEN_TRIGGERS}' FROM (SELECT 1 AS one) o WHERE NOT EXISTS "
+            f"(SELECT 1 FROM information_schema.user_privileges WHERE {mine}) AND NOT EXISTS "
+            f"(SELECT 1 FROM information_schema.schema_privileges WHERE {mine} AND {database} LIKE table_schema) AND NOT EXISTS "
+            f"(SELECT 1 FROM information_schema.table_privileges WHERE {mine} AND table_schema = {database} "
+            f"AND table_name = {name})"
         )
 
     def is_view_sql(self, table: TableName) -> str:

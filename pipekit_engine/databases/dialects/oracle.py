@@ -187,6 +187,11 @@ class Oracle(Dialect):
         """A CLOB cannot be compared; a longer key is refused."""
         return f"VARCHAR2({MAX_KEY_TEXT} CHAR)" if sql_type == "CLOB" else sql_type
 
+    def triggers_sql(self, table: TableName) -> str:
+        """Of those that the login may see."""
+        found = view_query("ALL_TRIGGERS", table, "TABLE_OWNER", "TABLE_NAME", _CURRENT)
+        return f"{found.replace('SELECT 1 ', 'SELECT TRIGGER_NAME ', 1)} AND STATUS = 'ENABLED' AND TRIGGERING_EVENT <> 'DELETE'"
+
     def is_view_sql(self, table: TableName) -> str:
         """Of those that the login may see."""
         return view_query("ALL_VIEWS", table, "OWNER", "VIEW_NAME", _CURRENT)

@@ -279,6 +279,15 @@ class PostgreSQL(Dialect):
             f"AND confrelid = to_regclass({literal(self.table_sql(table))}) AND confdeltype IN ('c', 'n', 'd')"
         )
 
+    def triggers_sql(self, table: TableName) -> str:
+        """By the bits of their events: 4 is INSERT, 16 UPDATE. Those of partitions, too."""
+        there = f"to_regclass({literal(self.table_sql(table))})"
+        return (
+            "SELECT tgname FROM pg_catalog.pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 20 <> 0 "
+            f"AND (tgrelid = {there} OR tgrelid IN (SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = {there})) "
+            f"UNION SELECT rulename FROM pg_catalog.pg_rewrite WHERE ev_class = {there} AND ev_type IN ('2', '3')"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """Materialized views are views here, too."""
         name = literal(self.table_sql(table))
@@ -352,8 +361,8 @@ class PostgreSQL(Dialect):
         return (f'{value} COLLATE "C"' if name in ("text", "varchar") else f'CAST({value} AS text) COLLATE "C"',)
 
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
-        """Some of its blocks, the same ones each time."""
-        return f"{table} {alias} TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)"
+        """Some of its blocks, the same ones each time: a few even of a table that is sampled at all."""
+        return f"{table} {alias} TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)"
 
     def fence(self, name: FenceName, dest: str) -> Fence:
         """An advisory lock of the merge's transaction, which a pooler between us and the server keeps, too."""

@@ -144,6 +144,11 @@ class SQLite(Dialect):
             "AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
         )
 
+    def triggers_sql(self, table: TableName) -> str:
+        """A trigger here changes the row by a statement of its own."""
+        schema, name = self.quote_identifier(table.schema or "main"), literal(table.name)
+        return f"SELECT name FROM {schema}.sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower({name})"
+
     def is_view_sql(self, table: TableName) -> str:
         """From the schema table of the file that holds it; names are compared without case."""
         schema = self.quote_identifier(table.schema or "main")

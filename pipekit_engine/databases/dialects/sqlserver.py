@@ -193,6 +193,12 @@ class SQLServer(Dialect):
             f"AND referenced_object_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"
         )
 
+    def triggers_sql(self, table: TableName) -> str:
+        return (
+            "SELECT name FROM sys.triggers WHERE is_disabled = 0 "
+            f"AND parent_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"
+        )
+
     def is_view_sql(self, table: TableName) -> str:
         """By the object's number, which the name resolves to as in any statement."""
         return f"SELECT 1 FROM sys.views WHERE object_id = OBJECT_ID({self.string_literal(self.table_sql(table))})"

@@ -86,7 +86,7 @@ SELECT COUNT(*) FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`) IN (SELEC
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes`);
 SELECT COUNT(*) FROM `sales`.`orders` d WHERE (d.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes`);
 
--- all rows are written instead where a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where fewer than 20 % of a sample of 200 or more staged rows are there already
 DELETE d FROM `sales`.`orders` d JOIN (SELECT DISTINCT `order_id` FROM `pipekit_staging`.`orders`) s ON d.`order_id` = s.`order_id`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM `pipekit_staging`.`orders` s;
 SELECT COUNT(*) FROM `sales`.`orders` d WHERE (d.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders`);
@@ -157,7 +157,7 @@ UPDATE `sales`.`orders` d JOIN (SELECT `order_id`, `Customer Name`, `amount`, `u
 SELECT COUNT(*) FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` IN (1);
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 UPDATE `sales`.`orders` d JOIN `pipekit_staging`.`orders` s ON d.`order_id` = s.`order_id` SET d.`Customer Name` = s.`Customer Name`, d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id`) m WHERE m.`order_id` = s.`order_id`);
 
@@ -206,7 +206,7 @@ SELECT COUNT(*) FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` I
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at` FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes`);
 SELECT COUNT(*) FROM `sales`.`orders`;
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 DELETE FROM `sales`.`orders`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `pipekit_staging`.`orders` s;
 SELECT COUNT(*) FROM `sales`.`orders`;
@@ -250,7 +250,7 @@ DELETE d FROM `sales`.`orders` d JOIN (SELECT DISTINCT `order_id` FROM `pipekit_
 SELECT COUNT(*) FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` IN (1, 2);
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at` FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes`);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 DELETE d FROM `sales`.`orders` d JOIN (SELECT DISTINCT `order_id` FROM `pipekit_staging`.`orders`) s ON d.`order_id` = s.`order_id`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT `order_id`, `Customer Name`, `amount`, `updated_at` FROM `pipekit_staging`.`orders` s;
 
@@ -294,7 +294,7 @@ UPDATE `sales`.`orders` d JOIN (SELECT `order_id`, `Customer Name`, `amount`, `u
 SELECT COUNT(*) FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` IN (1);
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at` FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 UPDATE `sales`.`orders` d JOIN `pipekit_staging`.`orders` s ON d.`order_id` = s.`order_id` SET d.`Customer Name` = s.`Customer Name`, d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id`) m WHERE m.`order_id` = s.`order_id`);
 
@@ -341,7 +341,7 @@ UPDATE `sales`.`orders` d JOIN (SELECT `order_id`, `Customer Name`, `amount`, `u
 SELECT COUNT(*) FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` IN (1);
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw`, ROW_NUMBER() OVER (PARTITION BY `order_id` ORDER BY CASE WHEN `updated_at` IS NULL THEN 1 ELSE 0 END, `updated_at` DESC) AS pipekit_rank FROM `pipekit_staging`.`orders`) r WHERE pipekit_rank = 1) s WHERE (s.`order_id`) IN (SELECT `order_id` FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 UPDATE `sales`.`orders` d JOIN (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw`, ROW_NUMBER() OVER (PARTITION BY `order_id` ORDER BY CASE WHEN `updated_at` IS NULL THEN 1 ELSE 0 END, `updated_at` DESC) AS pipekit_rank FROM `pipekit_staging`.`orders`) r WHERE pipekit_rank = 1) s ON d.`order_id` = s.`order_id` SET d.`Customer Name` = s.`Customer Name`, d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw` FROM (SELECT `order_id`, `Customer Name`, `amount`, `updated_at`, `raw`, ROW_NUMBER() OVER (PARTITION BY `order_id` ORDER BY CASE WHEN `updated_at` IS NULL THEN 1 ELSE 0 END, `updated_at` DESC) AS pipekit_rank FROM `pipekit_staging`.`orders`) r WHERE pipekit_rank = 1) s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id`) m WHERE m.`order_id` = s.`order_id`);
 
@@ -388,7 +388,7 @@ UPDATE `sales`.`orders` d JOIN (SELECT `order_id`, `Customer Name`, `amount`, `u
 SELECT COUNT(*) FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` IN (1);
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE (s.`order_id`, s.`Customer Name`) IN (SELECT `order_id`, `Customer Name` FROM `pipekit_staging`.`orders changes` WHERE `pipekit_change` = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 UPDATE `sales`.`orders` d JOIN `pipekit_staging`.`orders` s ON d.`order_id` = s.`order_id` AND d.`Customer Name` = s.`Customer Name` SET d.`amount` = s.`amount`, d.`updated_at` = s.`updated_at`, d.`raw` = s.`raw`;
 INSERT INTO `sales`.`orders` (`order_id`, `Customer Name`, `amount`, `updated_at`, `raw`) SELECT s.`order_id`, s.`Customer Name`, s.`amount`, s.`updated_at`, s.`raw` FROM `pipekit_staging`.`orders` s WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT d.`order_id`, d.`Customer Name` FROM `sales`.`orders` d JOIN `pipekit_staging`.`orders` t ON d.`order_id` = t.`order_id` AND d.`Customer Name` = t.`Customer Name`) m WHERE m.`order_id` = s.`order_id` AND m.`Customer Name` = s.`Customer Name`);
 

@@ -89,7 +89,7 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "p
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 SELECT COUNT(*) FROM "sales"."orders" d WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = d."order_id");
 
--- all rows are written instead where a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where fewer than 20 % of a sample of 200 or more staged rows are there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
@@ -110,8 +110,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
 
 -- ======== an existing one, append
 -- pipekit plan of module orders: erp -> warehouse, strategy append
@@ -163,7 +163,7 @@ UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s.
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id" AND "pipekit_change" = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM "pipekit_staging"."orders" s WHERE d."order_id" = s."order_id";
@@ -186,8 +186,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id")
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
 
 -- ======== one with a unique key, full
 -- pipekit plan of module orders: erp -> warehouse, strategy full
@@ -213,7 +213,7 @@ SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" I
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 SELECT COUNT(*) FROM "sales"."orders";
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders";
@@ -233,8 +233,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
 
 -- ======== one with a unique key, incremental
 -- pipekit plan of module orders: erp -> warehouse, strategy incremental
@@ -259,7 +259,7 @@ DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipeki
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1, 2);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id");
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM "sales"."orders" WHERE "order_id" IN (SELECT "order_id" FROM "pipekit_staging"."orders");
@@ -279,8 +279,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: count: SELECT COUNT(*) FROM "pipekit_staging"."orders"
 -- check: null_keys: SELECT COUNT(*) FROM "pipekit_staging"."orders" WHERE "order_id" IS NULL
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
 
 -- ======== one with a unique key, upsert
 -- pipekit plan of module orders: erp -> warehouse, strategy upsert
@@ -305,7 +305,7 @@ UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s.
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at" FROM "pipekit_staging"."orders" s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id" AND "pipekit_change" = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at" FROM "pipekit_staging"."orders" s WHERE d."order_id" = s."order_id";
@@ -328,8 +328,8 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id")
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at"))
 
 -- ======== dedupe
 -- pipekit plan of module orders: erp -> warehouse, strategy upsert
@@ -354,7 +354,7 @@ UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s.
 SELECT COUNT(*) FROM "pipekit_staging"."orders changes" WHERE "pipekit_change" IN (1);
 INSERT INTO "sales"."orders" ("order_id", "Customer Name", "amount", "updated_at", "raw") SELECT s."order_id", s."Customer Name", s."amount", s."updated_at", s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE EXISTS (SELECT 1 FROM "pipekit_staging"."orders changes" m WHERE m."order_id" = s."order_id" AND "pipekit_change" = 1);
 
--- all rows are written instead where staged rows share a key or a sample of 200 or more staged rows holds none that is there already
+-- all rows are written instead where staged rows share a key or fewer than 20 % of a sample of 200 or more staged rows are there already
 SELECT pg_advisory_xact_lock(2553956261385565477);
 LOCK TABLE "sales"."orders" IN SHARE ROW EXCLUSIVE MODE;
 UPDATE "sales"."orders" d SET "Customer Name" = s."Customer Name", "amount" = s."amount", "updated_at" = s."updated_at", "raw" = s."raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw" FROM (SELECT "order_id", "Customer Name", "amount", "updated_at", "raw", ROW_NUMBER() OVER (PARTITION BY "order_id" ORDER BY CASE WHEN "updated_at" IS NULL THEN 1 ELSE 0 END, "updated_at" DESC) AS pipekit_rank FROM "pipekit_staging"."orders") r WHERE pipekit_rank = 1) s WHERE d."order_id" = s."order_id";
@@ -377,5 +377,5 @@ DROP TABLE IF EXISTS "pipekit_staging"."orders changes";
 -- check: duplicate_sample: SELECT "order_id" FROM "pipekit_staging"."orders" GROUP BY "order_id" HAVING COUNT(*) > 1
 -- check: matched: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders") s WHERE EXISTS (SELECT 1 FROM "sales"."orders" m WHERE m."order_id" = s."order_id")
 -- decides: distinct_keys: SELECT COUNT(*) FROM (SELECT DISTINCT "order_id" FROM "pipekit_staging"."orders" WHERE "order_id" IS NOT NULL) k
--- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1)
--- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.1) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))
+-- decides: sampled: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1)
+-- decides: unchanged: SELECT COUNT(*) FROM "pipekit_staging"."orders" s TABLESAMPLE SYSTEM (0.5) REPEATABLE (1) WHERE EXISTS (SELECT 1 FROM "sales"."orders" d WHERE d."order_id" = s."order_id" AND NOT (d."Customer Name" COLLATE "C" IS DISTINCT FROM s."Customer Name" COLLATE "C" OR d."amount" IS DISTINCT FROM s."amount" OR d."updated_at" IS DISTINCT FROM s."updated_at" OR d."raw" IS DISTINCT FROM s."raw"))

@@ -219,6 +219,12 @@ def cascades_query(references: str, constraints: str, table: TableName, current:
     return found.replace("SELECT 1 ", "SELECT c.TABLE_NAME ", 1)
 
 
+def triggers_query(catalogue: str, table: TableName, current: str) -> str:
+    """A query for the triggers of a table but those for a DELETE, from a catalogue shaped as the standard's."""
+    found = view_query(catalogue, table, "EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE", current)
+    return f"{found.replace('SELECT 1 ', 'SELECT TRIGGER_NAME ', 1)} AND EVENT_MANIPULATION <> 'DELETE'"
+
+
 def _default(text: str | None) -> str | None:
     """MariaDB writes out the default that every nullable column has."""
     return None if text is None or not text.strip() or text.strip().upper() == "NULL" else text.strip()
@@ -237,6 +243,9 @@ class InformationSchema(Identifiers):
         return cascades_query(
             f"{schema}.REFERENTIAL_CONSTRAINTS", f"{schema}.TABLE_CONSTRAINTS", table, "CURRENT_SCHEMA"
         )
+
+    def triggers_sql(self, table: TableName) -> str:
+        return triggers_query("INFORMATION_SCHEMA.TRIGGERS", table, "CURRENT_SCHEMA")
 
     def is_view_sql(self, table: TableName) -> str:
         return view_query("INFORMATION_SCHEMA.VIEWS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT_SCHEMA")

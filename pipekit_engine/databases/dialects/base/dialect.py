@@ -27,6 +27,8 @@ class Dialect(
     differently).
     """
 
+    #: What it is, in a few words, where its name does not say it.
+    about: ClassVar[str] = ""
     #: The drivers that serve it, the one to take first. Empty: any driver, registered by hand.
     drivers: ClassVar[tuple[JdbcDriver, ...]] = ()
     #: Drivers of databases that have no kind of their own, as the tests load them: installed by their artifact's name only.

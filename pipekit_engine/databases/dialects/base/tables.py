@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _UNINDEXED = re.compile(r"lob|text|xml|json|long|max|image|raster|geometry", re.IGNORECASE)
 
 
+#: Stands for the triggers in a catalogue that shows the login none, whether there are any or not.
+UNSEEN_TRIGGERS = "any that the login may not see"
+
+
 class TableStatements(Identifiers):
     """How a kind makes, changes, describes and drops tables."""
 
@@ -55,6 +59,13 @@ class TableStatements(Identifiers):
 
     def cascades_sql(self, table: TableName) -> str | None:
         """A query for the tables whose rows change when rows of this one are deleted; None where that cannot be asked."""
+        return None
+
+    def triggers_sql(self, table: TableName) -> str | None:
+        """A query for the names of triggers and rules that may change a row that is inserted or updated.
+
+        With UNSEEN_TRIGGERS where the login may not see all; None where that cannot be asked.
+        """
         return None
 
     def no_transactions_sql(self, table: TableName) -> str | None:

@@ -1,0 +1,146 @@
+"""Handing a command to the agent of this project, if one runs. Imports as little as it can: this is all that the command does.
+
+The agent forks a process that has the command's arguments, folder, environment, umask and open files, so that it reads and writes
+as if it ran here. Signals that this process gets are passed on to it. How the two talk:
+
+1. here: one JSON line, with the three standard files.
+2. there: `+`, or the end of the connection: then the command runs here.
+3. here: `g`. Only now the command begins there; who has given up waiting does not say it, so that nothing runs twice.
+4. here: a byte for each signal. The end of the connection counts as SIGHUP: nobody waits for the command any more.
+5. there: a JSON line, the exit status or the signal that ended the process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+
+#: Commands that are handed over: they do one thing and end. Others talk for long, or are servers themselves.
+COMMANDS = frozenset({"run", "run-group", "modules", "groups", "schedules", "runs", "cancel", "unlock"})
+#: Seconds that an agent has to take a command; one that is too busy is done without.
+_TAKE_S = 1.0
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Longest path that a Unix socket takes; longer ones are reached by way of their folder.
+_LONGEST_PATH = 100
+_DATABASE = re.compile(r"^database:[ \t]*([^\s#'\"]+|'[^'\n]*'|\"[^\"\\\n]*\")[ \t]*(?:#.*)?$", re.MULTILINE)
+
+
+def socket_path(folder: str, database: str) -> str:
+    """Where the agent of a project listens: beside its SQLite state, or in its configuration's folder."""
+    name = "pipekit" if "://" in database else database
+    return os.path.join(folder, f"{name}.agent")
+
+
+def within_reach(path: str) -> tuple[str, int]:
+    """The path as a socket takes it, and a descriptor to be closed after its use; -1 for none."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH or not os.path.isdir("/proc/self/fd"):
+        return path, -1
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{os.path.basename(path)}", folder
+
+
+def identity() -> dict[str, object]:
+    """What the agent's code and interpreter must be for a command to be run there as it would be here."""
+    return {
+        "prefix": sys.prefix,
+        "python": sys.version,
+        "code": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+        "settings": sorted(item for item in os.environ.items() if item[0].startswith("PYTHON")),
+        "namespaces": [os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "net", "pid", "user")],
+        "groups": [os.getuid(), os.getgid(), *sorted(os.getgroups())],
+    }
+
+
+def hand_over(arguments: list[str]) -> int | None:
+    """Let the agent run a command; its exit status, None when it has to run here."""
+    path = _agent_for(arguments) if sys.platform == "linux" else None
+    return None if path is None else _ask(path, arguments)
+
+
+def _agent_for(arguments: list[str]) -> str | None:
+    """The socket of the agent that may take this command, if there is one."""
+    named, rest = os.environ.get("PIPEKIT_CONFIG"), list(arguments)
+    if len(rest) > 1 and rest[0] == "--config":
+        named, rest = rest[1], rest[2:]
+    elif rest and rest[0].startswith("--config="):
+        named, rest = rest[0].partition("=")[2], rest[1:]
+    if not rest or rest[0] not in COMMANDS:
+        return None
+    # As `pipekit_engine.config.find_config`. The command reads the file itself: here it only leads to the socket.
+    found = named or next((name for name in ("pipekit.yaml", "/etc/pipekit/config.yaml") if os.path.isfile(name)), None)
+    database = "pipekit.db"
+    try:
+        if found is not None:
+            with open(found, encoding="utf-8") as file:
+                text = file.read(1 << 20)
+            match = _DATABASE.search(text)
+            if match is not None:
+                database = match[1].strip("'\"")
+            elif re.search(r"^['\"]?database", text, re.MULTILINE):
+                return None
+        path = socket_path(os.path.dirname(os.path.abspath(found)) if found else os.getcwd(), database)
+    except (OSError, ValueError):
+        return None
+    return path if os.path.exists(path) else None
+
+
+def _ask(path: str, arguments: list[str]) -> int | None:
+    import array
+    import json
+    import socket
+    import struct
+
+    with socket.socket(socket.AF_UNIX) as agent:
+        try:
+            agent.settimeout(_TAKE_S)
+            reachable, folder = within_reach(path)
+            try:
+                agent.connect(reachable)
+            finally:
+                if folder >= 0:
+                    os.close(folder)
+            _, uid, _ = struct.unpack("3i", agent.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if uid != os.getuid():
+                return None
+            umask = os.umask(0o077)
+            os.umask(umask)
+            request = {
+                **identity(),
+                "arguments": arguments,
+                "folder": os.getcwd(),
+                "environment": dict(os.environ),
+                "umask": umask,
+                "ignored": [number for number in _PASSED_ON if signal.getsignal(number) is signal.SIG_IGN],
+                "streams": [[stream.encoding, stream.errors] for stream in (sys.stdin, sys.stdout, sys.stderr)],
+            }
+            line = json.dumps(request).encode() + b"\n"
+            files = array.array("i", [0, 1, 2])
+            sent = agent.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+            agent.sendall(line[sent:])
+            if agent.recv(1) != b"+":
+                return None
+            for number in _PASSED_ON:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    # The socket is written to, not waited for: the handler runs between two bytecodes of the reading below.
+                    signal.signal(number, lambda number, _frame: agent.send(bytes([number])))
+            agent.settimeout(None)
+            agent.sendall(b"g")
+        except (OSError, AttributeError, ValueError):
+            return None
+        answer = b""
+        try:
+            while not answer.endswith(b"\n") and (part := agent.recv(100)):
+                answer += part
+        except OSError:
+            pass
+    for number in _PASSED_ON:
+        signal.signal(number, signal.SIG_DFL)
+    ended = json.loads(answer) if answer.endswith(b"\n") else {}
+    if "signal" in ended:
+        os.kill(os.getpid(), ended["signal"])
+    if "status" not in ended:
+        print("error: the agent ended while it worked; `pipekit runs list` tells how far a run came.", file=sys.stderr)
+        return 1
+    return int(ended["status"])
