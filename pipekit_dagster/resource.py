@@ -105,9 +105,10 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         run = context.run
         tags: Mapping[str, str] = run.tags if run else {}
         self._run_id = run.run_id if run else None
-        # A re-execution carries the tags of the run that it repeats, but a person asked for it.
+        # A re-execution carries the tags of the run that it repeats, but a person asked for it, whom its tag names if it can.
         repeated = run is not None and run.parent_run_id is not None
-        self._triggered_by = "manual" if repeated else tags.get(TRIGGERED_BY_TAG, "manual")
+        asked = tags.get(TRIGGERED_BY_TAG, "manual")
+        self._triggered_by = asked if not repeated or asked.startswith("user:") else "manual"
         self._cancel = cancel_event(run.run_id) if run else threading.Event()
         group = tags.get(GROUP_TAG)
         if run is not None:

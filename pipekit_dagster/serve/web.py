@@ -33,6 +33,7 @@ from pipekit_dagster.dagster_internals.web_server import (
 from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
+from pipekit_dagster.serve.launched_by import NameUsers
 from pipekit_dagster.serve.pages import LINK, DagsterLauncher
 from pipekit_dagster.switches import NoteSwitches, sync_switches
 from pipekit_dagster.translator import DagsterPipekitTranslator
@@ -150,8 +151,8 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return answer
 
     def build_graphql_middleware(self) -> list[Any]:
-        """Queries that take too long end; who turns a switch is written down."""
-        return [*super().build_graphql_middleware(), self._deadline, NoteSwitches(self._config)]
+        """Queries that take too long end; who turns a switch or launches a run is written down."""
+        return [*super().build_graphql_middleware(), self._deadline, NoteSwitches(self._config), NameUsers()]
 
     def graphql_execution_thread(self, *args: Any, **fields: Any) -> JSONResponse:
         """Run a query on this thread, until its time is over."""
