@@ -63,7 +63,7 @@ def phase_bar(timings: Mapping[str, float]) -> Markup:
         )
         at += width
     return Markup(
-        '<svg class="phases" viewBox="0 0 1000 16" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+        '<svg class="phases" viewBox="0 0 1000 16" preserveAspectRatio="none" role="group" aria-label="{}">{}</svg>'
     ).format("time in each phase", Markup("").join(parts))
 
 
