@@ -350,9 +350,10 @@ def events_page(notes: Notes) -> str:
 
 def rest_page(notes: Notes) -> str:
     """docs/reference/rest.md"""
-    from pipekit_dagster.serve.rest import build_api, describe_api
+    from pipekit_engine.config import Config
+    from pipekit_web.api.app import build_api, describe_api
 
-    api = describe_api(build_api("", None))
+    api = describe_api(build_api(Config(), None))
     page = HEAD + notes.text("rest") + "\n"
     rows = []
     for path, methods in api["paths"].items():

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from pipekit_dagster.assets import build_asset_specs
+from pipekit_dagster.assets import Table, automation_condition, build_assets, build_automation_sensor, read_tables
+from pipekit_dagster.executor import pipekit_thread_executor
 from pipekit_dagster.jobs import GRAPH_PREFIX, MODULES_MAX_PARALLEL, build_group_job, build_layered_job
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_dagster.ops import build_broken_op, build_op
 from pipekit_dagster.resource import PipekitResource
 from pipekit_dagster.schedules import build_schedule
 from pipekit_dagster.sensors import build_reconcile_sensor, build_trigger_sensor
+from pipekit_dagster.tags import SELECTION_TAG
 from pipekit_dagster.translator import DagsterPipekitTranslator
 from pipekit_engine.common.visible import plain_markdown
 from pipekit_engine.config import Config, load_config
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 MODULES_JOB = "modules"
 PROBLEMS_JOB = "broken_definitions"
 RECONCILE_SENSOR = "pipekit_reconcile"
+AUTOMATION_SENSOR = "pipekit_automation"
 
 _log = logging.getLogger("pipekit_dagster")
 
@@ -48,9 +51,10 @@ class Names:
         def names(kind: DefinitionKind) -> set[str]:
             return set(definitions.of_kind(kind)) | {item.name for item in broken if item.kind == kind}
 
+        own_sensors = (RECONCILE_SENSOR, AUTOMATION_SENSOR)
         members = {member for group in definitions.groups.values() for member in group.members}
         jobs = distinct_names(names("groups"), translator.job_name, taken=(MODULES_JOB, PROBLEMS_JOB))
-        schedules = distinct_names(names("schedules"), translator.schedule_name, taken=(RECONCILE_SENSOR,))
+        schedules = distinct_names(names("schedules"), translator.schedule_name, taken=own_sensors)
         return cls(
             ops=distinct_names(
                 names("modules") | members,
@@ -61,7 +65,7 @@ class Names:
             schedules=schedules,
             # Dagster keeps schedules and sensors in one space of names.
             sensors=distinct_names(
-                names("triggers"), translator.sensor_name, taken=(RECONCILE_SENSOR, *schedules.values())
+                names("triggers"), translator.sensor_name, taken=(*own_sensors, *schedules.values())
             ),
         )
 
@@ -72,6 +76,8 @@ class _Parts:
     jobs: dict[str, dg.JobDefinition] = field(default_factory=dict)
     schedules: list[dg.ScheduleDefinition] = field(default_factory=list)
     sensors: list[dg.SensorDefinition] = field(default_factory=list)
+    #: Names of all ops and graphs, which Dagster keeps in one space.
+    node_names: set[str] = field(default_factory=set)
 
 
 def build_pipekit_definitions(
@@ -90,14 +96,24 @@ def build_pipekit_definitions(
     config = config or load_config()
     with Store.open(config.database_url) as store:
         definitions, broken = store.definitions.load_checked()
-    return assemble(config, definitions, broken, translator or DagsterPipekitTranslator())
+    # Materializations run on threads, as the jobs of groups do.
+    executor = pipekit_thread_executor.configured({"max_concurrent": MODULES_MAX_PARALLEL})
+    return assemble(config, definitions, broken, translator or DagsterPipekitTranslator(), executor)
 
 
 def assemble(
-    config: Config, definitions: Definitions, broken: list[BrokenRecord], translator: DagsterPipekitTranslator
+    config: Config,
+    definitions: Definitions,
+    broken: list[BrokenRecord],
+    translator: DagsterPipekitTranslator,
+    executor: dg.ExecutorDefinition | None = None,
 ) -> dg.Definitions:
-    """Dagster definitions for records that were read already."""
-    definitions, refused = without_refused_schedules(definitions)
+    """Dagster definitions for records that were read already.
+
+    `executor` is the one of materializations. Without one it is that of the Dagster project into which these are merged, which
+    takes but one.
+    """
+    definitions, refused = without_refused_crons(definitions)
     broken = [*broken, *refused]
     for item in broken:
         _log.error("pipekit: %s %s is broken: %s", item.kind, item.name, item.problem)
@@ -105,31 +121,47 @@ def assemble(
     parts = _Parts()
     _add_ops(parts, definitions, broken, names, translator)
     _add_jobs(parts, definitions, broken, names, translator)
-    _add_automation(parts, config, definitions, names, translator)
+    tables = read_tables(definitions, translator)
+    _add_automation(parts, config, definitions, names, translator, tables)
     return dg.Definitions(
         jobs=list(parts.jobs.values()),
         schedules=parts.schedules,
         sensors=parts.sensors,
-        assets=build_asset_specs(definitions, translator),
-        resources={"pipekit": PipekitResource.bound_to(config, {op: module for module, op in names.ops.items()})()},
+        assets=build_assets(tables, definitions, translator, parts.node_names),
+        resources={
+            "pipekit": PipekitResource.bound_to(
+                config,
+                {op: module for module, op in names.ops.items()},
+                {key: [module.name for module in table.enabled] for key, table in tables.items()},
+            )()
+        },
+        executor=executor,
     )
 
 
-def without_refused_schedules(definitions: Definitions) -> tuple[Definitions, list[BrokenRecord]]:
-    """Take out the schedules that Dagster would refuse: one of them would keep the whole code location from loading.
+def without_refused_crons(definitions: Definitions) -> tuple[Definitions, list[BrokenRecord]]:
+    """Take out the schedules and modules whose cron text Dagster would refuse: one would keep all from loading.
 
     pipekit checks cron text when it is saved, Dagster with a library of its own.
     """
-    good, refused = {}, []
+    schedules, modules = {}, {}
+    refused: list[BrokenRecord] = []
     for name, schedule in definitions.schedules.items():
         try:
             dg.ScheduleDefinition(
                 name="probe", job_name="probe", cron_schedule=schedule.cron, execution_timezone=schedule.timezone
             )
-            good[name] = schedule
+            schedules[name] = schedule
         except dg.DagsterError as error:
             refused.append(BrokenRecord("schedules", name, f"cron: Dagster does not take {schedule.cron!r}: {error}"))
-    return definitions.model_copy(update={"schedules": good}), refused
+    for name, module in definitions.modules.items():
+        try:
+            automation_condition(module, ())
+            modules[name] = module
+        except Exception as error:  # Dagster's checks of arguments raise an error that it does not give out
+            problem = f"automation: Dagster does not take {module.automation!r}: {error}"
+            refused.append(BrokenRecord("modules", name, problem))
+    return definitions.model_copy(update={"schedules": schedules, "modules": modules}), refused
 
 
 def _add_ops(
@@ -179,10 +211,10 @@ def _add_jobs(
         parts.jobs[""] = build_layered_job(
             MODULES_JOB,
             [[parts.ops[module] for module in sorted(parts.ops)]],
-            description="Every module. Pick those to run by an op selection in the Launchpad.",
+            description="Every module, to be picked by an op selection in the Launchpad. Without one nothing runs.",
             max_concurrent=MODULES_MAX_PARALLEL,
             continue_on_failure=True,
-            tags={},
+            tags={SELECTION_TAG: "needed"},
         )
     taken = set(names.ops.values())
     broken_ops = []
@@ -197,7 +229,9 @@ def _add_jobs(
             parts.jobs[item.name] = _broken_job(
                 names.jobs[item.name], [op], plain_markdown(f"Group {item.name} is broken: {item.problem}")
             )
+    parts.node_names = taken | {f"{GRAPH_PREFIX}{job.name}" for job in parts.jobs.values()}
     if broken_ops:
+        parts.node_names.add(f"{GRAPH_PREFIX}{PROBLEMS_JOB}")
         listing = "\n".join(plain_markdown(f"- {singular(item.kind)} {item.name}: {item.problem}") for item in broken)
         parts.jobs["\0"] = _broken_job(PROBLEMS_JOB, broken_ops, f"**These definitions cannot be read.**\n\n{listing}")
 
@@ -214,7 +248,12 @@ def _broken_job(name: str, ops: list[dg.OpDefinition], description: str) -> dg.J
 
 
 def _add_automation(
-    parts: _Parts, config: Config, definitions: Definitions, names: Names, translator: DagsterPipekitTranslator
+    parts: _Parts,
+    config: Config,
+    definitions: Definitions,
+    names: Names,
+    translator: DagsterPipekitTranslator,
+    tables: dict[dg.AssetKey, Table],
 ) -> None:
     for schedule in definitions.schedules.values():
         if schedule.group in parts.jobs:
@@ -238,4 +277,7 @@ def _add_automation(
                     description=translator.trigger_description(trigger),
                 )
             )
+    automation = build_automation_sensor(tables, AUTOMATION_SENSOR)
+    if automation is not None:
+        parts.sensors.append(automation)
     parts.sensors.append(build_reconcile_sensor(config, translator, RECONCILE_SENSOR))

@@ -1,6 +1,6 @@
-"""A module as a Dagster op.
+"""A module as a Dagster op, and the op that materializes a table.
 
-The op runs the module through `PipekitResource`, shows it live, and says how it went in Dagster's terms: an
+A module's op runs the module through `PipekitResource`, shows it live, and says how it went in Dagster's terms: an
 AssetMaterialization for a success, a Failure with metadata for an error, an interrupt for a cancel. It yields its output
 before it fails, so that in a group with `on_failure: continue` the next layer starts; by then the engine has written run_log
 and freed the module's lock.
@@ -11,9 +11,10 @@ and freed the module's lock.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -52,7 +53,7 @@ def build_op(
 
     return dg.op(
         name=name,
-        description=_description(module),
+        description=describe(module),
         ins={"after": dg.In(dg.Nothing, description="Modules of earlier layers.")},
         out={"done": dg.Out(dg.Nothing, description="The module's run has ended.")},
         required_resource_keys={"pipekit"},
@@ -83,30 +84,53 @@ def build_broken_op(name: str, what: str, problem: str, *, member: bool = False)
     )(fail)
 
 
-def _description(module: "Module") -> str:
-    return (
+def build_asset_op(
+    modules: Sequence["Module"],
+    *,
+    name: str,
+    asset_key: dg.AssetKey,
+    inputs: Sequence[str],
+    column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
+    tags: dict[str, str],
+    pool: str | None,
+) -> dg.OpDefinition:
+    """The op that materializes a table: it runs the modules that fill it, one after another, up to the first that fails.
+
+    It gives its output, which is the materialization, once all have succeeded. A dry run gives none; Dagster then skips what
+    depends on it.
+    """
+
+    def run(context: dg.OpExecutionContext) -> Iterator[Any]:
+        yield from _materialize(context, modules, asset_key, column_deps)
+
+    return dg.op(
+        name=name,
+        description=f"Runs {', '.join(module.name for module in modules)}.",
+        ins={after: dg.In(dg.Nothing) for after in inputs},
+        out={"result": dg.Out(dg.Nothing, is_required=False)},
+        required_resource_keys={"pipekit"},
+        tags=tags,
+        pool=pool,
+    )(run)
+
+
+def describe(module: "Module") -> str:
+    """What a module does, for Dagster's pages: its strategy, and all SQL that it runs."""
+    parts = [
         f"{module.source} → {module.dest}: {plain_markdown(module.dest_table)}, {module.strategy}"
-        f"{' by ' + plain_markdown(', '.join(module.merge_key)) if module.merge_key else ''}\n\n{fenced(module.query)}"
-    )
+        f"{' by ' + plain_markdown(', '.join(module.merge_key)) if module.merge_key else ''}",
+        fenced(module.query),
+    ]
+    for mark in module.watermarks:
+        parts += [f"`{{{mark.name}}}` is asked of {mark.connection}:", fenced(mark.resolver_sql)]
+    for hook in module.ordered_hooks:
+        parts += [f"Hook on {hook.connection or module.dest}, {hook.run_on}:", fenced(hook.sql)]
+    return "\n\n".join(parts)
 
 
 def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps) -> Iterator[Any]:
-    pipekit: PipekitResource = context.resources.pipekit
-    error: PipekitError | None = None
-    result: RunResult | None = None
     with open_step_log(context) as log:
-        watcher = _Watcher(context, log)
-        try:
-            result = _watch(lambda on_event: pipekit.run(module.name, on_event=on_event), pipekit.cancel, watcher)
-        except RunCancelled as cancelled:
-            log.error(str(cancelled))
-            if pipekit.cancel.is_set():
-                raise dg.DagsterExecutionInterruptedError(str(cancelled)) from cancelled
-            error = cancelled  # by `pipekit cancel`: this op ends, the Dagster run goes on
-        except PipekitError as caught:
-            error = caught
-            log.error(describe_failure(caught))
-
+        result, error = _execute(context, log, module.name)
     metadata: Mapping[str, Any] = {}
     if result is not None and result.record.status == "success":
         context.log_event(materialization(asset_key, column_deps, module, result))
@@ -114,7 +138,70 @@ def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey, column_d
         metadata = dry_run_metadata(result)
     yield dg.Output(None, "done", metadata=metadata)
     if error is not None:
-        raise dg.Failure(describe_failure(error), metadata=failure_metadata(error), allow_retries=False) from error
+        raise _failure(error)
+
+
+def _materialize(
+    context: Any,
+    modules: Sequence["Module"],
+    asset_key: dg.AssetKey,
+    column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
+) -> Iterator[Any]:
+    pipekit: PipekitResource = context.resources.pipekit
+    metadata: dict[str, Any] = {}
+    ran: list[RunResult] = []
+    with open_step_log(context) as log:
+        for module in modules:
+            if pipekit.is_disabled(module.name):
+                context.log.info(f"{module.name} is skipped: it is disabled")
+                continue
+            result, error = _execute(context, log, module.name)
+            if error is not None:
+                raise _failure(error)
+            assert result is not None
+            ran.append(result)
+            if result.record.status == "success":
+                found = materialization(asset_key, partial(column_deps, module), module, result).metadata
+            else:
+                found = dry_run_metadata(result)
+            # Of several modules each has its own counts; the table's columns are those that the last one found.
+            one = len(modules) == 1
+            metadata |= {
+                name if one or name.startswith("dagster/") else f"{module.name}/{name}": value
+                for name, value in found.items()
+            }
+    if not ran:
+        raise dg.Failure(
+            f"Nothing was run: {', '.join(module.name for module in modules)} disabled in the definitions. Set `enabled: true`"
+            " there and apply.",
+            allow_retries=False,
+        )
+    if any(result.record.status != "success" for result in ran):
+        context.log_event(dg.AssetObservation(asset_key, description="Dry run: nothing was moved.", metadata=metadata))
+        return
+    yield dg.Output(None, "result", metadata=metadata)
+
+
+def _execute(context: Any, log: StepLog, module: str) -> "tuple[RunResult | None, PipekitError | None]":
+    """Run a module and show it: its result, or the error with which it ended. An interrupt of the Dagster run is raised."""
+    pipekit: PipekitResource = context.resources.pipekit
+    try:
+        watcher = _Watcher(context, log)
+        return _watch(lambda on_event: pipekit.run(module, on_event=on_event), pipekit.cancel, watcher), None
+    except RunCancelled as cancelled:
+        log.error(str(cancelled))
+        if pipekit.cancel.is_set():
+            raise dg.DagsterExecutionInterruptedError(str(cancelled)) from cancelled
+        return None, cancelled  # by `pipekit cancel`: this op ends, the Dagster run goes on
+    except PipekitError as caught:
+        log.error(describe_failure(caught))
+        return None, caught
+
+
+def _failure(error: PipekitError) -> dg.Failure:
+    failure = dg.Failure(describe_failure(error), metadata=failure_metadata(error), allow_retries=False)
+    failure.__cause__ = error
+    return failure
 
 
 class _Watcher:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from pipekit_dagster.cancellation import abort_reason, cancel_event
-from pipekit_dagster.tags import GROUP_TAG, TRIGGERED_BY_TAG
+from pipekit_dagster.tags import DRY_RUN_TAG, GROUP_TAG, SELECTION_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import PipekitError, RunCancelled
 from pipekit_engine.running.connection_slots import ConnectionSlots
@@ -58,6 +58,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     bound_config: ClassVar[Config | None] = None
     #: The module behind each op, by the op's name; made by `bound_to`. Ops that are not here may run any module.
     bound_ops: ClassVar[Mapping[str, str]] = {}
+    #: The modules that fill each asset; made by `bound_to`.
+    bound_assets: ClassVar[Mapping[dg.AssetKey, Sequence[str]]] = {}
 
     _engine: Any = PrivateAttr(default=None)
     _sessions: Any = PrivateAttr(default=None)
@@ -69,9 +71,17 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def bound_to(cls, config: Config, ops: Mapping[str, str] | None = None) -> type[PipekitResource]:
-        """A subclass that uses this configuration, whatever files lie around. `ops` says which op runs which module."""
-        fields = {"bound_config": config, "bound_ops": dict(ops or {})}
+    def bound_to(
+        cls,
+        config: Config,
+        ops: Mapping[str, str] | None = None,
+        assets: Mapping[dg.AssetKey, Sequence[str]] | None = None,
+    ) -> type[PipekitResource]:
+        """A subclass that uses this configuration, whatever files lie around.
+
+        `ops` says which op runs which module, `assets` which modules fill which table.
+        """
+        fields = {"bound_config": config, "bound_ops": dict(ops or {}), "bound_assets": dict(assets or {})}
         return type(cls.__name__, (cls,), {**fields, "__module__": cls.__module__, "__doc__": cls.__doc__})
 
     @property
@@ -95,11 +105,16 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         run = context.run
         tags: Mapping[str, str] = run.tags if run else {}
         self._run_id = run.run_id if run else None
-        # A re-execution carries the tags of the run that it repeats, but a person asked for it.
+        # A re-execution carries the tags of the run that it repeats, but a person asked for it, whom its tag names if it can.
         repeated = run is not None and run.parent_run_id is not None
-        self._triggered_by = "manual" if repeated else tags.get(TRIGGERED_BY_TAG, "manual")
+        asked = tags.get(TRIGGERED_BY_TAG, "manual")
+        self._triggered_by = asked if not repeated or asked.startswith("user:") else "manual"
         self._cancel = cancel_event(run.run_id) if run else threading.Event()
         group = tags.get(GROUP_TAG)
+        if run is not None:
+            _check_something_is_picked(run)
+            if self.dry_run and context.instance is not None:
+                context.instance.add_run_tags(run.run_id, {DRY_RUN_TAG: "true"})
         with ExitStack() as stack:
             self._engine = engine = stack.enter_context(Engine(self._configuration()))
             definitions, _ = engine.store.definitions.load_checked()
@@ -149,6 +164,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
 
         A re-execution from failure has the settings of the whole run that it repeats, so its fewer steps do not count.
         """
+        if run is not None and run.asset_selection:
+            return [name for key in run.asset_selection for name in self.bound_assets.get(key, ())]
         selected = run.resolved_op_selection if run else None
         if selected is not None and all(op in self.bound_ops for op in selected):
             return [self.bound_ops[op] for op in selected]
@@ -168,6 +185,11 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         }
         known |= {name.rpartition(".")[2] for name in known}
         check_overrides("the modules of this run", self.watermarks, known)
+
+    def is_disabled(self, module: str) -> bool:
+        """Whether the definitions say so now; they may have changed since the code location was loaded."""
+        found = self._modules.get(module)
+        return found is not None and not found.enabled
 
     def note_problem(self, text: str) -> None:
         """Add something that makes the group's run an error and has no row in run_log that would tell."""
@@ -209,3 +231,15 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 if error.record is None and not isinstance(error, RunCancelled):
                     self.note_problem(f"{module}: {error}")  # locked, or a bad definition
                 raise
+
+
+#: Dagster's own job of all assets: each materialization is a run of it, for the assets that were selected.
+_ALL_ASSETS_JOB = "__ASSET_JOB"
+
+
+def _check_something_is_picked(run: dg.DagsterRun) -> None:
+    """Refuse a run of everything, which is a slip of the hand. Raises dg.Failure."""
+    if run.job_name == _ALL_ASSETS_JOB and not (run.asset_selection or run.asset_check_selection):
+        raise dg.Failure("Nothing was run: no asset is selected. Materialize the tables that are meant.")
+    if SELECTION_TAG in run.tags and set(run.op_selection or "*") == {"*"}:
+        raise dg.Failure("Nothing was run: this job has every module. Give an op selection with those that are meant.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,11 @@ from pipekit_engine.sql.query import read_query
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Connection, Definitions, Group, Module, Schedule, Trigger
+
+
+#: What Dagster takes for a mail address, and as the value of an asset's tag.
+_MAIL = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}\b")
+_ASSET_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 
 
 def connection_kind(connection: Connection | None) -> str:
@@ -115,6 +121,18 @@ class DagsterPipekitTranslator:
         """Asset group of a module's destination: its connection."""
         return dagster_name(module.dest)
 
+    def asset_tags(self, module: Module, definitions: Definitions) -> Mapping[str, str]:
+        """Tags of a module's destination asset: source, strategy and those of the module's own that Dagster takes."""
+        tags = {"pipekit/source": module.source, "pipekit/strategy": module.strategy, **module.tags}
+        return {key: value for key, value in tags.items() if _is_asset_tag(key, value)}
+
+    def asset_owners(self, module: Module, definitions: Definitions) -> Sequence[str]:
+        """Owners of a module's destination asset: its tag `owner`, a mail address or the name of a team."""
+        owner = module.tags.get("owner", "").strip().removeprefix("team:")
+        if not owner:
+            return []
+        return [owner if _MAIL.fullmatch(owner) else f"team:{owner}"]
+
     def asset_metadata(self, module: Module, definitions: Definitions) -> Mapping[str, Any]:
         """Metadata of a module's destination asset."""
         return {
@@ -122,6 +140,11 @@ class DagsterPipekitTranslator:
             "strategy": module.strategy,
             "merge_key": ", ".join(module.merge_key) or "-",
             "query": dg.MetadataValue.md(fenced(module.query)),
+            **{f"watermark/{mark.name}": dg.MetadataValue.md(fenced(mark.resolver_sql)) for mark in module.watermarks},
+            **{
+                f"hook/{number}": dg.MetadataValue.md(fenced(hook.sql))
+                for number, hook in enumerate(module.ordered_hooks, start=1)
+            },
         }
 
     def schedule_description(self, schedule: Schedule) -> str:
@@ -142,8 +165,11 @@ def _is_tag(key: str, value: str) -> bool:
     It refuses some characters in keys, which would keep the location from loading, and a priority that is no whole number, which
     would end every run with the op before its first step. A module's own tags must not do that to others.
     """
-    import re
-
     if key == "dagster/priority" and not re.fullmatch(r"-?[0-9]{1,9}", value):
         return False
     return bool(re.fullmatch(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}", key))
+
+
+def _is_asset_tag(key: str, value: str) -> bool:
+    """Whether Dagster takes this as a tag of an asset, of which it asks more than of an op's."""
+    return _is_tag(key, value) and not key.startswith("dagster/") and bool(_ASSET_TAG_VALUE.fullmatch(value))

@@ -16,14 +16,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipekit_engine.common.ages import LONGEST_AGE, read_age
 from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.common.yaml_limits import TooMuchYaml, check_size
 from pipekit_engine.errors import ConfigurationError
 
 SYSTEM_CONFIG = Path("/etc/pipekit/config.yaml")
 LOCAL_CONFIG = "pipekit.yaml"
-_LONGEST_AGE = timedelta(days=36_525)
-_AGE = re.compile(r"(\d+)\s*([hdw])")
 DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
 #: The drivers in a wheel that was built with some (`make wheel`).
 BUNDLED_JARS = Path(__file__).parent / "_drivers"
@@ -264,14 +263,9 @@ def _told(problem: FieldProblem) -> str:
 
 def parse_age(text: str) -> timedelta:
     """`90d`, `12w` or `48h` as a duration. Raises ConfigurationError."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
+    age = read_age(text, "hdw")
+    if age is None:
         raise ConfigurationError(f"{text!r} is no age; write a number and h, d or w, such as 90d.")
-    unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
-    try:
-        age = timedelta(**{unit: int(match[1])})
-    except OverflowError:
-        age = timedelta.max
-    if age > _LONGEST_AGE:
+    if age > LONGEST_AGE:
         raise ConfigurationError(f"{text!r} is more than a hundred years; to keep runs for ever, leave it out.")
     return age

@@ -7,12 +7,13 @@ that `pipekit_engine.security.secrets` resolves at run time.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipekit_engine.common.ages import LONGEST_AGE, read_age
 from pipekit_engine.records.runs import RUN_LOGS as RUN_LOGS
 from pipekit_engine.records.runs import GroupRunRecord as GroupRunRecord
 from pipekit_engine.records.runs import Record as Record
@@ -47,6 +48,9 @@ def _check_name(value: str) -> str:
 #: A name of a record: it appears in file names, Dagster names and staging table names.
 Name = Annotated[str, AfterValidator(_check_name)]
 
+
+#: `automation` of a module that follows what it reads.
+EAGER: Final = "eager"
 
 #: Type of the validation error of a module whose strategy needs a key.
 KEY_MISSING: Final = "merge_key_missing"
@@ -225,6 +229,37 @@ class Hook(Record):
     )
 
 
+#: Least and greatest number of each field of a cron expression.
+_CRON_RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+
+
+def check_cron(value: str) -> str:
+    """The cron expression without spaces around it. Raises ValueError unless it fires some day."""
+    from croniter import croniter
+
+    value = value.strip()
+    aliases = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+    if value.startswith("@"):
+        if value not in aliases:
+            raise ValueError(f"{value!r} is not one of {', '.join(aliases)}")
+    elif len(value.split()) != 5:
+        raise ValueError("must have five fields: minute hour day month weekday")
+    else:
+        odd = [field for field in value.split() if not _CRON_FIELD.fullmatch(field)]
+        if odd:
+            # croniter knows more (R, H, W); Dagster does not, or they would differ from one evaluation to the next.
+            raise ValueError(f"{odd[0]!r} is not a cron field: use numbers, names, '*', ',', '-', '/', 'L' and '#'")
+    try:
+        croniter(value, datetime(2026, 1, 1)).get_next()
+    except Exception as error:  # croniter's own errors are of many families
+        for field, (name, least, most) in zip(value.split(), _CRON_RANGES, strict=False):
+            wrong = [n for n in re.findall(r"(?<![/\d#])\d+", field) if not least <= int(n) <= most]
+            if wrong:
+                raise ValueError(f"{value!r}: the {name} {wrong[0]} is not between {least} and {most}") from None
+        raise ValueError(f"{value!r} is not a cron expression that ever fires: {error}") from None
+    return value
+
+
 class Module(NamedRecord):
     """One sync job: a source query, a destination table and how the rows are merged into it."""
 
@@ -263,6 +298,15 @@ class Module(NamedRecord):
         "not come",
     )
     parallel: int = Field(default=1, ge=1, le=32, description="connections that read the source when split_by is given")
+    automation: str | None = Field(
+        default=None,
+        description="when Dagster materializes the table by itself: `eager`, after one of the tables that the query reads was "
+        "filled by a module, or a cron expression in UTC",
+    )
+    fresh_within: str | None = Field(
+        default=None,
+        description="age from which Dagster shows the table as overdue: a number and m, h, d or w, such as 36h",
+    )
 
     @field_validator("merge_key", mode="before")
     @classmethod
@@ -288,6 +332,33 @@ class Module(NamedRecord):
         if value in ("none", "error") or re.fullmatch(r"latest by \S.*", value):
             return value
         raise ValueError("must be none, error or 'latest by COLUMN'")
+
+    @field_validator("automation", mode="before")
+    @classmethod
+    def _automation_is_eager_or_cron(cls, value: Any) -> Any:
+        if value is None or value == EAGER:
+            return value
+        try:
+            return check_cron(str(value))
+        except ValueError as error:
+            raise ValueError(f"must be {EAGER} or a cron expression such as '0 5 * * *': {error}") from None
+
+    @field_validator("fresh_within")
+    @classmethod
+    def _fresh_within_is_an_age(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        age = read_age(value)
+        if not age:
+            raise ValueError(f"{value!r} is no age; write a number and m, h, d or w, such as 36h")
+        if age > LONGEST_AGE:
+            raise ValueError(f"{value!r} is more than a hundred years; leave it out")
+        return value
+
+    @property
+    def fresh_age(self) -> timedelta | None:
+        """`fresh_within` as a duration."""
+        return read_age(self.fresh_within) if self.fresh_within else None
 
     @property
     def dedupe_column(self) -> str | None:
@@ -345,10 +416,6 @@ class Group(NamedRecord):
         return tuple(member for layer in self.layers for member in layer)
 
 
-#: Least and greatest number of each field of a cron expression.
-_CRON_RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
-
-
 class Schedule(NamedRecord):
     """A cron expression that runs a group."""
 
@@ -361,29 +428,7 @@ class Schedule(NamedRecord):
     @field_validator("cron")
     @classmethod
     def _cron_has_a_next_tick(cls, value: str) -> str:
-        from croniter import croniter
-
-        value = value.strip()
-        aliases = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-        if value.startswith("@"):
-            if value not in aliases:
-                raise ValueError(f"{value!r} is not one of {', '.join(aliases)}")
-        elif len(value.split()) != 5:
-            raise ValueError("must have five fields: minute hour day month weekday")
-        else:
-            odd = [field for field in value.split() if not _CRON_FIELD.fullmatch(field)]
-            if odd:
-                # croniter knows more (R, H, W); Dagster does not, or they would differ from one evaluation to the next.
-                raise ValueError(f"{odd[0]!r} is not a cron field: use numbers, names, '*', ',', '-', '/', 'L' and '#'")
-        try:
-            croniter(value, datetime(2026, 1, 1)).get_next()
-        except Exception as error:  # croniter's own errors are of many families
-            for field, (name, least, most) in zip(value.split(), _CRON_RANGES, strict=False):
-                wrong = [n for n in re.findall(r"(?<![/\d#])\d+", field) if not least <= int(n) <= most]
-                if wrong:
-                    raise ValueError(f"{value!r}: the {name} {wrong[0]} is not between {least} and {most}") from None
-            raise ValueError(f"{value!r} is not a cron expression that ever fires: {error}") from None
-        return value
+        return check_cron(value)
 
     @field_validator("timezone")
     @classmethod

@@ -79,6 +79,6 @@ def _told(run: RunRecord) -> str:
 
 
 def _svg(name: str, width: int, height: int, label: str, parts: Sequence[Markup]) -> Markup:
-    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="group" aria-label="{}">{}</svg>').format(
         name, width, height, label, Markup("").join(parts)
     )

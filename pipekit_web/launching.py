@@ -16,7 +16,7 @@ from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pipekit_engine.errors import NotFoundError
+from pipekit_engine.errors import NotFoundError, PipekitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
     from pipekit_engine.config import Config
     from pipekit_engine.store import Store
+    from pipekit_web.api.answers import DagsterRun
 
 _log = logging.getLogger("pipekit.web")
 #: Starts that are kept in mind, so that their page can be looked at again.
 _KEPT = 1000
+
+
+class LaunchRefused(PipekitError):
+    """The run was not taken; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,10 @@ class Launcher(Protocol):
 
     def look(self, request: Request, store: Store, ticket: str) -> Begun:
         """What became of a start. Raises NotFoundError for a ticket that nobody gave."""
+        ...
+
+    def describe(self, request: Request, store: Store, ticket: str) -> DagsterRun:
+        """All that is known of a start, for programs. Raises NotFoundError for a ticket that nobody gave."""
         ...
 
 
@@ -117,3 +126,23 @@ class ProcessLauncher:
         if ticket not in self._begun:
             raise NotFoundError("start", ticket)
         return self._begun[ticket]
+
+    def describe(self, request: Request, store: Store, ticket: str) -> DagsterRun:
+        """As `Launcher.describe`."""
+        from pipekit_web.api.answers import DagsterRun
+
+        begun = self.look(request, store, ticket)
+        runs, status = [], "failure" if begun.problem is not None else "started"
+        if begun.group_run_id is not None:
+            runs = store.runs.list(group_run_id=begun.group_run_id, limit=None)[::-1]
+            status = _ended(store.group_runs.get(begun.group_run_id).status)
+        elif begun.run_id is not None:
+            runs = [store.runs.get(begun.run_id)]
+            status = _ended(runs[0].status)
+        return DagsterRun(dagster_run_id=ticket, job="", status=status, tags={}, runs=runs, error=begun.problem)
+
+
+def _ended(status: str) -> str:
+    """The status of one of our runs in Dagster's words."""
+    words = {"running": "started", "error": "failure", "cancelled": "canceled"}
+    return words.get(status, "success")

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.store import Store
+from pipekit_web.api.app import build_api
 from pipekit_web.app import build_pages
 from pipekit_web.launching import ProcessLauncher
 from pipekit_web.server.address import check_address, is_loopback
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 
 def build_server(config: Config, *, local_only: bool) -> Login:
-    """The pages behind the login, as one ASGI application."""
+    """The pages and the REST interface behind the login, as one ASGI application."""
+    launcher = ProcessLauncher(config)
     return Login(
-        _FromRoot(build_pages(config, ProcessLauncher(config))),
+        _FromRoot(build_pages(config, launcher), build_api(config, launcher)),
         Users(users_file(config)),
         local_only=local_only,
         tokens=Tokens(config.database_url),
@@ -31,17 +33,18 @@ def build_server(config: Config, *, local_only: bool) -> Login:
 
 
 class _FromRoot:
-    """ASGI middleware: the address without a path leads to the pages."""
+    """ASGI middleware: what is below `/api` goes to the REST interface; the address without a path leads to the pages."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, app: Any, api: Any) -> None:
+        self._app, self._api = app, api
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == "/":
             await send({"type": "http.response.start", "status": 307, "headers": [(b"location", b"/pipekit/")]})
             await send({"type": "http.response.body", "body": b""})
             return
-        await self._app(scope, receive, send)
+        is_api = scope["type"] == "http" and scope["path"].startswith("/api/")
+        await (self._api if is_api else self._app)(scope, receive, send)
 
 
 def main(config: Config, host: str | None, port: int | None) -> int:

@@ -10,13 +10,9 @@ from pipekit_dagster.build import MODULES_JOB, Names
 from pipekit_dagster.serve.home import LOCATION
 from pipekit_dagster.tags import TRIGGERED_BY_TAG
 from pipekit_dagster.translator import DagsterPipekitTranslator
-from pipekit_engine.errors import PipekitError
-from pipekit_web.server.auth import ANYONE
-from pipekit_web.server.middleware import USER_KEY
+from pipekit_web.launching import LaunchRefused
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from pipekit_engine.store import Store
 
 _LAUNCH = """
@@ -31,16 +27,6 @@ mutation Launch($params: ExecutionParams!) {
 """
 #: The repository that Dagster makes of a module's `defs`.
 _REPOSITORY = "__repository__"
-
-
-class LaunchRefused(PipekitError):
-    """Dagster did not take the run; the message says why."""
-
-
-def triggered_by(request: Request) -> str:
-    """Who asks, as runs name them: the login's user."""
-    user = request.scope.get(USER_KEY, ANYONE)
-    return "manual" if user is ANYONE else user.by
 
 
 def launch(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
 
 from pipekit_dagster.dagster_internals.web_server import DagsterWebserver, graphql_schema
 from pipekit_dagster.serve.launch import launch
 from pipekit_dagster.tags import GROUP_TAG
 from pipekit_engine.errors import NotFoundError
+from pipekit_web.api.answers import MAX_LIMIT, DagsterRun
 from pipekit_web.launching import Begun, Wanted
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
     from starlette.requests import Request
 
     from pipekit_engine.store import Store
@@ -54,14 +56,52 @@ class DagsterLauncher:
             return Begun(runs[0].id, runs[0].group_run_id)
         with self._server.request_context(request) as context:
             found = context.instance.get_runs(RunsFilter(run_ids=[ticket]), limit=1)
+            why = why_it_ended(context.instance, ticket) if found and found[0].status in _ENDED_BADLY else None
         if not found:
             raise NotFoundError("start", ticket)
         if found[0].status in _ENDED_BADLY:
             said = f"Dagster's run {ticket} ended as {found[0].status.value.lower()} before anything ran."
-            return Begun(problem=f"{said} Its page in Dagster says why: /runs/{ticket}")
+            return Begun(problem=why or f"{said} Its page in Dagster says why: /runs/{ticket}")
         if found[0].is_finished and GROUP_TAG in found[0].tags:
             group_runs = [
                 run for run in store.group_runs.list(group=found[0].tags[GROUP_TAG]) if run.dagster_run_id == ticket
             ]
             return Begun(group_run_id=group_runs[0].id) if group_runs else Begun()
         return Begun()
+
+    def describe(self, request: Request, store: Store, ticket: str) -> DagsterRun:
+        """As `Launcher.describe`."""
+        runs = store.runs.list(dagster_run_id=ticket, limit=MAX_LIMIT)[::-1]
+        with self._server.request_context(request) as context:
+            found = context.instance.get_runs(RunsFilter(run_ids=[ticket]), limit=1)
+            failed = found and found[0].status in _ENDED_BADLY and not runs
+            why = why_it_ended(context.instance, ticket) if failed else None
+        if not found:
+            raise NotFoundError("run", ticket)
+        return DagsterRun(
+            dagster_run_id=found[0].run_id,
+            job=found[0].job_name,
+            status=found[0].status.value.lower(),
+            tags={key: value for key, value in found[0].tags.items() if not key.startswith(".dagster/")},
+            runs=runs,
+            error=why,
+        )
+
+
+def why_it_ended(instance: DagsterInstance, run_id: str) -> str | None:
+    """What a Dagster run without a run of ours failed of; in the words of our own error if it was one: a lock, say."""
+    wanted = {DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE}
+    for entry in instance.all_logs(run_id, of_type=wanted):
+        event = entry.dagster_event
+        if event is None:
+            continue
+        data: Any = event.event_specific_data
+        told = getattr(data, "user_failure_data", None)
+        if told is not None and told.description:
+            return str(told.description)
+        error = getattr(data, "error", None)
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return str(error.message).strip().removeprefix(f"pipekit_engine.errors.{error.cls_name}: ")
+    return None

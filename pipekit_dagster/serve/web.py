@@ -33,12 +33,13 @@ from pipekit_dagster.dagster_internals.web_server import (
 from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
+from pipekit_dagster.serve.launched_by import NameUsers
 from pipekit_dagster.serve.pages import LINK, DagsterLauncher
-from pipekit_dagster.serve.rest import build_api
 from pipekit_dagster.switches import NoteSwitches, sync_switches
 from pipekit_dagster.translator import DagsterPipekitTranslator
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.store import Store
+from pipekit_web.api.app import build_api
 from pipekit_web.app import build_pages
 from pipekit_web.server.address import is_loopback
 from pipekit_web.server.auth import ANYONE, Users, users_file
@@ -94,8 +95,9 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         self._config = config
         self._home = home
         self._local_only = local_only
-        self._rest = build_api(config.database_url, self)
-        self._pages = build_pages(config, DagsterLauncher(self))
+        launcher = DagsterLauncher(self)
+        self._rest = build_api(config, launcher)
+        self._pages = build_pages(config, launcher)
         self._deadline = Deadline()
         #: By user, the right to run one more query.
         self._at_once: dict[str, asyncio.Semaphore] = {}
@@ -149,8 +151,8 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return answer
 
     def build_graphql_middleware(self) -> list[Any]:
-        """Queries that take too long end; who turns a switch is written down."""
-        return [*super().build_graphql_middleware(), self._deadline, NoteSwitches(self._config)]
+        """Queries that take too long end; who turns a switch or launches a run is written down."""
+        return [*super().build_graphql_middleware(), self._deadline, NoteSwitches(self._config), NameUsers()]
 
     def graphql_execution_thread(self, *args: Any, **fields: Any) -> JSONResponse:
         """Run a query on this thread, until its time is over."""
@@ -206,7 +208,9 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return [*ours, *super().build_routes()]  # type: ignore[no-untyped-call]
 
     def index_html_endpoint(self, request: Request) -> HTMLResponse:
-        """Dagster's page, with a link to ours."""
+        """Dagster's page, with a link to ours; for a path that no page of Dagster's has, only a browser is told so by a page."""
+        if request.url.path != "/" and "text/html" not in request.headers.get("accept", ""):
+            return HTMLResponse("There is no such path.\n", status_code=404, media_type="text/plain")
         page: HTMLResponse = super().index_html_endpoint(request)
         text = bytes(page.body).decode().replace("</body>", f"{LINK}</body>")
         kept = {key: value for key, value in page.headers.items() if key not in ("content-length", "content-type")}

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, note
+from pipekit_engine.common.text import counted
 
 
 def import_scripts(
@@ -38,7 +39,7 @@ def import_scripts(
     if as_json:
         print_json(to_json(result))
     elif output is not None:
-        results().print(f"Wrote {len(written)} files to {output}.", markup=False, soft_wrap=True)
+        results().print(f"Wrote {counted(len(written), 'file')} to {output}.", markup=False, soft_wrap=True)
     else:
         for name, text in files_of(result).items():
             print_text(f"# ---- {name}\n{text}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipekit_engine.cli.base import dagster_part, note, settings
+from pipekit_engine.common.text import counted
 from pipekit_engine.errors import RuntimeMissing
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def support_bundle(
     for problem in report.problems:
         note(f"left out: {problem}")
     console = results()
-    console.print(f"Wrote {report.file}: {len(report.members)} files, {size(report.size)}.", soft_wrap=True)
+    console.print(f"Wrote {report.file}: {counted(len(report.members), 'file')}, {size(report.size)}.", soft_wrap=True)
     said = "Secrets were taken out; table names, queries and log lines were not. Look before you send it."
     console.print(said, soft_wrap=True)
 

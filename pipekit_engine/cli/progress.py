@@ -18,7 +18,8 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from pipekit_engine.cli.output import STATUS_COLOURS, count, errors, seconds
+from pipekit_engine.cli.output import STATUS_COLOURS, errors, seconds
+from pipekit_engine.common.text import counted
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import RunEvent
@@ -127,7 +128,7 @@ class Progress(AbstractContextManager["Progress"]):
                 Spinner("dots"),
                 f"[bold]{escape(row.module)}[/bold]",
                 row.phase,
-                f"{count(row.rows)} rows" if row.rows is not None else "",
+                counted(row.rows, "row") if row.rows is not None else "",
                 f"{row.rate:,.0f} rows/s" if row.rate else "",
                 seconds(time.monotonic() - row.started),
             )

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO
 
 from pipekit_engine.common.progress import Progress
+from pipekit_engine.common.text import counted
 from pipekit_engine.errors import ConfigurationError, RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.client import Session
@@ -174,7 +175,7 @@ class ExternalSession(Session):
         told = _told_rows(output)
         if told is not None and told != written:
             raise JRunnerError(
-                f"the external jrunner told of {told} rows, but {written} arrived",
+                f"the external jrunner told of {counted(told, 'row')}, but {written} arrived",
                 phase="write",
                 code="count_mismatch",
                 causes=output[-10:],

@@ -129,18 +129,14 @@ def _must_be_given(read: ReadModule, code: str, message: str, name: str, known: 
 
 def _names_are_distinct(read: ReadModule) -> None:
     assert read.select is not None
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for item in read.select.items:
-        if item.name is None:
+        if item.column is None:
             continue
-        first = seen.setdefault(item.name.casefold(), item.name)
-        if first is item.name:
-            continue
-        message = f"the query gives two columns named {item.name!r}; they are matched by name."
-        if first != item.name:
-            message = f"the query gives {first!r} and {item.name!r}, which differ in case alone."
-        if first == item.name or not read.module.columns:
+        if item.column in seen:
+            message = f"the query gives two columns named {item.column!r}; they are matched by name."
             read.report("PK107", message, "Name them apart with AS.", position=item.position)
+        seen.add(item.column)
 
 
 def check_destination(read: ReadModule) -> None:
@@ -157,14 +153,15 @@ def check_destination(read: ReadModule) -> None:
         names = [(c.source_name, c.dest_name, ("columns", i)) for i, c in enumerate(module.columns)]
     elif read.select is not None:
         source = read.source or dest
-        names = [(name, dest.column_name_from(source, name), ("query",)) for name in read.select.names]
+        given = dict.fromkeys(item.column for item in read.select.items if item.column is not None)
+        names = [(name, dest.column_name_from(source, name), ("query",)) for name in given]
     seen: dict[str, str] = {}
     for source_name, name, loc in names:
         try:
             dest.check_identifier(name)
         except ConfigurationError as error:
             read.report("PK301", str(error), loc=loc)
-        first = seen.setdefault(name.casefold(), source_name)
-        if first.casefold() != source_name.casefold():
+        first = seen.setdefault(dest.compared_column(name), source_name)
+        if first != source_name:
             message = f"the columns {first!r} and {source_name!r} would both become {name!r} in {dest.label}."
             read.report("PK303", message, "Give one of them another dest_name.", loc=loc)

@@ -177,9 +177,7 @@ def _wanted(
         ]
     seen: dict[str, str] = {}
     for item in wanted:
-        folds = dest.capabilities.syntax.unquoted_case == "keep"
-        name = item.dest_name.casefold() if folds else item.dest_name
-        clash = seen.setdefault(name, item.source_name)
+        clash = seen.setdefault(dest.compared_column(item.dest_name), item.source_name)
         if clash != item.source_name:
             raise DestinationError(
                 f"module {module.name}: the columns {clash} and {item.source_name} would both become {item.dest_name}. "

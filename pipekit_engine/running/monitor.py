@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.text import counted
 from pipekit_engine.common.visible import visible
 from pipekit_engine.errors import StoreError
 from pipekit_engine.running.cancellation import LeaseGuard
@@ -109,7 +110,7 @@ class RunMonitor:
     def progress(self, rows: int, size: int, elapsed_s: float) -> None:
         """Tell how far the phase is. The longer it lasts, the fewer lines go to the live log, which is rewritten for each."""
         rate = rows / elapsed_s if elapsed_s > 0 else 0
-        message = f"{rows:,} rows, {rate:,.0f} rows/s"
+        message = f"{counted(rows, 'row')}, {rate:,.0f} rows/s"
         if not 0 <= elapsed_s - self._progress_logged_s < min(elapsed_s / 100, PROGRESS_SPACING_S):
             self._progress_logged_s = elapsed_s
             stamp = datetime.now(timezone.utc).strftime("%H:%M:%S")

@@ -50,6 +50,7 @@ _OPERANDS = _words(
 class SelectItem:
     """One item. `name` is None for an expression that has none of its own; `star` is `*` or `t.*`.
 
+    `column` is the name that the database gives the column: an unquoted one folded.
     `unsure`: it ends in a word that may be a name or a part of the expression (`x AS ...` would say).
     """
 
@@ -57,6 +58,7 @@ class SelectItem:
     star: bool
     position: int
     unsure: bool = False
+    column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,25 +144,27 @@ def _item(item: Sequence[Token], syntax: SqlSyntax) -> SelectItem:
     last = item[-1]
     if last.text == "*" and last.kind == "operator" and (len(item) == 1 or item[-2].text == "."):
         return SelectItem(None, True, position)
-    name = _name(item, syntax)
+    named = _name(item, syntax)
+    name = column = None
+    if named is not None:
+        name = named.text[1:-1] if named.kind == "string" else named.text
+        column = syntax.fold(name) if named.kind == "word" else name
     ambiguous = last.kind == "word" and last.depth == 0 and last.text.upper() in _BINDING | _ALSO_NAMES
-    return SelectItem(name, False, position, unsure=name is None and len(item) > 1 and ambiguous)
+    return SelectItem(name, False, position, unsure=name is None and len(item) > 1 and ambiguous, column=column)
 
 
-def _name(item: Sequence[Token], syntax: SqlSyntax) -> str | None:
+def _name(item: Sequence[Token], syntax: SqlSyntax) -> Token | None:
     last = item[-1]
     if len(item) == 1:
         reserved = last.kind == "word" and last.text.upper() in _OPERANDS
-        return last.text if last.kind in ("word", "name") and not reserved else None
+        return last if last.kind in ("word", "name") and not reserved else None
     before = item[-2]
     if before.is_word("AS") and before.depth == 0:
-        if last.kind == "string":
-            return last.text[1:-1]
-        return last.text if last.kind in ("word", "name") else None
+        return last if last.kind in ("word", "name", "string") else None
     if syntax.equals_names and item[0].kind in ("word", "name") and item[1].text == "=":
-        return item[0].text
+        return item[0]
     if _is_path(item):
-        return last.text
+        return last
     cast = next((i for i, token in enumerate(item) if token.text == "::"), 0)
     if cast and not any(token.is_word("AS") for token in item) and _is_path(item[:cast]):
         return _cast_name(item, cast)
@@ -173,7 +177,7 @@ def _name(item: Sequence[Token], syntax: SqlSyntax) -> str | None:
         or before.text in (")", "]")
         or (before.kind == "word" and before.text.upper() not in _BINDING)
     )
-    return last.text if ends_expression else None
+    return last if ends_expression else None
 
 
 def _is_path(item: Sequence[Token]) -> bool:
@@ -182,11 +186,9 @@ def _is_path(item: Sequence[Token]) -> bool:
     return len(item) % 2 == 1 and named and all(token.text == "." for token in item[1::2])
 
 
-def _cast_name(item: Sequence[Token], cast: int) -> str | None:
+def _cast_name(item: Sequence[Token], cast: int) -> Token | None:
     """Name of `a::type`, which PostgreSQL calls a; of `a::type b` it is b, where the type is one word."""
     rest = item[cast + 1 :]
     if len(rest) == 2 and rest[1].kind in ("word", "name") and not rest[1].is_word("PRECISION", "VARYING"):
-        return rest[1].text
-    return (
-        item[cast - 1].text if len(rest) == 1 or (rest[1].text in ("(", "[") and rest[-1].text in (")", "]")) else None
-    )
+        return rest[1]
+    return item[cast - 1] if len(rest) == 1 or (rest[1].text in ("(", "[") and rest[-1].text in (")", "]")) else None

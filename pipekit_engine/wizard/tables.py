@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from pipekit_engine.common.text import counted
 from pipekit_engine.strategies import STRATEGIES
 from pipekit_engine.wizard.proposals import DELETED_STAY
 
@@ -36,7 +37,7 @@ def preview_table(result: QueryResult) -> None:
     for row in result.rows:
         table.add_row(*(Text("NULL", style="dim") if cell is None else Text(_one_line(cell)) for cell in row))
     _stdout().print(table)
-    _stdout().print("  no rows" if not result.rows else f"  the first {len(result.rows)} rows", style="dim")
+    _stdout().print("  no rows" if not result.rows else f"  the first {counted(len(result.rows), 'row')}", style="dim")
 
 
 def proposal_row(title: str, draft: Draft | None, problem: str) -> tuple[str, ...]:

@@ -133,11 +133,12 @@ def events(visit: Look, run_id: Number, after: Annotated[int, Query(ge=0, lt=2**
     visit.store.runs.get(run_id)
     last = visit.request.headers.get("last-event-id", "")
     position = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
-    stream = _follow(visit.config.database_url, run_id, position)
+    stream = follow(visit.config.database_url, run_id, position)
     return StreamingResponse(stream, media_type="text/event-stream")
 
 
-async def _follow(database_url: str, run_id: int, position: int) -> AsyncIterator[str]:
+async def follow(database_url: str, run_id: int, position: int) -> AsyncIterator[str]:
+    """A run's live log from a character on, as server-sent events, for as long as one connection should last."""
     until = time.monotonic() + _STREAM_S
     # The page's own store is closed by the time that this begins.
     store = await run_in_threadpool(Store.open, database_url)

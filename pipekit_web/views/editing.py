@@ -207,11 +207,9 @@ def _shown(record: NamedRecord) -> NamedRecord:
 
 
 def stored_record(store: Store, kind: DefinitionKind, name: str) -> NamedRecord:
-    """A record of the store. Raises NotFoundError."""
-    records = store.definitions.load_checked()[0].of_kind(kind)
-    if name not in records:
-        raise NotFoundError(singular(kind), name, records)
-    return records[name]
+    """A record of the store, read alone. Raises NotFoundError, ConfigurationError for a broken row."""
+    record: NamedRecord = getattr(store.definitions, singular(kind))(name)
+    return record
 
 
 def _stored(store: Store, kind: DefinitionKind, name: str) -> NamedRecord | None:

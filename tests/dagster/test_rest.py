@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipekit_dagster.serve.problems import MAX_BODY_BYTES
-from pipekit_dagster.serve.rest import build_api
 from pipekit_engine.models import Schedule
+from pipekit_web.api.app import build_api
+from pipekit_web.api.problems import MAX_BODY_BYTES
 from pipekit_web.server.auth import set_password
 from tests.dagster.project import Project
 from tests.dagster.test_auth import ANNA, VERA, basic
@@ -65,7 +65,7 @@ def client(project: Project) -> Client:
     project.add_group("nightly", ("orders",))
     project.save(Schedule(name="at-two", group="nightly", cron="0 2 * * *"))
     project.save(Schedule(name="off", group="nightly", cron="0 2 * * *", enabled=False))
-    return Client(build_api(project.config.database_url, None))
+    return Client(build_api(project.config, None))
 
 
 def test_runs_as_the_command_shows_them(client: Client, project: Project) -> None:
@@ -139,7 +139,9 @@ def test_every_problem_is_described_as_json(client: Client) -> None:
     for path in client.get("/api/openapi.json")["paths"].values():
         for operation in path.values():
             for status, answer in operation["responses"].items():
-                wanted = "text/plain" if status == "200" and "log" in operation["operationId"] else "application/json"
+                kinds = {"log_": "text/plain", "events_": "text/event-stream"}
+                text = next((kind for name, kind in kinds.items() if operation["operationId"].startswith(name)), None)
+                wanted = text if status == "200" and text else "application/json"
                 assert list(answer["content"]) == [wanted], (operation["operationId"], status)
 
 

@@ -56,3 +56,22 @@ def test_a_time_goes_to_sql_server_with_its_fraction(java: str, classes: Path) -
     """As a datetime, which is the driver's default, 23:59:59.999999 became 00:00:00."""
     given, _ = properties(java, classes, "sqlserver", get_dialect("sqlserver").drivers[0])
     assert "sendTimeAsDatetime" in given
+
+
+WITH_TLS = [
+    pytest.param(dialect.kind, driver, id=driver.artifact)
+    for dialect, driver in catalogue()
+    if driver.class_name in dialect.ways_in
+]
+
+
+@pytest.mark.parametrize(("kind", "driver"), WITH_TLS)
+def test_the_settings_of_tls_and_tunnels_exist(java: str, classes: Path, kind: str, driver: JdbcDriver) -> None:
+    """Of one variant all: a setting that a driver does not know would leave the connection without encryption."""
+    ways = get_dialect(kind).ways_in[driver.class_name]
+    known = {name.lower() for name in properties(java, classes, kind, driver)[1]}
+    variants = [{name for part in (*each.modes.values(), each.ca, each.key) for name in part} for each in ways.tls]
+    untold = any(each.untold for each in ways.tls)
+    assert untold or any({name.lower() for name in names} <= known for names in variants)
+    for name in (ways.socket_factory, ways.host_name):
+        assert name is None or name.lower() in known

@@ -58,7 +58,12 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "column not selected": (["PK105"], {"columns": "[id, name]"}),
     "split_by not selected": (["PK106"], {"split_by": "nr", "parallel": "2"}),
     "one name twice": (["PK107"], {"query": "SELECT a.id, b.id FROM a, b"}),
-    "names that differ in case": (["PK107"], {"query": "'SELECT \"Id\", \"ID\" FROM s'"}),
+    "names that differ in case, into PostgreSQL": ([], {"query": "'SELECT \"Id\", \"ID\" FROM s'"}),
+    "names that differ in case, into SQL Server": (
+        ["PK303"], {"query": "'SELECT \"Id\", \"ID\" FROM s'", "dest": "mssql"}
+    ),
+    "names that PostgreSQL folds": (["PK107"], {"source": "dw", "query": "SELECT a AS x, b AS X FROM s"}),
+    "names that PostgreSQL does not fold": ([], {"source": "dw", "query": "'SELECT \"A\", a FROM s'"}),
     "two statements": (["PK109"], {"query": "SELECT 1 AS a; SELECT 2 AS b"}),
     "an empty query": (["PK109"], {"query": '"-- nothing"'}),
     "a query that writes": (["PK110"], {"query": "DELETE FROM s RETURNING id"}),
@@ -140,7 +145,10 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "a long name for SQL Server": ([], {"query": f"SELECT 1 AS {'n' * 64}", "dest": "mssql"}),
     "no table's name": (["PK301"], {"dest_table": "a..b"}),
     "columns that become one": (
-        ["PK303"], {"columns": "[{source_name: id, dest_name: x}, {source_name: at, dest_name: X}]"}
+        ["PK303"], {"columns": "[{source_name: id, dest_name: x}, {source_name: at, dest_name: X}]", "dest": "mssql"}
+    ),
+    "columns that PostgreSQL tells apart": (
+        [], {"columns": "[{source_name: id, dest_name: x}, {source_name: at, dest_name: X}]"}
     ),
     "a password in a hook": (
         ["PK502"], {"hooks": "[\"SELECT dblink('host=a password=hunter2', 'x')\"]"}

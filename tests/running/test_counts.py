@@ -40,4 +40,4 @@ def test_a_run_of_ten_rows(bench: Workbench, monkeypatch: pytest.MonkeyPatch) ->
     # Start, the phases, the lock before the commit, the end: each by a transaction of its own, because a crash may come between.
     assert counts["store writes"] == 9
     assert counts["store reads"] <= 17
-    assert counts["round trips to jrunner"] <= 14
+    assert counts["round trips to jrunner"] <= 15

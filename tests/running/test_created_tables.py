@@ -11,6 +11,7 @@ from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.errors import MergeError, RunError
 from pipekit_engine.sql.greatest import greatest_columns
+from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 
 
@@ -294,3 +295,17 @@ def test_a_given_type_says_more(bench: Workbench) -> None:
     for kind, given in (("sqlite", "INTEGER PRIMARY KEY"), ("mariadb", "int DEFAULT 3"), ("db2", "INTEGER NOT NULL")):
         assert get_dialect(kind).not_null_type(given) == given
     assert get_dialect("mariadb").not_null_type("timestamp(6) NULL") == "timestamp(6) NULL"
+
+
+def test_long_texts_in_hsqldb(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """A CLOB's file was synced for each value; a VARCHAR can be compared, too."""
+    for bench in bench_to("hsqldb", tmp_path, request):
+        bench.source("CREATE TABLE t (id INTEGER, note TEXT)")
+        bench.fill("t", [(number, f"note {number} " + "x" * 50) for number in range(5_000)])
+        bench.fill("t", [(5_000, "long " * 20_000), (5_001, None), (5_002, ""), (5_003, "blank "), (5_004, "blank")])
+        bench.module(verify="values", strategy="upsert", merge_key="id")
+        assert bench.run().rows_inserted == 5_005
+        bench.source("UPDATE t SET note = 'blank  ' WHERE id = 5004")
+        record = bench.run()
+        assert (record.rows_updated, record.rows_unchanged) == (1, 5_004)
+        assert bench.rows("SELECT id, note FROM t") == bench.rows("SELECT id, note FROM t", "src")

@@ -9,8 +9,9 @@ import pytest
 
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.models import Column
-from tests.running.conftest import bench_to
+from tests.running.conftest import EMBEDDED, bench_to
 from tests.running.workbench import Workbench
 
 ALIKE = {
@@ -262,3 +263,31 @@ def test_a_created_table_has_an_index_on_its_key(any_bench: Workbench, strategy:
     else:
         bench.execute(again)
     assert len(bench.rows("SELECT * FROM t")) == (1 if strategy == "upsert" else 2)
+
+
+def test_blanks_of_char_keys_are_padding(tmp_path: Path, pool: SessionPool) -> None:
+    """Between two databases of a kind that pads CHAR, 'a' and 'a ' are one key, as they are at the source."""
+    for kind in ("h2", "hsqldb", "derby"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        bench = Workbench(folder, pool)
+        url, user = EMBEDDED[kind]
+        for name in ("dst", "from"):
+            bench.connect(name, kind, url.format(folder=folder / name), user, "" if user else None)
+        bench.execute(
+            "CREATE TABLE t (k CHAR(5) NOT NULL, n INTEGER)",
+            "INSERT INTO t VALUES ('a', 1)",
+            "INSERT INTO t VALUES ('b ', 1)",
+            connection="from",
+        )
+        for strategy in ("upsert", "incremental"):
+            bench.module(strategy, source="from", strategy=strategy, merge_key="k", dest_table=strategy)
+            bench.run(strategy)
+        bench.execute(
+            "DELETE FROM t", "INSERT INTO t VALUES ('a ', 2)", "INSERT INTO t VALUES ('b', 2)", connection="from"
+        )
+        for strategy in ("upsert", "incremental"):
+            record = bench.run(strategy)
+            assert (record.rows_inserted or 0) + (record.rows_updated or 0) == 2
+            assert bench.rows(f"SELECT k, n FROM {strategy}") == [("a    ", "2"), ("b    ", "2")]
+        bench.close()

@@ -18,6 +18,7 @@ from pipekit_engine.config import Config, load_config
 from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.models import RECORD_TYPES, Connection, Group, Module, NamedRecord, Schedule, Trigger, Watermark
 from pipekit_engine.store import Change, Store
+from pipekit_web.api.answers import DagsterRun
 from pipekit_web.app import build_pages
 from pipekit_web.launching import Begun, Wanted
 from pipekit_web.server import auth
@@ -63,6 +64,9 @@ class FakeLauncher:
     def look(self, request: Any, store: Store, ticket: str) -> Begun:
         return self.begun
 
+    def describe(self, request: Any, store: Store, ticket: str) -> DagsterRun:
+        return DagsterRun(dagster_run_id=ticket, job="", status="started", tags={}, runs=[])
+
 
 @dataclass
 class Browser:
@@ -75,11 +79,16 @@ class Browser:
     sent: dict[str, str] = field(default_factory=dict)
 
     def ask(
-        self, method: str, target: str, form: dict[str, str] | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        target: str,
+        form: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
     ) -> Answer:
         """One request."""
         path, _, query = target.partition("?")
-        body = urlencode(form or {}).encode()
+        body = urlencode(form or {}).encode() if body is None else body
         fields = {
             "host": HOST,
             "accept": "text/html",

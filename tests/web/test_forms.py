@@ -95,6 +95,8 @@ def full(site: Site) -> Module:
         ),
         hooks=(Hook(sql="ANALYZE", run_on="always", connection="src", run_order=7), Hook(sql="SELECT 1", run_order=2)),
         tags={"team": "a=b"},
+        automation="0 5 * * *",
+        fresh_within="36h",
     )
     site.save(module)
     return module

@@ -93,6 +93,10 @@ class Identifiers:
             return self.fold(name)
         return name
 
+    def compared_column(self, name: str) -> str:
+        """The same text for names that one table cannot have both: where no case is folded, it does not tell columns apart."""
+        return name.casefold() if self.capabilities.syntax.unquoted_case == "keep" else name
+
     def identifier(self, name: str) -> str:
         """The name as a person would write it in SQL: quoted only where the database would read another name."""
         if (

@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
-from pipekit_dagster.serve.launch import LaunchRefused
 from pipekit_engine.errors import NotFoundError, PipekitError
+from pipekit_web.launching import LaunchRefused
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -84,12 +84,12 @@ def _bad_request(request: Request, error: Exception) -> Response:
 
 
 class CheckedBody(APIRoute):
-    """A route whose POST refuses a body that is too long or does not say that it is JSON, before anyone parses it."""
+    """A route whose POST, PUT or PATCH refuses a body that is too long or does not say that it is JSON, before it is parsed."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler behind the check."""
         handler = super().get_route_handler()
-        if "POST" not in (self.methods or ()):
+        if not {"POST", "PUT", "PATCH"} & set(self.methods or ()):
             return handler
 
         async def checked(request: Request) -> Response:

@@ -1,0 +1,150 @@
+"""What the REST interface takes and answers, as pydantic models: the OpenAPI description is made from them.
+
+Modules and runs are the engine's own records; what is here adds to them, or stands for what Dagster knows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from pipekit_engine.models import DefinitionKind, Group, GroupRunRecord, RunRecord, Schedule
+from pipekit_engine.records.statuses import RunStatus
+
+MAX_LIMIT = 1000
+
+
+class RunOptions(BaseModel):
+    """Body of a request to run something; all of it may be left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dry_run: bool = Field(default=False, description="resolve, plan and print all SQL; move nothing")
+    watermarks: dict[str, str] = Field(
+        default_factory=dict, description="watermark values for this run, by name or by module.name"
+    )
+
+
+class RunFilter(BaseModel):
+    """Which runs of modules to list; an unknown parameter is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    module: str | SkipJsonSchema[None] = None
+    status: RunStatus | SkipJsonSchema[None] = None
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
+
+
+class GroupRunFilter(BaseModel):
+    """Which runs of groups to list; an unknown parameter is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    group: str | SkipJsonSchema[None] = None
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
+
+
+class Asked(BaseModel):
+    """Whether a run was asked to end; false when it had ended already."""
+
+    asked: bool
+
+
+class GroupRunWithMembers(GroupRunRecord):
+    """A group's run and its members' runs, in the order of their start."""
+
+    members: list[RunRecord]
+
+
+class Started(BaseModel):
+    """A run that was asked for, and where to follow it. Without Dagster, `dagster_run_id` is a number of our own."""
+
+    dagster_run_id: str
+    status_url: str
+    log_url: str
+    url: str = Field(description="the run's page in the user interface")
+
+
+class DagsterRun(BaseModel):
+    """A run as Dagster knows it, with the runs of modules in it."""
+
+    dagster_run_id: str
+    job: str
+    status: str
+    tags: dict[str, str]
+    runs: list[RunRecord]
+    error: str | None = Field(default=None, description="why nothing ran, where nothing did")
+
+
+class GroupWithRuns(Group):
+    """A group's definition and its newest runs."""
+
+    runs: list[GroupRunRecord]
+
+
+class ScheduleWithTimes(Schedule):
+    """A schedule's definition, when it fired last, and its next fire times as Dagster reckons them: none while it is disabled."""
+
+    last_fired_at: datetime | None
+    next: list[datetime]
+
+
+class AuditChange(BaseModel):
+    """One change of a definition, as it was planned. Secrets are stars."""
+
+    id: int
+    at: datetime
+    by: str
+    action: str
+    kind: DefinitionKind
+    name: str
+    lines: list[str] = Field(description="what changed, as a plan shows it")
+    in_files: bool = Field(description="whether the YAML files say the same since")
+
+
+class AuditFilter(BaseModel):
+    """Which changes to list; an unknown parameter is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: DefinitionKind | SkipJsonSchema[None] = None
+    name: str | SkipJsonSchema[None] = None
+
+
+class FileOutcome(BaseModel):
+    """What became of a change in the YAML files that definitions live in."""
+
+    file: str
+    written: bool
+    diff: str
+    why: str = Field(description="why it was not written; the diff is to be copied then")
+
+
+class Saved(BaseModel):
+    """A change of a definition: as it was made, or with `plan=true` as it would be."""
+
+    saved: bool
+    action: Literal["create", "change", "delete", "none"]
+    lines: list[str] = Field(description="the plan, as `pipekit apply` shows it")
+    warnings: list[str] = Field(default_factory=list, description="of the checks, and of lint")
+    version: str = Field(default="", description="of the record from now on: its ETag")
+    files: list[FileOutcome] = Field(default_factory=list)
+
+
+class Conflict(BaseModel):
+    """Somebody else has changed the record since it was read: both versions."""
+
+    error: str
+    theirs: dict[str, Any] | None = Field(description="the record as it is now; null when it is gone")
+    yours: dict[str, Any] | None
+
+
+class Preview(BaseModel):
+    """First rows of a table, each value as text."""
+
+    columns: list[str]
+    rows: list[list[str | None]]
+    truncated: bool

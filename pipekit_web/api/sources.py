@@ -1,0 +1,65 @@
+"""Databases below `/api/introspect`: what stands in them, asked anew each time. Rows are shown to editors only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from pipekit_web.api.answers import Preview
+from pipekit_web.api.asking import Editor, Name, OpenEngine, Operator
+from pipekit_web.api.problems import problems
+
+router = APIRouter(prefix="/api/introspect/{connection}")
+_LOOKS: dict[str, Any] = {"responses": problems(400, 404)}
+Optional = Annotated[str | None, Query(min_length=1, max_length=500)]
+Table = Annotated[str, Query(min_length=1, max_length=500, description="schema.table, as in SQL")]
+
+
+@router.get("/databases", summary="Databases behind a connection", **_LOOKS)
+def databases(user: Operator, connection: Name, engine: OpenEngine) -> list[str]:
+    engine.store.definitions.connection(connection)
+    with engine.browse(connection) as browser:
+        return browser.databases()
+
+
+@router.get("/schemas", summary="Schemas", **_LOOKS)
+def schemas(user: Operator, connection: Name, engine: OpenEngine, database: Optional = None) -> list[str]:
+    engine.store.definitions.connection(connection)
+    with engine.browse(connection) as browser:
+        return browser.schemas(database)
+
+
+@router.get("/tables", summary="Tables and views", **_LOOKS)
+def tables(
+    user: Operator, connection: Name, engine: OpenEngine, schema: Optional = None, database: Optional = None
+) -> list[dict[str, Any]]:
+    engine.store.definitions.connection(connection)
+    with engine.browse(connection) as browser:
+        return [asdict(item) for item in browser.tables(schema, database)]
+
+
+@router.get("/columns", summary="Columns of a table", **_LOOKS)
+def columns(user: Operator, connection: Name, engine: OpenEngine, table: Table) -> list[dict[str, Any]]:
+    engine.store.definitions.connection(connection)
+    with engine.browse(connection) as browser:
+        return [asdict(item) for item in browser.columns(table)]
+
+
+@router.get("/keys", summary="Primary and unique keys of a table", **_LOOKS)
+def keys(user: Operator, connection: Name, engine: OpenEngine, table: Table) -> list[dict[str, Any]]:
+    engine.store.definitions.connection(connection)
+    with engine.browse(connection) as browser:
+        return [asdict(item) for item in browser.keys(table)]
+
+
+@router.get("/preview", summary="First rows of a table", **_LOOKS)
+def preview(
+    user: Editor, connection: Name, engine: OpenEngine, table: Table, rows: Annotated[int, Query(ge=1, le=200)] = 10
+) -> Preview:
+    engine.store.definitions.connection(connection)
+    with engine.browse(connection) as browser:
+        source = browser.dialect.table_sql(browser.find(table).table_name)
+        result = browser.preview(f"SELECT * FROM {source}", rows)
+    return Preview(columns=list(result.columns), rows=[list(row) for row in result.rows], truncated=result.truncated)
