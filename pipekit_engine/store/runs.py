@@ -154,7 +154,8 @@ class RunStore:
 
     def tail(self, run_id: int, offset: int = 0) -> str:
         """What live_log holds from character `offset` on."""
-        return self._cell("substr(live_log, :start)", run_id, start=offset + 1) or ""
+        # SQLite takes a start beyond 32 bits for another one.
+        return self._cell("substr(live_log, :start)", run_id, start=min(offset + 1, 2**31 - 1)) or ""
 
     def status(self, run_id: int) -> str | None:
         """How a run stands; None when there is no such run."""

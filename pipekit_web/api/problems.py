@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 
 from pipekit_engine.errors import NotFoundError, PipekitError
 from pipekit_web.launching import LaunchRefused
@@ -68,9 +69,17 @@ def _http_error(request: Request, error: Exception) -> Response:
         # Endpoints raise NotFoundError: this comes from the router, which knows no such path.
         text = f"There is no {path}; /api/openapi.json lists what there is."
     elif error.status_code == 405:
-        allowed = "GET, HEAD" if headers.get("Allow") == "GET" else headers.get("Allow", "")
+        allowed = _allowed(request)
         headers, text = {"allow": allowed}, f"{path} takes {allowed}."
     return _answer(error.status_code, text, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path, of all its routes; Starlette names those of the first. HEAD is answered where GET is."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    found = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = set().union(*found)
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _bad_request(request: Request, error: Exception) -> Response:

@@ -120,10 +120,22 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
+#: One event of a log that is followed; OpenAPI 3.1 describes a stream by its items.
+_LOG_EVENT = {
+    "type": "object",
+    "required": ["event", "data", "id"],
+    "properties": {
+        "event": {"enum": ["log", "ended", "more"]},
+        "data": {"type": "string", "description": "JSON: a text of the log, a status, or 1"},
+        "id": {"type": "string", "description": "the character at which what follows begins: `after` goes on there"},
+    },
+}
+
+
 @router.get(
     "/runs/{number}/events",
     summary="A run's log as server-sent events `log`, then `ended` with its status, or `more` after half a minute",
-    responses=problems(400, 404),
+    responses={**problems(400, 404), 200: {"content": {"text/event-stream": {"schema": _LOG_EVENT}}}},
     response_class=EventStream,
 )
 def events(

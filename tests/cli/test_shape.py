@@ -19,7 +19,7 @@ init doctor apply pull export schema run run-group cancel unlock modules groups 
 runs:list runs:show runs:tail runs:prune connections:list connections:test connections:certify drivers:list drivers:register
 drivers:install lint import-scripts wizard backup restore support-bundle
 token:create token:list token:revoke
-tables:fix secrets:set secrets:list secrets:unset
+agent:status agent:stop tables:fix secrets:set secrets:list secrets:unset
 """
 
 

@@ -271,6 +271,7 @@ class TestRuns:
         assert store.runs.tail(started[0], 0) == "one\n"
         store.runs.append_log(started[0], "two\n")
         assert store.runs.tail(started[0], 4) == "two\n"
+        assert store.runs.tail(started[0], 2**53 - 1) == ""
         store.runs.append_log(started[0], "x" * 50)
         store.runs.append_log(started[0], "gone")
         log = store.runs.get(started[0]).live_log
