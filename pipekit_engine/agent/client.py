@@ -6,7 +6,7 @@ as if it ran here. Signals that this process gets are passed on to it. How the t
 1. here: one JSON line, with the three standard files.
 2. there: `+`, or the end of the connection: then the command runs here.
 3. here: `g`. Only now the command begins there; who has given up waiting does not say it, so that nothing runs twice.
-4. here: a byte for each signal. The end of the connection counts as SIGHUP: nobody waits for the command any more.
+4. here: a byte for each signal. The end of the connection counts as SIGTERM: nobody waits for the command any more.
 5. there: a JSON line, the exit status or the signal that ended the process.
 """
 

@@ -283,7 +283,7 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _pass_on_signals(connection: socket.socket, first: bytes) -> None:
-    """Send this process what its client gets; the client's end counts as its terminal's."""
+    """Send this process what its client gets; the client's end counts as SIGTERM, which nobody ignores as `nohup` does SIGHUP."""
     from threading import Thread
 
     def listen() -> None:
@@ -294,7 +294,7 @@ def _pass_on_signals(connection: socket.socket, first: bytes) -> None:
                 said = connection.recv(1)
             except OSError:
                 return
-            os.kill(os.getpid(), said[0] if said else signal.SIGHUP)
+            os.kill(os.getpid(), said[0] if said else signal.SIGTERM)
             if not said:
                 return
 
