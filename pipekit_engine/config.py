@@ -201,8 +201,17 @@ class Config(_Section):
 
     @property
     def jar_folders(self) -> list[Path]:
-        """Folders to look for jars in, absolute: those of the configuration, then the drivers that a wheel may hold."""
-        return [*(self.folder / folder for folder in self.jars), *([BUNDLED_JARS] if BUNDLED_JARS.is_dir() else [])]
+        """Folders to look for jars in, absolute: those of the configuration, then the drivers that a wheel may hold.
+
+        Debian's folder comes last: its SQLite jar works with Debian's own Java alone, and some of its drivers are old.
+        """
+        own = [self.folder / folder for folder in self.jars]
+        bundled = [BUNDLED_JARS] if BUNDLED_JARS.is_dir() else []
+        return [
+            *(folder for folder in own if folder != DEBIAN_JARS),
+            *bundled,
+            *(folder for folder in own if folder == DEBIAN_JARS),
+        ]
 
 
 def _place(url: str) -> str:

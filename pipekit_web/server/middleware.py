@@ -207,9 +207,7 @@ class Login:
                 await _refuse(scope, receive, send, 429, "Too many failed logins.", {"retry-after": str(int(wait) + 1)})
                 return
         if user is None and not name and _opens_page(scope, headers):
-            target = quote(
-                scope["path"] + (f"?{query}" if (query := scope.get("query_string", b"").decode("latin-1")) else "")
-            )
+            target = quote(_page_asked(scope, headers))
             await _refuse(scope, receive, send, 303, "Log in.", {"location": f"{LOGIN_PAGE}?next={target}"})
         elif user is None:
             challenge = {"www-authenticate": 'Basic realm="pipekit", charset="UTF-8"'}
@@ -439,12 +437,23 @@ def _is_open_page(path: str) -> bool:
 
 
 def _opens_page(scope: Scope, headers: dict[str, str]) -> bool:
-    """Whether a person's browser opens a page, and can be shown the login form instead."""
-    if scope["type"] != "http" or scope["method"] != "GET":
+    """Whether a person's browser opens a page or sends a form of ours, and can be shown the login form instead."""
+    path = str(scope["path"])
+    if scope["type"] != "http" or path.startswith(("/api/", "/graphql")):
         return False
-    if str(scope["path"]).startswith(("/api/", "/graphql")):
+    if scope["method"] != "GET" and not (scope["method"] == "POST" and path.startswith(PAGES)):
         return False
     return headers.get("sec-fetch-mode") == "navigate" and "text/html" in headers.get("accept", "")
+
+
+def _page_asked(scope: Scope, headers: dict[str, str]) -> str:
+    """Where to go on after the login: the page that was asked for, or on which the form stood that was sent."""
+    if scope["method"] == "POST":
+        came = urlsplit(headers.get("referer", ""))
+        is_ours = came.netloc == headers.get("host") and came.path.startswith(PAGES)
+        return (came.path + (f"?{came.query}" if came.query else "")) if is_ours else PAGES
+    query = scope.get("query_string", b"").decode("latin-1")
+    return str(scope["path"]) + (f"?{query}" if query else "")
 
 
 def _unframed(send: Send) -> Send:

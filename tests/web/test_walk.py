@@ -201,4 +201,48 @@ def _walk(walk: Walk, postgresql: PostgreSQLServer, database: str, folder: Path)
     walk.look("restore")
     browser.press("Save")
     browser.await_address("/modules/orders")
+    # A session that ends in the middle of an edit takes no text with it.
+    walk.go("form/modules/orders")
+    browser.evaluate("document.querySelector('.cm-content').focus()")
+    browser.type("/* unsaved */ ")
+    browser.evaluate(
+        "fetch('/pipekit/logout', {method: 'POST', body: new URLSearchParams(new FormData("
+        "document.querySelector('form[action$=logout]')))}).then(() => window.out = 1); 0"
+    )
+    until = time.monotonic() + 10
+    while not browser.evaluate("window.out"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    browser.press("Show the plan")
+    browser.await_text("Log in", within_s=20)
+    walk.look("login")
+    browser.fill(user="ada", password=PASSWORD)
+    browser.evaluate("document.querySelector('main form button, form button').click()")
+    browser.await_text("What you typed here before was not saved", within_s=20)
+    browser.press("Take it back")
+    browser.await_text("/* unsaved */", "~ module orders", within_s=20)
+    for page in ("", "modules", "runs", "groups", "schedules", "connections", "secrets", "drivers", "lint", "locks"):
+        walk.go(page)
+        walk.look(page or "overview")
+    for page in (
+        "form/groups/nightly",
+        "form/schedules/nightly",
+        "form/triggers",
+        "edit/modules/orders",
+        "users",
+        "doctor",
+    ):
+        walk.go(page)
+        walk.look(page.replace("/", "-"))
+    assert browser.evaluate("window.alerted") is None
+    # A viewer sees all of it and changes nothing.
+    browser.evaluate("document.querySelector('form[action$=logout] button').click()")
+    browser.await_text("Log in", within_s=20)
+    browser.fill(user="vic", password=PASSWORD)
+    browser.evaluate("document.querySelector('form button').click()")
+    browser.await_text("Overview", within_s=20)
+    walk.go("modules/orders")
+    assert not browser.evaluate("[...document.querySelectorAll('main button')].length")
+    walk.go("form/modules/orders")
+    browser.await_text("vic is a viewer", within_s=10)
     assert not walk.problems, json.dumps(walk.problems, indent=1)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pipekit_engine.config import DEBIAN_JARS
+from pipekit_engine.config import BUNDLED_JARS, DEBIAN_JARS
 from pipekit_engine.databases.dialects import JdbcDriver, driver_record, find_jars, known_driver
 from pipekit_engine.databases.jars.download import Repository
 from pipekit_engine.errors import ConfigurationError, RuntimeMissing
@@ -126,7 +126,8 @@ def target_folder(request: Request, config: Config) -> Path:
     """Where the jar goes: the folder asked for, else the first configured one."""
     if request.folder is not None:
         return request.folder.absolute()
-    return config.jar_folders[0] if config.jar_folders else DEBIAN_JARS
+    own = [folder for folder in config.jar_folders if folder != BUNDLED_JARS]
+    return own[0] if own else DEBIAN_JARS
 
 
 def commands(way: Way, request: Request, config: Config) -> str:
