@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pexpect
 import pytest
@@ -183,13 +183,15 @@ class Project:
 class Started:
     """A command that runs in the background."""
 
+    program: ClassVar[list[str]] = COMMAND
+
     def __init__(self, project: Project, arguments: list[str]) -> None:
         self._project = project
         self._arguments = arguments
 
     def __enter__(self) -> Started:
         self.process = subprocess.Popen(
-            [*COMMAND, *self._arguments],
+            [*self.program, *self._arguments],
             cwd=self._project.folder,
             env=self._project.environment(),
             stdin=subprocess.DEVNULL,

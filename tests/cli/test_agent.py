@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -62,18 +63,7 @@ def handed(project: Project, *arguments: str, **environment: str) -> tuple[Done,
 class Handed(Started):
     """A command in the background, by its entry point."""
 
-    def __enter__(self) -> Handed:
-        self.process = subprocess.Popen(
-            [*ENTRY, *self._arguments],
-            cwd=self._project.folder,
-            env=self._project.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        return self
+    program: ClassVar[list[str]] = ENTRY
 
 
 def run_of(project: Project, module: str) -> dict[str, object]:
