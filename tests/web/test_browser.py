@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from pipekit_web.server.auth import users_file
 from tests.conftest import unavailable
-from tests.ports import lasting_port
 from tests.web.conftest import Site
+from tests.web.serving import serving_pages
 
 pytestmark = pytest.mark.slow
 PAGES = [
@@ -40,24 +34,9 @@ def served(site: Site) -> Iterator[str]:
     """The site's address, served to this machine without a login."""
     users_file(site.config).unlink()
     site.add_run("items", rows_read=12, timings={"stage": 1.0, "merge": 2.0})
-    port = lasting_port()
-    env = {**os.environ, "PIPEKIT_CONFIG": str(site.config.path), "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-m", "pipekit_engine.cli.main", "web", "--port", str(port)]
-    process = subprocess.Popen(command, env=env, cwd=site.folder)
-    url = f"http://127.0.0.1:{port}/pipekit/"
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            except urllib.error.URLError:
-                assert time.monotonic() < until, "the server does not answer"
-                time.sleep(0.2)
+    assert site.config.path is not None
+    with serving_pages(site.config.path) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def look(url: str, width: int, *more: str) -> tuple[str, str]:

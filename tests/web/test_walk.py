@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +19,8 @@ from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.store import Change, Store
 from pipekit_web.server.auth import set_password
 from tests.conftest import unavailable
-from tests.ports import lasting_port
 from tests.servers.chromium import CHROMIUM, Chromium
+from tests.web.serving import serving_pages
 
 if TYPE_CHECKING:
     from tests.servers.postgresql import PostgreSQLServer
@@ -48,25 +44,9 @@ def address(tmp_path: Path) -> Iterator[str]:
         store.definitions.save([Change("create", "drivers", item.name, item) for item in builtin_drivers()])
     for user, role in (("ada", "admin"), ("vic", "viewer")):
         set_password(config, user, PASSWORD, role)
-    port = lasting_port()
-    env = {**os.environ, "PIPEKIT_CONFIG": str(config.path), "PYTHONPATH": str(Path(__file__).parents[2])}
-    env.pop("PIPEKIT_USERS", None)
-    command = [sys.executable, "-m", "pipekit_engine.cli.main", "web", "--port", str(port)]
-    process = subprocess.Popen(command, env=env, cwd=tmp_path)
-    url = f"http://127.0.0.1:{port}/pipekit/"
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}login", timeout=5).close()
-                break
-            except urllib.error.URLError:
-                assert time.monotonic() < until, "the server does not answer"
-                time.sleep(0.2)
+    assert config.path is not None
+    with serving_pages(config.path, "login") as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 class Walk:
