@@ -15,12 +15,13 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from pipekit_engine.errors import NotFoundError, PipekitError
 from pipekit_web.launching import LaunchRefused
 
 MAX_BODY_BYTES = 1_000_000
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class Problem(BaseModel):
@@ -75,10 +76,14 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of a path, of all its routes; Starlette names those of the first. HEAD is answered where GET is."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    found = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    methods = set().union(*found)
+    """The methods of a path, of all its routes; Starlette names those of the first. HEAD is answered where GET is.
+
+    Each method is asked for: what a router holds differs between FastAPI's releases, whether it matches does not.
+    """
+    asked = [(method, {**request.scope, "method": method}) for method in METHODS]
+    methods = {
+        method for method, scope in asked for route in request.app.routes if route.matches(scope)[0] is Match.FULL
+    }
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
