@@ -202,6 +202,7 @@ def plan_run(
         creates_destination=creates,
         staging=staging,
         fence=fence,
+        one_row_from=dest.capabilities.one_row_from,
         checks=plan_checks(
             module,
             dest,
