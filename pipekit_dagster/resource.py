@@ -21,6 +21,7 @@ from pipekit_engine.running.connection_slots import ConnectionSlots
 if TYPE_CHECKING:
     from pipekit_engine.engine import Engine, RunEvent, RunResult
     from pipekit_engine.models import Group, Module
+    from pipekit_engine.records.checks import CheckResult
 
 
 class PipekitResource(dg.ConfigurableResource[Any]):
@@ -231,6 +232,10 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 if error.record is None and not isinstance(error, RunCancelled):
                     self.note_problem(f"{module}: {error}")  # locked, or a bad definition
                 raise
+
+    def check(self, module: str, names: Sequence[str] = ()) -> list[CheckResult]:
+        """Ask a module's checks, or those of these names, of its destination as it is; see `Engine.check`."""
+        return self.engine.check(module, names=names, cancel=self._cancel, sessions=self._sessions)
 
 
 #: Dagster's own job of all assets: each materialization is a run of it, for the assets that were selected.
