@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, Column, Hook, Record, Tls, Tunnel, Watermark, singular
+from pipekit_engine.models import (
+    DEFINITION_KINDS,
+    RECORD_TYPES,
+    Column,
+    Hook,
+    Partition,
+    Record,
+    Tls,
+    Tunnel,
+    Watermark,
+    singular,
+)
 
 #: Where people write numbers and dates without quotes: the loader takes the text that was typed.
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -24,6 +35,7 @@ def definitions_schema() -> dict[str, Any]:
         "column": _record(Column, required=["source_name"]),
         "Tls": _record(Tls),
         "Tunnel": _record(Tunnel),
+        "Partition": _record(Partition),
     }
     kinds = {
         kind: {
@@ -62,6 +74,9 @@ def _record(model: type[Record], required: list[str] | None = None) -> dict[str,
         fields["merge_key"] = {"anyOf": [names, {"type": "string", "description": "comma-separated"}]}
     if model is Watermark:
         fields["default"] |= _SCALAR
+    if model is Partition:
+        fields["start"] |= _SCALAR
+        fields["end"] |= _SCALAR
     if "watermarks" in fields:
         fields["watermarks"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/watermark"}}
         fields["hooks"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hook"}]}}

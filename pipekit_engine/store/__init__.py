@@ -16,6 +16,7 @@ from pipekit_engine.store.database import Database, parse_url
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
 from pipekit_engine.store.leases import Lease, LeaseStore
+from pipekit_engine.store.partitions import PartitionStore
 from pipekit_engine.store.runs import RunStore
 from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
 
@@ -39,6 +40,7 @@ class Store:
         self.leases = LeaseStore(database)
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)
+        self.partitions = PartitionStore(database)
         self.certificates = CertificateStore(database)
 
     # Imported when they are first asked for: they bring SQLAlchemy, which a run does without.
