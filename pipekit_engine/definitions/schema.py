@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipekit_engine.models import (
+    BUILTIN_CHECKS,
     DEFINITION_KINDS,
     RECORD_TYPES,
+    Check,
     Column,
     Hook,
     Partition,
@@ -32,6 +34,7 @@ def definitions_schema() -> dict[str, Any]:
     parts |= {
         "watermark": _record(Watermark),
         "hook": _record(Hook),
+        "check": _record(Check),
         "column": _record(Column, required=["source_name"]),
         "Tls": _record(Tls),
         "Tunnel": _record(Tunnel),
@@ -79,6 +82,14 @@ def _record(model: type[Record], required: list[str] | None = None) -> dict[str,
         fields["end"] |= _SCALAR
     if "watermarks" in fields:
         fields["watermarks"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/watermark"}}
+        check = {"$ref": "#/$defs/check"}
+        fields["checks"] = {
+            "type": "object",
+            "properties": {
+                name: {"description": said, "anyOf": [check, {"type": "null"}]} for name, said in BUILTIN_CHECKS.items()
+            },
+            "additionalProperties": check,
+        }
         fields["hooks"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hook"}]}}
         fields["columns"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/column"}]}}
     return {
