@@ -13,6 +13,7 @@ from pipekit_engine.errors import (
     ConnectError,
     DestinationError,
     ModuleLocked,
+    NotFoundError,
     PipekitError,
     RunCancelled,
     RunError,
@@ -24,6 +25,7 @@ from pipekit_engine.jrunner.start import start_own_session, start_session
 from pipekit_engine.planning.planner import plan_module
 from pipekit_engine.running.alerts import send_failure
 from pipekit_engine.running.cancellation import CancelToken
+from pipekit_engine.running.checking import check_module
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, MemberEvent, active_group_run
 from pipekit_engine.running.module_run import ModuleRun, RunRequest, RunResult, check_overrides
@@ -34,7 +36,7 @@ from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from pipekit_engine.databases.browser import Browser
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Module, RunRecord
     from pipekit_engine.planning.indexes import MissingIndex
     from pipekit_engine.planning.plan import RunPlan
+    from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.store import Lease
 
 _log = logging.getLogger(__name__)
@@ -307,6 +310,38 @@ class Engine:
                 )
             except JRunnerError as error:
                 raise RunError(self._redactor.clean(str(error))) from error
+
+    def check(
+        self,
+        module: str,
+        *,
+        names: Collection[str] = (),
+        cancel: threading.Event | None = None,
+        sessions: SessionPool | None = None,
+    ) -> list[CheckResult]:
+        """Ask a module's `checks`, or those of these names, of its destination as it is now. Moves nothing, takes no lock.
+
+        The results are also in the store, as the newest of each check. What keeps a check from being asked is its result, of
+        status `error`. Raises NotFoundError for an unknown module or check, and RunCancelled.
+        """
+        definition = self.store.definitions.module(module)
+        known = [check.name for check in definition.checks]
+        for name in names:
+            if name not in known:
+                raise NotFoundError(f"check of module {module}", name, known)
+        if sessions is None:
+            with self.session_pool() as own:
+                return self.check(module, names=names, cancel=cancel, sessions=own)
+        with sessions.session(cancel=cancel) as session:
+            return check_module(
+                definition,
+                session,
+                self._connections(),
+                self.store,
+                names=names,
+                clean=self._redactor.clean,
+                cancel=cancel,
+            )
 
     def execute(self, connection: str, statements: Sequence[str], *, sessions: SessionPool | None = None) -> None:
         """Run statements on a connection, each committed by itself. Raises DestinationError, and ConnectError families."""

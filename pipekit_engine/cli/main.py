@@ -11,6 +11,7 @@ import typer
 from pipekit_engine.cli import (
     agents,
     certifying,
+    checking,
     connections,
     definitions,
     drivers,
@@ -43,6 +44,7 @@ _LOOK_AFTER = "Set up and look after"
 
 app.command("run", rich_help_panel=_RUN)(running.run)
 app.command("run-group", rich_help_panel=_RUN)(running.run_group)
+app.command("check", rich_help_panel=_RUN)(checking.check)
 app.command("cancel", rich_help_panel=_RUN)(running.cancel)
 app.command("unlock", rich_help_panel=_RUN)(running.unlock)
 app.add_typer(runs.app, rich_help_panel=_RUN)

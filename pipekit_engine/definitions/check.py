@@ -16,6 +16,7 @@ from pipekit_engine.definitions.forms import ParsedRecord
 from pipekit_engine.definitions.yaml_nodes import Loc, Problem
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import (
+    CHECK_PLACEHOLDERS,
     DEFINITION_KINDS,
     Connection,
     DefinitionKind,
@@ -97,6 +98,8 @@ def check(
         if texts and isinstance(parsed.record, Module):
             problems += _unreadable_texts(parsed, parsed.record)
             problems += _placeholders(parsed, parsed.record)
+        if isinstance(parsed.record, Module):
+            problems += _check_texts(parsed, parsed.record)
     return problems
 
 
@@ -172,3 +175,13 @@ def _placeholders(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
         if name not in used:
             spot = parsed.place(("watermarks", i))
             yield parsed.problem(spot, f"the query never uses {{{name}}}", warning=True)
+
+
+def _check_texts(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
+    """Placeholders in the SQL of checks that stand for nothing there."""
+    for i, item in enumerate(module.checks):
+        for token in placeholders(item.sql or "", replace(UNKNOWN, hash_comments=True)):
+            if token not in CHECK_PLACEHOLDERS:
+                known = " and ".join(f"{{{name}}}" for name in CHECK_PLACEHOLDERS)
+                what = f"{{{token}}} stands for nothing in a check, whose placeholders are {known}"
+                yield parsed.problem(parsed.place(("checks", i, "sql")), what)

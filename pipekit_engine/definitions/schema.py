@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, Column, Hook, Record, Tls, Tunnel, Watermark, singular
+from pipekit_engine.models import (
+    BUILTIN_CHECKS,
+    DEFINITION_KINDS,
+    RECORD_TYPES,
+    Check,
+    Column,
+    Hook,
+    Record,
+    Tls,
+    Tunnel,
+    Watermark,
+    singular,
+)
 
 #: Where people write numbers and dates without quotes: the loader takes the text that was typed.
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -21,6 +33,7 @@ def definitions_schema() -> dict[str, Any]:
     parts |= {
         "watermark": _record(Watermark),
         "hook": _record(Hook),
+        "check": _record(Check),
         "column": _record(Column, required=["source_name"]),
         "Tls": _record(Tls),
         "Tunnel": _record(Tunnel),
@@ -64,6 +77,14 @@ def _record(model: type[Record], required: list[str] | None = None) -> dict[str,
         fields["default"] |= _SCALAR
     if "watermarks" in fields:
         fields["watermarks"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/watermark"}}
+        check = {"$ref": "#/$defs/check"}
+        fields["checks"] = {
+            "type": "object",
+            "properties": {
+                name: {"description": said, "anyOf": [check, {"type": "null"}]} for name, said in BUILTIN_CHECKS.items()
+            },
+            "additionalProperties": check,
+        }
         fields["hooks"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hook"}]}}
         fields["columns"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/column"}]}}
     return {

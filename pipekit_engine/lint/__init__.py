@@ -124,6 +124,7 @@ def _problems(subject: Subject, loaded: Loaded, stored: Definitions | None) -> N
 def _apply_rules(subject: Subject, *, whole: bool) -> None:
     for read in subject.modules:
         queries.check_query(read)
+        queries.check_checks(read)
         queries.check_columns(read)
         queries.check_destination(read)
         watermarks.check_strategy(read)

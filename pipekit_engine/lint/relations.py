@@ -168,6 +168,7 @@ def check_secrets(subject: Subject) -> None:
         texts: list[tuple[tuple[str | int, ...], str, str]] = [(("query",), module.query, module.source)]
         texts += [(("watermarks", i), mark.resolver_sql, mark.connection) for i, mark in enumerate(module.watermarks)]
         texts += [(("hooks", i), hook.sql, hook.connection or module.dest) for i, hook in enumerate(module.hooks)]
+        texts += [(("checks", i, "sql"), item.sql, module.dest) for i, item in enumerate(module.checks) if item.sql]
         for loc, sql, where in texts:
             position = secret_in_sql(sql, subject.syntax(where))
             if position is not None:

@@ -21,6 +21,7 @@ from pipekit_engine.planning.keys import (
     find_rewritten_keys,
     key_columns,
 )
+from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
@@ -201,6 +202,7 @@ def plan_run(
         creates_destination=creates,
         staging=staging,
         fence=fence,
+        one_row_from=dest.capabilities.one_row_from,
         checks=plan_checks(
             module,
             dest,
@@ -226,6 +228,16 @@ def plan_run(
         comparison=comparison,
         not_null=tuple(item.name for item in dest_columns or () if not item.nullable and item.name in fed),
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
+        module_checks=plan_module_checks(
+            module,
+            dest,
+            table=dest.table_sql(table),
+            columns=list(
+                dict.fromkeys([*(item.dest for item in layout.columns), *(c.name for c in dest_columns or ())])
+            ),
+            key=key,
+            staging=staging.table,
+        ),
         missing_indexes=lacking,
         triggers=tuple(dest_triggers),
         warnings=(

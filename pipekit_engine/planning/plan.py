@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.planning.indexes import MissingIndex
     from pipekit_engine.planning.keys import CoarseKey, FixedKey
+    from pipekit_engine.planning.module_checks import PlannedCheck
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -99,12 +100,16 @@ class RunPlan:
     difference: Difference | None
     comparison: str
     hooks: tuple[PlannedHook, ...]
+    #: The module's own `checks`.
+    module_checks: tuple[PlannedCheck, ...] = field(default=(), kw_only=True)
     #: What an existing destination has no index for.
     missing_indexes: tuple[MissingIndex, ...] = field(default=(), kw_only=True)
     #: Triggers of the destination that may change a row which is written.
     triggers: tuple[str, ...] = field(default=(), kw_only=True)
     #: Columns of an existing destination that are NOT NULL.
     not_null: tuple[str, ...] = field(default=(), kw_only=True)
+    #: What the destination wants after a select list of constants.
+    one_row_from: str = field(default="", kw_only=True)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -126,6 +131,7 @@ class RunPlan:
         lines += [f"-- warning: {warning}" for warning in self.warnings]
         lines += _section(f"source query, on {module.source}", [self.source_sql])
         lines += _section(f"staging, on {module.dest}", (*self.staging.setup, *self.staging.filled))
+        lines += self._checks("staging", f"before the merge, on {module.dest}")
         if self.prepare:
             lines += _section(
                 f"destination, on {module.dest} (this database commits DDL at once)", (*self.prepare, *self.comments)
@@ -140,10 +146,19 @@ class RunPlan:
             if self.difference.repeated is not None:
                 lines += _section("the same, where staged rows share a key", _texts(self.difference.repeated))
             lines += _section(self.difference.otherwise, _texts(self.merge))
+        lines += self._checks("destination", f"after the merge, on {module.dest}")
         for hook in self.hooks:
             lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
         lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
         return "\n".join(lines) + "\n"
+
+    def _checks(self, on: str, where: str) -> list[str]:
+        lines: list[str] = []
+        for planned in self.module_checks:
+            if planned.on == on:
+                title = f"check {planned.check.name} ({planned.check.severity}), {where}"
+                lines += _section(title, [planned.sql] if planned.sql is not None else [])
+        return lines
 
 
 def _texts(statements: Sequence[MergeStatement]) -> list[str]:

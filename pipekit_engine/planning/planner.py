@@ -82,7 +82,8 @@ class Planner:
         source_columns = self._describe_source(sql)
         watermarks = fit_watermarks(module, source.dialect, watermarks, source_columns)
         sql = source_query(module, syntax, watermarks)
-        dest_columns = self._describe_destination()
+        catalog = Catalog(self._session, dest.handle, self._cancel)
+        dest_columns = self._describe_destination(catalog)
         if dest_columns is not None:
             self._resolver.refuse_missing_tables()
         return plan_run(
@@ -96,7 +97,7 @@ class Planner:
             key_facts=ask_key_facts(
                 module,
                 (source.dialect, Catalog(self._session, source.handle, self._cancel)),
-                (dest.dialect, Catalog(self._session, dest.handle, self._cancel)),
+                (dest.dialect, catalog),
                 source_sql=sql,
                 source_columns=source_columns,
                 dest_exists=dest_columns is not None,
@@ -105,10 +106,10 @@ class Planner:
             remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
-            dest_keys=self._destination_keys() if dest_columns is not None else (),
-            identity_columns=self._identity_columns() if dest_columns is not None else (),
-            dest_indexes=self._destination_indexes(dest_columns),
-            dest_triggers=self._destination_triggers() if dest_columns is not None else (),
+            dest_keys=self._destination_keys(catalog) if dest_columns is not None else (),
+            identity_columns=self._identity_columns(catalog) if dest_columns is not None else (),
+            dest_indexes=self._destination_indexes(catalog, dest_columns),
+            dest_triggers=self._destination_triggers(catalog) if dest_columns is not None else (),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -124,8 +125,8 @@ class Planner:
                 f"{self._connections.empty_file_hint(source)}"
             ) from error
 
-    def _describe_destination(self) -> list[Column] | None:
-        """The destination's columns; None when it does not exist."""
+    def _describe_destination(self, catalog: Catalog) -> list[Column] | None:
+        """The destination's columns; None when it does not exist. `catalog` learns what else is asked of it."""
         handle, dialect = self._connections.dest.handle, self._connections.dest.dialect
         name = dialect.table_name(self._module.dest_table)
         table = dialect.table_sql(name)
@@ -133,17 +134,28 @@ class Planner:
         no_transactions = dialect.no_transactions_sql(name)
         try:
             columns = self._session.describe(handle, table=table, cancel=self._cancel)
-            if is_view and self._session.query(handle, is_view, cancel=self._cancel).rows:
+            asked = [
+                is_view,
+                self._cascades_sql(name),
+                no_transactions,
+                dialect.coarse_columns_sql(name) if self._module.merge_key else None,
+                dialect.indexes_sql(name),
+                dialect.identity_sql(name),
+                dialect.triggers_sql(name),
+            ]
+            queries = [sql for sql in asked if sql]
+            catalog.learn(dialect.together_sql(queries), queries)
+            if is_view and catalog.rows(is_view, max_rows=1):
                 raise DestinationError(
                     f"The destination {table} is a view. pipekit replaces rows of tables: name the table, or drop the view and "
                     "let the run make a table."
                 )
-            self._refuse_cascades(name)
+            self._refuse_cascades(catalog, name)
             if no_transactions:
-                engine = self._session.query(handle, no_transactions, cancel=self._cancel)
-                if engine.rows:
+                engine = catalog.rows(no_transactions, max_rows=1)
+                if engine:
                     raise DestinationError(
-                        f"The destination {table} has the storage engine {engine.first or 'of no name'}, "
+                        f"The destination {table} has the storage engine {engine[0][0] or 'of no name'}, "
                         "which has no transactions: a merge that failed could not be rolled back. "
                         "Change the table to ENGINE=InnoDB."
                     )
@@ -153,48 +165,49 @@ class Planner:
                 return None
             raise DestinationError(f"The destination {table} cannot be described: {error}") from error
 
-    def _identity_columns(self) -> frozenset[str]:
+    def _identity_columns(self, catalog: Catalog) -> frozenset[str]:
         dest = self._connections.dest
-        sql = dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table))
-        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        rows = catalog.ask(dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table)))
         return frozenset(row[0] for row in rows or () if row[0] is not None)
 
-    def _destination_keys(self) -> list[Key]:
+    def _destination_keys(self, catalog: Catalog) -> list[Key]:
         """The destination's primary and unique keys; a catalogue that refuses to tell costs speed, never the run."""
         dest = self._connections.dest
         try:
-            catalog = Catalog(self._session, dest.handle, self._cancel)
             return dest.dialect.get_keys(catalog, dest.dialect.table_name(self._module.dest_table))
         except JRunnerError as error:
             self._say(f"warning: the destination's keys could not be read: {first_line(error)}")
             return []
 
-    def _destination_triggers(self) -> list[str]:
+    def _destination_triggers(self, catalog: Catalog) -> list[str]:
         """Names of triggers that may change rows which are written, those that the login may see."""
         dest = self._connections.dest
         sql = dest.dialect.triggers_sql(dest.dialect.table_name(self._module.dest_table))
-        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        rows = catalog.ask(sql)
         return [str(row[0]) for row in rows or ()]
 
-    def _destination_indexes(self, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
+    def _destination_indexes(self, catalog: Catalog, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
         """The destination's indexes, if a run has a use for any; None where they are not asked for, or not told."""
         dest, module = self._connections.dest, self._module
         if columns is None or not (module.merge_key or module.watermarks):
             return None
         try:
-            catalog = Catalog(self._session, dest.handle, self._cancel)
             return dest.dialect.get_indexes(catalog, dest.dialect.table_name(module.dest_table))
         except JRunnerError:
             return None
 
-    def _refuse_cascades(self, table: TableName) -> None:
+    def _cascades_sql(self, table: TableName) -> str | None:
+        """What asks for tables whose rows the strategy's deletes would change; None where that need not be known."""
+        strategy = STRATEGIES[self._module.strategy]
+        if self._module.cascades == "allow" or not (strategy.replaces_table or strategy.replaces_rows):
+            return None
+        return self._connections.dest.dialect.cascades_sql(table)
+
+    def _refuse_cascades(self, catalog: Catalog, table: TableName) -> None:
         """Raise DestinationError when rows that the strategy deletes would take rows of other tables with them."""
         dest, module = self._connections.dest, self._module
-        strategy = STRATEGIES[module.strategy]
-        asked = dest.dialect.cascades_sql(table)
-        if not asked or module.cascades == "allow" or not (strategy.replaces_table or strategy.replaces_rows):
-            return
-        found = self._session.query(dest.handle, asked, max_rows=_CHILDREN_NAMED, cancel=self._cancel).rows
+        asked = self._cascades_sql(table)
+        found = catalog.rows(asked, _CHILDREN_NAMED) if asked else []
         if found:
             children = ", ".join(sorted({str(row[0]) for row in found}))
             raise DestinationError(

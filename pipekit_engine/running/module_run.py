@@ -1,6 +1,6 @@
 """One module run in its phases, from lock to finish:
 
-    lock, resolve, plan, stage, verify, merge, hooks, finish
+    lock, resolve, plan, stage, verify, merge, checks, hooks, finish
 
 Whatever happens in between, `finish` ends the run in run_log and frees the lock in one transaction, and the staging table is
 dropped. The destination changes in one transaction, in `merge`, and only while the lock is still held.
@@ -11,15 +11,17 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.common.text import first_line
 from pipekit_engine.databases.connections import ModuleConnections
 from pipekit_engine.errors import (
+    CheckError,
     ConfigurationError,
     ConnectError,
     EarlierMergeActive,
+    HookError,
     NotFoundError,
     PipekitError,
     RunCancelled,
@@ -32,6 +34,7 @@ from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
 from pipekit_engine.records.certificates import standing
 from pipekit_engine.running.cancellation import AfterwordToken, CancelToken
+from pipekit_engine.running.checking import blocking_error
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
@@ -175,7 +178,7 @@ class ModuleRun:
                 return
             except (ConnectError, EarlierMergeActive, SourceError, StagingError, JRunnerDied) as error:
                 # Only what failed before the merge is tried again: nothing was written yet.
-                if attempt == self._module.retry or self._monitor.phase in ("merge", "hooks"):
+                if attempt == self._module.retry or self._monitor.phase in ("merge", "checks", "hooks"):
                     raise
                 delay = RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]
                 self._monitor.say(f"{first_line(error)}; trying again in {delay} s")
@@ -227,10 +230,35 @@ class ModuleRun:
             choice = phases.verify(rows_read)
             if choice.statements != plan.usual_merge:
                 self._unwritten["merge_sql"] = self._redactor.clean(plan.merge_sql(choice.statements))
+            if failed := self._check(phases, "staging"):
+                raise failed
         with self._phase("merge"):
             phases.merge(choice)
+        if any(planned.on == "destination" for planned in plan.module_checks):
+            with self._phase("checks"):
+                failed = self._check(phases, "destination")
         with self._phase("hooks"):
+            self._run_hooks(phases, failed)
+
+    def _check(self, phases: Phases, on: Literal["staging", "destination"]) -> CheckError | None:
+        """Ask the checks there, write down what they found, and give the error that blocks, if any."""
+        results = phases.check(on, self._redactor.clean)
+        if not results:
+            return None
+        names = [check.name for check in self._module.checks]
+        self._retry_store(lambda: self._store.checks.save(self._module.name, results, keep=names))
+        return blocking_error(results, merged=on == "destination")
+
+    def _run_hooks(self, phases: Phases, failed: CheckError | None) -> None:
+        """The hooks after a merge that was committed; for a failed check those for failures, and then its error."""
+        if failed is None:
             phases.run_hooks()
+            return
+        try:
+            phases.run_hooks(failed=True)
+        except HookError as error:
+            self._monitor.say(f"after the failed check: {error}")
+        raise failed
 
     def _connections_in(self, session: Session) -> ModuleConnections:
         name = f"pipekit {self._module.name} {self._state.run_id}"

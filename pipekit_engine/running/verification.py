@@ -15,7 +15,7 @@ from pipekit_engine.strategies.difference import MIN_SAMPLE, MIN_UNCHANGED_PERCE
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module
@@ -49,10 +49,16 @@ class StagedRows:
         self._handle = handle
         self._plan = plan
         self._cancel = cancel
+        #: Answers of queries that were asked with others, by their SQL.
+        self._known: dict[str, int] = {}
 
     def count(self) -> int:
-        """How many there are. Raises StagingError."""
-        return self._ask(self._plan.checks.count)
+        """How many there are. Raises StagingError. What `verify` asks of them in any case is asked in the same statement."""
+        checks, difference = self._plan.checks, self._plan.difference
+        distinct = checks.distinct_keys or (difference.distinct_keys if difference is not None else None)
+        asked = [sql for sql in (checks.count, checks.null_keys, distinct) if sql is not None]
+        self._known = dict(zip(asked, self._ask_all(asked), strict=True))
+        return self._known[checks.count]
 
     def verify(self, module: Module, staged: int, rows_read: int) -> MergeChoice:
         """Refuse rows that must not be merged, and return the statements that merge the others with what each must count.
@@ -119,8 +125,16 @@ class StagedRows:
         return difference.unique, ""
 
     def _ask(self, sql: str) -> int:
+        return self._known[sql] if sql in self._known else self._ask_all([sql])[0]
+
+    def _ask_all(self, queries: Sequence[str]) -> list[int]:
+        """The numbers that queries give, all in one statement."""
+        sql = queries[0]
+        if len(queries) > 1:
+            sql = f"SELECT {', '.join(f'({query})' for query in queries)}{self._plan.one_row_from}"
         try:
-            return int(self._session.query(self._handle, sql, cancel=self._cancel).first or 0)
+            (row,) = self._session.query(self._handle, sql, limit=False, cancel=self._cancel).rows
+            return [int(cell or 0) for cell in row]
         except JRunnerError as error:
             raise StagingError(f"The staged rows could not be checked: {error}") from error
 

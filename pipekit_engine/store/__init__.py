@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.errors import StoreError
 from pipekit_engine.store import dbapi
 from pipekit_engine.store.certificates import CertificateStore
+from pipekit_engine.store.checks import CheckStore
 from pipekit_engine.store.database import Database, parse_url
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
@@ -40,6 +41,7 @@ class Store:
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)
         self.certificates = CertificateStore(database)
+        self.checks = CheckStore(database)
 
     # Imported when they are first asked for: they bring SQLAlchemy, which a run does without.
 

@@ -284,6 +284,20 @@ trigger = Table(
     Column("updated_at", UTCDateTime, nullable=False),
 )
 
+#: What each check of a module found last. `run_id` is the run that it was part of, if it was; that run may be pruned.
+check_result = Table(
+    "check_result",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("module_id", Integer, ForeignKey("module.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("run_id", Integer),
+    Column("checked_at", UTCDateTime, nullable=False),
+    Column("result", Text, nullable=False),
+    UniqueConstraint("module_id", "name"),
+)
+
 #: Each change of a definition. `before` and `after` hold the record as JSON; null where there was, or is, none.
 audit = Table(
     "audit",
