@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.databases.names import TableName
@@ -10,6 +11,7 @@ from pipekit_engine.jrunner.errors import JRunnerError
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.jrunner.client import Session
@@ -79,11 +81,28 @@ class Key:
 
 @dataclass(frozen=True)
 class Catalog:
-    """An open connection to look around in: a jrunner session and the connection's name in it."""
+    """An open connection to look around in: a jrunner session and the connection's name in it.
+
+    What `learn` was told is not asked again: a catalog is good for one look, not for longer.
+    """
 
     session: Session
     connection: str
     cancel: threading.Event | None = None
+    _known: dict[str, list[tuple[str | None, ...]]] = field(default_factory=dict, compare=False, repr=False)
+
+    def learn(self, together: str | None, queries: Sequence[str]) -> None:
+        """Ask several queries by one that gives their rows as JSON, a column each. One that is refused leaves all to be asked."""
+        for row in (self.ask(together) or ()) if len(queries) > 1 else ():
+            for sql, rows in zip(queries, row, strict=True):
+                # Columns may share a name: the pairs are kept as they come.
+                found = json.loads(rows or "[]", object_pairs_hook=lambda pairs: tuple(value for _, value in pairs))
+                self._known[sql] = [tuple(None if cell is None else str(cell) for cell in item) for item in found]
+
+    def rows(self, sql: str, max_rows: int = MAX_ROWS) -> list[tuple[str | None, ...]]:
+        """Rows of a query. Raises JRunnerError."""
+        known = self._known.get(sql)
+        return list(self.query(sql, max_rows).rows) if known is None else known[:max_rows]
 
     def query(self, sql: str, max_rows: int = MAX_ROWS) -> QueryResult:
         """Rows of a query, as text."""
@@ -106,7 +125,7 @@ class Catalog:
         if sql is None:
             return None
         try:
-            return list(self.query(sql).rows)
+            return self.rows(sql)
         except JRunnerError as error:
             # `sql`: the database refused the statement. Anything else is no answer to the question.
             if error.code != "sql":

@@ -55,12 +55,23 @@ class Session(JRunnerProcess):
         )
 
     def query(
-        self, connection: str, sql: str, *, max_rows: int = 1, cancel: threading.Event | None = None
+        self,
+        connection: str,
+        sql: str,
+        *,
+        max_rows: int = 1,
+        limit: bool = True,
+        cancel: threading.Event | None = None,
     ) -> QueryResult:
-        """Runs a query and returns at most ``max_rows`` rows as text, at full precision."""
-        answer = self.request(
-            {"op": "query", "connection": connection, "sql": sql, "max_rows": max_rows}, cancel=cancel
-        )
+        """Runs a query and returns at most ``max_rows`` rows as text, at full precision.
+
+        Without ``limit`` the database is told of no limit, which keeps PostgreSQL from parallel workers: for a query that gives
+        few rows by itself, since a driver may hold all of them in memory.
+        """
+        request = {"op": "query", "connection": connection, "sql": sql, "max_rows": max_rows}
+        if not limit:
+            request["limit"] = False
+        answer = self.request(request, cancel=cancel)
         return QueryResult(
             columns=tuple(answer["columns"]),
             rows=tuple(tuple(row) for row in answer["rows"]),

@@ -5,6 +5,7 @@ No lock is taken and no run is recorded. A run, a dry run, the wizard's rehearsa
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.text import first_line
@@ -16,6 +17,7 @@ from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
 from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.literals import fit_watermarks, source_syntax
+from pipekit_engine.planning.partitions import bound_values, partition_family
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.source_columns import ask_source_columns
 from pipekit_engine.planning.staging import staging_name
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.common.partitions import PartitionRange
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.databases.introspection import Key
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.planning.source_columns import SourceColumns
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 #: How many foreign keys a refusal looks at.
 _CHILDREN_NAMED = 100
@@ -43,8 +47,8 @@ _CHILDREN_NAMED = 100
 class Planner:
     """Plans runs of one module in one jrunner session.
 
-    `overrides` are watermarks' values by name, `staging_schema` is the one of connections that name none, and `say` hears
-    what a person may want to know.
+    `overrides` are watermarks' values by name, `partition` is the one that is read, of a module that has them; `staging_schema`
+    is the one of connections that name none, and `say` hears what a person may want to know.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Planner:
         *,
         staging_schema: str | None,
         overrides: Mapping[str, str] | None = None,
+        partition: PartitionRange | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._connections = connections
@@ -61,6 +66,7 @@ class Planner:
         self._cancel = connections.cancel
         self._default_staging_schema = staging_schema
         self._say = say
+        self._partition = partition or _sample_partition(connections.module)
         self._resolver = WatermarkResolver(connections, overrides or {}, say)
 
     def resolve_watermarks(self) -> dict[str, ResolvedWatermark]:
@@ -78,11 +84,14 @@ class Planner:
         """Describe both sides and plan. Raises SourceError, DestinationError and ConfigurationError."""
         source, dest, module = self._connections.source, self._connections.dest, self._module
         syntax = source_syntax(self._connections, watermarks)
-        sql = source_query(module, syntax, watermarks)
-        source_columns = self._describe_source(sql)
+        if self._partition is not None:
+            watermarks, source_columns = self._bounds(self._partition, syntax)
+        else:
+            source_columns = self._describe_source(source_query(module, syntax, watermarks))
         watermarks = fit_watermarks(module, source.dialect, watermarks, source_columns)
         sql = source_query(module, syntax, watermarks)
-        dest_columns = self._describe_destination()
+        catalog = Catalog(self._session, dest.handle, self._cancel)
+        dest_columns = self._describe_destination(catalog)
         if dest_columns is not None:
             self._resolver.refuse_missing_tables()
         return plan_run(
@@ -93,10 +102,11 @@ class Planner:
             source_sql=sql,
             source_columns=source_columns,
             dest_columns=dest_columns,
+            partition=self._partition,
             key_facts=ask_key_facts(
                 module,
                 (source.dialect, Catalog(self._session, source.handle, self._cancel)),
-                (dest.dialect, Catalog(self._session, dest.handle, self._cancel)),
+                (dest.dialect, catalog),
                 source_sql=sql,
                 source_columns=source_columns,
                 dest_exists=dest_columns is not None,
@@ -105,14 +115,37 @@ class Planner:
             remarks=self._remarks(sql, source_columns, dest_columns),
             staging_schema=self._staging_schema(),
             staging_file=self._staging_file(),
-            dest_keys=self._destination_keys() if dest_columns is not None else (),
-            identity_columns=self._identity_columns() if dest_columns is not None else (),
-            dest_indexes=self._destination_indexes(dest_columns),
-            dest_triggers=self._destination_triggers() if dest_columns is not None else (),
+            dest_keys=self._destination_keys(catalog) if dest_columns is not None else (),
+            identity_columns=self._identity_columns(catalog) if dest_columns is not None else (),
+            dest_indexes=self._destination_indexes(catalog, dest_columns),
+            dest_triggers=self._destination_triggers(catalog) if dest_columns is not None else (),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
         )
+
+    def _bounds(
+        self, partition: PartitionRange, syntax: SqlSyntax
+    ) -> tuple[dict[str, ResolvedWatermark], list[Column]]:
+        """The bounds of the partition as the source reads them, and the query's columns.
+
+        A day is written as a day where the source takes that: as a text it comes before all times of that day.
+        """
+        module, refused = self._module, None
+        assert module.partition is not None, "only a module with partitions has one"
+        for day in (True, False):
+            values = bound_values(module.partition, partition, family="text", day=day)
+            try:
+                columns = self._describe_source(source_query(module, syntax, values))
+            except SourceError as error:
+                refused = refused or error
+                continue
+            family = partition_family(module, columns)
+            values = bound_values(module.partition, partition, family=family, day=day and family != "timestamptz")
+            self._say(", ".join(f"{{{name}}} = {mark.value!r}" for name, mark in values.items()))
+            return values, columns
+        assert refused is not None, "one of two tries was refused"
+        raise refused
 
     def _describe_source(self, sql: str) -> list[Column]:
         source = self._connections.source
@@ -124,8 +157,8 @@ class Planner:
                 f"{self._connections.empty_file_hint(source)}"
             ) from error
 
-    def _describe_destination(self) -> list[Column] | None:
-        """The destination's columns; None when it does not exist."""
+    def _describe_destination(self, catalog: Catalog) -> list[Column] | None:
+        """The destination's columns; None when it does not exist. `catalog` learns what else is asked of it."""
         handle, dialect = self._connections.dest.handle, self._connections.dest.dialect
         name = dialect.table_name(self._module.dest_table)
         table = dialect.table_sql(name)
@@ -133,17 +166,28 @@ class Planner:
         no_transactions = dialect.no_transactions_sql(name)
         try:
             columns = self._session.describe(handle, table=table, cancel=self._cancel)
-            if is_view and self._session.query(handle, is_view, cancel=self._cancel).rows:
+            asked = [
+                is_view,
+                self._cascades_sql(name),
+                no_transactions,
+                dialect.coarse_columns_sql(name) if self._module.merge_key else None,
+                dialect.indexes_sql(name),
+                dialect.identity_sql(name),
+                dialect.triggers_sql(name),
+            ]
+            queries = [sql for sql in asked if sql]
+            catalog.learn(dialect.together_sql(queries), queries)
+            if is_view and catalog.rows(is_view, max_rows=1):
                 raise DestinationError(
                     f"The destination {table} is a view. pipekit replaces rows of tables: name the table, or drop the view and "
                     "let the run make a table."
                 )
-            self._refuse_cascades(name)
+            self._refuse_cascades(catalog, name)
             if no_transactions:
-                engine = self._session.query(handle, no_transactions, cancel=self._cancel)
-                if engine.rows:
+                engine = catalog.rows(no_transactions, max_rows=1)
+                if engine:
                     raise DestinationError(
-                        f"The destination {table} has the storage engine {engine.first or 'of no name'}, "
+                        f"The destination {table} has the storage engine {engine[0][0] or 'of no name'}, "
                         "which has no transactions: a merge that failed could not be rolled back. "
                         "Change the table to ENGINE=InnoDB."
                     )
@@ -153,48 +197,49 @@ class Planner:
                 return None
             raise DestinationError(f"The destination {table} cannot be described: {error}") from error
 
-    def _identity_columns(self) -> frozenset[str]:
+    def _identity_columns(self, catalog: Catalog) -> frozenset[str]:
         dest = self._connections.dest
-        sql = dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table))
-        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        rows = catalog.ask(dest.dialect.identity_sql(dest.dialect.table_name(self._module.dest_table)))
         return frozenset(row[0] for row in rows or () if row[0] is not None)
 
-    def _destination_keys(self) -> list[Key]:
+    def _destination_keys(self, catalog: Catalog) -> list[Key]:
         """The destination's primary and unique keys; a catalogue that refuses to tell costs speed, never the run."""
         dest = self._connections.dest
         try:
-            catalog = Catalog(self._session, dest.handle, self._cancel)
             return dest.dialect.get_keys(catalog, dest.dialect.table_name(self._module.dest_table))
         except JRunnerError as error:
             self._say(f"warning: the destination's keys could not be read: {first_line(error)}")
             return []
 
-    def _destination_triggers(self) -> list[str]:
+    def _destination_triggers(self, catalog: Catalog) -> list[str]:
         """Names of triggers that may change rows which are written, those that the login may see."""
         dest = self._connections.dest
         sql = dest.dialect.triggers_sql(dest.dialect.table_name(self._module.dest_table))
-        rows = Catalog(self._session, dest.handle, self._cancel).ask(sql)
+        rows = catalog.ask(sql)
         return [str(row[0]) for row in rows or ()]
 
-    def _destination_indexes(self, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
+    def _destination_indexes(self, catalog: Catalog, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
         """The destination's indexes, if a run has a use for any; None where they are not asked for, or not told."""
         dest, module = self._connections.dest, self._module
         if columns is None or not (module.merge_key or module.watermarks):
             return None
         try:
-            catalog = Catalog(self._session, dest.handle, self._cancel)
             return dest.dialect.get_indexes(catalog, dest.dialect.table_name(module.dest_table))
         except JRunnerError:
             return None
 
-    def _refuse_cascades(self, table: TableName) -> None:
+    def _cascades_sql(self, table: TableName) -> str | None:
+        """What asks for tables whose rows the strategy's deletes would change; None where that need not be known."""
+        strategy = STRATEGIES[self._module.strategy]
+        if self._module.cascades == "allow" or not (strategy.replaces_table or strategy.replaces_rows):
+            return None
+        return self._connections.dest.dialect.cascades_sql(table)
+
+    def _refuse_cascades(self, catalog: Catalog, table: TableName) -> None:
         """Raise DestinationError when rows that the strategy deletes would take rows of other tables with them."""
         dest, module = self._connections.dest, self._module
-        strategy = STRATEGIES[module.strategy]
-        asked = dest.dialect.cascades_sql(table)
-        if not asked or module.cascades == "allow" or not (strategy.replaces_table or strategy.replaces_rows):
-            return
-        found = self._session.query(dest.handle, asked, max_rows=_CHILDREN_NAMED, cancel=self._cancel).rows
+        asked = self._cascades_sql(table)
+        found = catalog.rows(asked, _CHILDREN_NAMED) if asked else []
         if found:
             children = ", ".join(sorted({str(row[0]) for row in found}))
             raise DestinationError(
@@ -278,6 +323,13 @@ class Planner:
         if not file:
             raise DestinationError("An SQLite destination must be a file: staging tables live in a file beside it.")
         return f"{file}.pipekit-{self._module.name}.staging"
+
+
+def _sample_partition(module: Module) -> PartitionRange | None:
+    """The partition by which a module is planned where none is run: the newest that has ended, else the first."""
+    if module.partition is None:
+        return None
+    return module.partition.newest(datetime.now(timezone.utc)) or module.partition.find(module.partition.start)
 
 
 def plan_module(

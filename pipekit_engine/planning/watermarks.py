@@ -10,6 +10,7 @@ from pipekit_engine.common.text import first_line
 from pipekit_engine.errors import SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.models import ResolvedWatermark
+from pipekit_engine.sql.greatest import gives_one_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,9 +56,11 @@ class WatermarkResolver:
             return ResolvedWatermark(value=self._overrides[name], origin="override")
         opened = self._connections.open(watermark.connection, "read")
         value: str | None = None
+        sql = watermark.resolver_sql
+        limit = not gives_one_row(sql, opened.dialect.capabilities.syntax)
         try:
             value = self._connections.session.query(
-                opened.handle, watermark.resolver_sql, cancel=self._connections.cancel
+                opened.handle, sql, limit=limit, cancel=self._connections.cancel
             ).first
         except JRunnerError as error:
             missing = opened.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message)

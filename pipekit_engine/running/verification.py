@@ -15,10 +15,11 @@ from pipekit_engine.strategies.difference import MIN_SAMPLE, MIN_UNCHANGED_PERCE
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module
+    from pipekit_engine.planning.partitions import PartitionRows
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.strategies import MergeStatement
 
@@ -49,10 +50,16 @@ class StagedRows:
         self._handle = handle
         self._plan = plan
         self._cancel = cancel
+        #: Answers of queries that were asked with others, by their SQL.
+        self._known: dict[str, int] = {}
 
     def count(self) -> int:
-        """How many there are. Raises StagingError."""
-        return self._ask(self._plan.checks.count)
+        """How many there are. Raises StagingError. What `verify` asks of them in any case is asked in the same statement."""
+        checks, difference = self._plan.checks, self._plan.difference
+        distinct = checks.distinct_keys or (difference.distinct_keys if difference is not None else None)
+        asked = [sql for sql in (checks.count, checks.null_keys, distinct) if sql is not None]
+        self._known = dict(zip(asked, self._ask_all(asked), strict=True))
+        return self._known[checks.count]
 
     def verify(self, module: Module, staged: int, rows_read: int) -> MergeChoice:
         """Refuse rows that must not be merged, and return the statements that merge the others with what each must count.
@@ -75,6 +82,8 @@ class StagedRows:
                     f"({', '.join(self._plan.key)}): they could "
                     "never be matched again and would double. Leave them out in the query, or give them a value."
                 )
+        if checks.partition is not None:
+            self._refuse_others(checks.partition, staged)
         if checks.cut is not None:
             self._refuse_cut_keys(checks.cut)
         if checks.rewritten is not None:
@@ -95,11 +104,27 @@ class StagedRows:
         if checks.dest_count is not None and module.max_shrink_percent is not None:
             before, after = self._ask(checks.dest_count), expected["distinct"]
             if before and (before - after) * 100 > module.max_shrink_percent * before:
+                of = f", partition {checks.partition.item.key}," if checks.partition else ""
                 raise DestinationError(
-                    f"Replacing {counted(before, 'row')} of {self._plan.dest_table} by {after:,} would shrink it by "
+                    f"Replacing {counted(before, 'row')} of {self._plan.dest_table}{of} by {after:,} would shrink it by "
                     f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
                 )
         return MergeChoice(statements or self._plan.merge, expected, only_changes=only_changes, why_all=why_all)
+
+    def _refuse_others(self, partition: PartitionRows, staged: int) -> None:
+        """Refuse rows that the partition does not have: they would come again with their own."""
+        outside = self._ask(partition.outside)
+        if not outside:
+            return
+        nulls, (start, end) = self._ask(partition.nulls), partition.bounds
+        told = [f"{nulls:,} with NULL there"] if nulls else []
+        told += [f"{outside - nulls:,} not from {start} on and before {end}"] if outside > nulls else []
+        raise StagingError(
+            f"{outside:,} of {counted(staged, 'staged row')} {'is' if staged == 1 else 'are'} not of partition "
+            f"{partition.item.key} by column {partition.column}: {', '.join(told)}. Compare that column in the query with both "
+            "bounds, `>= {partition_start}` and `< {partition_end}`"
+            + (", and leave rows without a value out, or give them one." if nulls else ".")
+        )
 
     def _choose(self, expected: Mapping[str, int]) -> tuple[tuple[MergeStatement, ...] | None, str]:
         """The statements of the merge by difference; None to write all rows, and why."""
@@ -119,8 +144,16 @@ class StagedRows:
         return difference.unique, ""
 
     def _ask(self, sql: str) -> int:
+        return self._known[sql] if sql in self._known else self._ask_all([sql])[0]
+
+    def _ask_all(self, queries: Sequence[str]) -> list[int]:
+        """The numbers that queries give, all in one statement."""
+        sql = queries[0]
+        if len(queries) > 1:
+            sql = f"SELECT {', '.join(f'({query})' for query in queries)}{self._plan.one_row_from}"
         try:
-            return int(self._session.query(self._handle, sql, cancel=self._cancel).first or 0)
+            (row,) = self._session.query(self._handle, sql, limit=False, cancel=self._cancel).rows
+            return [int(cell or 0) for cell in row]
         except JRunnerError as error:
             raise StagingError(f"The staged rows could not be checked: {error}") from error
 

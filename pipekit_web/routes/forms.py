@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pipekit_engine.errors import ConfigurationError, PipekitError
-from pipekit_engine.models import DefinitionKind, singular
+from pipekit_engine.models import BUILTIN_CHECKS, DefinitionKind, singular
 from pipekit_engine.operations.secret_use import secret_uses
 from pipekit_engine.security.secrets import Secrets, reference_key
 from pipekit_engine.store.audit import version_of
@@ -155,6 +155,7 @@ def _page(
         "marks": forms.unmatched(form) if form.kind == "modules" else [],
         "definitions": definitions,
         "strategies": STRATEGIES,
+        "builtin_checks": list(BUILTIN_CHECKS),
         "zones": sorted(available_timezones()) if form.kind == "schedules" else [],
         "secret_keys": [use.key for use in secret_uses(visit.config.secrets_file, definitions.connections.values())]
         if form.kind == "connections"

@@ -25,22 +25,47 @@ SLOW_QUERY = (
 )
 
 
-class Project:
-    """A folder with a configuration, a state store, a source and a destination."""
+class Configured:
+    """A folder with a configuration, a state store and Dagster's own folder. What is there already is kept."""
 
-    def __init__(self, folder: Path, database: str = "pipekit.db") -> None:
+    def __init__(self, folder: Path, settings: str) -> None:
         self.folder = folder
         self.config_file = folder / "pipekit.yaml"
         self.home = folder / "dagster"
-        self.source, self.dest = folder / "source.db", folder / "dest.db"
-        #: Destination of modules that run for ever: SQLite lets one connection write to a file.
-        self.slow_dest = folder / "slow.db"
-        self.config_file.write_text(f"database: {database}\nsecrets: secrets.env\n")
+        self.config_file.write_text(settings)
         (folder / "secrets.env").touch(mode=0o600)
         self.home.mkdir()
         (self.home / "dagster.yaml").write_text(default_dagster_yaml())
         self.config = load_config(self.config_file)
         Store.init(self.config.database_url)
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The open state store."""
+        with Store.open(self.config.database_url) as store:
+            yield store
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """The Dagster instance of the project."""
+        before = {name: os.environ.get(name) for name in ("PIPEKIT_CONFIG", "DAGSTER_HOME")}
+        os.environ["PIPEKIT_CONFIG"], os.environ["DAGSTER_HOME"] = str(self.config_file), str(self.home)
+        try:
+            with dg.DagsterInstance.get() as made:
+                yield made
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+class Project(Configured):
+    """A configured folder with a source and a destination."""
+
+    def __init__(self, folder: Path, database: str = "pipekit.db") -> None:
+        super().__init__(folder, f"database: {database}\nsecrets: secrets.env\n")
+        self.source, self.dest = folder / "source.db", folder / "dest.db"
+        #: Destination of modules that run for ever: SQLite lets one connection write to a file.
+        self.slow_dest = folder / "slow.db"
         self.sql(self.source, "CREATE TABLE numbers (id INTEGER PRIMARY KEY, name TEXT)")
         self.sql(self.source, "INSERT INTO numbers VALUES (1, 'one'), (2, 'two'), (3, 'three')")
         self.sql(self.dest, "VACUUM")
@@ -70,24 +95,6 @@ class Project:
         group = Group(name=name, layers=layers, **fields)
         self.save(group)
         return group
-
-    @contextmanager
-    def store(self) -> Iterator[Store]:
-        """The open state store."""
-        with Store.open(self.config.database_url) as store:
-            yield store
-
-    @contextmanager
-    def instance(self) -> Iterator[dg.DagsterInstance]:
-        """The Dagster instance of the project."""
-        before = {name: os.environ.get(name) for name in ("PIPEKIT_CONFIG", "DAGSTER_HOME")}
-        os.environ["PIPEKIT_CONFIG"], os.environ["DAGSTER_HOME"] = str(self.config_file), str(self.home)
-        try:
-            with dg.DagsterInstance.get() as made:
-                yield made
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
     @staticmethod
     def sql(path: Path, text: str) -> list[Any]:

@@ -12,13 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipekit_dagster.launcher import WORKER_TAG
 from pipekit_engine.common.processes import ProcessName
-from tests.dagster.project import Project
+from tests.dagster.project import Configured
 from tests.ports import lasting_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +34,11 @@ PATIENCE_S = 180.0
 class Served:
     """A served project. `start` and `stop` may be called again and again."""
 
-    def __init__(self, project: Project, login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, project: Configured, login: tuple[str, str] | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self.project = project
+        self._env = env or {}
         self.login = login
         self.port = lasting_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -47,6 +51,7 @@ class Served:
             "PYTHONPATH": str(ROOT),
             "PIPEKIT_CONFIG": str(self.project.config_file),
             "DAGSTER_HOME": str(self.project.home),
+            **self._env,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -187,7 +192,7 @@ class Served:
 
 
 @contextmanager
-def serving(project: Project, login: tuple[str, str]) -> Iterator[Served]:
+def serving(project: Configured, login: tuple[str, str]) -> Iterator[Served]:
     """A served project that is started, and stopped cleanly unless a test has done so."""
     server = Served(project, login)
     try:
@@ -196,6 +201,16 @@ def serving(project: Project, login: tuple[str, str]) -> Iterator[Served]:
     finally:
         if server.process is not None:
             assert server.stop() == 0
+
+
+def worker_of(served: Served, run_id: str) -> ProcessName:
+    """The process of a Dagster run."""
+    with served.project.instance() as instance:
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        name = ProcessName.parse(run.tags.get(WORKER_TAG))
+        assert name is not None
+        return name
 
 
 def descendants(pid: int) -> list[int]:

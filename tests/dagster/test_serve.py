@@ -19,16 +19,14 @@ from typing import Any
 import pytest
 
 from pipekit_dagster import tags
-from pipekit_dagster.launcher import WORKER_TAG
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.services import Service
 from pipekit_dagster.serve.supervisor import Supervisor
-from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Connection, GroupRunRecord, Schedule, Trigger
 from pipekit_web.server.auth import set_password
 from tests.dagster.project import SLOW_QUERY, Project
-from tests.dagster.served import LOCATION, PATIENCE_S, Served, jrunners_of, serving
+from tests.dagster.served import LOCATION, PATIENCE_S, Served, jrunners_of, serving, worker_of
 from tests.servers.chromium import CHROMIUM, Chromium
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
@@ -217,15 +215,6 @@ def test_terminate(served: Served) -> None:
     nothing_left(served)
 
 
-def worker_of(served: Served, run_id: str) -> ProcessName:
-    with served.project.instance() as instance:
-        run = instance.get_run_by_id(run_id)
-        assert run is not None
-        name = ProcessName.parse(run.tags.get(WORKER_TAG))
-        assert name is not None
-        return name
-
-
 @pytest.mark.slow
 def test_sigkill_of_the_run(served: Served) -> None:
     run_id = served.run_group("long")
@@ -246,7 +235,7 @@ ENDLESS = "SELECT count(*) FROM big a, big b, big c, big d, big e"
     ("phase", "says", "rows"),
     [
         pytest.param("resolve", "The destination was not touched", 0, marks=pytest.mark.slow),
-        ("merge", "outcome unknown", 0),
+        pytest.param("merge", "outcome unknown", 0, marks=pytest.mark.slow),
         pytest.param("hooks", "after the merge was committed", 3, marks=pytest.mark.slow),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.errors import EarlierMergeActive, ModuleLocked
-from tests.faults.child import JUMP, EngineProcess
+from tests.faults.child import JUMP, Running
 from tests.faults.site import MODULE, Site, Variant, crash
 from tests.waiting import LIMIT
 
@@ -44,7 +44,7 @@ AWAY_S, SLOW_S = 2.0, 0.1
 class Breaker:
     """Breaks a run of `engine`, whose jrunner is `child`."""
 
-    def __init__(self, site: Site, engine: EngineProcess, child: ProcessName | None) -> None:
+    def __init__(self, site: Site, engine: Running, child: ProcessName | None) -> None:
         self._site, self._engine, self._child = site, engine, child
 
     def do(self, fault: Fault) -> None:
@@ -52,29 +52,33 @@ class Breaker:
         proxy = self._site.proxy
         later = self._break(fault)
         if proxy is not None:
-            proxy.release(drop=fault in ("engine killed", "jrunner killed", "both killed", "network cut"))
+            proxy.release(drop=self._cuts(fault))
         self._engine.go_freely()
         if later is not None:
             later()
+
+    def _cuts(self, fault: Fault) -> bool:
+        """Whether the connection that is held ends with this."""
+        return fault in ("engine killed", "jrunner killed", "both killed", "network cut")
 
     def _break(self, fault: Fault) -> Callable[[], object] | None:
         """Break it; what is to be done once the run goes on."""
         site, proxy, far, pid = self._site, self._site.proxy, self._site.far_proxy, self._engine.pid
         if fault in ("engine killed", "both killed"):
-            os.kill(pid, signal.SIGKILL)
+            self._engine.kill()
         if fault in ("jrunner killed", "both killed") and self._child is not None:
             os.kill(self._child.pid, signal.SIGKILL)
         if fault in ("engine killed", "both killed"):
-            self._engine.process.join()
+            self._engine.join()
         if fault == "cancelled":
-            os.kill(pid, signal.SIGINT)
+            self._engine.cancel()
         if fault == "cancelled by command":
             assert site.bench.store.runs.request_cancel(site.bench.store.runs.list(MODULE, limit=1)[0].id)
         if fault == "killed and unlocked":
             with pytest.raises(ModuleLocked):
                 site.bench.engine.unlock(MODULE)
-            os.kill(pid, signal.SIGKILL)
-            self._engine.process.join()
+            self._engine.kill()
+            self._engine.join()
             freed = site.bench.engine.unlock(MODULE)
             assert freed is not None
             assert site.bench.store.leases.find("module", MODULE) is None
@@ -85,7 +89,7 @@ class Breaker:
                 proxy.cut()
             if fault in ("network silent", "network silent one way"):
                 proxy.stall(to_server=fault == "network silent")
-                os.kill(pid, signal.SIGINT)  # what a person does who sees it stand still
+                self._engine.cancel()  # what a person does who sees it stand still
             if fault == "network slow":
                 proxy.slow(SLOW_S)
         if fault == "frozen and woken":

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta, tzinfo
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pipekit_engine.running.events import RunEvent
@@ -36,6 +36,37 @@ def context() -> ForkServerContext:
         _context = multiprocessing.get_context("forkserver")
         _context.set_forkserver_preload(["pipekit_engine.engine", "tests.faults.child"])
     return _context
+
+
+class Running(Protocol):
+    """The process that a trial's run is in."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def run(self, folder: Path, database: str, module: str) -> None:
+        """Begin a run of a module of the state store at `database`, whose secrets are in `folder`."""
+
+    def checkpoint(self, timeout: float) -> str | None:
+        """The next checkpoint that it has come to; None when the run has ended. Raises TimeoutError."""
+
+    def go(self) -> None: ...
+
+    def go_freely(self) -> None:
+        """Let it go on, past all checkpoints of this run that are to come."""
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the run has ended."""
+
+    def kill(self) -> None: ...
+
+    def join(self) -> None:
+        """Wait for the end of a process that was killed."""
+
+    def cancel(self) -> None: ...
 
 
 class EngineProcess:
@@ -82,6 +113,18 @@ class EngineProcess:
     def wait(self, timeout: float) -> bool:
         """Whether the run has ended."""
         return self._ended.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def join(self) -> None:
+        """Wait for the end of a process that was killed."""
+        self.process.join()
+
+    def cancel(self) -> None:
+        """Ctrl-C."""
+        os.kill(self.pid, signal.SIGINT)
 
     def end(self, *, kindly: bool = False) -> None:
         """End the process; `kindly` lets it end its jrunner itself."""

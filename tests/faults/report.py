@@ -47,7 +47,8 @@ def page(lines: list[str], cells: int) -> str:
         "Made by `make test-faults` from its last report. A trial brings a run of each strategy to a checkpoint (the beginning",
         "of a phase, or a request on the wire, before it is sent or before its answer comes back), breaks something there, and",
         "then judges the destination's rows, the run's record, locks, staging, processes and sessions, and again after one more",
-        "run.",
+        "run. *Run process*, *daemon*, *code server*, *web server*, *all of serve*: the run began through `pipekit serve`, and",
+        "what Dagster says of it was judged, too; there the strategies take turns.",
         "",
         f"{len({_cell(trial) for trial in reached}):,} of {cells:,} cells, {len(reached):,} trials, "
         f"{len(reached) - len(lost):,} survived, {len(lost):,} lost.",
@@ -78,5 +79,6 @@ def _cell(trial: dict[str, str]) -> tuple[str, ...]:
 
 if __name__ == "__main__":
     from tests.faults.test_matrix import cells
+    from tests.faults.test_served import served_cells
 
-    sys.stdout.write(page(Path(sys.argv[1]).read_text("utf-8").splitlines(), len(cells())))
+    sys.stdout.write(page(Path(sys.argv[1]).read_text("utf-8").splitlines(), len(cells()) + len(served_cells())))

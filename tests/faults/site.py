@@ -34,6 +34,7 @@ HOOK = "UPDATE hooked SET n = n + 1"
 #: the folder with all files is a disk of its own.
 Variant = Literal["plain", "source", "store", "disk"]
 DISK_SIZE = "16m"
+_DISK = "pipekit-test-"
 
 
 @dataclass
@@ -141,7 +142,8 @@ def _answers(ask: Callable[[], object]) -> bool:
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     """The folder is a disk of `DISK_SIZE`. Skips the test where we may not mount one."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=700", "tmpfs", str(folder)]
+    _unmount_abandoned()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=700", f"{_DISK}{os.getpid()}", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"a small disk needs root's right to mount: {done.stderr.strip()}")
@@ -149,6 +151,15 @@ def small_disk(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _unmount_abandoned() -> None:
+    """Unmount the disks of test processes that were killed: a disk's name holds the number of its process."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        name, folder = line.split()[:2]
+        owner = name.removeprefix(_DISK)
+        if name.startswith(_DISK) and not Path("/proc", owner).exists():
+            subprocess.run(["umount", "--lazy", folder], check=False)
 
 
 @contextmanager

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from typing import Protocol
 
+from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.models import RunRecord
 from tests.faults.breaking import SPOILS_ENGINE, Breaker, Fault
 from tests.faults.checkpoints import Checkpoint
-from tests.faults.child import EngineProcess
+from tests.faults.child import EngineProcess, Running
 from tests.faults.model import Row
 from tests.faults.site import MODULE, Site
 from tests.waiting import LIMIT, wait_until
+
+
+class RunningSource(Protocol):
+    """Where trials get the process from."""
+
+    def get(self) -> Running: ...
+
+    def end(self, *, kindly: bool = False) -> None: ...
 
 
 class Engines:
@@ -35,7 +45,7 @@ class Engines:
 class Trial:
     """A run of a site's module in a process of its own, broken by `fault` at `checkpoint`."""
 
-    def __init__(self, site: Site, engines: Engines, checkpoint: Checkpoint, fault: Fault) -> None:
+    def __init__(self, site: Site, engines: RunningSource, checkpoint: Checkpoint, fault: Fault) -> None:
         self.site, self.engines, self.checkpoint, self.fault = site, engines, checkpoint, fault
         self.came = False  #: whether the checkpoint was reached: not every strategy and database has each
         self._run_id = 0
@@ -51,7 +61,7 @@ class Trial:
             child = lease.child if lease is not None else None
             self._run_id = self.site.bench.store.runs.list(MODULE, limit=1)[0].id
             if self.came:
-                Breaker(self.site, engine, child).do(self.fault)
+                self._breaker(child).do(self.fault)
             else:
                 engine.go_freely()
             assert engine.wait(LIMIT), "the engine did not end"
@@ -66,7 +76,10 @@ class Trial:
             self.engines.end()
             raise
 
-    def _come_to_checkpoint(self, engine: EngineProcess) -> None:
+    def _breaker(self, child: ProcessName | None) -> Breaker:
+        return Breaker(self.site, self.engines.get(), child)
+
+    def _come_to_checkpoint(self, engine: Running) -> None:
         """The engine waits at the checkpoint, or `came` stays False and it ends by itself."""
         wanted = self.checkpoint
         while (phase := engine.checkpoint(LIMIT)) != wanted.phase:
@@ -98,7 +111,7 @@ class Trial:
 
     # What is judged
 
-    def _judge_rows(self, before: frozenset[Row], after: frozenset[Row], engine: EngineProcess) -> None:
+    def _judge_rows(self, before: frozenset[Row], after: frozenset[Row], engine: Running) -> None:
         """Right after the fault: the rows from before the run or those from after it, and what its record says of them."""
         self._settle(gone=not engine.alive)
         found = self.site.rows()

@@ -23,6 +23,7 @@ from tests.servers.rogue import (
     Garbage,
     HangsUp,
     HttpServer,
+    RogueDRDA,
     RogueMySQL,
     RoguePostgreSQL,
     RogueServer,
@@ -124,7 +125,12 @@ TALKS: dict[str, Callable[[str], RogueServer]] = {
 }
 QUICK = {"HTTP", "garbage"}
 #: Servers that speak their protocol, and lead the driver in circles.
-IN_CIRCLES: dict[str, Callable[[str], RogueServer]] = {"sqlserver": RogueTDS, "jtds": RogueTDS, "oracle": RogueTNS}
+IN_CIRCLES: dict[str, Callable[[str], RogueServer]] = {
+    "sqlserver": RogueTDS,
+    "jtds": RogueTDS,
+    "oracle": RogueTNS,
+    "db2": RogueDRDA,
+}
 
 
 @pytest.fixture(scope="module")

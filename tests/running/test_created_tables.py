@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.errors import MergeError, RunError
-from pipekit_engine.sql.greatest import greatest_columns
+from pipekit_engine.sql.greatest import gives_one_row, greatest_columns
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
 
@@ -272,6 +274,35 @@ def test_the_greatest_of_a_column() -> None:
         "this is no SQL": [],
     }.items():
         assert [origin.column for origin in greatest_columns(sql, syntax)] == columns, sql
+
+
+def test_one_row_is_told_from_the_text() -> None:
+    """Only such a query runs without a row limit: a driver holds all the rows of one that gives many."""
+    syntax = get_dialect("postgresql").capabilities.syntax
+    one = (
+        "SELECT max(at) FROM t",
+        "(select coalesce(max(t.a), '-') from t where b > 1);",
+        "SELECT count(*) FROM (SELECT 1) k",
+    )
+    many = (
+        "SELECT at FROM t", "SELECT max(a) FROM t GROUP BY b", "SELECT max(a), generate_series(1, 9) FROM t",
+        "SELECT max(a, b) FROM t", "SELECT max(a) OVER () FROM t", "SELECT (SELECT max(a) FROM t) FROM u",
+        "SELECT max(a) FROM t UNION ALL SELECT b FROM t", "WITH t AS (SELECT 1 AS a) SELECT max(a) FROM t", "", "no SQL",
+    )  # fmt: skip
+    assert [sql for sql in one if not gives_one_row(sql, syntax)] == []
+    assert [sql for sql in many if gives_one_row(sql, syntax)] == []
+
+
+def test_a_plain_greatest_needs_no_parser() -> None:
+    code = (
+        "import sys; from pipekit_engine.sql.greatest import gives_one_row, greatest_columns as g\n"
+        "from pipekit_engine.sql.syntax import SqlSyntax as S\n"
+        "a = [g(sql, S(unquoted_case='lower')) for sql in ('SELECT MAX(At) FROM s.T', 'SELECT count(*) FROM t')]\n"
+        "assert 'sqlglot' not in sys.modules; g('SELECT max(a) FROM t u', S()); assert 'sqlglot' in sys.modules\n"
+        "print([[(origin.table, origin.column) for origin in found] for found in a])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == "[[(('s', 't'), 'at')], []]\n"
 
 
 def test_names_that_are_long_or_odd(any_bench: Workbench) -> None:

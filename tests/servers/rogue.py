@@ -265,3 +265,33 @@ class RogueTNS(RogueServer):
         while client.recv(65536):
             self.asked += 1
             client.sendall(struct.pack(">HHBBH", 8, 0, 11, 0, 0))
+
+
+class RogueDRDA(RogueServer):
+    """Wants, of DB2's protocol, another way to log in than the one that the client proposes, without end. `asked`: how often.
+
+    Whatever else the client sends is answered by the attributes of a server.
+    """
+
+    _ACCSEC, _ACCSECRD, _EXCSATRD, _SECMEC = 0x106D, 0x14AC, 0x1443, 0x11A2
+    _USER_ONLY, _USER_AND_PASSWORD, _ENCRYPTED = 4, 3, 9
+
+    def talk(self, client: socket.socket) -> None:
+        while True:
+            head = receive(client, 10)  # length, 0xD0, format, correlation; the object's own length and code point
+            number, code = struct.unpack(">H", head[4:6])[0], struct.unpack(">H", head[8:10])[0]
+            body = receive(client, struct.unpack(">H", head[:2])[0] - 10)
+            if code != self._ACCSEC:
+                self._reply(client, number, head[3], self._EXCSATRD, b"")
+                continue
+            self.asked += 1
+            proposed = body[body.index(struct.pack(">H", self._SECMEC)) + 3]
+            other = self._USER_ONLY if proposed != self._USER_ONLY else self._USER_AND_PASSWORD
+            other = self._ENCRYPTED if self.asked % 3 == 0 else other
+            self._reply(client, number, head[3], self._ACCSECRD, struct.pack(">HHH", 6, self._SECMEC, other))
+
+    @staticmethod
+    def _reply(client: socket.socket, number: int, request: int, code: int, content: bytes) -> None:
+        chained = request & 0x50  # as the request was: more of it follows, under another number or the same
+        inner = struct.pack(">HH", len(content) + 4, code) + content
+        client.sendall(struct.pack(">HBBH", len(inner) + 6, 0xD0, chained | 2, number) + inner)

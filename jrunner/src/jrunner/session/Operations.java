@@ -113,8 +113,9 @@ final class Operations {
         Database database = connections.get(request.text("connection"));
         String sql = request.text("sql");
         int maxRows = request.number("max_rows", 1, 0);
+        boolean limit = request.bool("limit", true);
         request.finish();
-        return Query.run(database, sql, maxRows, task.cancel);
+        return Query.run(database, sql, maxRows, limit, task.cancel);
     }
 
     private Map<String, ?> execute(Task task, Request request) throws Failure {

@@ -19,11 +19,17 @@ final class Query {
 
     private Query() {}
 
-    static Map<String, ?> run(Database database, String sql, int maxRows, Cancel cancel) throws Failure {
+    /**
+     * @param limit false for a query that gives few rows by itself: PostgreSQL runs no statement with a row limit in
+     *     parallel, and other drivers ask the server to set the limit
+     */
+    static Map<String, ?> run(Database database, String sql, int maxRows, boolean limit, Cancel cancel) throws Failure {
         try (Statement statement = database.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
-            // One more than asked for, to tell whether there are more. This also bounds what a driver buffers.
-            statement.setMaxRows(maxRows == Integer.MAX_VALUE ? 0 : maxRows + 1);
+            if (limit) {
+                // One more than asked for, to tell whether there are more. This also bounds what a driver buffers.
+                statement.setMaxRows(maxRows == Integer.MAX_VALUE ? 0 : maxRows + 1);
+            }
             if (!statement.execute(sql)) {
                 throw Failure.of("query", Failure.SQL, "the statement returns no rows").statement(sql);
             }

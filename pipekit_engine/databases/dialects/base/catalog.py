@@ -7,7 +7,7 @@ login that may not read the catalogue.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.names import TableName
+
+
+@dataclass(frozen=True)
+class _Index:
+    name: str | None
+    primary: bool
+    unique: bool
+    #: In order; None for an expression.
+    columns: list[str | None]
 
 
 class CatalogQueries(Identifiers):
@@ -54,6 +63,20 @@ class CatalogQueries(Identifiers):
 
     def column_notes_sql(self, table: TableName) -> str | None:
         """A query for (column, remarks, `1` for an identity column), where JDBC's metadata falls short."""
+        return None
+
+    def indexes_sql(self, table: TableName) -> str | None:
+        """A query for the columns of all indexes, in order, where JDBC's metadata is slow or falls short.
+
+        (name, `1` for the primary key's, `1` for a unique one, `1` for one of some rows only, column or NULL for an expression.)
+        """
+        return None
+
+    def together_sql(self, queries: Sequence[str]) -> str | None:
+        """One query whose columns are the rows of each of these, as a JSON array of objects; None where none can be written.
+
+        The queries give texts only.
+        """
         return None
 
     def tidy_remark(self, text: str) -> str:
@@ -165,17 +188,38 @@ class CatalogQueries(Identifiers):
     def get_keys(self, catalog: Catalog, table: TableInfo | TableName) -> list[Key]:
         """The primary key first, then the unique ones; columns in each key's order."""
         name = table.table_name if isinstance(table, TableInfo) else table
+        indexes = self._indexes_of(catalog, name)
+        if indexes is not None:
+            whole = [item for item in indexes if item.unique and None not in item.columns]
+            keys = [Key(tuple(map(str, item.columns)), item.primary, item.name) for item in whole]
+            primary = [key.columns for key in keys if key.primary]
+            return [key for key in keys if key.primary] + [key for key in keys if key.columns not in primary]
         items = catalog.metadata("keys", catalog=name.catalog, schema=name.schema, table=name.name)
         return [Key(tuple(item["columns"]), item["type"] == "primary", item.get("name")) for item in items]
 
     def get_indexes(self, catalog: Catalog, table: TableName) -> list[tuple[str, ...]]:
         """Columns of each index in its order, those of keys included; what stands behind an expression is left out."""
+        indexes = self._indexes_of(catalog, table)
+        if indexes is not None:
+            told = [item.columns[: [*item.columns, None].index(None)] for item in indexes]
+            return list(dict.fromkeys(tuple(map(str, columns)) for columns in told if columns))
         found = [
             tuple(item["columns"])
             for what in ("keys", "indexes")
             for item in catalog.metadata(what, catalog=table.catalog, schema=table.schema, table=table.name)
         ]
         return list(dict.fromkeys(columns for columns in found if columns))
+
+    def _indexes_of(self, catalog: Catalog, table: TableName) -> list[_Index] | None:
+        """The indexes of all rows, from the kind's own catalogue query; None where it has none, or may not ask it."""
+        rows = catalog.ask(self.indexes_sql(table))
+        if rows is None:
+            return None
+        found: dict[str | None, _Index] = {}
+        for name, primary, unique, partial, column in rows:
+            if partial != "1":
+                found.setdefault(name, _Index(name, primary == "1", unique == "1", [])).columns.append(column)
+        return list(found.values())
 
     def get_remarks(self, catalog: Catalog, table: TableName) -> TableRemarks:
         """The remarks on a table or view and on its columns."""
