@@ -83,7 +83,7 @@ def build_assets(
     executable = {key for key, table in tables.items() if table.enabled}
     made: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for key, table in tables.items():
-        spec = _spec(table, definitions, translator, executable)
+        spec = table_spec(table, definitions, translator, executable)
         if key not in executable:
             made.append(spec)
             continue
@@ -150,9 +150,10 @@ def automation_condition(module: Module, unfilled: Iterable[dg.AssetKey]) -> dg.
     return condition.ignore(dg.AssetSelection.assets(*ignored)) if ignored else condition
 
 
-def _spec(
+def table_spec(
     table: Table, definitions: Definitions, translator: DagsterPipekitTranslator, executable: set[dg.AssetKey]
 ) -> dg.AssetSpec:
+    """The asset of a table; `executable` are those that some module fills."""
     first = (table.enabled or table.modules)[0]
     kind = connection_kind(definitions.connections.get(first.dest))
     texts = [f"Filled by module `{module.name}` ({module.strategy}){_disabled(module)}." for module in table.modules]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pipekit_dagster.asset_checks import CheckNames, check_results, evaluations
+from pipekit_dagster.asset_checks import check_names as table_check_names
 from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
@@ -109,7 +110,7 @@ def build_asset_op(
         if asset_key in context.selected_asset_keys:
             yield from _materialize(context, modules, asset_key, column_deps, check_names)
         else:
-            yield from _check(context, modules, asset_key, check_names)
+            yield from _check(context, context.resources.pipekit, modules, asset_key, check_names)
 
     return dg.op(
         name=name,
@@ -140,8 +141,8 @@ def _run_module(
     context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps, check_names: CheckNames
 ) -> Iterator[Any]:
     with open_step_log(context) as log:
-        result, error = _execute(context, log, module.name)
-    for event in evaluations(_found(context, module, result, error), asset_key, check_names):
+        result, error = _execute(context, context.resources.pipekit, log, module.name)
+    for event in evaluations(_found(context.resources.pipekit, module, result, error), asset_key, check_names):
         context.log_event(event)
     metadata: Mapping[str, Any] = {}
     if result is not None and result.record.status == "success":
@@ -160,8 +161,23 @@ def _materialize(
     column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
     check_names: CheckNames,
 ) -> Iterator[Any]:
+    for event in materialize(context, context.resources.pipekit, modules, asset_key, column_deps, check_names):
+        yield dg.Output(None, "result", metadata=event.metadata) if isinstance(event, dg.MaterializeResult) else event
+
+
+def materialize(
+    context: Any,
+    pipekit: "PipekitResource",
+    modules: Sequence["Module"],
+    asset_key: dg.AssetKey,
+    column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
+    check_names: CheckNames,
+) -> Iterator[Any]:
+    """Run the modules that fill a table: results of their checks, and the MaterializeResult once all have succeeded.
+
+    Raises dg.Failure for the first that fails.
+    """
     selected = context.selected_asset_check_keys
-    pipekit: PipekitResource = context.resources.pipekit
     metadata: dict[str, Any] = {}
     ran: list[RunResult] = []
     with open_step_log(context) as log:
@@ -169,8 +185,8 @@ def _materialize(
             if pipekit.is_disabled(module.name):
                 context.log.info(f"{module.name} is skipped: it is disabled")
                 continue
-            result, error = _execute(context, log, module.name)
-            yield from check_results(_found(context, module, result, error), asset_key, check_names, selected)
+            result, error = _execute(context, pipekit, log, module.name)
+            yield from check_results(_found(pipekit, module, result, error), asset_key, check_names, selected)
             if error is not None:
                 raise _failure(error)
             assert result is not None
@@ -194,12 +210,32 @@ def _materialize(
     if any(result.record.status != "success" for result in ran):
         context.log_event(dg.AssetObservation(asset_key, description="Dry run: nothing was moved.", metadata=metadata))
         return
-    yield dg.Output(None, "result", metadata=metadata)
+    yield dg.MaterializeResult(asset_key=asset_key, metadata=metadata)
 
 
-def _check(context: Any, modules: Sequence["Module"], asset_key: dg.AssetKey, check_names: CheckNames) -> Iterator[Any]:
+def run_selected(
+    context: dg.AssetExecutionContext, pipekit: "PipekitResource", modules: Mapping[str, "Module"]
+) -> Iterator[Any]:
+    """What was picked of `@pipekit_assets`: tables are materialized, and checks without their table are asked alone."""
+    from pipekit_dagster.decorator import selected_tables
+
+    for key, names in selected_tables(context):
+        fill = [modules[name] for name in names if name in modules]
+        check_names = table_check_names(fill)
+        if key in context.selected_asset_keys:
+            yield from materialize(context, pipekit, fill, key, lambda module, column: [], check_names)
+        else:
+            yield from _check(context, pipekit, fill, key, check_names)
+
+
+def _check(
+    context: Any,
+    pipekit: "PipekitResource",
+    modules: Sequence["Module"],
+    asset_key: dg.AssetKey,
+    check_names: CheckNames,
+) -> Iterator[Any]:
     """Ask the checks that were picked, without a run of the modules."""
-    pipekit: PipekitResource = context.resources.pipekit
     selected = context.selected_asset_check_keys
     picked = {key.name for key in selected}
     for module in modules:
@@ -209,20 +245,21 @@ def _check(context: Any, modules: Sequence["Module"], asset_key: dg.AssetKey, ch
 
 
 def _found(
-    context: Any, module: "Module", result: "RunResult | None", error: PipekitError | None
+    pipekit: "PipekitResource", module: "Module", result: "RunResult | None", error: PipekitError | None
 ) -> "Sequence[CheckResult]":
     """What the module's checks found in a run that has ended."""
     record = result.record if result is not None else error.record if error is not None else None
     if not module.checks or record is None:
         return ()
-    checks = context.resources.pipekit.engine.store.checks
+    checks = pipekit.engine.store.checks
     found: Sequence[CheckResult] = checks.last(module.name, run_id=record.id).get(module.name, ())
     return found
 
 
-def _execute(context: Any, log: StepLog, module: str) -> "tuple[RunResult | None, PipekitError | None]":
+def _execute(
+    context: Any, pipekit: "PipekitResource", log: StepLog, module: str
+) -> "tuple[RunResult | None, PipekitError | None]":
     """Run a module and show it: its result, or the error with which it ended. An interrupt of the Dagster run is raised."""
-    pipekit: PipekitResource = context.resources.pipekit
     try:
         watcher = _Watcher(context, log)
         return _watch(lambda on_event: pipekit.run(module, on_event=on_event), pipekit.cancel, watcher), None

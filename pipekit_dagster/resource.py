@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -208,12 +208,25 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         }
         return {**values, **specific}
 
-    def run(self, module: str, *, on_event: Callable[[RunEvent], None] | None = None) -> RunResult:
-        """Run one module, as this Dagster run's settings say.
+    @overload
+    def run(self, module: str, *, on_event: Callable[[RunEvent], None] | None = None) -> RunResult: ...
 
-        Returns the engine's RunResult; raises what `Engine.run` raises. Waits for a free place on connections with
-        `max_parallel` first. Ends with RunCancelled when the Dagster run is terminated.
+    @overload
+    def run(self, module: dg.AssetExecutionContext) -> Iterator[Any]: ...
+
+    def run(
+        self, module: str | dg.AssetExecutionContext, *, on_event: Callable[[RunEvent], None] | None = None
+    ) -> RunResult | Iterator[Any]:
+        """Run one module, as this Dagster run's settings say; or what was picked of `@pipekit_assets`, given the context.
+
+        With a context it yields a MaterializeResult for each table, and the results of its checks, and raises dg.Failure for the
+        first module that fails. With a module it returns the engine's RunResult and raises what `Engine.run` raises; it waits for
+        a free place on connections with `max_parallel` first, and ends with RunCancelled when the Dagster run is terminated.
         """
+        if not isinstance(module, str):
+            from pipekit_dagster.ops import run_selected
+
+            return run_selected(module, self, self._modules)
         found = self._modules.get(module)
         with self._slots.held(found, self._cancel) if found else nullcontext():
             try:
