@@ -67,10 +67,13 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
         return _asked(visit, form, draft, do)
     plan = editing.plan(visit.store, draft)
     if do == "save" and plan.change is not None and not plan.problems and plan.theirs is None:
-        _set_secret(visit, form)
-        return save_change(visit, plan.change, draft.version)
+        key = _secret_key(visit, form)
+        saved = save_change(visit, plan.change, draft.version)
+        # Not before: what is refused leaves nothing behind.
+        _set_secret(visit, key)
+        return saved
     if do == "save" and plan.change is None and not plan.problems and plan.theirs is None and _secret_given(visit):
-        _set_secret(visit, form)
+        _set_secret(visit, _secret_key(visit, form))
         return RedirectResponse(f"/pipekit/connections/{form.name}", 303)
     plan = replace(plan, problems=[live.without_line(problem) for problem in plan.problems])
     trial, answered = None, None
@@ -128,11 +131,18 @@ def _secret_given(visit: Visit) -> bool:
     return visit.field("secret_value") != ""
 
 
-def _set_secret(visit: Visit, form: forms.Form) -> None:
-    if form.kind == "connections" and _secret_given(visit):
-        key = reference_key(form.text("password"))
-        if key is None:
-            raise ConfigurationError("The secret's name is letters, digits and '_', such as $DW_PASSWORD.")
+def _secret_key(visit: Visit, form: forms.Form) -> str | None:
+    """The name of the secret whose value was typed; None when none was. Raises ConfigurationError for what is no name."""
+    if form.kind != "connections" or not _secret_given(visit):
+        return None
+    key = reference_key(form.text("password"))
+    if key is None:
+        raise ConfigurationError("The secret's name is letters, digits and '_', such as $DW_PASSWORD.")
+    return key
+
+
+def _set_secret(visit: Visit, key: str | None) -> None:
+    if key is not None:
         Secrets.load(visit.config.secrets_file).set(key, visit.field("secret_value"))
 
 

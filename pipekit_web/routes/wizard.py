@@ -28,10 +28,10 @@ _FIELDS = ("name", "dest_table", "strategy", "key", "watermark")
 def begin(
     visit: Edit, source: str = "", dest: str = "", database: str = "", schema: str = "", q: str = ""
 ) -> HTMLResponse:
-    """Choose a source and a destination, then the source's tables."""
+    """Choose a source and a destination, then the source's tables; without a destination they are only looked at."""
     connections = visit.store.definitions.load_checked()[0].connections
     listing = None
-    if source in connections and dest in connections:
+    if source in connections and (dest in connections or not dest):
         place = wizard.Place(database, schema, q[:200])
         with visit.engine() as engine:
             try:

@@ -251,6 +251,11 @@ class Users:
             self._ended = {signature: until for signature, until in self._ended.items() if until > now}
             self._ended[cookie.partition(".")[2]] = now + found[1]
 
+    def was_ended(self, cookie: str) -> bool:
+        """Whether a session's cookie was ended by its user."""
+        with self._guard:
+            return cookie.partition(".")[2] in self._ended
+
     def form_token(self, user: User) -> str:
         """A text that only pages for this user hold; it changes with their password and role."""
         key = self._cookie_key if self.all() else self._form_key

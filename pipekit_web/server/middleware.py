@@ -20,8 +20,8 @@ that many at once gain nothing. An address is where the connection comes from, o
 
 A program sends a token instead (`Authorization: Bearer`); only a wrong one counts as a failed login, for none can be guessed.
 
-A websocket or a stream of events ends within a second when its user is removed, their password or role has changed, or its
-token was revoked. Pages of other sites may not show this one in a frame. Refusals are text; below `/api` they are
+A websocket or a stream of events ends within a second when its user is removed or logs out, their password or role has changed,
+or its token was revoked. Pages of other sites may not show this one in a frame. Refusals are text; below `/api` they are
 `{"error": ...}`, as all errors of the REST interface.
 """
 
@@ -267,7 +267,7 @@ class Login:
         async def watched_send(message: Message) -> None:
             nonlocal gone
             if message["type"] == "http.response.start" and _streams(message):
-                gone = asyncio.ensure_future(self._departure(user, token))
+                gone = asyncio.ensure_future(self._departure(scope, user, token))
             if gone is None or not gone.done():
                 await send(message)
 
@@ -292,7 +292,7 @@ class Login:
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send, user: User, token: str | None = None) -> None:
         """A websocket that ends when its user may no longer be here."""
-        gone = asyncio.ensure_future(self._departure(user, token))
+        gone = asyncio.ensure_future(self._departure(scope, user, token))
         pending: asyncio.Future[Message] | None = None
 
         async def watched_receive() -> Message:
@@ -324,11 +324,15 @@ class Login:
                 if task is not None:
                     task.cancel()
 
-    async def _departure(self, user: User, token: str | None = None) -> None:
-        """Return when the user is removed or changed, the token revoked, or the first user made while anyone could come in."""
+    async def _departure(self, scope: Scope, user: User, token: str | None = None) -> None:
+        """Return when the user is removed or changed or logs out, the token is revoked, or the first user is made."""
+        cookie = _cookie(_headers(scope))
+        by_session = not self._users.was_ended(cookie)
         while True:
             await asyncio.sleep(_WATCH_USER_S)
             try:
+                if by_session and self._users.was_ended(cookie):
+                    return
                 if token is not None:
                     assert self._tokens is not None
                     if await asyncio.to_thread(self._tokens.user, token) != user:

@@ -292,3 +292,27 @@ def test_the_databases_are_asked_while_one_types(site: Site, monkeypatch: pytest
     told = send(browser, "modules", "resolve 0", {**page, "watermarks.0.resolver_sql": slow}).text
     assert "did not answer within 2 s" in told
     assert fields(told)["watermarks.0.resolver_sql"] == slow, "nothing that was typed is lost"
+
+
+def test_a_password_is_not_stored_when_the_save_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipekit_engine.errors import RecordChanged
+    from pipekit_engine.security.secrets import Secrets
+    from pipekit_web.visit import Visit
+
+    def refuse(*_: object) -> None:
+        raise RecordChanged("connection late")
+
+    fields = {
+        "new_name": "late",
+        "driver": "sqlite",
+        "jdbc_url": "late.db",
+        "username": "u",
+        "secret_value": "hush4hush",
+    }
+    browser = site.browser("editor")
+    with monkeypatch.context() as patch:
+        patch.setattr(Visit, "save", refuse)
+        assert browser.post("/pipekit/form/connections", do="save", **fields).status == 409
+    assert Secrets.load(site.config.secrets_file).keys() == []
+    assert browser.post("/pipekit/form/connections", do="save", **fields).status == 303
+    assert Secrets.load(site.config.secrets_file).keys() == ["LATE_PASSWORD"]

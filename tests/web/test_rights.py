@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 
 import pytest
 from fastapi.routing import APIRoute
@@ -142,6 +144,27 @@ def test_logging_out_ends_the_session_also_where_its_cookie_was_copied_to(site: 
     assert "Max-Age=0" in answer.headers["set-cookie"]
     assert browser.ask("GET", "/pipekit/").status == 303
     assert copied.ask("GET", "/pipekit/").status == 303
+
+
+def test_logging_out_ends_what_the_session_streams(site: Site) -> None:
+    run = site.add_run("copy", "running")
+    browser = site.browser("viewer")
+    streamed: list[float] = []
+
+    def follow() -> None:
+        started = time.monotonic()
+        browser.ask("GET", f"/pipekit/runs/{run}/events")
+        streamed.append(time.monotonic() - started)
+
+    copied = site.browser()
+    copied.cookie = browser.cookie
+    thread = threading.Thread(target=follow)
+    thread.start()
+    time.sleep(0.5)
+    assert copied.post("/pipekit/logout").status == 303
+    thread.join(20)
+    assert streamed, "the stream goes on"
+    assert streamed[0] < 15, "half of what it lasts by itself"
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,17 @@ def test_hostile_names_are_shown_as_text_and_can_be_synced(shop: Site) -> None:
 
 
 @pytest.mark.usefixtures("java")
+def test_browse_looks_into_a_source_without_a_destination(shop: Site) -> None:
+    browser = shop.browser("editor")
+    assert 'href="/pipekit/wizard?source=shop">Browse' in browser.get("/pipekit/connections/shop")
+    page = browser.get("/pipekit/wizard?source=shop")
+    check_shape(page)
+    assert "3 tables" in page
+    assert "Choose a destination" in page
+    assert 'value="propose"' not in page
+
+
+@pytest.mark.usefixtures("java")
 def test_what_cannot_be_asked_or_proposed_is_told(shop: Site) -> None:
     browser = shop.browser("editor")
     shop.save(Connection(name="gone", driver="sqlite", jdbc_url="jdbc:sqlite:/nowhere/gone.db"))
