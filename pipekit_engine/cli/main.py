@@ -18,6 +18,7 @@ from pipekit_engine.cli import (
     import_scripts,
     lint,
     operations,
+    partitions,
     project,
     running,
     runs,
@@ -44,6 +45,7 @@ _LOOK_AFTER = "Set up and look after"
 
 app.command("run", rich_help_panel=_RUN)(running.run)
 app.command("run-group", rich_help_panel=_RUN)(running.run_group)
+app.command("backfill", rich_help_panel=_RUN)(partitions.backfill)
 app.command("check", rich_help_panel=_RUN)(checking.check)
 app.command("cancel", rich_help_panel=_RUN)(running.cancel)
 app.command("unlock", rich_help_panel=_RUN)(running.unlock)
@@ -56,6 +58,7 @@ app.command("schema", rich_help_panel=_DEFINE)(definitions.schema)
 app.command("import-scripts", rich_help_panel=_DEFINE)(import_scripts.import_scripts)
 app.command("lint", rich_help_panel=_DEFINE)(lint.lint)
 app.command("modules", rich_help_panel=_DEFINE)(definitions.modules)
+app.command("partitions", rich_help_panel=_DEFINE)(partitions.partitions)
 app.command("groups", rich_help_panel=_DEFINE)(definitions.groups)
 app.command("schedules", rich_help_panel=_DEFINE)(definitions.schedules)
 connections.connections.command("certify")(certifying.certify)

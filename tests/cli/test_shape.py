@@ -15,7 +15,8 @@ from tests.cli.conftest import Project
 
 #: Every command, so that none comes or goes unnoticed.
 COMMAND_NAMES = """
-init doctor apply pull export schema run run-group check cancel unlock modules groups schedules set-password serve web demo
+init doctor apply pull export schema run run-group backfill partitions check cancel unlock modules groups schedules
+set-password serve web demo
 runs:list runs:show runs:tail runs:prune connections:list connections:test connections:certify drivers:list drivers:register
 drivers:install lint import-scripts wizard backup restore support-bundle
 token:create token:list token:revoke
