@@ -83,4 +83,5 @@ def test_a_year_of_days_is_one_process_and_one_jvm(days: Project) -> None:
     print(f"a year of days: {time.monotonic() - started:.1f} s, {len(seen)} processes beside the command")
     assert days.rows("SELECT count(*), count(DISTINCT id) FROM days", "dw.db") == [(365 * 24, 365 * 24)]
     assert days.rows("SELECT count(*), count(DISTINCT partition) FROM run_log", "pipekit.db") == [(365, 365)]
-    assert len(seen) <= 2
+    # The JVM, its guardian, and what looks at the machine at the start; nothing for each partition.
+    assert len(seen) <= 4
