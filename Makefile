@@ -21,7 +21,7 @@ test: setup ## run the tests, on real servers that the tests start (ARGS='-k mer
 test-slow: setup ## run what make test leaves out: deploy.sh, a host that vanishes, schedules by the clock (ten minutes)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow -m slow $(ARGS)
 
-test-truth: setup ## move public and hostile data between all pairs of six databases, compare row by row (an hour or more)
+test-truth: setup ## move public and hostile data between all pairs of seven databases, compare row by row (an hour or more)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --all-pairs tests/truth_sets $(ARGS)
 
 test-faults: setup ## break runs at every checkpoint, in every way, and judge what is left; writes docs/reference/faults.md (an hour or more)

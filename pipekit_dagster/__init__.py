@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipekit_dagster.build import build_pipekit_definitions
     from pipekit_dagster.component import PipekitComponent
+    from pipekit_dagster.decorator import pipekit_assets
     from pipekit_dagster.executor import pipekit_thread_executor
     from pipekit_dagster.launcher import PipekitRunLauncher
     from pipekit_dagster.resource import PipekitResource
@@ -26,6 +27,7 @@ __all__ = [
     "PipekitResource",
     "PipekitRunLauncher",
     "build_pipekit_definitions",
+    "pipekit_assets",
     "pipekit_thread_executor",
 ]
 
@@ -35,6 +37,7 @@ _HOMES = {
     "PipekitResource": "pipekit_dagster.resource",
     "PipekitRunLauncher": "pipekit_dagster.launcher",
     "build_pipekit_definitions": "pipekit_dagster.build",
+    "pipekit_assets": "pipekit_dagster.decorator",
     "pipekit_thread_executor": "pipekit_dagster.executor",
 }
 
@@ -45,3 +48,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The names above: `dg` looks for components among them."""
+    return __all__

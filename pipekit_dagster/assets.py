@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_dagster.asset_checks import CheckNames, check_names, check_specs
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_dagster.ops import build_asset_op
+from pipekit_dagster.partitions import partitions_definition, table_partition
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
 from pipekit_dagster.translator import DagsterPipekitTranslator, connection_kind
 from pipekit_engine.models import EAGER
@@ -38,6 +40,11 @@ class Table:
     deps: set[dg.AssetKey] = field(default_factory=set)
     #: What the table reads and no module fills, with the connection over which it is read.
     sources: dict[dg.AssetKey, str] = field(default_factory=dict)
+
+    @cached_property
+    def check_names(self) -> CheckNames:
+        """Dagster's names of the checks of all its modules."""
+        return check_names(self.modules)
 
     @property
     def enabled(self) -> list[Module]:
@@ -77,24 +84,35 @@ def build_assets(
     executable = {key for key, table in tables.items() if table.enabled}
     made: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for key, table in tables.items():
-        spec = _spec(table, definitions, translator, executable)
+        spec = table_spec(table, definitions, translator, executable)
         if key not in executable:
             made.append(spec)
             continue
         inputs = {f"after_{number}": dep for number, dep in enumerate(sorted(table.deps))}
         first = table.enabled[0]
+        checks = {spec.name: spec for spec in check_specs(table.enabled, key, table.check_names)}
+        outputs = {f"check_{name}": spec for name, spec in checks.items()}
         op = build_asset_op(
             table.enabled,
             name=names[key.to_string()],
             asset_key=key,
             inputs=list(inputs),
+            check_outputs=list(outputs),
+            check_names=table.check_names,
             column_deps=lambda module, column: translator.column_deps(module, definitions, column),
             tags=dict(translator.op_tags(first, definitions)),
             pool=next(filter(None, (translator.pool(module, definitions) for module in table.enabled)), None),
         )
         made.append(
             dg.AssetsDefinition(
-                keys_by_input_name=inputs, keys_by_output_name={"result": key}, node_def=op, specs=[spec]
+                keys_by_input_name=inputs,
+                keys_by_output_name={"result": key},
+                node_def=op,
+                specs=[spec],
+                check_specs_by_output_name=outputs,
+                can_subset=bool(outputs),  # checks can be picked alone
+                # Of a range of partitions each is a run of pipekit; a process and a JVM for each would take hours for a year.
+                backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def is not None else None,
             )
         )
     sources = {dep: name for table in tables.values() for dep, name in table.sources.items()}
@@ -135,9 +153,10 @@ def automation_condition(module: Module, unfilled: Iterable[dg.AssetKey]) -> dg.
     return condition.ignore(dg.AssetSelection.assets(*ignored)) if ignored else condition
 
 
-def _spec(
+def table_spec(
     table: Table, definitions: Definitions, translator: DagsterPipekitTranslator, executable: set[dg.AssetKey]
 ) -> dg.AssetSpec:
+    """The asset of a table; `executable` are those that some module fills."""
     first = (table.enabled or table.modules)[0]
     kind = connection_kind(definitions.connections.get(first.dest))
     texts = [f"Filled by module `{module.name}` ({module.strategy}){_disabled(module)}." for module in table.modules]
@@ -150,8 +169,10 @@ def _spec(
     conditions = [found for module in table.enabled if (found := automation_condition(module, unfilled)) is not None]
     ages = [module.fresh_age for module in table.enabled if module.fresh_age is not None]
     owners = dict.fromkeys(owner for module in table.modules for owner in translator.asset_owners(module, definitions))
+    partition = table_partition(table.enabled)
     return dg.AssetSpec(
         table.key,
+        partitions_def=None if partition is None else partitions_definition(partition),
         deps=sorted(table.deps),
         description="\n\n".join(texts),
         metadata=dict(translator.asset_metadata(first, definitions)),

@@ -119,9 +119,9 @@ def assemble(
         _log.error("pipekit: %s %s is broken: %s", item.kind, item.name, item.problem)
     names = Names.of(definitions, broken, translator)
     parts = _Parts()
-    _add_ops(parts, definitions, broken, names, translator)
-    _add_jobs(parts, definitions, broken, names, translator)
     tables = read_tables(definitions, translator)
+    _add_ops(parts, definitions, broken, names, translator, tables)
+    _add_jobs(parts, definitions, broken, names, translator)
     _add_automation(parts, config, definitions, names, translator, tables)
     return dg.Definitions(
         jobs=list(parts.jobs.values()),
@@ -170,6 +170,7 @@ def _add_ops(
     broken: list[BrokenRecord],
     names: Names,
     translator: DagsterPipekitTranslator,
+    tables: dict[dg.AssetKey, Table],
 ) -> None:
     problems = {item.name: item.problem for item in broken if item.kind == "modules"}
     for module, name in names.ops.items():
@@ -178,10 +179,12 @@ def _add_ops(
             problem = problems.get(module, "there is no module of this name")
             parts.ops[module] = build_broken_op(name, f"module {module}", problem, member=True)
             continue
+        asset_key = translator.dest_key(found, definitions)
         parts.ops[module] = build_op(
             found,
             name=name,
-            asset_key=translator.dest_key(found, definitions),
+            asset_key=asset_key,
+            check_names=tables[asset_key].check_names,
             column_deps=partial(translator.column_deps, found, definitions),
             tags=dict(translator.op_tags(found, definitions)),
             pool=translator.pool(found, definitions),

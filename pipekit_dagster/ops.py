@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_dagster.asset_checks import CheckNames, check_results, evaluations
+from pipekit_dagster.asset_checks import check_names as table_check_names
 from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
+from pipekit_dagster.partitions import partitions_of_run
 from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.visible import fenced, plain_markdown
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from pipekit_dagster.resource import PipekitResource
     from pipekit_engine.engine import RunEvent, RunResult
     from pipekit_engine.models import Module
+    from pipekit_engine.records.checks import CheckResult
 
 #: Seconds between two milestones of one op in Dagster's event log; every line stands in the op's stdout.
 MILESTONE_INTERVAL_S = 5.0
@@ -45,11 +49,12 @@ def build_op(
     column_deps: ColumnDeps,
     tags: dict[str, str],
     pool: str | None,
+    check_names: CheckNames,
 ) -> dg.OpDefinition:
     """The op of a module. It takes and gives only order: `after` and `done` carry no values."""
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        yield from _run_module(context, module, asset_key, column_deps)
+        yield from _run_module(context, module, asset_key, column_deps, check_names)
 
     return dg.op(
         name=name,
@@ -90,6 +95,8 @@ def build_asset_op(
     name: str,
     asset_key: dg.AssetKey,
     inputs: Sequence[str],
+    check_outputs: Sequence[str],
+    check_names: CheckNames,
     column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
     tags: dict[str, str],
     pool: str | None,
@@ -101,13 +108,16 @@ def build_asset_op(
     """
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        yield from _materialize(context, modules, asset_key, column_deps)
+        if asset_key in context.selected_asset_keys:
+            yield from _materialize(context, modules, asset_key, column_deps, check_names)
+        else:
+            yield from _check(context, context.resources.pipekit, modules, asset_key, check_names)
 
     return dg.op(
         name=name,
-        description=f"Runs {', '.join(module.name for module in modules)}.",
+        description="\n\n".join(f"Runs {module.name}.\n\n{describe(module)}" for module in modules),
         ins={after: dg.In(dg.Nothing) for after in inputs},
-        out={"result": dg.Out(dg.Nothing, is_required=False)},
+        out={output: dg.Out(dg.Nothing, is_required=False) for output in ("result", *check_outputs)},
         required_resource_keys={"pipekit"},
         tags=tags,
         pool=pool,
@@ -128,9 +138,13 @@ def describe(module: "Module") -> str:
     return "\n\n".join(parts)
 
 
-def _run_module(context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps) -> Iterator[Any]:
+def _run_module(
+    context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps, check_names: CheckNames
+) -> Iterator[Any]:
     with open_step_log(context) as log:
-        result, error = _execute(context, log, module.name)
+        result, error = _execute(context, context.resources.pipekit, log, module.name)
+    for event in evaluations(_found(context.resources.pipekit, module, result, error), asset_key, check_names):
+        context.log_event(event)
     metadata: Mapping[str, Any] = {}
     if result is not None and result.record.status == "success":
         context.log_event(materialization(asset_key, column_deps, module, result))
@@ -146,17 +160,47 @@ def _materialize(
     modules: Sequence["Module"],
     asset_key: dg.AssetKey,
     column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
+    check_names: CheckNames,
 ) -> Iterator[Any]:
-    pipekit: PipekitResource = context.resources.pipekit
+    for event in materialize(context, context.resources.pipekit, modules, asset_key, column_deps, check_names):
+        yield dg.Output(None, "result", metadata=event.metadata) if isinstance(event, dg.MaterializeResult) else event
+
+
+def materialize(
+    context: Any,
+    pipekit: "PipekitResource",
+    modules: Sequence["Module"],
+    asset_key: dg.AssetKey,
+    column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
+    check_names: CheckNames,
+) -> Iterator[Any]:
+    """Run the modules that fill a table: results of their checks, and the MaterializeResult once all have succeeded.
+
+    Raises dg.Failure for the first that fails.
+    """
+    selected = context.selected_asset_check_keys
+    keys = partitions_of_run(context)
     metadata: dict[str, Any] = {}
+    filled: dict[str, dict[str, Any]] = {}
     ran: list[RunResult] = []
     with open_step_log(context) as log:
-        for module in modules:
+        for key, module in ((key, module) for key in keys for module in modules):
             if pipekit.is_disabled(module.name):
                 context.log.info(f"{module.name} is skipped: it is disabled")
                 continue
-            result, error = _execute(context, log, module.name)
+            try:
+                result, error = _execute(context, pipekit, log, module.name, key)
+            except BaseException:
+                yield from _tell_filled(asset_key, filled, key)
+                raise
+            if key == keys[-1] or error is not None:
+                yield from check_results(_found(pipekit, module, result, error), asset_key, check_names, selected)
+            else:
+                # A step gives the result of a check once: that of the last partition.
+                for event in evaluations(_found(pipekit, module, result, error), asset_key, check_names):
+                    context.log_event(event)
             if error is not None:
+                yield from _tell_filled(asset_key, filled, key)
                 raise _failure(error)
             assert result is not None
             ran.append(result)
@@ -170,6 +214,8 @@ def _materialize(
                 name if one or name.startswith("dagster/") else f"{module.name}/{name}": value
                 for name, value in found.items()
             }
+            if key is not None and result.record.status == "success":
+                filled[key] = dict(metadata)
     if not ran:
         raise dg.Failure(
             f"Nothing was run: {', '.join(module.name for module in modules)} disabled in the definitions. Set `enabled: true`"
@@ -179,15 +225,75 @@ def _materialize(
     if any(result.record.status != "success" for result in ran):
         context.log_event(dg.AssetObservation(asset_key, description="Dry run: nothing was moved.", metadata=metadata))
         return
-    yield dg.Output(None, "result", metadata=metadata)
+    if len(keys) > 1:
+        # Dagster tells one materialization a partition, with the metadata of all; what differs is each one's own.
+        for key, own in filled.items():
+            context.get_step_execution_context().add_asset_metadata(own, asset_key, key)
+        metadata = {}
+    yield dg.MaterializeResult(asset_key=asset_key, metadata=metadata)
 
 
-def _execute(context: Any, log: StepLog, module: str) -> "tuple[RunResult | None, PipekitError | None]":
+def _tell_filled(
+    asset_key: dg.AssetKey, filled: Mapping[str, dict[str, Any]], failed: str | None
+) -> Iterator[dg.AssetMaterialization]:
+    """Materializations of the partitions that were filled before one failed: the step gives no output that would tell."""
+    for key, metadata in filled.items():
+        if key != failed:
+            yield dg.AssetMaterialization(asset_key, partition=key, metadata=metadata)
+
+
+def run_selected(
+    context: dg.AssetExecutionContext, pipekit: "PipekitResource", modules: Mapping[str, "Module"]
+) -> Iterator[Any]:
+    """What was picked of `@pipekit_assets`: tables are materialized, and checks without their table are asked alone."""
+    from pipekit_dagster.decorator import selected_tables
+
+    for key, names in selected_tables(context):
+        fill = [modules[name] for name in names if name in modules]
+        check_names = table_check_names(fill)
+        if key in context.selected_asset_keys:
+            yield from materialize(context, pipekit, fill, key, lambda module, column: [], check_names)
+        else:
+            yield from _check(context, pipekit, fill, key, check_names)
+
+
+def _check(
+    context: Any,
+    pipekit: "PipekitResource",
+    modules: Sequence["Module"],
+    asset_key: dg.AssetKey,
+    check_names: CheckNames,
+) -> Iterator[Any]:
+    """Ask the checks that were picked, without a run of the modules."""
+    selected = context.selected_asset_check_keys
+    picked = {key.name for key in selected}
+    for module in modules:
+        names = [check.name for check in module.checks if check_names[module.name, check.name] in picked]
+        if names:
+            yield from check_results(pipekit.check(module.name, names), asset_key, check_names, selected)
+
+
+def _found(
+    pipekit: "PipekitResource", module: "Module", result: "RunResult | None", error: PipekitError | None
+) -> "Sequence[CheckResult]":
+    """What the module's checks found in a run that has ended."""
+    record = result.record if result is not None else error.record if error is not None else None
+    if not module.checks or record is None:
+        return ()
+    checks = pipekit.engine.store.checks
+    found: Sequence[CheckResult] = checks.last(module.name, run_id=record.id).get(module.name, ())
+    return found
+
+
+def _execute(
+    context: Any, pipekit: "PipekitResource", log: StepLog, module: str, partition: str | None = None
+) -> "tuple[RunResult | None, PipekitError | None]":
     """Run a module and show it: its result, or the error with which it ended. An interrupt of the Dagster run is raised."""
-    pipekit: PipekitResource = context.resources.pipekit
     try:
         watcher = _Watcher(context, log)
-        return _watch(lambda on_event: pipekit.run(module, on_event=on_event), pipekit.cancel, watcher), None
+        return _watch(
+            lambda on_event: pipekit.run(module, partition=partition, on_event=on_event), pipekit.cancel, watcher
+        ), None
     except RunCancelled as cancelled:
         log.error(str(cancelled))
         if pipekit.cancel.is_set():

@@ -127,11 +127,10 @@ class DagsterPipekitTranslator:
         return {key: value for key, value in tags.items() if _is_asset_tag(key, value)}
 
     def asset_owners(self, module: Module, definitions: Definitions) -> Sequence[str]:
-        """Owners of a module's destination asset: its tag `owner`, a mail address or the name of a team."""
-        owner = module.tags.get("owner", "").strip().removeprefix("team:")
-        if not owner:
-            return []
-        return [owner if _MAIL.fullmatch(owner) else f"team:{owner}"]
+        """Owners of a module's destination asset: its `owners`, and its tag `owner`; mail addresses or names of teams."""
+        named = (owner.strip().removeprefix("team:") for owner in (*module.owners, module.tags.get("owner", "")))
+        owners = (owner if _MAIL.fullmatch(owner) else f"team:{owner}" for owner in named if owner)
+        return list(dict.fromkeys(owners))
 
     def asset_metadata(self, module: Module, definitions: Definitions) -> Mapping[str, Any]:
         """Metadata of a module's destination asset."""

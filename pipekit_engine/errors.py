@@ -16,6 +16,7 @@
     │   ├── DestinationError    the destination does not fit the module; it was not touched
     │   ├── MergeError          the merge was rolled back; the destination is as it was
     │   ├── OutcomeUnknown      the connection broke during the commit: look, or run again
+    │   ├── CheckError          a check of the module failed, before the merge or after it
     │   ├── HookError           the merge was committed, a hook failed
     │   └── Interrupted         the process that ran it died; found and ended by another
     ├── LockedError             somebody else is running it                                    exit status 3
@@ -138,6 +139,10 @@ class MergeError(RunError):
 
 class OutcomeUnknown(RunError):
     """The connection broke while the merge was being committed, so nobody knows whether it was."""
+
+
+class CheckError(RunError):
+    """A check of severity `error` failed: before the merge, then nothing was merged, or after it (`merge_committed`)."""
 
 
 class HookError(RunError):

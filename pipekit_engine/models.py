@@ -14,11 +14,14 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipekit_engine.common.ages import LONGEST_AGE, read_age
+from pipekit_engine.common.partitions import BOUNDS
+from pipekit_engine.common.partitions import Partition as Partition
 from pipekit_engine.records.runs import RUN_LOGS as RUN_LOGS
 from pipekit_engine.records.runs import GroupRunRecord as GroupRunRecord
 from pipekit_engine.records.runs import Record as Record
 from pipekit_engine.records.runs import ResolvedWatermark as ResolvedWatermark
 from pipekit_engine.records.runs import RunRecord as RunRecord
+from pipekit_engine.records.timezones import check_timezone
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -229,6 +232,68 @@ class Hook(Record):
     )
 
 
+#: What a check's SQL can name: the table that is checked, and the destination.
+CHECK_PLACEHOLDERS: Final = ("table", "destination")
+#: What `pipekit check` and the runs of a module can check without SQL of the module's own, by the name of the check.
+BUILTIN_CHECKS: Final[dict[str, str]] = {
+    "rows": "the rows that were moved are there",
+    "unique_key": "no two rows share the merge_key",
+    "not_null": "the columns of the merge_key, or those named, hold no NULL",
+    "freshness": "the last success is not older than `fresh_within`",
+    "volume": "the number of rows read is near that of earlier runs",
+}
+#: Those of them that can be asked of staged rows.
+_STAGING_CHECKS: Final = frozenset({"unique_key", "not_null", "volume"})
+
+
+class Check(Record):
+    """Something that has to be true of the rows: SQL that must give none, or one of pipekit's own checks by its name."""
+
+    name: Name
+    sql: str | None = Field(
+        default=None,
+        description="must give no rows; `{table}` is what is checked: staging before the merge, else the destination, which "
+        "`{destination}` always is",
+    )
+    on: Literal["staging", "destination"] = Field(
+        default="destination",
+        description="`staging`: before the merge, of the staged rows; `destination`: after the merge",
+    )
+    severity: Literal["error", "warning"] = Field(
+        default="error",
+        description="`error`: the run fails, on staging before anything is merged; `warning`: it is told, and the run goes on",
+    )
+    columns: tuple[str, ...] = Field(
+        default=(), description="not_null: columns of the destination; the merge_key's when empty"
+    )
+    runs: int = Field(default=10, ge=1, le=1000, description="volume: earlier successful runs that are compared with")
+    deviation_percent: float = Field(
+        default=50, gt=0, description="volume: how far the rows read may lie from the mean of those runs"
+    )
+
+    @property
+    def builtin(self) -> bool:
+        """Whether it is one of pipekit's own."""
+        return self.sql is None
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Check:
+        known = self.name in BUILTIN_CHECKS
+        if self.sql is None and not known:
+            raise ValueError(f"needs `sql`, or the name of one of pipekit's own checks: {', '.join(BUILTIN_CHECKS)}")
+        if self.sql is not None and known:
+            raise ValueError(f"{self.name} is one of pipekit's own checks and takes no `sql`; give yours another name")
+        if self.sql is not None and not self.sql.strip():
+            raise ValueError("`sql` is empty; write a SELECT for the rows that must not be")
+        if known and self.on == "staging" and self.name not in _STAGING_CHECKS:
+            raise ValueError(f"{self.name} is a check of the destination")
+        if self.columns and self.name != "not_null":
+            raise ValueError("`columns` is for not_null")
+        if self.name != "volume" and self.model_fields_set & {"runs", "deviation_percent"}:
+            raise ValueError("`runs` and `deviation_percent` are for volume")
+        return self
+
+
 #: Least and greatest number of each field of a cron expression.
 _CRON_RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 
@@ -288,7 +353,9 @@ class Module(NamedRecord):
     retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
     watermarks: tuple[Watermark, ...] = ()
     hooks: tuple[Hook, ...] = ()
+    checks: tuple[Check, ...] = ()
     tags: dict[str, str] = Field(default_factory=dict)
+    owners: tuple[str, ...] = Field(default=(), description="mail addresses, or names of teams, of who answers for it")
     split_by: str | None = Field(default=None, description="column whose ranges are read over several connections")
     retry_merge: int = Field(
         default=3,
@@ -302,6 +369,11 @@ class Module(NamedRecord):
         default=None,
         description="when Dagster materializes the table by itself: `eager`, after one of the tables that the query reads was "
         "filled by a module, or a cron expression in UTC",
+    )
+    partition: Partition | None = Field(
+        default=None,
+        description="a run reads and replaces one day, month, hour or range of numbers, by `{partition_start}` and "
+        "`{partition_end}` in the query",
     )
     fresh_within: str | None = Field(
         default=None,
@@ -377,13 +449,37 @@ class Module(NamedRecord):
             raise ValueError(f"max_shrink_percent is for strategy {' or '.join(fitting)}")
         if self.parallel > 1 and self.split_by is None:
             raise ValueError("parallel needs split_by: the column whose ranges are read side by side")
+        if self.partition is not None:
+            if not strategy.replaces_table:
+                fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]
+                raise ValueError(
+                    f"partition is for strategy {' or '.join(fitting)}, which then replaces one partition: "
+                    f"{self.strategy} would leave rows in it that the source has no more"
+                )
+            if self.watermarks:
+                raise ValueError("a module with a partition has no watermarks: what they leave out would be deleted")
         names = [watermark.name for watermark in self.watermarks]
         if len(set(names)) != len(names):
             raise ValueError("declares a watermark twice")
+        checks = [check.name for check in self.checks]
+        if len(set(checks)) != len(checks):
+            raise ValueError("has two checks of one name")
+        if "freshness" in checks and self.fresh_within is None:
+            raise ValueError("check freshness needs fresh_within")
+        for check in self.checks:
+            if check.builtin and not self.merge_key and not check.columns and check.name in ("unique_key", "not_null"):
+                raise ValueError(
+                    f"check {check.name} needs a merge_key{' or columns' if check.name == 'not_null' else ''}"
+                )
         dest_names = [column.dest_name for column in self.columns]
         if len(set(dest_names)) != len(dest_names):
             raise ValueError("columns name a destination column twice")
         return self
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """What a run fills in the query: its watermarks, and the bounds of its partition."""
+        return (*(watermark.name for watermark in self.watermarks), *(BOUNDS if self.partition else ()))
 
     @property
     def ordered_hooks(self) -> tuple[Hook, ...]:
@@ -433,18 +529,7 @@ class Schedule(NamedRecord):
     @field_validator("timezone")
     @classmethod
     def _timezone_is_known(cls, value: str) -> str:
-        from zoneinfo import ZoneInfo
-
-        try:
-            ZoneInfo(value)
-        except Exception:
-            from difflib import get_close_matches
-            from zoneinfo import available_timezones
-
-            near = get_close_matches(value, available_timezones(), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris{hint}") from None
-        return value
+        return check_timezone(value)
 
 
 class Trigger(NamedRecord):

@@ -20,6 +20,7 @@ from pipekit_engine.certify.speed import speed_checks
 from pipekit_engine.certify.texts import key_checks, name_checks
 from pipekit_engine.certify.transactions import transaction_checks
 from pipekit_engine.certify.types import type_checks
+from pipekit_engine.certify.watermarks import watermark_checks
 from pipekit_engine.errors import PipekitError, RunCancelled
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
@@ -40,6 +41,7 @@ def checks(dialect: Dialect) -> Iterator[Check]:
     yield from name_checks()
     yield from key_checks()
     yield from strategy_checks()
+    yield from watermark_checks(dialect)
     yield from transaction_checks()
     yield from speed_checks()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ class _Trial:
 
     def judge(self) -> str:
         """Move and compare by each path. Raises Refused when a value was, Broken when one came to be another."""
+        self._look_at_digits()
         taken: list[str] = []
         for path in PATHS:
             self._refused = {}
@@ -91,6 +93,19 @@ class _Trial:
             text = self._shape.values[at - 1] if at else "NULL"
             raise Refused(f"{remark}: {held} of {len(self._shape.values)} values held; {text[:40]!r}: {why}")
         return remark
+
+    def _look_at_digits(self) -> None:
+        """A query tells as many digits of a second as its column has: a destination that is made from it has no more.
+
+        Raises Broken.
+        """
+        if "(6)" not in self._type or "TIME" not in self._type.upper():
+            return
+        bench = self._bench
+        query = f"SELECT {bench.dialect.quote_identifier('v')} FROM {self._dest}"
+        [column] = bench.session.describe(bench.open().handle, sql=query)
+        if column.precision < 6:
+            raise Broken(f"{self._type}: a query of it is said to have {column.precision} digits of a second")
 
     def _migrate(self, path: str, ids: list[int]) -> str:
         bench = self._bench
@@ -183,12 +198,16 @@ class _Trial:
             return f"{name} = {value}" if dialect.binding_types else None
         if self._shape.spelling == "text" and len(value) < 1000:
             return f"{name} = {dialect.string_literal(value)}"
-        if self._shape.spelling == "time" and not dialect.times_are_text:
+        if self._shape.spelling in ("time", "instant") and not dialect.times_are_text:
             column = next(
                 item
                 for item in self._bench.session.describe(self._bench.open().handle, table=self._dest)
                 if item.name.casefold() == "v"
             )
+            if self._shape.spelling == "instant":
+                if column.family == "timestamptz" and dialect.zoned_literal is None:
+                    return None  # a literal without a zone would be read in the session's
+                value = datetime.fromisoformat(value).astimezone(timezone.utc).isoformat(" ").removesuffix("+00:00")
             return f"{name} = {dialect.time_literal(column, value)}"
         return None
 

@@ -9,7 +9,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 
 #: How a value of a shape is written in the certified database's own SQL, so that it can be asked whether it holds the value;
 #: None where one spelling does not fit all databases.
-Spelling = Literal["number", "text", "time"]
+Spelling = Literal["number", "text", "time", "instant"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ SHAPES = {
         _ZONED,
         sql="TIMESTAMP WITH TIME ZONE '{}'",
         compared="CAST({} AT TIME ZONE 'UTC' AS TIMESTAMP(6))",
+        spelling="instant",
     ),
     "uuid": Shape(
         "UUID",

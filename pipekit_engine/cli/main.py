@@ -24,6 +24,8 @@ _LOOK_AFTER = "Set up and look after"
 _COMMANDS = (
     ("run", "running", "run", _RUN),
     ("run-group", "running", "run_group", _RUN),
+    ("backfill", "partitions", "backfill", _RUN),
+    ("check", "checking", "check", _RUN),
     ("cancel", "running", "cancel", _RUN),
     ("unlock", "running", "unlock", _RUN),
     ("runs", "runs", "app", _RUN),
@@ -35,6 +37,7 @@ _COMMANDS = (
     ("import-scripts", "import_scripts", "import_scripts", _DEFINE),
     ("lint", "lint", "lint", _DEFINE),
     ("modules", "definitions", "modules", _DEFINE),
+    ("partitions", "partitions", "partitions", _DEFINE),
     ("groups", "definitions", "groups", _DEFINE),
     ("schedules", "definitions", "schedules", _DEFINE),
     ("connections", "connections", "connections", _DEFINE),

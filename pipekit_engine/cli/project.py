@@ -10,8 +10,7 @@ import typer
 from pipekit_engine.cli.base import JsonFlag, dagster_part, settings, web_part
 
 if TYPE_CHECKING:
-    from pipekit_engine.models import Driver
-    from pipekit_engine.store import Store
+    pass
 
 _NEW_CONFIG = """\
 # pipekit's configuration. Relative paths start from this file's folder.
@@ -29,6 +28,7 @@ def init(context: typer.Context) -> None:
     from pipekit_engine.cli.output import results
     from pipekit_engine.config import LOCAL_CONFIG, find_config
     from pipekit_engine.databases.class_archive import make_class_archive
+    from pipekit_engine.definitions.saving import register_builtin_drivers
     from pipekit_engine.store import Store
 
     console = results()
@@ -50,19 +50,6 @@ def init(context: typer.Context) -> None:
     make_class_archive(folders=config.jar_folders)
     if added:
         console.print(f"Registered drivers: {', '.join(driver.name for driver in added)}.", soft_wrap=True)
-
-
-def register_builtin_drivers(store: Store) -> list[Driver]:
-    """Register the built-in drivers that the store lacks; those that somebody changed stay."""
-    from pipekit_engine.databases.dialects import builtin_drivers
-    from pipekit_engine.store import Change
-
-    stored, broken = store.definitions.load_checked()
-    known = {*stored.drivers, *(item.name for item in broken if item.kind == "drivers")}
-    added = [driver for driver in builtin_drivers() if driver.name not in known]
-    if added:
-        store.definitions.save([Change("create", "drivers", driver.name, driver) for driver in added])
-    return added
 
 
 def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:

@@ -13,6 +13,7 @@ from pipekit_engine.records.statuses import RUN_STATUSES
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord
+    from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.store import Store
 
 app = family("runs", "Past and present runs.")
@@ -55,10 +56,11 @@ def show_run(
 
     with settings(context).store() as store:
         record = store.runs.get(run if run is not None else _newest(store).id)
+        checks = store.checks.last(record.module, run_id=record.id).get(record.module, [])
     if as_json:
-        print_json(record.as_json(logs=True))
+        print_json({**record.as_json(logs=True), "checks": [result.as_json() for result in checks]})
     else:
-        _print_run(record)
+        _print_run(record, checks)
 
 
 @app.command("tail")
@@ -117,11 +119,12 @@ def _newest(store: Store) -> RunRecord:
     return records[0]
 
 
-def _print_run(record: RunRecord) -> None:
+def _print_run(record: RunRecord, checks: list[CheckResult]) -> None:
     from rich.syntax import Syntax
     from rich.text import Text
 
     from pipekit_engine.cli.output import count, moment, results, seconds, size, status
+    from pipekit_engine.records.checks import summary
 
     console = results()
     title = Text.assemble(("Run ", "bold"), (str(record.id), "bold"), " of ", (record.module, "bold"), ": ")
@@ -130,6 +133,7 @@ def _print_run(record: RunRecord) -> None:
         ("started", moment(record.started_at)),
         ("finished", moment(record.finished_at)),
         ("took", seconds(record.duration_s)),
+        ("partition", record.partition),
         ("phase", record.phase if record.status in ("running", "error", "cancelled") else ""),
         ("by", record.triggered_by),
         ("group run", record.group_run_id),
@@ -141,6 +145,7 @@ def _print_run(record: RunRecord) -> None:
         ("rows updated", count(record.rows_updated)),
         ("rows unchanged", count(record.rows_unchanged)),
         ("bytes", size(record.bytes)),
+        ("checks", summary(checks)),
         ("phases", "  ".join(f"{phase} {seconds(took)}" for phase, took in record.timings.items())),
     ]
     for name, value in facts:

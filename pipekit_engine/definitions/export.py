@@ -21,8 +21,9 @@ def yaml_form(record: Record) -> dict[str, Any]:
     """The record as its YAML would say it, without its name and without defaults."""
     form = record.model_dump(by_alias=True, exclude_defaults=True, exclude={"name"}, mode="json")
     if isinstance(record, Module):
-        if record.watermarks:
-            form["watermarks"] = {item.pop("name"): item for item in form["watermarks"]}
+        for key in ("watermarks", "checks"):
+            if key in form:
+                form[key] = {item.pop("name"): item for item in form[key]}
         if record.columns:
             form["columns"] = [_column(column) for column in record.columns]
     if isinstance(record, Group):
@@ -135,11 +136,11 @@ def _layout(form: dict[str, Any]) -> dict[str, Any]:
     """Choose which lists and mappings stand in one line."""
     result: dict[str, Any] = {}
     for key, value in form.items():
-        if key in ("merge_key", "members"):
+        if key in ("merge_key", "members", "owners"):
             result[key] = _Line(_Line(item) if isinstance(item, list) else item for item in value)
         elif key == "columns":
             result[key] = [_LineMapping(item) if isinstance(item, dict) else item for item in value]
-        elif key in ("options", "tags", "tls", "tunnel"):
+        elif key in ("options", "tags", "tls", "tunnel", "partition"):
             result[key] = _LineMapping(value)
         else:
             result[key] = value

@@ -1,7 +1,7 @@
 """The shape of each kind of record in YAML, and how it becomes a record.
 
-YAML differs from the records in three places only: a record's name is its key, a module's watermarks are a mapping by
-name, and a group's `members` may hold inner lists (its layers).
+YAML differs from the records in three places only: a record's name is its key, a module's watermarks and checks are
+mappings by name, and a group's `members` may hold inner lists (its layers).
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from pipekit_engine.common.validation import FieldProblem, field_problems
 from pipekit_engine.databases.urls import url_holds_secret
 from pipekit_engine.definitions.yaml_nodes import Loc, Place, Problem, Source, line_of
 from pipekit_engine.models import (
+    BUILTIN_CHECKS,
     RECORD_TYPES,
+    Check,
     Column,
     DefinitionKind,
     Hook,
     NamedRecord,
+    Partition,
     Record,
     Tls,
     Tunnel,
@@ -59,6 +62,13 @@ _OTHER_WORDS = {
     "when": "run_on",
     "order": "run_order",
     "class_name": "class",
+}
+
+
+#: Fields of a module that are mappings by name: of what records, and what each holds.
+_BY_NAME: dict[str, tuple[type[Record], str]] = {
+    "watermarks": (Watermark, "connection, resolver_sql, default"),
+    "checks": (Check, "sql, on, severity"),
 }
 
 
@@ -111,8 +121,8 @@ def read_record(source: Source, kind: DefinitionKind, name: str, key: yaml.Node,
         inner = f"{where}.{word}"
         if not _known(source, parsed, RECORD_TYPES[kind], line_of(key_node), inner):
             continue
-        if word == "watermarks":
-            parsed.fields[word] = _watermarks(source, parsed, value, inner)
+        if word in _BY_NAME:
+            parsed.fields[word] = _by_name(source, parsed, value, word, inner)
         elif word == "members":
             parsed.fields["layers"] = _layers(source.plain(value, ("layers",), inner, parsed.places))
         else:
@@ -158,26 +168,30 @@ def _known(source: Source, parsed: ParsedRecord, model: type[Record], line: int,
     return False
 
 
-def _watermarks(source: Source, parsed: ParsedRecord, node: yaml.Node, where: str) -> Any:
-    places = parsed.places
+def _by_name(source: Source, parsed: ParsedRecord, node: yaml.Node, word: str, where: str) -> Any:
+    """A mapping by name as a list of records that have the name as a field."""
+    places, model, held = parsed.places, *_BY_NAME[word]
     if not isinstance(node, yaml.MappingNode):
-        if isinstance(node, yaml.ScalarNode) and source.plain(node, ("watermarks",), where, places) is None:
+        if isinstance(node, yaml.ScalarNode) and source.plain(node, (word,), where, places) is None:
             return None
-        source.problem(line_of(node), where, "must map names to {connection, resolver_sql, default}")
+        source.problem(line_of(node), where, f"must map names to {{{held}}}")
         return []
     found = []
-    places["watermarks",] = Place(where, line_of(node))
+    places[word,] = Place(where, line_of(node))
     for i, (name, key, value) in enumerate(source.pairs(node, where)):
         inner = f"{where}.{name}"
-        fields = source.plain(value, ("watermarks", i), inner, places)
-        places["watermarks", i] = places["watermarks", i, "name"] = Place(inner, line_of(key))
+        fields = source.plain(value, (word, i), inner, places)
+        places[word, i] = places[word, i, "name"] = Place(inner, line_of(key))
+        if fields is None and name in BUILTIN_CHECKS and model is Check:
+            fields = {}
         if not isinstance(fields, dict):
-            source.problem(line_of(key), inner, "must hold connection, resolver_sql and default")
+            listed = " and ".join(held.rsplit(", ", 1))
+            source.problem(line_of(key), inner, f"must hold {listed}")
             continue
-        for word in list(fields):
-            line = places["watermarks", i, word].line
-            if not _known(source, parsed, Watermark, line, f"{inner}.{word}"):
-                del fields[word]
+        for key_word in list(fields):
+            line = places[word, i, key_word].line
+            if not _known(source, parsed, model, line, f"{inner}.{key_word}"):
+                del fields[key_word]
         found.append({**fields, "name": name})
     return found
 
@@ -190,8 +204,14 @@ def _layers(members: Any) -> Any:
 
 
 def _check_parts(source: Source, parsed: ParsedRecord, word: str) -> None:
-    """Columns, hooks, tls and tunnel: short forms, and unknown keys inside."""
-    parts: dict[str, type[Record]] = {"columns": Column, "hooks": Hook, "tls": Tls, "tunnel": Tunnel}
+    """Columns, hooks, tls, tunnel and partition: short forms, and unknown keys inside."""
+    parts: dict[str, type[Record]] = {
+        "columns": Column,
+        "hooks": Hook,
+        "tls": Tls,
+        "tunnel": Tunnel,
+        "partition": Partition,
+    }
     model = parts.get(word)
     value = parsed.fields[word]
     items: list[tuple[Loc, Any]] = []

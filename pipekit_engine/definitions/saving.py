@@ -1,17 +1,19 @@
-"""Saves what a person changed on a page or by REST: in the store, and in the files that definitions live in."""
+"""Saves what a person changed on a page or by REST, in the store and in the files of definitions; and the built-in drivers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.definitions.write_back import FileEdit, RecordChange, files_held, write_back
+from pipekit_engine.store import Change
 from pipekit_engine.store.audit import version_of
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
-    from pipekit_engine.models import DefinitionKind
-    from pipekit_engine.store import Change, Store
+    from pipekit_engine.models import DefinitionKind, Driver
+    from pipekit_engine.store import Store
 
 
 def save_changes(
@@ -39,3 +41,13 @@ def save_changes(
         edits = write_back(folder, wanted)
         store.audit.mark_in_files([(edit.kind, edit.name) for edit in edits if edit.written])
     return edits
+
+
+def register_builtin_drivers(store: Store) -> list[Driver]:
+    """Register the built-in drivers that the store lacks; those that somebody changed stay."""
+    stored, broken = store.definitions.load_checked()
+    known = {*stored.drivers, *(item.name for item in broken if item.kind == "drivers")}
+    added = [driver for driver in builtin_drivers() if driver.name not in known]
+    if added:
+        store.definitions.save([Change("create", "drivers", driver.name, driver) for driver in added])
+    return added

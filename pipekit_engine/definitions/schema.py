@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit_engine.models import DEFINITION_KINDS, RECORD_TYPES, Column, Hook, Record, Tls, Tunnel, Watermark, singular
+from pipekit_engine.models import (
+    BUILTIN_CHECKS,
+    DEFINITION_KINDS,
+    RECORD_TYPES,
+    Check,
+    Column,
+    Hook,
+    Partition,
+    Record,
+    Tls,
+    Tunnel,
+    Watermark,
+    singular,
+)
 
 #: Where people write numbers and dates without quotes: the loader takes the text that was typed.
 _SCALAR = {"type": ["string", "number", "boolean"]}
@@ -21,9 +34,11 @@ def definitions_schema() -> dict[str, Any]:
     parts |= {
         "watermark": _record(Watermark),
         "hook": _record(Hook),
+        "check": _record(Check),
         "column": _record(Column, required=["source_name"]),
         "Tls": _record(Tls),
         "Tunnel": _record(Tunnel),
+        "Partition": _record(Partition),
     }
     kinds = {
         kind: {
@@ -62,8 +77,19 @@ def _record(model: type[Record], required: list[str] | None = None) -> dict[str,
         fields["merge_key"] = {"anyOf": [names, {"type": "string", "description": "comma-separated"}]}
     if model is Watermark:
         fields["default"] |= _SCALAR
+    if model is Partition:
+        fields["start"] |= _SCALAR
+        fields["end"] |= _SCALAR
     if "watermarks" in fields:
         fields["watermarks"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/watermark"}}
+        check = {"$ref": "#/$defs/check"}
+        fields["checks"] = {
+            "type": "object",
+            "properties": {
+                name: {"description": said, "anyOf": [check, {"type": "null"}]} for name, said in BUILTIN_CHECKS.items()
+            },
+            "additionalProperties": check,
+        }
         fields["hooks"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hook"}]}}
         fields["columns"] = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/column"}]}}
     return {

@@ -6,13 +6,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
-from pipekit_engine.sql.text import as_subquery, placeholders, split_statements
+from pipekit_engine.sql.text import as_subquery, is_ambiguous, placeholders, split_statements
 from pipekit_engine.sql.tokens import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pipekit_engine.lint.subject import ReadModule
+    from pipekit_engine.sql.tokens import Token
 
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "DROP", "ALTER", "CREATE", "REPLACE", "GRANT")
 
@@ -34,12 +35,9 @@ def check_query(read: ReadModule) -> None:
         )
         return
     found = tokens(read.module.query, read.syntax)
-    first = found[0]
-    if first.is_word(*_CHANGES) or (
-        first.is_word("WITH") and any(t.depth == 0 and t.is_word("INSERT", "UPDATE", "DELETE", "MERGE") for t in found)
-    ):
+    if _changes_data(found):
         read.report(
-            "PK110", "the query changes data.", "A source query reads; write a SELECT.", position=first.position
+            "PK110", "the query changes data.", "A source query reads; write a SELECT.", position=found[0].position
         )
         return
     if found[-1].text == ";" and as_subquery(read.module.query, read.syntax) != read.module.query.strip():
@@ -48,9 +46,33 @@ def check_query(read: ReadModule) -> None:
     _order_by(read)
 
 
+def _changes_data(statement: Sequence[Token]) -> bool:
+    first = statement[0]
+    return first.is_word(*_CHANGES) or (
+        first.is_word("WITH")
+        and any(t.depth == 0 and t.is_word("INSERT", "UPDATE", "DELETE", "MERGE") for t in statement)
+    )
+
+
+def check_checks(read: ReadModule) -> None:
+    """The SQL of the module's checks: one statement, which reads."""
+    syntax = read.subject.syntax(read.module.dest)
+    for i, item in enumerate(read.module.checks):
+        if item.sql is None or is_ambiguous(item.sql, syntax):
+            continue
+        statements = split_statements(item.sql, syntax)
+        if len(statements) != 1 or _changes_data(tokens(statements[0], syntax)):
+            read.report(
+                "PK114",
+                f"check {item.name} is no single SELECT.",
+                "A check reads: select the rows that must not be.",
+                loc=("checks", i, "sql"),
+            )
+
+
 def _placeholders(read: ReadModule) -> None:
     module = read.module
-    declared = [watermark.name for watermark in module.watermarks]
+    declared = module.placeholders
     used = placeholders(module.query, read.syntax)
     for token in used:
         if token not in declared:
@@ -59,8 +81,8 @@ def _placeholders(read: ReadModule) -> None:
             fix += f" The text itself is written {{{{{token}}}}}."
             position = module.query.find(f"{{{token}}}")
             read.report("PK101", f"{{{token}}} is filled by no watermark.", fix, position=position)
-    for i, name in enumerate(declared):
-        if name not in used:
+    for i, watermark in enumerate(module.watermarks):
+        if (name := watermark.name) not in used:
             fix = "Use it, or take it away: its resolver runs for nothing."
             read.report("PK102", f"the query never uses {{{name}}}.", fix, loc=("watermarks", i))
     for i, hook in enumerate(module.hooks):

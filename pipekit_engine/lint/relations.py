@@ -61,7 +61,8 @@ def check_writers(subject: Subject) -> None:
         for read in reads:
             others = [other.module.name for other in reads if other is not read]
             if others and STRATEGIES[read.module.strategy].replaces_table:
-                message = f"replaces {read.module.dest_table} as a whole, which {', '.join(others)} writes too."
+                whole = "a partition at a time" if read.module.partition else "as a whole"
+                message = f"replaces {read.module.dest_table} {whole}, which {', '.join(others)} writes too."
                 fix = "Give them tables of their own, or use upsert or incremental with different keys."
                 read.report("PK302", message, fix, loc=("dest_table",))
 
@@ -168,6 +169,7 @@ def check_secrets(subject: Subject) -> None:
         texts: list[tuple[tuple[str | int, ...], str, str]] = [(("query",), module.query, module.source)]
         texts += [(("watermarks", i), mark.resolver_sql, mark.connection) for i, mark in enumerate(module.watermarks)]
         texts += [(("hooks", i), hook.sql, hook.connection or module.dest) for i, hook in enumerate(module.hooks)]
+        texts += [(("checks", i, "sql"), item.sql, module.dest) for i, item in enumerate(module.checks) if item.sql]
         for loc, sql, where in texts:
             position = secret_in_sql(sql, subject.syntax(where))
             if position is not None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.planning.indexes import MissingIndex
     from pipekit_engine.planning.keys import CoarseKey, FixedKey
+    from pipekit_engine.planning.module_checks import PlannedCheck
+    from pipekit_engine.planning.partitions import PartitionRows
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -71,7 +73,9 @@ class Checks:
     #: what mends the table.
     rewritten: str | None = None
     rewrite: str | None = None
-    #: With max_shrink_percent: rows in the destination now.
+    #: Of a partition: staged rows that it does not have, and those of them that are in none.
+    partition: PartitionRows | None = None
+    #: With max_shrink_percent: rows in the destination now, or in its partition.
     dest_count: str | None = None
 
 
@@ -99,6 +103,8 @@ class RunPlan:
     difference: Difference | None
     comparison: str
     hooks: tuple[PlannedHook, ...]
+    #: The module's own `checks`.
+    module_checks: tuple[PlannedCheck, ...] = field(default=(), kw_only=True)
     #: What an existing destination has no index for.
     missing_indexes: tuple[MissingIndex, ...] = field(default=(), kw_only=True)
     #: Triggers of the destination that may change a row which is written.
@@ -124,10 +130,13 @@ class RunPlan:
         lines = [
             f"-- pipekit plan of module {module.name}: {module.source} -> {module.dest}, strategy {module.strategy}"
         ]
+        if self.checks.partition is not None:
+            lines.append(f"-- partition {self.checks.partition.item.key} by {self.checks.partition.column}")
         lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
         lines += [f"-- warning: {warning}" for warning in self.warnings]
         lines += _section(f"source query, on {module.source}", [self.source_sql])
         lines += _section(f"staging, on {module.dest}", (*self.staging.setup, *self.staging.filled))
+        lines += self._checks("staging", f"before the merge, on {module.dest}")
         if self.prepare:
             lines += _section(
                 f"destination, on {module.dest} (this database commits DDL at once)", (*self.prepare, *self.comments)
@@ -142,10 +151,19 @@ class RunPlan:
             if self.difference.repeated is not None:
                 lines += _section("the same, where staged rows share a key", _texts(self.difference.repeated))
             lines += _section(self.difference.otherwise, _texts(self.merge))
+        lines += self._checks("destination", f"after the merge, on {module.dest}")
         for hook in self.hooks:
             lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
         lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
         return "\n".join(lines) + "\n"
+
+    def _checks(self, on: str, where: str) -> list[str]:
+        lines: list[str] = []
+        for planned in self.module_checks:
+            if planned.on == on:
+                title = f"check {planned.check.name} ({planned.check.severity}), {where}"
+                lines += _section(title, [planned.sql] if planned.sql is not None else [])
+        return lines
 
 
 def _texts(statements: Sequence[MergeStatement]) -> list[str]:

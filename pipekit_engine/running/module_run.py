@@ -1,6 +1,6 @@
 """One module run in its phases, from lock to finish:
 
-    lock, resolve, plan, stage, verify, merge, hooks, finish
+    lock, resolve, plan, stage, verify, merge, checks, hooks, finish
 
 Whatever happens in between, `finish` ends the run in run_log and frees the lock in one transaction, and the staging table is
 dropped. The destination changes in one transaction, in `merge`, and only while the lock is still held.
@@ -11,15 +11,17 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.common.text import first_line
 from pipekit_engine.databases.connections import ModuleConnections
 from pipekit_engine.errors import (
+    CheckError,
     ConfigurationError,
     ConnectError,
     EarlierMergeActive,
+    HookError,
     NotFoundError,
     PipekitError,
     RunCancelled,
@@ -32,6 +34,7 @@ from pipekit_engine.planning.build import plan_hooks
 from pipekit_engine.planning.planner import Planner
 from pipekit_engine.records.certificates import standing
 from pipekit_engine.running.cancellation import AfterwordToken, CancelToken
+from pipekit_engine.running.checking import blocking_error
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from pipekit_engine.common.partitions import PartitionRange
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.pool import SessionPool
@@ -72,6 +76,8 @@ class RunRequest:
     module: Module
     dry_run: bool = False
     watermarks: Mapping[str, str] = field(default_factory=dict)
+    #: The one that is read and replaced, of a module that has partitions.
+    partition: PartitionRange | None = None
     triggered_by: str = "manual"
     group_run_id: int | None = None
     dagster_run_id: str | None = None
@@ -118,11 +124,13 @@ class ModuleRun:
         module = self._module
         declared = {watermark.name for watermark in module.watermarks}
         check_overrides(f"module {module.name}", self._request.watermarks, declared)
+        part = self._request.partition
         started = self._store.runs.start(
             module.name,
             triggered_by=self._request.triggered_by,
             group_run_id=self._request.group_run_id,
             dagster_run_id=self._request.dagster_run_id,
+            partition=None if part is None else part.key,
         )
         if started is None:
             raise locked_error(self._store, module.name)
@@ -140,7 +148,8 @@ class ModuleRun:
         error: BaseException | None = None
         try:
             with self._monitor:
-                first = f"run {self._state.run_id} of module {module.name}, {self._request.triggered_by}"
+                of = "" if part is None else f", partition {part.key}"
+                first = f"run {self._state.run_id} of module {module.name}{of}, {self._request.triggered_by}"
                 self._monitor.say(first + self._uncertified())
                 self._work()
         except BaseException as caught:
@@ -175,7 +184,7 @@ class ModuleRun:
                 return
             except (ConnectError, EarlierMergeActive, SourceError, StagingError, JRunnerDied) as error:
                 # Only what failed before the merge is tried again: nothing was written yet.
-                if attempt == self._module.retry or self._monitor.phase in ("merge", "hooks"):
+                if attempt == self._module.retry or self._monitor.phase in ("merge", "checks", "hooks"):
                     raise
                 delay = RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]
                 self._monitor.say(f"{first_line(error)}; trying again in {delay} s")
@@ -205,6 +214,7 @@ class ModuleRun:
         planner = Planner(
             connections,
             overrides=self._request.watermarks,
+            partition=self._request.partition,
             staging_schema=self._request.staging_schema,
             say=self._monitor.say,
         )
@@ -227,10 +237,35 @@ class ModuleRun:
             choice = phases.verify(rows_read)
             if choice.statements != plan.usual_merge:
                 self._unwritten["merge_sql"] = self._redactor.clean(plan.merge_sql(choice.statements))
+            if failed := self._check(phases, "staging"):
+                raise failed
         with self._phase("merge"):
             phases.merge(choice)
+        if any(planned.on == "destination" for planned in plan.module_checks):
+            with self._phase("checks"):
+                failed = self._check(phases, "destination")
         with self._phase("hooks"):
+            self._run_hooks(phases, failed)
+
+    def _check(self, phases: Phases, on: Literal["staging", "destination"]) -> CheckError | None:
+        """Ask the checks there, write down what they found, and give the error that blocks, if any."""
+        results = phases.check(on, self._redactor.clean)
+        if not results:
+            return None
+        names = [check.name for check in self._module.checks]
+        self._retry_store(lambda: self._store.checks.save(self._module.name, results, keep=names))
+        return blocking_error(results, merged=on == "destination")
+
+    def _run_hooks(self, phases: Phases, failed: CheckError | None) -> None:
+        """The hooks after a merge that was committed; for a failed check those for failures, and then its error."""
+        if failed is None:
             phases.run_hooks()
+            return
+        try:
+            phases.run_hooks(failed=True)
+        except HookError as error:
+            self._monitor.say(f"after the failed check: {error}")
+        raise failed
 
     def _connections_in(self, session: Session) -> ModuleConnections:
         name = f"pipekit {self._module.name} {self._state.run_id}"

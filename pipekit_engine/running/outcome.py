@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.common.text import first_line
 from pipekit_engine.errors import (
     RUN_AGAIN,
+    CheckError,
     HookError,
     Interrupted,
     ModuleLocked,
@@ -46,7 +47,7 @@ def final_error(error: BaseException, module: str, state: RunState, *, holds_loc
         return RunCancelled(f"{cancelled} {first_line(error)}")
     if isinstance(error, (JRunnerError, JRunnerDied)):
         error = RunError(str(error))
-    if state.committed and isinstance(error, Exception) and not isinstance(error, HookError):
+    if state.committed and isinstance(error, Exception) and not isinstance(error, (CheckError, HookError)):
         told = RunError(
             f"{error_text(error, state)}\nIt came after the merge, which was committed; hooks may not have run."
         )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.common.files import create_private
 from pipekit_engine.common.progress import Progress
@@ -26,6 +27,7 @@ from pipekit_engine.errors import (
 )
 from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest
+from pipekit_engine.running.checking import CheckRunner, Moved, merged_rows, told
 from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
@@ -35,11 +37,12 @@ from pipekit_engine.sql.subqueries import divide_query
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.planning.plan import RunPlan
+    from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.running.cancellation import CancelToken
     from pipekit_engine.running.monitor import RunMonitor
     from pipekit_engine.running.verification import MergeChoice
@@ -342,9 +345,32 @@ class Phases:
         with suppress(PipekitError):
             self._session.execute(self._dest.handle, unlock, transaction=False)
 
-    def run_hooks(self) -> None:
-        """Run the hooks of a run whose merge was committed. Raises the first HookError."""
-        self._hooks.run(self._plan.hooks, failed=False, committed=self._state.committed)
+    def check(self, on: Literal["staging", "destination"], clean: Callable[[str], str]) -> list[CheckResult]:
+        """Ask the module's checks of staged rows, or of the destination, and say what they found; `clean` hides secrets."""
+        planned = [item for item in self._plan.module_checks if item.on == on]
+        if not planned:
+            return []
+        counts = self._state.counts
+        moved = Moved(self._state.run_id, counts.get("rows_read"), merged_rows(counts), datetime.now(timezone.utc))
+        runner = CheckRunner(
+            self._session,
+            self._dest.handle,
+            self._module,
+            self._store,
+            moved=moved,
+            during=True,
+            clean=clean,
+            cancel=self._state.cancel,
+        )
+        results = []
+        for item in planned:
+            results.append(runner.ask(item))
+            self._state.monitor.say(told(results[-1]))
+        return results
+
+    def run_hooks(self, *, failed: bool = False) -> None:
+        """Run the hooks after a committed merge; those for failures if its checks `failed`. Raises the first HookError."""
+        self._hooks.run(self._plan.hooks, failed=failed, committed=self._state.committed)
 
     def forget_settings(self) -> None:
         """Close connections whose session a hook may have changed."""

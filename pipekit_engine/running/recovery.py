@@ -88,6 +88,6 @@ def _end(store: Store, lease: Lease, ended: Recovered, *, by_hand: bool = False)
     if by_hand:
         text = _UNLOCKED_IN_MERGE if run.phase == "merge" else _UNLOCKED
     else:
-        text = {"merge": _IN_MERGE, "hooks": _AFTER_MERGE}.get(run.phase or "", _BEFORE_MERGE)
+        text = {"merge": _IN_MERGE, "checks": _AFTER_MERGE, "hooks": _AFTER_MERGE}.get(run.phase or "", _BEFORE_MERGE)
     if store.runs.finish(run.id, "error", error=text.format(who=who, phase=run.phase)):
         ended.runs.append(store.runs.get(run.id))

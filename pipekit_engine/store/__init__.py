@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from pipekit_engine.errors import StoreError
 from pipekit_engine.store import dbapi
 from pipekit_engine.store.certificates import CertificateStore
+from pipekit_engine.store.checks import CheckStore
 from pipekit_engine.store.database import Database, parse_url
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
 from pipekit_engine.store.leases import Lease, LeaseStore
+from pipekit_engine.store.partitions import PartitionStore
 from pipekit_engine.store.runs import RunStore
 from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
 
@@ -39,7 +41,9 @@ class Store:
         self.leases = LeaseStore(database)
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)
+        self.partitions = PartitionStore(database)
         self.certificates = CertificateStore(database)
+        self.checks = CheckStore(database)
 
     # Imported when they are first asked for: they bring SQLAlchemy, which a run does without.
 

@@ -28,7 +28,16 @@ SQLITE_BUSY_TIMEOUT_S = 60
 _KEPT = 5
 #: Columns that SQLite holds as ISO 8601 text, and as 0 and 1.
 _TIMES = frozenset(
-    {"certified_at", "finished_at", "heartbeat_at", "last_fired_at", "running_since", "started_at", "updated_at"}
+    {
+        "certified_at",
+        "checked_at",
+        "finished_at",
+        "heartbeat_at",
+        "last_fired_at",
+        "running_since",
+        "started_at",
+        "updated_at",
+    }
 )
 _FLAGS = frozenset({"enabled", "running", "cancel_requested"})
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")

@@ -164,6 +164,18 @@ watermark = Table(
     UniqueConstraint("module_id", "name"),
 )
 
+#: What runs have filled; written by the transaction that ends a run.
+module_partition = Table(
+    "module_partition",
+    metadata,
+    Column("module_id", Integer, ForeignKey("module.id", ondelete="CASCADE"), primary_key=True),
+    Column("partition", String(40), primary_key=True),
+    Column("run_id", Integer, nullable=False),  # the run itself may be pruned
+    Column("rows", Count),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("finished_at", UTCDateTime, nullable=False),
+)
+
 hook = Table(
     "hook",
     metadata,
@@ -247,6 +259,7 @@ run_log = Table(
     Column("stdout", Text, nullable=False, server_default=""),
     Column("stderr", Text, nullable=False, server_default=""),
     Column("live_log", Text, nullable=False, server_default=""),
+    Column("partition", String(40)),
     CheckConstraint(_STATUS_CHECK, name="status"),
     Index("ix_run_log_module", "module", "id"),
     Index("ix_run_log_group_run_id", "group_run_id"),
@@ -282,6 +295,20 @@ trigger = Table(
     Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("switch_seen", String(20)),
     Column("updated_at", UTCDateTime, nullable=False),
+)
+
+#: What each check of a module found last. `run_id` is the run that it was part of, if it was; that run may be pruned.
+check_result = Table(
+    "check_result",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("module_id", Integer, ForeignKey("module.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("run_id", Integer),
+    Column("checked_at", UTCDateTime, nullable=False),
+    Column("result", Text, nullable=False),
+    UniqueConstraint("module_id", "name"),
 )
 
 #: Each change of a definition. `before` and `after` hold the record as JSON; null where there was, or is, none.

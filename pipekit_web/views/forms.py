@@ -21,17 +21,20 @@ from pipekit_engine.sql.text import placeholders
 from pipekit_engine.wizard.connecting import jdbc_url, secret_name
 from pipekit_web.views.machine import without_secrets
 
-_WHOLE = frozenset({"retry", "retry_merge", "parallel", "max_parallel", "misfire_grace", "every", "run_order"})
-_NUMBERS = frozenset({"max_shrink_percent"})
-_LISTS = frozenset({"merge_key"})
+_WHOLE = frozenset({"runs", "retry", "retry_merge", "parallel", "max_parallel", "misfire_grace", "every", "run_order"})
+_NUMBERS = frozenset({"max_shrink_percent", "deviation_percent"})
+_LISTS = frozenset({"merge_key", "owners", "columns"})
 _MAPPINGS = frozenset({"options", "tags"})
 #: Fields that are rows of fields, and what a new row holds.
 _ROWS: dict[str, dict[str, Any]] = {
     "watermarks": {"name": "", "connection": "", "resolver_sql": ""},
     "hooks": {"sql": "", "run_on": "success"},
+    "checks": {"name": "", "sql": "", "on": "destination", "severity": "error"},
     "columns": {"source_name": ""},
     "members": {"member": "", "step": ""},
 }
+#: Those of them that are mappings by name in YAML.
+_BY_NAME = ("watermarks", "checks")
 #: Names of fields that say what is done, not what is defined.
 _CONTROLS = frozenset({"form_token", "name", "version", "do", "new_name", "secret_value"})
 
@@ -70,11 +73,16 @@ def form_of(record: NamedRecord) -> Form:
 def _with_rows(fields: dict[str, Any]) -> dict[str, Any]:
     """`yaml_form` with rows for mappings by name, short columns and layers."""
     fields = dict(fields)
-    marks = fields.get("watermarks")
-    if isinstance(marks, Mapping):
-        fields["watermarks"] = [
-            {"name": name, **(mark if isinstance(mark, Mapping) else {})} for name, mark in marks.items()
-        ]
+    for key in _BY_NAME:
+        named = fields.get(key)
+        if isinstance(named, Mapping):
+            # YAML 1.1, which `parsed` reads by, has `on` for a truth.
+            fields[key] = [
+                {"name": name, **{"on" if word is True else word: value for word, value in (item or {}).items()}}
+                if isinstance(item, Mapping | None)
+                else {"name": name}
+                for name, item in named.items()
+            ]
     for key, short in (("columns", "source_name"), ("hooks", "sql")):
         if isinstance(fields.get(key), list):
             fields[key] = [dict(item) if isinstance(item, Mapping) else {short: str(item)} for item in fields[key]]
@@ -190,15 +198,18 @@ def text_of_form(form: Form) -> str:
         if known is not None and not known.is_required() and value == known.default:
             continue
         fields[key] = value
-    if "watermarks" in fields:
-        rows = [row for row in fields["watermarks"] if any(row.values())]
+    for word in _BY_NAME:
+        if word not in fields:
+            continue
         marks: dict[str, Any] = {}
-        for row in rows:
+        for row in fields[word]:
+            if not any(value for key, value in row.items() if (key, value) not in _UNSAID):
+                continue
             name = str(row.get("name", ""))
             if name in marks:
-                raise ConfigurationError(f"There are two watermarks {name or 'without a name'}.")
-            marks[name] = {key: item for key, item in row.items() if key != "name"}
-        fields["watermarks"] = marks
+                raise ConfigurationError(f"There are two {word} {name or 'without a name'}.")
+            marks[name] = {key: item for key, item in _without_defaults(row).items() if key != "name"}
+        fields[word] = marks
     if "hooks" in fields:
         fields["hooks"] = [
             {"sql": "", **row} if row.get("sql") is None else _without_defaults(row) for row in fields["hooks"]
@@ -219,8 +230,12 @@ def text_of_form(form: Form) -> str:
     return form_text(form.kind, form.name, fields)
 
 
-def _without_defaults(hook: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in hook.items() if (key, value) != ("run_on", "success")}
+#: What a hook or check does without being told.
+_UNSAID = (("run_on", "success"), ("on", "destination"), ("severity", "error"))
+
+
+def _without_defaults(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if (key, value) not in _UNSAID}
 
 
 def finish_connection(form: Form, kind_of: Callable[[str], str], secret_given: bool) -> None:

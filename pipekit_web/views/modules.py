@@ -14,6 +14,7 @@ from pipekit_engine.models import Definitions, Module, RunRecord
 from pipekit_web import charts
 
 if TYPE_CHECKING:
+    from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.store import BrokenRecord, Lease, Store
 
 State = Literal["running", "failed", "cancelled", "ok", "never", "disabled"]
@@ -68,6 +69,8 @@ class ModulePage:
     history: Markup
     newest: RunRecord | None
     lease: Lease | None
+    #: What its checks found last.
+    checks: list[CheckResult]
 
 
 def groups_of(definitions: Definitions) -> dict[str, tuple[str, ...]]:
@@ -154,4 +157,5 @@ def module_page(store: Store, name: str) -> ModulePage:
         charts.history(runs) if runs else Markup(),
         store.runs.get(newest[0].id) if newest else None,
         store.leases.find("module", name),
+        store.checks.last(name).get(name, []),
     )

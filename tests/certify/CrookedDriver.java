@@ -8,6 +8,7 @@ import java.sql.Driver;
 import java.sql.DriverPropertyInfo;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
+import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Types;
@@ -18,6 +19,7 @@ import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.Properties;
 import java.util.logging.Logger;
+import java.util.regex.Pattern;
 
 /**
  * A driver over H2's with one of the faults that drivers were met with: jdbc:crooked:FAULT:FILE. What it writes or reads
@@ -25,6 +27,8 @@ import java.util.logging.Logger;
  */
 public final class CrookedDriver implements Driver {
     private static final String PREFIX = "jdbc:crooked:";
+    private static final long DAY_NS = 86_400_000_000_000L;
+    private static final Pattern FRACTION = Pattern.compile("\\.(\\d{1,6})'");
     private static final LocalDate GREGORIAN = LocalDate.of(1582, 10, 15);
 
     @Override
@@ -61,6 +65,14 @@ public final class CrookedDriver implements Driver {
                 arguments = given.clone();
                 arguments[1] = written(given[1], fault);
             }
+            if (fault.equals("coarse-clock") && real instanceof Statement && given != null && given[0] instanceof String) {
+                arguments = given.clone();
+                arguments[0] = coarse((String) given[0]);
+            }
+            if (fault.equals("scale-zero") && real instanceof ResultSetMetaData && name.equals("getScale")
+                    && ((ResultSetMetaData) real).getColumnTypeName((Integer) given[0]).startsWith("TIME")) {
+                return 0;
+            }
             Object answer;
             try {
                 answer = method.invoke(real, arguments);
@@ -74,6 +86,9 @@ public final class CrookedDriver implements Driver {
             if (answer instanceof Statement && real instanceof Connection) {
                 return wrapped(Statement.class, answer, fault, 0);
             }
+            if (answer instanceof ResultSetMetaData) {
+                return wrapped(ResultSetMetaData.class, answer, fault, 0);
+            }
             if (answer instanceof ResultSet) {
                 return wrapped(ResultSet.class, answer, fault, 0);
             }
@@ -84,9 +99,15 @@ public final class CrookedDriver implements Driver {
     private static Object written(Object value, String fault) {
         switch (fault) {
             case "time-fraction":
-                return value instanceof LocalTime ? ((LocalTime) value).truncatedTo(ChronoUnit.SECONDS) : value;
+                // As sendTimeAsDatetime does: in 1/300 s, and the day begins again after the last of them.
+                return value instanceof LocalTime
+                    ? LocalTime.ofNanoOfDay(ticks(((LocalTime) value).toNanoOfDay()) % DAY_NS) : value;
             case "old-dates":
                 return shifted(value, 2);
+            case "old-instants":
+                return value instanceof OffsetDateTime ? shifted(value, 2) : value;
+            case "gap-dates":
+                return late(value);
             case "whole-minutes":
                 return value instanceof LocalDateTime
                     ? ((LocalDateTime) value).plusSeconds(30).truncatedTo(ChronoUnit.MINUTES) : value;
@@ -104,12 +125,38 @@ public final class CrookedDriver implements Driver {
         switch (fault) {
             case "old-dates":
                 return shifted(value, -2);
+            case "old-instants":
+                return value instanceof OffsetDateTime ? shifted(value, -2) : value;
+            case "coarse-clock":
+                return value instanceof LocalDateTime
+                    ? ((LocalDateTime) value).plusNanos(500_000).truncatedTo(ChronoUnit.MILLIS) : value;
             case "raw-bytes":
                 return value instanceof String
                     ? new String(((String) value).getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1) : value;
             default:
                 return value;
         }
+    }
+
+    /** Nanoseconds of the nearest 1/300 s. */
+    private static long ticks(long nanos) {
+        return Math.round(nanos * 300 / 1e9) * 1_000_000_000L / 300;
+    }
+
+    /** Fractions in the SQL that writes, as a datetime holds them. */
+    private static String coarse(String sql) {
+        return sql.startsWith("INSERT") ? FRACTION.matcher(sql).replaceAll(found -> String.format(".%06d'",
+            ticks(Long.parseLong((found.group(1) + "000000").substring(0, 6)) * 1000) / 1000)) : sql;
+    }
+
+    /** The days that the Gregorian calendar left out, ten days late. */
+    private static Object late(Object value) {
+        LocalDate day = value instanceof LocalDate ? (LocalDate) value
+            : value instanceof LocalDateTime ? ((LocalDateTime) value).toLocalDate() : GREGORIAN;
+        if (!day.isBefore(GREGORIAN) || !day.isAfter(GREGORIAN.minusDays(11))) {
+            return value;
+        }
+        return value instanceof LocalDate ? day.plusDays(10) : ((LocalDateTime) value).plusDays(10);
     }
 
     /** Alike both ways: what comes back is what was given, and the database holds another day. */

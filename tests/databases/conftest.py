@@ -24,12 +24,14 @@ REAL = [
     "h2",
     "hsqldb",
     "derby",
+    "duckdb",
 ]
 EMBEDDED = {
     "sqlite": ("jdbc:sqlite:{folder}/drivers.db", None, None),
     "h2": ("jdbc:h2:mem:{name}", "sa", "PUBLIC"),
     "hsqldb": ("jdbc:hsqldb:mem:{name}", "SA", "PUBLIC"),
     "derby": ("jdbc:derby:memory:{name};create=true", None, "APP"),
+    "duckdb": ("jdbc:duckdb:{folder}/drivers.duckdb", None, "main"),
 }
 #: Kind: what stands for it, and its URL and class.
 STAND_INS = {

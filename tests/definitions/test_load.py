@@ -311,3 +311,57 @@ def test_a_file_that_is_no_text_or_holds_itself(write: Write, folder: Path) -> N
     assert any("binary.yaml:1: is not UTF-8 text (byte 0xff): save the file as UTF-8" in problem for problem in found)
     assert any("nested too deeply" in problem for problem in found)
     assert any("control.yaml" in problem for problem in found)
+
+
+CHECKED = """\
+drivers: {{h2: {{kind: h2}}}}
+connections: {{a: {{driver: h2, jdbc_url: "jdbc:h2:mem:a"}}}}
+modules:
+  m:
+    source: a
+    dest: a
+    query: SELECT 1 AS id
+    dest_table: t
+    strategy: full
+    checks:
+{checks}
+"""
+
+
+def test_checks_are_a_mapping_by_name(tmp_path: Path) -> None:
+    checks = """
+      rows:
+      volume: {on: staging, runs: 5}
+      mine:
+        sql: SELECT 1 FROM {table} WHERE 1 = 0
+        on: staging
+        severity: warning
+    """
+    (tmp_path / "d.yaml").write_text(CHECKED.format(checks=checks), encoding="utf-8")
+    loaded = load_definitions(tmp_path).definitions.modules["m"]
+    assert [(item.name, item.on, item.severity, item.runs) for item in loaded.checks] == [
+        ("rows", "destination", "error", 10),
+        ("volume", "staging", "error", 5),
+        ("mine", "staging", "warning", 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        ("mine:", "must hold sql, on and severity"),
+        ("mine: {}", "needs `sql`, or the name of one of pipekit's own checks: rows, unique_key"),
+        ("rows: {sql: SELECT 1}", "rows is one of pipekit's own checks and takes no `sql`; give yours another name"),
+        ("rows: {on: staging}", "rows is a check of the destination"),
+        ("unique_key:", "check unique_key needs a merge_key"),
+        ("freshness:", "check freshness needs fresh_within"),
+        ("mine: {sql: 'SELECT {since}'}", "{since} stands for nothing in a check, whose placeholders are {table} and"),
+        ("mine: {sql: SELECT 1, severty: error}", "unknown key; did you mean 'severity'?"),
+        ("mine: {sql: SELECT 1, on: stage}", "'stage' is not one of staging, destination; did you mean 'staging'?"),
+        ("mine: {sql: SELECT 1, runs: 3}", "`runs` and `deviation_percent` are for volume"),
+    ],
+)
+def test_a_check_that_cannot_be_asked_is_refused(tmp_path: Path, check: str, problem: str) -> None:
+    (tmp_path / "d.yaml").write_text(CHECKED.format(checks=f"      {check}"), encoding="utf-8")
+    (found,) = problems(tmp_path)
+    assert problem in found

@@ -16,6 +16,7 @@ from pipekit_engine.definitions.apply import apply_definitions
 from pipekit_engine.definitions.export import to_yaml, write_export
 from pipekit_engine.definitions.load import read_definitions
 from pipekit_engine.models import (
+    Check,
     Column,
     Connection,
     Definitions,
@@ -73,6 +74,26 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
+def checks(draw: st.DrawFn, keyed: bool) -> tuple[Check, ...]:
+    severity = st.sampled_from(["error", "warning"])
+    own = st.builds(
+        Check,
+        name=st.sampled_from(["a", "b.1", "no"]),
+        sql=sql.filter(lambda text: text.strip() and set(sql_placeholders(text, UNKNOWN)) <= {"table"}),
+        on=st.sampled_from(["staging", "destination"]),
+        severity=severity,
+    )
+    builtin = st.builds(Check, name=st.just("rows"), severity=severity) | st.builds(
+        Check, name=st.just("volume"), runs=st.integers(1, 99), deviation_percent=st.floats(1, 1000)
+    )
+    if keyed:
+        builtin |= st.builds(Check, name=st.just("unique_key")) | st.builds(
+            Check, name=st.just("not_null"), columns=st.lists(text, max_size=2).map(tuple)
+        )
+    return tuple(draw(st.lists(own | builtin, max_size=3, unique_by=lambda check: check.name)))
+
+
+@st.composite
 def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
     connection = st.sampled_from(connections)
     strategy = draw(st.sampled_from(["full", "incremental", "append", "upsert"]))
@@ -117,6 +138,8 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
                 )
             )
         ),
+        checks=draw(checks(keyed)),
+        owners=tuple(draw(st.lists(st.sampled_from(["a@b.org", "team"]), max_size=2, unique=True))),
         tags=draw(options),
         split_by=split_by,
         parallel=draw(st.integers(1, 4)) if split_by else 1,

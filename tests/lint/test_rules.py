@@ -39,6 +39,8 @@ def _lint(folder: Path, text: str, *, group: bool = True) -> list[Finding]:
 
 
 KEYED = {"strategy": "upsert", "merge_key": "[id]"}
+BY_DAY = "{by: day, start: 2024-01-01, column: at}"
+OF_DAY = "\"SELECT id, at FROM s WHERE at >= '{partition_start}' AND at < '{partition_end}'\""
 AFTER = "\"SELECT id, at FROM s WHERE at {} '{{since}}'\""
 
 #: name -> (codes, module fields). The query of most is fine; only what the name says is wrong.
@@ -77,6 +79,18 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "ORDER BY in a window": ([], {"query": "SELECT rank() OVER (ORDER BY id) AS r FROM s"}),
     "SELECT * and add_columns": ([], {"query": "SELECT * FROM s", "on_schema_change": "add_columns"}),
     "full with watermark": (["PK201"], {"query": AFTER.format(">="), "marks": SINCE}),
+    "partition": ([], {"query": OF_DAY, "partition": BY_DAY}),
+    "partition of everything": (["PK211"], {"partition": BY_DAY}),
+    "partition with a closed end": (["PK212"], {"query": OF_DAY.replace("<", "<="), "partition": BY_DAY}),
+    "partition with an open start": (["PK212"], {"query": OF_DAY.replace(">=", ">"), "partition": BY_DAY}),
+    "partition column not selected": (["PK213"], {"query": OF_DAY.replace("id, at", "id"), "partition": BY_DAY}),
+    "partition by number in a group": (
+        ["PK214"],
+        {
+            "query": '"SELECT id FROM s WHERE id >= {partition_start} AND id < {partition_end}"',
+            "partition": "{by: number, start: 0, end: 100, step: 10, column: id}",
+        },
+    ),
     "append of everything": (["PK202"], {"strategy": "append"}),
     "append of a half-open window": (
         [],

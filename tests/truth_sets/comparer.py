@@ -75,6 +75,12 @@ _OWN = {
         **dict.fromkeys(("char () for bit data", "varchar () for bit data", "long varchar for bit data", "blob"), "bytes"),
     },
     "hsqldb": {"bit": "bit", "real": "float64", "float": "float64", "varbinary": "bytes", "binary": "bytes", "blob": "bytes"},
+    "duckdb": {
+        "float": "float32", "blob": "bytes", "interval": "interval",
+        **dict.fromkeys(("utinyint", "usmallint", "uinteger", "ubigint", "hugeint", "uhugeint", "bignum"), "number"),
+        **dict.fromkeys(("timestamp_s", "timestamp_ms", "timestamp_ns"), "timestamp"),
+        "time_ns": "time",
+    },
 }  # fmt: skip
 
 
@@ -121,6 +127,8 @@ def _moment(text: str) -> str:
     text = re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", text.strip().replace("T", " "))
     text = re.sub(r"\.(?=\D|$)", "", text)
     text = re.sub(r"^\d:", r"0\g<0>", text).removeprefix("+")
+    if " (BC)" in text:
+        text = text.replace(" (BC)", "") + " BC"
     before = re.fullmatch(r"-(\d+)(-.*)", text)
     return f"{int(before[1]) + 1:04}{before[2]} BC" if before else text
 
@@ -140,7 +148,7 @@ def _instant(text: str) -> object:
         r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d?):(\d\d)(?::(\d\d)(\.\d+)?)?)? ?(Z|[+-][\d:]+)?", text.strip()
     )
     if not found:
-        return _timestamp(text.replace("+00:00", "+00"))  # a year BC is written with either
+        return _timestamp(re.sub(r"[+]00(:00)?", "", text))  # a year BC is written with either, or none
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     moment = datetime(year, month, day, hour, minute) - datetime(1, 1, 1)
     nanoseconds = (moment.days * 86400 + moment.seconds + second) * 10**9

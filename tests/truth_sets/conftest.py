@@ -1,4 +1,4 @@
-"""The six databases, two of each kind for whoever asks."""
+"""The seven databases, two of each kind for whoever asks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         name = f"{kind}_{next(numbers)}"
         if kind == "sqlite":
             return SQLite(folder / f"{name}.db")
-        if kind in ("h2", "derby", "hsqldb"):
+        if kind in ("h2", "derby", "hsqldb", "duckdb"):
             return Embedded(request.getfixturevalue("reader"), kind, folder / name)
         # Not dropped: the server goes away with the tests.
         server = request.getfixturevalue(kind)

@@ -1,4 +1,4 @@
-"""How the tests read and fill the six databases: psycopg, sqlite3, MariaDB's client and a small Java program.
+"""How the tests read and fill the seven databases: psycopg, sqlite3, MariaDB's client and a small Java program.
 
 Nothing here knows pipekit. Values come as the text that the database itself makes of them, so that a mistake in how pipekit
 writes a type is not undone by the same mistake in how it reads it.
@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.jars import jar
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.mariadb import quote as backticks
 from tests.servers.postgresql import PostgreSQLServer
 
-KINDS = ("postgresql", "mariadb", "sqlite", "h2", "derby", "hsqldb")
+KINDS = ("postgresql", "mariadb", "sqlite", "h2", "derby", "hsqldb", "duckdb")
 JARS = Path("/usr/share/java")
 
 Row = tuple["str | None", ...]
@@ -232,7 +233,7 @@ class Reader:
     """The Java program, running."""
 
     def __init__(self, java: str, folder: Path) -> None:
-        jars = [JARS / f"{name}.jar" for name in ("h2", "derby", "hsqldb")]
+        jars = [*(JARS / f"{name}.jar" for name in ("h2", "derby", "hsqldb")), jar("duckdb")]
         source = Path(__file__).with_name("Reader.java")
         javac = Path(java).resolve().with_name("javac")
         subprocess.run([str(javac), "-d", str(folder), str(source)], check=True)
@@ -282,20 +283,21 @@ class Reader:
 
 
 class Embedded(Database):
-    """A file of H2, Derby or HSQLDB; nobody else may have it open while a method works."""
+    """A file of H2, Derby, HSQLDB or DuckDB; nobody else may have it open while a method works."""
 
     _URLS: ClassVar = {
         "h2": "jdbc:h2:{}",
         "derby": "jdbc:derby:{};create=true",
         "hsqldb": "jdbc:hsqldb:file:{};hsqldb.write_delay=false;shutdown=true",
+        "duckdb": "jdbc:duckdb:{}.duckdb",
     }
     _TEMPORAL = ("date", "time", "interval")
 
     def __init__(self, reader: Reader, kind: str, path: Path) -> None:
         self._reader, self.kind = reader, kind
         self.url = self._URLS[kind].format(path)
-        self.user = {"h2": "sa", "derby": "app", "hsqldb": "SA"}[kind]
-        self.password = None if kind == "derby" else ""
+        self.user = {"h2": "sa", "derby": "app", "hsqldb": "SA"}.get(kind)
+        self.password = "" if kind in ("h2", "hsqldb") else None
 
     def _ask(self, verb: str, *texts: str) -> list[Row]:
         return self._reader.ask(verb, self.url, self.user or "", *texts)
@@ -307,23 +309,49 @@ class Embedded(Database):
         return self._ask("rows", sql)
 
     def tables(self) -> dict[str, str]:
-        hidden = {"INFORMATION_SCHEMA", "SYSTEM_LOBS", "PIPEKIT_STAGING", "pipekit_staging"}
+        hidden = {
+            "INFORMATION_SCHEMA",
+            "information_schema",
+            "pg_catalog",
+            "SYSTEM_LOBS",
+            "PIPEKIT_STAGING",
+            "pipekit_staging",
+        }
         return {
             str(table).lower(): f"{quoted(str(schema))}.{quoted(str(table))}"
-            for schema, table in self._ask("tables")
+            for schema, table in self._tables()
             if schema not in hidden and not str(schema).startswith("SYS")
         }
+
+    def _tables(self) -> list[Row]:
+        if self.kind == "duckdb":
+            return self.rows(
+                "SELECT schema_name, table_name FROM duckdb_tables() "
+                "UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
+            )
+        return self._ask("tables")
+
+    def _columns(self, table: str) -> list[Row]:
+        if self.kind == "duckdb":
+            return self.rows(
+                f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{table}' ORDER BY column_index"
+            )
+        return self._ask("columns", table)
 
     def columns(self, table: str) -> list[Column]:
         exact = self.tables().get(table.lower())
         name = exact.split(".", 1)[1].strip('"') if exact else table
-        found = [(str(column), str(type_).lower()) for column, type_ in self._ask("columns", name)]
+        found = [(str(column), str(type_).lower()) for column, type_ in self._columns(name)]
         return [
             Column(column, type_ if "bit data" in type_ else type_.split("(")[0].strip()) for column, type_ in found
         ]
 
     def expression(self, column: Column) -> str:
         name = quoted(column.name)
+        if self.kind == "duckdb":
+            # What has a zone is told in that of the reader.
+            utc = f"{name} AT TIME ZONE 'UTC'" if column.type == "timestamp with time zone" else name
+            return name if column.type == "blob" else f"CAST({utc} AS VARCHAR)"
         if self.kind == "derby":
             if column.type == "xml":
                 return f"XMLSERIALIZE({name} AS CLOB)"

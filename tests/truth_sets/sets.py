@@ -65,7 +65,7 @@ def _type(kind: str, type_: str, full: str) -> str:
     base, _, rest = type_.partition(" ")
     large = kind in ("h2", "derby", "hsqldb")
     if base == "enum":
-        own = {"mariadb": f"ENUM({rest})", "h2": f"ENUM({rest})", "postgresql": full}
+        own = {"postgresql": full, **dict.fromkeys(("mariadb", "h2", "duckdb"), f"ENUM({rest})")}
         return own.get(kind, "VARCHAR(5)")
     if base == "set":
         return f"SET({rest})" if kind == "mariadb" else "VARCHAR(80)"
@@ -91,7 +91,7 @@ def literal(kind: str, value: Value) -> str:
     if isinstance(value, bool):
         return str(int(value)) if kind in ("sqlite", "mariadb") else str(value)
     if isinstance(value, bytes):
-        cast = {"derby": "CAST(X'{}' AS BLOB)", "postgresql": "decode('{}', 'hex')"}
+        cast = {"derby": "CAST(X'{}' AS BLOB)", "postgresql": "decode('{}', 'hex')", "duckdb": "unhex('{}')"}
         return cast.get(kind, "X'{}'").format(value.hex())
     if isinstance(value, datetime):
         text = value.isoformat(" ")

@@ -14,6 +14,7 @@ from pipekit_engine import Engine
 from pipekit_engine.config import load_config
 from pipekit_engine.errors import PipekitError
 from tests.cli.conftest import Done, Project
+from tests.jars import jar
 from tests.truth_sets.readers import Database, SQLite
 
 
@@ -48,9 +49,11 @@ class Site:
             if database.kind == "mariadb" and name == "dst":
                 fields["staging_schema"] = f"{database.name}_staging"  # type: ignore[attr-defined]
             connections[name] = fields
+        # Debian has no package of DuckDB's driver, so a new project knows none.
+        drivers = {"duckdb": {"kind": "duckdb", "jar": jar("duckdb")}} if "duckdb" in (source.kind, dest.kind) else {}
         # An SQLite file that says which run it is: `{run}` in a query picks that run's rows.
         connections["clock"] = {"driver": "sqlite", "jdbc_url": f"jdbc:sqlite:{folder / 'clock.db'}"}
-        self.define("connections", {"connections": connections})
+        self.define("connections", {"drivers": drivers, "connections": connections})
 
     def define(self, file: str, definitions: Mapping[str, Any]) -> None:
         """Write a file of definitions; `apply` follows."""

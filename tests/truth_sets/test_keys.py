@@ -11,7 +11,7 @@ from tests.truth_sets.known import KEYS, OWN_TABLES, SAME_KEY, mark
 from tests.truth_sets.readers import KINDS, Database, inserts
 from tests.truth_sets.site import Outcome, Site
 
-QUICK = {("mariadb", "mariadb"), ("postgresql", "derby")}
+QUICK = {("mariadb", "mariadb"), ("postgresql", "derby"), ("postgresql", "duckdb")}
 
 #: Pairs of texts that exact collations tell apart.
 ALIKE = {
@@ -29,6 +29,7 @@ EXACT = {
     "h2": "VARCHAR(20)",
     "derby": "VARCHAR(20)",
     "hsqldb": "VARCHAR(20)",
+    "duckdb": "VARCHAR",
 }
 STRATEGIES = ("upsert", "incremental")
 CLOCK = {"run": {"connection": "clock", "resolver_sql": "SELECT run FROM clock"}}
@@ -183,6 +184,8 @@ COARSE = {
     "h2_char": ("h2", ["CREATE TABLE own (k CHAR(20) PRIMARY KEY, n INTEGER)"], "blank"),
     "derby_varchar": ("derby", ["CREATE TABLE own (k VARCHAR(20) NOT NULL PRIMARY KEY, n INTEGER)"], "blank"),
     "hsqldb_varchar": ("hsqldb", ["CREATE TABLE own (k VARCHAR(20) PRIMARY KEY, n INTEGER)"], "blank"),
+    "duckdb_nocase": ("duckdb", ["CREATE TABLE own (k VARCHAR COLLATE NOCASE PRIMARY KEY, n INTEGER)"], "case"),
+    "duckdb_noaccent": ("duckdb", ["CREATE TABLE own (k VARCHAR COLLATE NOACCENT, n INTEGER)"], "accent"),
     "hsqldb_ignorecase": ("hsqldb", ["CREATE TABLE own (k VARCHAR_IGNORECASE(20) PRIMARY KEY, n INTEGER)"], "case"),
 }  # fmt: skip
 
@@ -232,6 +235,9 @@ SAME = {
     "mariadb_decimal": ("mariadb", "decimal(10,2)", "1.0", "1.00"),
     "mariadb_double": ("mariadb", "double", "'-0'", "0"),
     "derby_char": ("derby", "CHAR(5)", "'a'", "'a    '"),
+    "duckdb_timestamptz": ("duckdb", "TIMESTAMPTZ", "'2024-01-01 00:00:00+00'", "'2024-01-01 02:00:00+02'"),
+    "duckdb_double": ("duckdb", "DOUBLE", "'-0'", "'0'"),
+    "duckdb_interval": ("duckdb", "INTERVAL", "'1 month'", "'30 days'"),
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_instants_beyond_a_timestamp_of_mariadb(site: MakeSite, case: str) -> No
 
 
 @pytest.mark.parametrize("strategy", ["full", "incremental"])
-@pytest.mark.parametrize("dest", cases("cascade", "postgresql", "mariadb", "h2", "derby", "hsqldb"))
+@pytest.mark.parametrize("dest", cases("cascade", "postgresql", "mariadb", "h2", "derby", "hsqldb", "duckdb"))
 def test_children_outlive_the_load_of_their_parents(site: MakeSite, dest: str, strategy: str) -> None:
     place = site("sqlite", dest)
     place.source.execute(
@@ -192,7 +192,7 @@ def test_invisible_columns_are_moved_or_told_of(site: MakeSite, case: str) -> No
 # --- values that are nearly equal
 
 
-@pytest.mark.parametrize("dest", cases("zeros", "postgresql", "mariadb", "sqlite", "h2", "derby", "hsqldb"))
+@pytest.mark.parametrize("dest", cases("zeros", "postgresql", "mariadb", "sqlite", "h2", "derby", "hsqldb", "duckdb"))
 def test_leading_zeros_of_a_text_are_not_lost_in_a_number(site: MakeSite, dest: str) -> None:
     place = site("sqlite", dest)
     place.source.execute("CREATE TABLE t (id INTEGER, code TEXT)", "INSERT INTO t VALUES (1, '007')")

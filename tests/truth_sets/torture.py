@@ -1,4 +1,4 @@
-"""Every type of the six databases with its extreme values, as SQL that the database itself understands."""
+"""Every type of the seven databases with its extreme values, as SQL that the database itself understands."""
 
 from __future__ import annotations
 
@@ -396,4 +396,71 @@ HSQLDB = (
     Shape("text_array", "VARCHAR(20) ARRAY", ("ARRAY['a', 'b, c', NULL, '']",)),
 )
 
-SHAPES = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "sqlite": SQLITE, "h2": H2, "derby": DERBY, "hsqldb": HSQLDB}
+DUCKDB = (
+    Shape("boolean", "BOOLEAN", ("true", "false")),
+    Shape("tinyint", "TINYINT", _numbers(-128, 127)),
+    Shape("utinyint", "UTINYINT", _numbers(0, 255)),
+    Shape("smallint", "SMALLINT", _numbers(-32768, 32767)),
+    Shape("usmallint", "USMALLINT", _numbers(0, 65535)),
+    Shape("int4", "INTEGER", _numbers(-(2**31), 2**31 - 1)),
+    Shape("uint4", "UINTEGER", _numbers(0, 2**32 - 1)),
+    Shape("bigint", "BIGINT", (*_numbers(-(2**63), 2**63 - 1), "9007199254740993")),
+    Shape("ubigint", "UBIGINT", _numbers(0, 2**64 - 1)),
+    Shape("hugeint", "HUGEINT", _plain(*_numbers(-(2**127), 2**127 - 1))),
+    Shape("uhugeint", "UHUGEINT", _plain("0", str(2**128 - 1))),
+    Shape("bignum", "BIGNUM", _plain("0", "9" * 60, "-" + "9" * 60)),
+    Shape("decimal_30_10", "DECIMAL(30,10)", _plain(*DECIMALS)),
+    Shape("decimal_38_37", "DECIMAL(38,37)", _plain("1.5", "-9.9999999999999999999999999999999999999")),
+    Shape("float4", "FLOAT", _plain(*FLOATS)),
+    Shape("float4_special", "FLOAT", _plain("NaN", "Infinity", "-Infinity", "-0")),
+    Shape("float8", "DOUBLE", _plain(*DOUBLES)),
+    Shape("float8_special", "DOUBLE", _plain("NaN", "Infinity", "-Infinity", "-0")),
+    Shape("text", "VARCHAR", _texts("duckdb", TEXTS)),
+    Shape("text_nul", "VARCHAR", ("'a' || chr(0) || 'b'", "'a'")),
+    Shape("varchar10", "VARCHAR(10)", _texts("duckdb", SHORT)),
+    Shape("nocase", "VARCHAR COLLATE NOCASE", _plain("aB", "ab")),
+    Shape("blob", "BLOB", tuple(f"unhex('{value}')" for value in BYTES)),
+    Shape("bit", "BIT", _plain("0", "1", "10100101", "10" * 50)),
+    Shape("date", "DATE", _plain(*DATES)),
+    Shape("date_gap", "DATE", _plain(*GREGORIAN_GAP)),
+    Shape("date_far", "DATE", _plain("0044-03-15 (BC)", "10000-01-01", "infinity", "-infinity")),
+    Shape("time", "TIME", _plain(*TIMES)),
+    Shape("time_fine", "TIME", _plain(*FINE_TIMES)),
+    Shape("time_24", "TIME", _plain("24:00:00")),
+    Shape("time_ns", "TIME_NS", _plain("23:59:59.999999999", "00:00:00.000000001")),
+    Shape("timetz", "TIMETZ", _plain("12:34:56.5+05:30", "00:00:00-05", "23:59:59.999999+00")),
+    Shape("timestamp", "TIMESTAMP", _plain(*TIMESTAMPS)),
+    Shape("timestamp_s", "TIMESTAMP_S", _plain("2024-01-01 23:59:59", "1969-12-31 23:59:59")),
+    Shape("timestamp_ms", "TIMESTAMP_MS", _plain("2024-01-01 23:59:59.999", "1969-12-31 23:59:59.001")),
+    Shape("timestamp_ns", "TIMESTAMP_NS", _plain(*NANOSECONDS, "1969-12-31 23:59:59.999999999")),
+    Shape(
+        "timestamp_far",
+        "TIMESTAMP",
+        _plain("0044-03-15 (BC) 01:02:03", "10000-01-01 00:00:00", "infinity", "-infinity"),
+    ),
+    Shape("timestamptz", "TIMESTAMPTZ", _plain(*ZONED)),
+    Shape("timestamptz_marks", "TIMESTAMPTZ", _plain("0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00")),
+    Shape("timestamptz_far", "TIMESTAMPTZ", _plain("infinity", "-infinity", "0044-03-15 (BC) 00:00:00+00")),
+    Shape(
+        "interval", "INTERVAL", _plain("1 year 2 months -3 days 04:05:06.789", "00:00:00.000001", "-1 day", "3 years")
+    ),
+    Shape("uuid", "UUID", _plain(*UUIDS)),
+    Shape("json", "JSON", _texts("duckdb", list(JSONS))),
+    Shape("enum", "ENUM('a', 'B b', '')", _plain("a", "B b", "")),
+    Shape("int_list", "INTEGER[]", ("[1, 2, NULL]", "[]")),
+    Shape("text_list", "VARCHAR[]", ("['a', 'b, c', NULL, '', '\"q\"', 'it''s']",)),
+    Shape("int_array", "INTEGER[2]", ("[1, NULL]",)),
+    Shape("struct", "STRUCT(a INTEGER, b VARCHAR)", ("{'a': 1, 'b': 'x, y'}", "{'a': NULL, 'b': ''}")),
+    Shape("map", "MAP(VARCHAR, INTEGER)", ("MAP {'a': 1, 'b c': NULL}", "MAP {}")),
+    Shape("union", "UNION(n INTEGER, t VARCHAR)", ("union_value(n := 1)", "union_value(t := 'x')")),
+)
+
+SHAPES = {
+    "postgresql": POSTGRESQL,
+    "mariadb": MARIADB,
+    "sqlite": SQLITE,
+    "h2": H2,
+    "derby": DERBY,
+    "hsqldb": HSQLDB,
+    "duckdb": DUCKDB,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
@@ -11,7 +12,7 @@ from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
 from pipekit_engine.databases.fence import Fence, FenceName
-from pipekit_engine.databases.introspection import Catalog, Key, TableInfo
+from pipekit_engine.databases.introspection import Catalog, ColumnInfo, Key, TableInfo
 from pipekit_engine.databases.reserved_words import words
 from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -93,8 +94,9 @@ class DuckDB(Dialect):
     system_schemas = ("information_schema", "pg_catalog")
     usual_schemas = frozenset({"main"})
     free_schemas = True
-    reserved = words("analyse analyze asof collation concurrently glob ilike isnull lambda limit notnull pivot qualify "
-                     "returning semi similar summarize try_cast unpivot variadic verbose window")  # fmt: skip
+    reserved = words("analyse analyze anti asof at collation concurrently glob ilike isnull lambda limit notnull pivot qualify "
+                     "pivot_longer pivot_wider positional returning semi similar summarize try_cast unpack unpivot variadic "
+                     "verbose window")  # fmt: skip
     date_literal = "DATE '{}'"
     timestamp_literal = "TIMESTAMP '{}'"
     zoned_literal = "TIMESTAMPTZ '{}+00'"
@@ -131,7 +133,7 @@ class DuckDB(Dialect):
     def native_type(self, column: Column) -> str | None:
         """The type as the driver names it; lists and structures travel as text, an ENUM's values stand in the catalogue."""
         simple = column.family not in ("array", "other", "any") and column.type_name != "ENUM"
-        return column.type_name if simple else None
+        return column.type_name or None if simple else None
 
     def exact_types_sql(self, table: TableName) -> str:
         """ENUMs with their values."""
@@ -182,6 +184,10 @@ class DuckDB(Dialect):
     def drop_not_null_sql(self, table: TableName, column: str) -> None:
         """A table with an index, which a created one has, is not altered."""
         return
+
+    def refine_columns(self, columns: list[ColumnInfo]) -> list[ColumnInfo]:
+        """A sequence as the default is how a column is numbered here; what is computed, the catalogue does not tell."""
+        return [replace(column, identity=(column.default or "").startswith("nextval(")) for column in columns]
 
     def schema_exists_sql(self, schema: str) -> str:
         """In the file itself."""

@@ -2,7 +2,6 @@ package jrunner.kinds;
 
 import java.sql.Connection;
 import java.sql.Driver;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -118,13 +117,10 @@ public final class Duckdb extends Kind {
     public List<ColumnInfo> describedTable(Database database, String table, List<ColumnInfo> columns, Cancel cancel)
             throws SQLException {
         Set<String> never = new HashSet<>();
-        try (PreparedStatement statement = database.connection().prepareStatement(
-                "SELECT name FROM pragma_table_info(?) WHERE \"notnull\"")) {
-            statement.setString(1, table);
-            try (ResultSet names = statement.executeQuery()) {
-                while (names.next()) {
-                    never.add(names.getString(1));
-                }
+        try (Statement statement = database.statement();
+                ResultSet names = statement.executeQuery("SELECT column_name FROM (DESCRIBE " + table + ") WHERE \"null\" = 'NO'")) {
+            while (names.next()) {
+                never.add(names.getString(1));
             }
         }
         List<ColumnInfo> known = new ArrayList<>(columns.size());

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
@@ -18,6 +19,8 @@ Writings = Literal["one", "numbers", "zeros", "many"]
 
 #: What a key of text without a length gets where the type for such texts cannot be compared.
 MAX_KEY_TEXT = 1000
+#: Elements of arrays that are equal although they are written otherwise, by the name of the array's type.
+_LOOSE_ELEMENTS = re.compile(r"(?<![a-z])(?:float|real|double|num|dec|interval|json)|with time zone", re.I)
 #: Why texts are taken for equal where the standard's PAD SPACE is the rule.
 PADDED = "texts that differ by blanks at their end alone are equal there"
 
@@ -69,7 +72,7 @@ class KeyEquality(Identifiers):
             return "zeros"
         if column.family in ("timestamptz", "timetz") and self.capabilities.instants == "offset":
             return "many"
-        return "one"
+        return "many" if column.family == "array" and _LOOSE_ELEMENTS.search(column.type_name) else "one"
 
     def usual_writing_sql(self, writings: Writings, text: str) -> str:
         """A key's text (SQL text) as the one text that stands for all that are equal as numbers."""
