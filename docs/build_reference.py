@@ -191,7 +191,7 @@ def definitions_page(notes: Notes) -> str:
     schema = definitions_schema()
     page = HEAD + notes.text("definitions")
     parts = [(kind, singular(kind), f"`{kind}`") for kind in DEFINITION_KINDS]
-    inner = {"modules": ("watermark", "hook", "check", "column"), "connections": ("Tls", "Tunnel")}
+    inner = {"modules": ("watermark", "hook", "check", "column", "Partition"), "connections": ("Tls", "Tunnel")}
     for kind, name, title in parts:
         page += f"\n## {title}\n\n{notes.get('kinds', kind)}\n\n" + _keys(schema["$defs"][name], kind, notes)
         for part in inner.get(kind, ()):

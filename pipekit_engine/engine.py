@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.databases.connections import Connections
 from pipekit_engine.errors import (
+    ConfigurationError,
     ConnectError,
     DestinationError,
     ModuleLocked,
@@ -23,12 +25,20 @@ from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.start import start_own_session, start_session
 from pipekit_engine.planning.planner import plan_module
-from pipekit_engine.running.alerts import send_failure
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.checking import check_module
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.group_run import ActiveGroupRun, GroupResult, GroupRun, MemberEvent, active_group_run
 from pipekit_engine.running.module_run import ModuleRun, RunRequest, RunResult, check_overrides
+from pipekit_engine.running.partitions import (
+    Backfill,
+    BackfillResult,
+    PartitionEvent,
+    PartitionState,
+    chosen_partitions,
+    partition_states,
+    partition_to_run,
+)
 from pipekit_engine.running.recovery import recover, unlock
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
@@ -49,7 +59,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Engine", "GroupResult", "MemberEvent", "RunEvent", "RunResult"]
+__all__ = [
+    "BackfillResult",
+    "Engine",
+    "GroupResult",
+    "MemberEvent",
+    "PartitionEvent",
+    "PartitionState",
+    "RunEvent",
+    "RunResult",
+]
 
 
 class Engine:
@@ -97,18 +116,21 @@ class Engine:
         *,
         dry_run: bool = False,
         watermarks: Mapping[str, str] | None = None,
+        partition: str | None = None,
         triggered_by: str = "manual",
         group_run_id: int | None = None,
         dagster_run_id: str | None = None,
         on_event: Callable[[RunEvent], None] | None = None,
         cancel: threading.Event | None = None,
         sessions: SessionPool | None = None,
+        now: datetime | None = None,
     ) -> RunResult:
         """Run one module to its end.
 
-        `watermarks` overrides values by name (a backfill). `cancel`, once set, ends the run. `on_event` is called on the
-        threads that work. Raises ModuleLocked, RunCancelled, RunError and ConfigurationError families; those of a run that
-        has begun carry its RunRecord as `.record`. The destination changed only if the merge was committed, which a
+        `watermarks` overrides values by name (a backfill). Of a module with partitions, a run takes the one in which `partition`
+        lies, a time or a number, else the newest that has ended by `now`. `cancel`, once set, ends the run. `on_event` is
+        called on the threads that work. Raises ModuleLocked, RunCancelled, RunError and ConfigurationError families; those of a
+        run that has begun carry its RunRecord as `.record`. The destination changed only if the merge was committed, which a
         HookError says.
         """
         definition = self.store.definitions.module(module)
@@ -117,6 +139,7 @@ class Engine:
                 definition,
                 dry_run=dry_run,
                 watermarks=dict(watermarks or {}),
+                partition=partition_to_run(definition, partition, now),
                 triggered_by=triggered_by,
                 group_run_id=group_run_id,
                 dagster_run_id=dagster_run_id,
@@ -158,12 +181,79 @@ class Engine:
                 raise
             return attempt()
 
+    def partitions(self, module: str) -> list[PartitionState]:
+        """How the partitions of a module stand, the oldest first. Raises ConfigurationError for a module without any."""
+        partition = self._divided(module).partition
+        assert partition is not None, "checked before"
+        return partition_states(partition, self.store.partitions.of(module))
+
+    def _divided(self, module: str) -> Module:
+        definition = self.store.definitions.module(module)
+        if definition.partition is None:
+            raise ConfigurationError(
+                f"Module {module} has no partitions. Give it a `partition` in its definition, and {{partition_start}} and "
+                "{partition_end} in its query."
+            )
+        return definition
+
+    def backfill(
+        self,
+        module: str,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        again: bool = False,
+        keep_going: bool = False,
+        triggered_by: str = "backfill",
+        on_event: Callable[[RunEvent], None] | None = None,
+        on_partition: Callable[[PartitionEvent], None] | None = None,
+        cancel: threading.Event | None = None,
+        sessions: SessionPool | None = None,
+    ) -> BackfillResult:
+        """Fill partitions of a module, one run each, all in this process and in one jrunner.
+
+        From the partition in which `since` lies to the one in which `until` lies, both included; by default from the first to the
+        last that has ended. Those that are filled are skipped unless `again`, so a backfill that was ended goes on where it
+        stood. A failed partition ends it unless `keep_going`. A module that somebody else runs is waited for. Raises
+        ConfigurationError when there is nothing of the sort to run; failures of runs are in the result.
+        """
+        if sessions is None:
+            with self.session_pool() as own:
+                return self.backfill(
+                    module,
+                    since=since,
+                    until=until,
+                    again=again,
+                    keep_going=keep_going,
+                    triggered_by=triggered_by,
+                    on_event=on_event,
+                    on_partition=on_partition,
+                    cancel=cancel,
+                    sessions=own,
+                )
+        keys, skipped = chosen_partitions(
+            self._divided(module), self.store.partitions.of(module), since, until, again=again
+        )
+        token = CancelToken(cancel)
+
+        def run(key: str) -> RunRecord:
+            return self.run(
+                module, partition=key, triggered_by=triggered_by, on_event=on_event, cancel=token, sessions=sessions
+            ).record
+
+        work = Backfill(
+            module, keys, run, cancel=token, keep_going=keep_going, on_partition=on_partition or (lambda event: None)
+        )
+        work.result.skipped = skipped
+        return work.execute()
+
     def run_group(
         self,
         group: str,
         *,
         dry_run: bool = False,
         watermarks: Mapping[str, str] | None = None,
+        partition: str | None = None,
         triggered_by: str = "manual",
         dagster_run_id: str | None = None,
         on_event: Callable[[RunEvent], None] | None = None,
@@ -173,13 +263,17 @@ class Engine:
         """Run a group's members in their order.
 
         A failed member does not raise: the record's status is `error` and its error text says which and why. `watermarks`
-        overrides are given to each member that declares the name. `on_member` hears of members that are skipped or fail, on
-        the threads that work. Raises ConfigurationError when none does, GroupLocked, and RunCancelled with `.group_record`.
+        overrides are given to each member that declares the name, `partition` to each that has partitions. `on_member` hears of
+        members that are skipped or fail, on the threads that work. Raises ConfigurationError when none does, GroupLocked, and
+        RunCancelled with `.group_record`.
         """
         definition = self.store.definitions.group(group)
         modules = {name: self.store.definitions.module(name) for name in definition.members}
         known = {watermark.name for module in modules.values() for watermark in module.watermarks}
         check_overrides(f"group {group}", watermarks or (), known)
+        if partition is not None and not any(module.partition for module in modules.values()):
+            raise ConfigurationError(f"No member of group {group} has partitions.")
+        now = datetime.now(timezone.utc)
         token = CancelToken(cancel)
         with self.session_pool(definition.max_parallel) as sessions:
 
@@ -190,6 +284,7 @@ class Engine:
                         module,
                         dry_run=dry_run,
                         watermarks={name: value for name, value in (watermarks or {}).items() if name in declared},
+                        partition=partition_to_run(module, partition if module.partition else None, now),
                         triggered_by=triggered_by,
                         group_run_id=active.id,
                         dagster_run_id=dagster_run_id,
@@ -277,6 +372,8 @@ class Engine:
     def _tell_of_failure(self, group_run_id: int) -> None:
         record = self.store.group_runs.get(group_run_id)
         if record.status == "error":
+            from pipekit_engine.running.alerts import send_failure  # mail and TLS take a tenth of all other imports
+
             runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
             send_failure(self.config.alerts, Secrets.of(self.config), record, runs)
 

@@ -14,11 +14,14 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipekit_engine.common.ages import LONGEST_AGE, read_age
+from pipekit_engine.common.partitions import BOUNDS
+from pipekit_engine.common.partitions import Partition as Partition
 from pipekit_engine.records.runs import RUN_LOGS as RUN_LOGS
 from pipekit_engine.records.runs import GroupRunRecord as GroupRunRecord
 from pipekit_engine.records.runs import Record as Record
 from pipekit_engine.records.runs import ResolvedWatermark as ResolvedWatermark
 from pipekit_engine.records.runs import RunRecord as RunRecord
+from pipekit_engine.records.timezones import check_timezone
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -367,6 +370,11 @@ class Module(NamedRecord):
         description="when Dagster materializes the table by itself: `eager`, after one of the tables that the query reads was "
         "filled by a module, or a cron expression in UTC",
     )
+    partition: Partition | None = Field(
+        default=None,
+        description="a run reads and replaces one day, month, hour or range of numbers, by `{partition_start}` and "
+        "`{partition_end}` in the query",
+    )
     fresh_within: str | None = Field(
         default=None,
         description="age from which Dagster shows the table as overdue: a number and m, h, d or w, such as 36h",
@@ -441,6 +449,15 @@ class Module(NamedRecord):
             raise ValueError(f"max_shrink_percent is for strategy {' or '.join(fitting)}")
         if self.parallel > 1 and self.split_by is None:
             raise ValueError("parallel needs split_by: the column whose ranges are read side by side")
+        if self.partition is not None:
+            if not strategy.replaces_table:
+                fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]
+                raise ValueError(
+                    f"partition is for strategy {' or '.join(fitting)}, which then replaces one partition: "
+                    f"{self.strategy} would leave rows in it that the source has no more"
+                )
+            if self.watermarks:
+                raise ValueError("a module with a partition has no watermarks: what they leave out would be deleted")
         names = [watermark.name for watermark in self.watermarks]
         if len(set(names)) != len(names):
             raise ValueError("declares a watermark twice")
@@ -458,6 +475,11 @@ class Module(NamedRecord):
         if len(set(dest_names)) != len(dest_names):
             raise ValueError("columns name a destination column twice")
         return self
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """What a run fills in the query: its watermarks, and the bounds of its partition."""
+        return (*(watermark.name for watermark in self.watermarks), *(BOUNDS if self.partition else ()))
 
     @property
     def ordered_hooks(self) -> tuple[Hook, ...]:
@@ -507,18 +529,7 @@ class Schedule(NamedRecord):
     @field_validator("timezone")
     @classmethod
     def _timezone_is_known(cls, value: str) -> str:
-        from zoneinfo import ZoneInfo
-
-        try:
-            ZoneInfo(value)
-        except Exception:
-            from difflib import get_close_matches
-            from zoneinfo import available_timezones
-
-            near = get_close_matches(value, available_timezones(), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris{hint}") from None
-        return value
+        return check_timezone(value)
 
 
 class Trigger(NamedRecord):

@@ -272,6 +272,15 @@ def test_prose_holds_no_unfinished_marks() -> None:
 # Blocks
 
 
+def test_the_tutorial_names_each_file_where_a_web_page_shows_it() -> None:
+    """What stands behind the language of a block is not shown."""
+    text = read("docs/tutorial.md")
+    for block in blocks("docs/tutorial.md"):
+        if block.file is not None:
+            before = text[: text.index(f"```{block.language} {block.file}")].rpartition("```\n")[2]
+            assert f"`{block.file}`" in before, block
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_are_of_known_kinds(page: str) -> None:
     assert [f"{block}: {block.language!r}" for block in blocks(page) if block.language not in KINDS] == []

@@ -169,6 +169,7 @@ NameArgument = Annotated[str | None, typer.Argument(help="Show this one as YAML 
 def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List the modules with their last run, or show one."""
     from pipekit_engine.cli.output import count, moment, print_json, print_table, status
+    from pipekit_engine.running.partitions import partition_summary
 
     with settings(context).store() as store:
         if name is not None:
@@ -179,6 +180,8 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
             module: next(iter(store.runs.list(module=module, limit=1, dry_runs=False)), None)
             for module in definitions.modules
         }
+        divided = [module for module in definitions.modules.values() if module.partition is not None]
+        filled = {module.name: partition_summary(module, store.partitions.of(module.name)) for module in divided}
     groups: dict[str, list[str]] = {}
     for group in definitions.groups.values():
         for member in group.members:
@@ -188,7 +191,8 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
         for module in definitions.modules.values():
             run = last[module.name]
             record = run.as_json() if run else None
-            found.append({**module.model_dump(mode="json"), "groups": groups.get(module.name, []), "last_run": record})
+            entry = {**module.model_dump(mode="json"), "groups": groups.get(module.name, []), "last_run": record}
+            found.append(entry | ({"partitions_filled": filled[module.name]} if module.name in filled else {}))
         print_json(found)
         return
     rows = []
@@ -204,10 +208,11 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
                 status(run.status) if run else "",
                 moment(run.started_at) if run else "never",
                 count(run.rows_read) if run else "",
+                *([filled.get(module.name, "")] if filled else []),
             )
         )
-    headings = ("MODULE", "SOURCE", "DESTINATION", "STRATEGY", "GROUPS", "LAST RUN", "AT", "ROWS")
-    print_table(headings, rows, right=["ROWS"])
+    headings: tuple[str, ...] = ("MODULE", "SOURCE", "DESTINATION", "STRATEGY", "GROUPS", "LAST RUN", "AT", "ROWS")
+    print_table((*headings, "PARTITIONS") if filled else headings, rows, right=["ROWS"])
 
 
 def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:

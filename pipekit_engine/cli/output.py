@@ -129,7 +129,7 @@ def runs_table(records: Sequence[RunRecord]) -> None:
         (
             (
                 record.id,
-                record.module,
+                record.label,
                 status(record.status),
                 moment(record.started_at),
                 seconds(record.duration_s) or record.phase,

@@ -146,7 +146,7 @@ def summary(record: RunRecord) -> str:
     )
     counts = [f"{number:,} {what}" for what, number in numbers if number or (what == "read" and number is not None)]
     colour = STATUS_COLOURS.get(record.status, "default")
-    text = f"[{colour}]{record.status}[/{colour}]  [bold]{escape(record.module)}[/bold]"
+    text = f"[{colour}]{record.status}[/{colour}]  [bold]{escape(record.label)}[/bold]"
     facts = [seconds(record.duration_s), ", ".join(counts)]
     if record.error and record.status != "success":
         facts.append(escape(record.error.strip().split("\n", 1)[0]))

@@ -27,11 +27,21 @@ SetOption = Annotated[
 ]
 
 
+PartitionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PARTITION",
+        help="The partition to run, such as 2024-05-31, of modules that have them; else the newest that has ended.",
+    ),
+]
+
+
 def run(
     context: typer.Context,
-    module: Annotated[str, typer.Argument(help="The module to run.", autocompletion=lambda: _names("modules"))],
+    module: Annotated[str, typer.Argument(help="The module to run.", autocompletion=lambda: names_of("modules"))],
     dry_run: DryRunFlag = False,
     overrides: SetOption = None,
+    partition: PartitionOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run one module: source query, staging, merge, hooks.
@@ -47,7 +57,12 @@ def run(
         try:
             with Progress(engine.store, detailed=True) as progress:
                 result = engine.run(
-                    module, dry_run=dry_run, watermarks=watermarks, on_event=progress.event, cancel=cancel
+                    module,
+                    dry_run=dry_run,
+                    watermarks=watermarks,
+                    partition=partition,
+                    on_event=progress.event,
+                    cancel=cancel,
                 )
         except PipekitError as caught:
             error = _with_right_command(caught, engine.store, module, "groups", "run-group")
@@ -66,9 +81,10 @@ def run(
 
 def run_group(
     context: typer.Context,
-    group: Annotated[str, typer.Argument(help="The group to run.", autocompletion=lambda: _names("groups"))],
+    group: Annotated[str, typer.Argument(help="The group to run.", autocompletion=lambda: names_of("groups"))],
     dry_run: DryRunFlag = False,
     overrides: SetOption = None,
+    partition: PartitionOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run all members of a group in their order; a failed member does not stop the others unless the group says so.
@@ -87,6 +103,7 @@ def run_group(
                     group,
                     dry_run=dry_run,
                     watermarks=watermarks,
+                    partition=partition,
                     on_event=progress.event,
                     # A failed member that has a run is told when that run ends; others are at the end of this command.
                     on_member=lambda event: progress.say(str(event)) if event.kind == "skipped" else None,
@@ -163,7 +180,7 @@ def cancel(
 
 def unlock(
     context: typer.Context,
-    module: Annotated[str, typer.Argument(help="The module to unlock.", autocompletion=lambda: _names("modules"))],
+    module: Annotated[str, typer.Argument(help="The module to unlock.", autocompletion=lambda: names_of("modules"))],
     force: Annotated[bool, typer.Option("--force", help="Take the lock from a live run, too.")] = False,
 ) -> None:
     """Free the lock that a dead process left on a module, and end its run as `error`."""
@@ -223,7 +240,7 @@ def _failure(error: PipekitError) -> dict[str, Any]:
     return {**status, "error": str(error), "error_type": type(error).__name__, "exit_status": error.exit_status}
 
 
-def _names(kind: DefinitionKind) -> list[str]:
+def names_of(kind: DefinitionKind) -> list[str]:
     """Names for the shell's completion; none when the store cannot be read."""
     from pipekit_engine.cli.base import Settings
 

@@ -133,6 +133,7 @@ def _print_run(record: RunRecord, checks: list[CheckResult]) -> None:
         ("started", moment(record.started_at)),
         ("finished", moment(record.finished_at)),
         ("took", seconds(record.duration_s)),
+        ("partition", record.partition),
         ("phase", record.phase if record.status in ("running", "error", "cancelled") else ""),
         ("by", record.triggered_by),
         ("group run", record.group_run_id),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
+from pipekit_engine.common.partitions import BOUNDS, UNBOUNDED
 from pipekit_engine.databases.addresses import tunnel_address
 from pipekit_engine.databases.dialects import GENERIC, builtin_drivers, driver_for, get_dialect, kind_of_url, kinds
 from pipekit_engine.databases.names import split_name
@@ -158,12 +159,12 @@ def _unreadable_texts(parsed: ParsedRecord, module: Module) -> Iterator[Problem]
 
 
 def _placeholders(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
-    """Placeholders that nothing fills, and watermarks that nothing uses.
+    """Placeholders that nothing fills, watermarks and partitions that nothing uses.
 
     What may be a comment in the source's database is a warning: a run knows the database, and refuses the rest.
     """
     place = parsed.place(("query",))
-    declared = [watermark.name for watermark in module.watermarks]
+    declared = module.placeholders
     used = placeholders(module.query, UNKNOWN)
     certain = placeholders(module.query, replace(UNKNOWN, hash_comments=True))
     for token in used:
@@ -171,8 +172,10 @@ def _placeholders(parsed: ParsedRecord, module: Module) -> Iterator[Problem]:
             what = unfilled(token, declared)
             line = place.line_of(module.query, module.query.find(f"{{{token}}}"))
             yield parsed.problem(replace(place, line=line), what, warning=token not in certain)
-    for i, name in enumerate(declared):
-        if name not in used:
+    if module.partition is not None and not set(BOUNDS).intersection(used):
+        yield parsed.problem(place, UNBOUNDED)
+    for i, watermark in enumerate(module.watermarks):
+        if (name := watermark.name) not in used:
             spot = parsed.place(("watermarks", i))
             yield parsed.problem(spot, f"the query never uses {{{name}}}", warning=True)
 

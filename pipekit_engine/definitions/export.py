@@ -140,7 +140,7 @@ def _layout(form: dict[str, Any]) -> dict[str, Any]:
             result[key] = _Line(_Line(item) if isinstance(item, list) else item for item in value)
         elif key == "columns":
             result[key] = [_LineMapping(item) if isinstance(item, dict) else item for item in value]
-        elif key in ("options", "tags", "tls", "tunnel"):
+        elif key in ("options", "tags", "tls", "tunnel", "partition"):
             result[key] = _LineMapping(value)
         else:
             result[key] = value

@@ -24,6 +24,7 @@ from pipekit_engine.models import (
     DefinitionKind,
     Hook,
     NamedRecord,
+    Partition,
     Record,
     Tls,
     Tunnel,
@@ -203,8 +204,14 @@ def _layers(members: Any) -> Any:
 
 
 def _check_parts(source: Source, parsed: ParsedRecord, word: str) -> None:
-    """Columns, hooks, tls and tunnel: short forms, and unknown keys inside."""
-    parts: dict[str, type[Record]] = {"columns": Column, "hooks": Hook, "tls": Tls, "tunnel": Tunnel}
+    """Columns, hooks, tls, tunnel and partition: short forms, and unknown keys inside."""
+    parts: dict[str, type[Record]] = {
+        "columns": Column,
+        "hooks": Hook,
+        "tls": Tls,
+        "tunnel": Tunnel,
+        "partition": Partition,
+    }
     model = parts.get(word)
     value = parsed.fields[word]
     items: list[tuple[Loc, Any]] = []

@@ -15,6 +15,7 @@ from pipekit_engine.models import (
     Check,
     Column,
     Hook,
+    Partition,
     Record,
     Tls,
     Tunnel,
@@ -37,6 +38,7 @@ def definitions_schema() -> dict[str, Any]:
         "column": _record(Column, required=["source_name"]),
         "Tls": _record(Tls),
         "Tunnel": _record(Tunnel),
+        "Partition": _record(Partition),
     }
     kinds = {
         kind: {
@@ -75,6 +77,9 @@ def _record(model: type[Record], required: list[str] | None = None) -> dict[str,
         fields["merge_key"] = {"anyOf": [names, {"type": "string", "description": "comma-separated"}]}
     if model is Watermark:
         fields["default"] |= _SCALAR
+    if model is Partition:
+        fields["start"] |= _SCALAR
+        fields["end"] |= _SCALAR
     if "watermarks" in fields:
         fields["watermarks"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/watermark"}}
         check = {"$ref": "#/$defs/check"}

@@ -16,7 +16,7 @@ from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.definitions.check import check
 from pipekit_engine.definitions.load import read_definitions
 from pipekit_engine.errors import StoreError
-from pipekit_engine.lint import queries, relations, watermarks
+from pipekit_engine.lint import partitions, queries, relations, watermarks
 from pipekit_engine.lint.findings import LEVELS, RULES, Finding, Level, Rule
 from pipekit_engine.lint.ignore import Ignores
 from pipekit_engine.lint.subject import Subject
@@ -128,9 +128,11 @@ def _apply_rules(subject: Subject, *, whole: bool) -> None:
         queries.check_columns(read)
         queries.check_destination(read)
         watermarks.check_strategy(read)
+        partitions.check_partition(read)
     relations.check_writers(subject)
     relations.check_own_source(subject)
     relations.check_groups(subject, whole=whole)
+    partitions.check_partitioned_groups(subject)
     relations.check_secrets(subject)
 
 

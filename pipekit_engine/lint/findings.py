@@ -53,6 +53,10 @@ RULES: dict[str, Rule] = {
         Rule("PK208", "error", "a date outside of quotes"),
         Rule("PK209", "warning", "no default for a watermark that is read from the module's own destination"),
         Rule("PK210", "warning", "a placeholder in a hook"),
+        Rule("PK211", "error", "a partition whose bounds the query does not use"),
+        Rule("PK212", "error", "a query that gives rows on the boundary of its partition to the earlier one, or none"),
+        Rule("PK213", "error", "a partition column that the query does not give"),
+        Rule("PK214", "warning", "a member of a group with partitions by number"),
         # Destinations
         Rule("PK301", "error", "a name that the destination cannot have"),
         Rule("PK302", "error", "several modules write a table that one of them replaces as a whole"),

@@ -72,7 +72,7 @@ def check_checks(read: ReadModule) -> None:
 
 def _placeholders(read: ReadModule) -> None:
     module = read.module
-    declared = [watermark.name for watermark in module.watermarks]
+    declared = module.placeholders
     used = placeholders(module.query, read.syntax)
     for token in used:
         if token not in declared:
@@ -81,8 +81,8 @@ def _placeholders(read: ReadModule) -> None:
             fix += f" The text itself is written {{{{{token}}}}}."
             position = module.query.find(f"{{{token}}}")
             read.report("PK101", f"{{{token}}} is filled by no watermark.", fix, position=position)
-    for i, name in enumerate(declared):
-        if name not in used:
+    for i, watermark in enumerate(module.watermarks):
+        if (name := watermark.name) not in used:
             fix = "Use it, or take it away: its resolver runs for nothing."
             read.report("PK102", f"the query never uses {{{name}}}.", fix, loc=("watermarks", i))
     for i, hook in enumerate(module.hooks):

@@ -61,7 +61,8 @@ def check_writers(subject: Subject) -> None:
         for read in reads:
             others = [other.module.name for other in reads if other is not read]
             if others and STRATEGIES[read.module.strategy].replaces_table:
-                message = f"replaces {read.module.dest_table} as a whole, which {', '.join(others)} writes too."
+                whole = "a partition at a time" if read.module.partition else "as a whole"
+                message = f"replaces {read.module.dest_table} {whole}, which {', '.join(others)} writes too."
                 fix = "Give them tables of their own, or use upsert or incremental with different keys."
                 read.report("PK302", message, fix, loc=("dest_table",))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pipekit_engine.common.partitions import BOUNDS
 from pipekit_engine.databases.dialects import get_dialect
 from pipekit_engine.errors import NotFoundError
 from pipekit_engine.lint.findings import RULES, Finding, Level
@@ -122,9 +123,16 @@ class ReadModule:
     def uses(self) -> list[Use]:
         """Where the query uses its declared watermarks."""
         declared = {watermark.name for watermark in self.module.watermarks}
-        if not self.readable:
-            return []
-        return [use for use in uses(self.module.query, self.syntax) if use.name in declared]
+        return [use for use in self._uses if use.name in declared]
+
+    @cached_property
+    def bounds(self) -> list[Use]:
+        """Where the query uses the bounds of its partition."""
+        return [use for use in self._uses if use.name in BOUNDS] if self.module.partition is not None else []
+
+    @cached_property
+    def _uses(self) -> list[Use]:
+        return uses(self.module.query, self.syntax) if self.readable else []
 
     @cached_property
     def given(self) -> list[str] | None:

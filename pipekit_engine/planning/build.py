@@ -22,6 +22,7 @@ from pipekit_engine.planning.keys import (
     key_columns,
 )
 from pipekit_engine.planning.module_checks import plan_module_checks
+from pipekit_engine.planning.partitions import plan_partition
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.common.partitions import PartitionRange
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Key
     from pipekit_engine.databases.names import TableName
@@ -52,7 +54,7 @@ def source_query(module: Module, syntax: SqlSyntax, watermarks: Mapping[str, Res
 
 def refuse_unfilled(module: Module, source: Dialect) -> None:
     """Raise ConfigurationError for a placeholder in the query that no watermark fills: it would match no row, in silence."""
-    declared = [watermark.name for watermark in module.watermarks]
+    declared = module.placeholders
     wrong = [name for name in placeholders(module.query, source.capabilities.syntax) if name not in declared]
     if wrong:
         told = "\n".join(f"{unfilled(name, declared)}." for name in wrong)
@@ -78,6 +80,7 @@ def plan_run(
     known_columns: SourceColumns | None = None,
     dest_indexes: Sequence[Sequence[str]] | None = None,
     dest_triggers: Sequence[str] = (),
+    partition: PartitionRange | None = None,
 ) -> RunPlan:
     """Plan a run.
 
@@ -88,6 +91,7 @@ def plan_run(
     `key_facts` is what the databases said of texts in keys, `known_columns` what the source's catalogue said of new columns;
     `dest_indexes` are the destination's (None: not known), `identity_columns` those of its columns that it numbers itself unless
     an INSERT says otherwise. `dest_triggers` are the names of those that may change a row which is written.
+    `partition` is the one that is replaced, of a module that has them.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -103,6 +107,17 @@ def plan_run(
     strategy = STRATEGIES[module.strategy]
     numbered = [column.dest for column in layout.columns if column.dest in identity_columns]
     _refuse_fixed_identity(dest, table, numbered)
+    rows_of = None
+    if partition is not None:
+        rows_of = plan_partition(
+            module,
+            partition,
+            dest,
+            staging_sql=dest.table_sql(staging_table),
+            columns=layout.columns,
+            source_columns=source_columns,
+            dest_columns=dest_columns,
+        )
     rows = Merge(
         dest,
         dest_sql=dest.table_sql(table),
@@ -112,6 +127,7 @@ def plan_run(
         dedupe_column=layout.dest_name(module.dedupe_column) if module.dedupe_column else None,
         overrides_identity=bool(numbered),
         is_unique=any(set(item.columns) <= set(key) for item in dest_keys),
+        replaced=None if rows_of is None else rows_of.where,
     )
     # Nothing is in the way of rows in a table that the run makes.
     merge = [rows.insert_all()] if creates else strategy.merge(rows)
@@ -214,6 +230,7 @@ def plan_run(
             coarse=coarse,
             fixed=fixed,
             rewritten=rewritten,
+            partition=rows_of,
         ),
         prepare=() if in_transaction else tuple(ddl),
         comments=() if in_transaction else tuple(comments),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.models import Module
     from pipekit_engine.planning.keys import CoarseKey, FixedKey
+    from pipekit_engine.planning.partitions import PartitionRows
 
 
 def plan_checks(
@@ -27,6 +28,7 @@ def plan_checks(
     coarse: Sequence[CoarseKey],
     fixed: Sequence[FixedKey] = (),
     rewritten: Mapping[str, str] | None = None,
+    partition: PartitionRows | None = None,
 ) -> Checks:
     """The checks of a run. `counts_matches`: a statement of the merge must count the staged keys that the destination has.
 
@@ -37,9 +39,9 @@ def plan_checks(
     count = f"SELECT COUNT(*) FROM {staging}"
     shrink = None
     if module.max_shrink_percent is not None and not creates:
-        shrink = f"SELECT COUNT(*) FROM {dest_table}"
+        shrink = f"SELECT COUNT(*) FROM {dest_table}" + (f" WHERE {partition.where}" if partition else "")
     if not key:
-        return Checks(count, dest_count=shrink)
+        return Checks(count, dest_count=shrink, partition=partition)
     names = ", ".join(dest.quote_identifier(name) for name in key)
     nulls = " OR ".join(f"{dest.quote_identifier(name)} IS NULL" for name in key)
     checked = module.dedupe != "none" or strategy.unique_key
@@ -72,6 +74,7 @@ def plan_checks(
         rewritten=_rewritten_sql(dest, staging, dest_table, key, rewritten) if rewritten and not creates else None,
         rewrite=rewrite_keys_sql(dest, dest_table, rewritten) if rewritten else None,
         dest_count=shrink,
+        partition=partition,
     )
 
 

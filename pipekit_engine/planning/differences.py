@@ -33,6 +33,8 @@ def plan_difference(
         return None, "rows are only added"
     if dest_columns is None:
         return None, "the destination is new"
+    if merge.replaced:
+        return None, "the partition is replaced as a whole"
     there = {column.name: column for column in dest_columns}
     missing = [name for name in merge.columns if name not in there]
     if missing:

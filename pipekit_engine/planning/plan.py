@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipekit_engine.planning.indexes import MissingIndex
     from pipekit_engine.planning.keys import CoarseKey, FixedKey
     from pipekit_engine.planning.module_checks import PlannedCheck
+    from pipekit_engine.planning.partitions import PartitionRows
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -72,7 +73,9 @@ class Checks:
     #: what mends the table.
     rewritten: str | None = None
     rewrite: str | None = None
-    #: With max_shrink_percent: rows in the destination now.
+    #: Of a partition: staged rows that it does not have, and those of them that are in none.
+    partition: PartitionRows | None = None
+    #: With max_shrink_percent: rows in the destination now, or in its partition.
     dest_count: str | None = None
 
 
@@ -127,6 +130,8 @@ class RunPlan:
         lines = [
             f"-- pipekit plan of module {module.name}: {module.source} -> {module.dest}, strategy {module.strategy}"
         ]
+        if self.checks.partition is not None:
+            lines.append(f"-- partition {self.checks.partition.item.key} by {self.checks.partition.column}")
         lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
         lines += [f"-- warning: {warning}" for warning in self.warnings]
         lines += _section(f"source query, on {module.source}", [self.source_sql])

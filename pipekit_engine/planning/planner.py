@@ -5,6 +5,7 @@ No lock is taken and no run is recorded. A run, a dry run, the wizard's rehearsa
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.text import first_line
@@ -16,6 +17,7 @@ from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
 from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.literals import fit_watermarks, source_syntax
+from pipekit_engine.planning.partitions import bound_values, partition_family
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.source_columns import ask_source_columns
 from pipekit_engine.planning.staging import staging_name
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.common.partitions import PartitionRange
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.databases.fence import Fence
     from pipekit_engine.databases.introspection import Key
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Module, ResolvedWatermark
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.planning.source_columns import SourceColumns
+    from pipekit_engine.sql.syntax import SqlSyntax
 
 #: How many foreign keys a refusal looks at.
 _CHILDREN_NAMED = 100
@@ -43,8 +47,8 @@ _CHILDREN_NAMED = 100
 class Planner:
     """Plans runs of one module in one jrunner session.
 
-    `overrides` are watermarks' values by name, `staging_schema` is the one of connections that name none, and `say` hears
-    what a person may want to know.
+    `overrides` are watermarks' values by name, `partition` is the one that is read, of a module that has them; `staging_schema`
+    is the one of connections that name none, and `say` hears what a person may want to know.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Planner:
         *,
         staging_schema: str | None,
         overrides: Mapping[str, str] | None = None,
+        partition: PartitionRange | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._connections = connections
@@ -61,6 +66,7 @@ class Planner:
         self._cancel = connections.cancel
         self._default_staging_schema = staging_schema
         self._say = say
+        self._partition = partition or _sample_partition(connections.module)
         self._resolver = WatermarkResolver(connections, overrides or {}, say)
 
     def resolve_watermarks(self) -> dict[str, ResolvedWatermark]:
@@ -78,8 +84,10 @@ class Planner:
         """Describe both sides and plan. Raises SourceError, DestinationError and ConfigurationError."""
         source, dest, module = self._connections.source, self._connections.dest, self._module
         syntax = source_syntax(self._connections, watermarks)
-        sql = source_query(module, syntax, watermarks)
-        source_columns = self._describe_source(sql)
+        if self._partition is not None:
+            watermarks, source_columns = self._bounds(self._partition, syntax)
+        else:
+            source_columns = self._describe_source(source_query(module, syntax, watermarks))
         watermarks = fit_watermarks(module, source.dialect, watermarks, source_columns)
         sql = source_query(module, syntax, watermarks)
         catalog = Catalog(self._session, dest.handle, self._cancel)
@@ -94,6 +102,7 @@ class Planner:
             source_sql=sql,
             source_columns=source_columns,
             dest_columns=dest_columns,
+            partition=self._partition,
             key_facts=ask_key_facts(
                 module,
                 (source.dialect, Catalog(self._session, source.handle, self._cancel)),
@@ -114,6 +123,29 @@ class Planner:
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
         )
+
+    def _bounds(
+        self, partition: PartitionRange, syntax: SqlSyntax
+    ) -> tuple[dict[str, ResolvedWatermark], list[Column]]:
+        """The bounds of the partition as the source reads them, and the query's columns.
+
+        A day is written as a day where the source takes that: as a text it comes before all times of that day.
+        """
+        module, refused = self._module, None
+        assert module.partition is not None, "only a module with partitions has one"
+        for day in (True, False):
+            values = bound_values(module.partition, partition, family="text", day=day)
+            try:
+                columns = self._describe_source(source_query(module, syntax, values))
+            except SourceError as error:
+                refused = refused or error
+                continue
+            family = partition_family(module, columns)
+            values = bound_values(module.partition, partition, family=family, day=day and family != "timestamptz")
+            self._say(", ".join(f"{{{name}}} = {mark.value!r}" for name, mark in values.items()))
+            return values, columns
+        assert refused is not None, "one of two tries was refused"
+        raise refused
 
     def _describe_source(self, sql: str) -> list[Column]:
         source = self._connections.source
@@ -291,6 +323,13 @@ class Planner:
         if not file:
             raise DestinationError("An SQLite destination must be a file: staging tables live in a file beside it.")
         return f"{file}.pipekit-{self._module.name}.staging"
+
+
+def _sample_partition(module: Module) -> PartitionRange | None:
+    """The partition by which a module is planned where none is run: the newest that has ended, else the first."""
+    if module.partition is None:
+        return None
+    return module.partition.newest(datetime.now(timezone.utc)) or module.partition.find(module.partition.start)
 
 
 def plan_module(

@@ -69,7 +69,7 @@ def plan_trigger_check(
             counted(rows.altered(only_changes=True, with_key=with_key)),
         )
     # Slow in a large table, and not done for a mere suspicion.
-    ungrouped = rows.altered_without_key() if strategy.replaces_table and seen else None
+    ungrouped = rows.altered_without_key() if strategy.replaces_table and seen and not merge.replaced else None
     if ungrouped is None:
         return TriggerCheck(warning=f"{unchecked}the destination has no primary or unique key" if seen else None)
     return TriggerCheck(counted(ungrouped), counted(ungrouped))

@@ -20,7 +20,7 @@ class ResolvedWatermark(Record):
     """A watermark's value in one run, and where it came from."""
 
     value: str
-    origin: Literal["resolver", "default", "override"]
+    origin: Literal["resolver", "default", "override", "partition"]
 
 
 #: The fields of a RunRecord that lists of runs leave out: they may be long.
@@ -40,6 +40,7 @@ class RunRecord(Record):
     triggered_by: str
     group_run_id: int | None = None
     dagster_run_id: str | None = None
+    partition: str | None = None
     started_at: datetime
     finished_at: datetime | None = None
     source_sql: str | None = None
@@ -57,6 +58,11 @@ class RunRecord(Record):
     stdout: str = ""
     stderr: str = ""
     live_log: str = ""
+
+    @property
+    def label(self) -> str:
+        """What ran, for a person: the module, and its partition if it has any."""
+        return f"{self.module} {self.partition}" if self.partition else self.module
 
     @computed_field  # type: ignore[prop-decorator]
     @property

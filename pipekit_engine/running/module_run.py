@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from pipekit_engine.common.partitions import PartitionRange
     from pipekit_engine.databases.connections import Connections
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.jrunner.pool import SessionPool
@@ -75,6 +76,8 @@ class RunRequest:
     module: Module
     dry_run: bool = False
     watermarks: Mapping[str, str] = field(default_factory=dict)
+    #: The one that is read and replaced, of a module that has partitions.
+    partition: PartitionRange | None = None
     triggered_by: str = "manual"
     group_run_id: int | None = None
     dagster_run_id: str | None = None
@@ -121,11 +124,13 @@ class ModuleRun:
         module = self._module
         declared = {watermark.name for watermark in module.watermarks}
         check_overrides(f"module {module.name}", self._request.watermarks, declared)
+        part = self._request.partition
         started = self._store.runs.start(
             module.name,
             triggered_by=self._request.triggered_by,
             group_run_id=self._request.group_run_id,
             dagster_run_id=self._request.dagster_run_id,
+            partition=None if part is None else part.key,
         )
         if started is None:
             raise locked_error(self._store, module.name)
@@ -143,7 +148,8 @@ class ModuleRun:
         error: BaseException | None = None
         try:
             with self._monitor:
-                first = f"run {self._state.run_id} of module {module.name}, {self._request.triggered_by}"
+                of = "" if part is None else f", partition {part.key}"
+                first = f"run {self._state.run_id} of module {module.name}{of}, {self._request.triggered_by}"
                 self._monitor.say(first + self._uncertified())
                 self._work()
         except BaseException as caught:
@@ -208,6 +214,7 @@ class ModuleRun:
         planner = Planner(
             connections,
             overrides=self._request.watermarks,
+            partition=self._request.partition,
             staging_schema=self._request.staging_schema,
             say=self._monitor.say,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Module
+    from pipekit_engine.planning.partitions import PartitionRows
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.strategies import MergeStatement
 
@@ -81,6 +82,8 @@ class StagedRows:
                     f"({', '.join(self._plan.key)}): they could "
                     "never be matched again and would double. Leave them out in the query, or give them a value."
                 )
+        if checks.partition is not None:
+            self._refuse_others(checks.partition, staged)
         if checks.cut is not None:
             self._refuse_cut_keys(checks.cut)
         if checks.rewritten is not None:
@@ -101,11 +104,27 @@ class StagedRows:
         if checks.dest_count is not None and module.max_shrink_percent is not None:
             before, after = self._ask(checks.dest_count), expected["distinct"]
             if before and (before - after) * 100 > module.max_shrink_percent * before:
+                of = f", partition {checks.partition.item.key}," if checks.partition else ""
                 raise DestinationError(
-                    f"Replacing {counted(before, 'row')} of {self._plan.dest_table} by {after:,} would shrink it by "
+                    f"Replacing {counted(before, 'row')} of {self._plan.dest_table}{of} by {after:,} would shrink it by "
                     f"{(before - after) * 100 / before:.1f} %; max_shrink_percent is {module.max_shrink_percent:g}."
                 )
         return MergeChoice(statements or self._plan.merge, expected, only_changes=only_changes, why_all=why_all)
+
+    def _refuse_others(self, partition: PartitionRows, staged: int) -> None:
+        """Refuse rows that the partition does not have: they would come again with their own."""
+        outside = self._ask(partition.outside)
+        if not outside:
+            return
+        nulls, (start, end) = self._ask(partition.nulls), partition.bounds
+        told = [f"{nulls:,} with NULL there"] if nulls else []
+        told += [f"{outside - nulls:,} not from {start} on and before {end}"] if outside > nulls else []
+        raise StagingError(
+            f"{outside:,} of {counted(staged, 'staged row')} {'is' if staged == 1 else 'are'} not of partition "
+            f"{partition.item.key} by column {partition.column}: {', '.join(told)}. Compare that column in the query with both "
+            "bounds, `>= {partition_start}` and `< {partition_end}`"
+            + (", and leave rows without a value out, or give them one." if nulls else ".")
+        )
 
     def _choose(self, expected: Mapping[str, int]) -> tuple[tuple[MergeStatement, ...] | None, str]:
         """The statements of the merge by difference; None to write all rows, and why."""

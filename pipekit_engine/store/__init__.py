@@ -17,6 +17,7 @@ from pipekit_engine.store.database import Database, parse_url
 from pipekit_engine.store.definitions import BrokenRecord, Change, DefinitionStore
 from pipekit_engine.store.group_runs import GroupRunStore
 from pipekit_engine.store.leases import Lease, LeaseStore
+from pipekit_engine.store.partitions import PartitionStore
 from pipekit_engine.store.runs import RunStore
 from pipekit_engine.store.upgrade import InitReport, check_revision, initialise
 
@@ -40,6 +41,7 @@ class Store:
         self.leases = LeaseStore(database)
         self.runs = RunStore(database)
         self.group_runs = GroupRunStore(database)
+        self.partitions = PartitionStore(database)
         self.certificates = CertificateStore(database)
         self.checks = CheckStore(database)
 

@@ -16,6 +16,7 @@ from pipekit_engine.errors import NotFoundError
 from pipekit_engine.models import RunRecord
 from pipekit_engine.store import leases
 from pipekit_engine.store.dbapi import assignments
+from pipekit_engine.store.partitions import note_filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,22 +42,33 @@ class RunStore:
         self._database = database
 
     def start(
-        self, module: str, *, triggered_by: str, group_run_id: int | None = None, dagster_run_id: str | None = None
+        self,
+        module: str,
+        *,
+        triggered_by: str,
+        group_run_id: int | None = None,
+        dagster_run_id: str | None = None,
+        partition: str | None = None,
     ) -> tuple[int, str] | None:
-        """Lock the module and begin its run: (run id, lock token); None when somebody else holds the lock."""
+        """Lock the module and begin its run, of a partition if it has any: (run id, lock token).
+
+        None when somebody else holds the lock.
+        """
         with self._database.plain_write() as transaction:
             token = leases.acquire(transaction, "module", module)
             if token is None:
                 return None
             run_id = transaction.execute(
-                "INSERT INTO run_log (module, triggered_by, group_run_id, dagster_run_id, status, phase, token, started_at) "
-                "VALUES (:module, :triggered_by, :group_run_id, :dagster_run_id, 'running', 'lock', :token, :started_at) "
+                "INSERT INTO run_log (module, triggered_by, group_run_id, dagster_run_id, partition, status, phase, token, "
+                "started_at) VALUES (:module, :triggered_by, :group_run_id, :dagster_run_id, :partition, 'running', 'lock', "
+                ":token, :started_at) "
                 "RETURNING id",
                 {
                     "module": module,
                     "triggered_by": triggered_by,
                     "group_run_id": group_run_id,
                     "dagster_run_id": dagster_run_id,
+                    "partition": partition,
                     "token": token,
                     "started_at": datetime.now(timezone.utc),
                 },
@@ -80,7 +92,9 @@ class RunStore:
             _append_log(transaction, run_id, text)
 
     def finish(self, run_id: int, status: str, *, log: str = "", **values: Any) -> bool:
-        """End the run and free its module's lock in one transaction; False when it had ended already.
+        """End the run, note the partition that it filled, and free its module's lock, in one transaction.
+
+        False when it had ended already.
 
         The lock is freed only if it is still this run's. `log` is the last that is added to live_log.
         """
@@ -93,6 +107,8 @@ class RunStore:
             if log:
                 _append_log(transaction, run_id, log)
             _update(transaction, run_id, {"status": status, "finished_at": datetime.now(timezone.utc), **values})
+            if status == "success":
+                note_filled(transaction, run_id)
             leases.release(transaction, "module", row["module"], row["token"])
         return True
 

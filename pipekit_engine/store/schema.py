@@ -164,6 +164,18 @@ watermark = Table(
     UniqueConstraint("module_id", "name"),
 )
 
+#: What runs have filled; written by the transaction that ends a run.
+module_partition = Table(
+    "module_partition",
+    metadata,
+    Column("module_id", Integer, ForeignKey("module.id", ondelete="CASCADE"), primary_key=True),
+    Column("partition", String(40), primary_key=True),
+    Column("run_id", Integer, nullable=False),  # the run itself may be pruned
+    Column("rows", Count),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("finished_at", UTCDateTime, nullable=False),
+)
+
 hook = Table(
     "hook",
     metadata,
@@ -247,6 +259,7 @@ run_log = Table(
     Column("stdout", Text, nullable=False, server_default=""),
     Column("stderr", Text, nullable=False, server_default=""),
     Column("live_log", Text, nullable=False, server_default=""),
+    Column("partition", String(40)),
     CheckConstraint(_STATUS_CHECK, name="status"),
     Index("ix_run_log_module", "module", "id"),
     Index("ix_run_log_group_run_id", "group_run_id"),

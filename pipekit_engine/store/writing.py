@@ -74,7 +74,11 @@ def _write_module(connection: Connection, record: models.Module, now: datetime) 
         "columns_json": json.dumps([column.model_dump() for column in record.columns], ensure_ascii=False),
         "options_json": record.model_dump_json(include=set(_MODULE_OPTIONS), exclude_defaults=True),
     }
+    divided = _partitioning(connection, record.name)
     module_id = _put(connection, schema.module, record.name, values, now)
+    if divided != _partitioning(connection, record.name):
+        filled = schema.module_partition
+        connection.execute(delete(filled).where(filled.c.module_id == module_id))
     for table in (schema.watermark, schema.hook):
         connection.execute(delete(table).where(table.c.module_id == module_id))
     for position, item in enumerate(record.watermarks):
@@ -90,6 +94,14 @@ def _write_module(connection: Connection, record: models.Module, now: datetime) 
         )
     for position, hook in enumerate(record.hooks):
         connection.execute(insert(schema.hook).values(module_id=module_id, position=position, **hook.model_dump()))
+
+
+def _partitioning(connection: Connection, name: str) -> Any:
+    """What the partitions of a module that are said to be filled rest on."""
+    module = schema.module
+    columns = (module.c.dest, module.c.dest_table, module.c.options_json)
+    row = connection.execute(select(*columns).where(module.c.name == name)).first()
+    return row and (row.dest, row.dest_table, json.loads(row.options_json).get("partition"))
 
 
 def _write_group(connection: Connection, record: models.Group, now: datetime) -> None:

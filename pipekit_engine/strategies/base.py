@@ -100,6 +100,8 @@ class Merge:
     overrides_identity: bool = False
     #: A primary or unique key of the destination holds no two rows with one `key`.
     is_unique: bool = False
+    #: The condition of the destination's rows that are replaced, where those are not all: the staged rows fulfil it.
+    replaced: str | None = None
 
     def insert_rows(self, select: str) -> str:
         """An INSERT of the columns with the rows of a query."""
@@ -133,10 +135,15 @@ class Merge:
         return MergeStatement(sql, "inserted", "staged" if self.dedupe_column is None else "distinct")
 
     def total(self) -> MergeStatement:
-        """The destination holds exactly the staged rows: no trigger or rule kept others, or added some."""
+        """What is replaced of the destination holds exactly the staged rows: no trigger or rule kept others, or added some."""
         return MergeStatement(
-            f"SELECT COUNT(*) FROM {self.dest_sql}", expected=self.insert_all().expected, is_count=True
+            f"SELECT COUNT(*) FROM {self.replaced_rows}", expected=self.insert_all().expected, is_count=True
         )
+
+    @property
+    def replaced_rows(self) -> str:
+        """The destination, with the condition of the rows that are replaced; fit to stand after FROM."""
+        return f"{self.dest_sql} WHERE {self.replaced}" if self.replaced else self.dest_sql
 
     def count_matched(self, keys_sql: str, expected: Expected) -> MergeStatement:
         """The destination's rows of the keys in a table: when they were deleted and inserted, no trigger or rule kept others."""

@@ -34,6 +34,6 @@ class Full(Strategy):
         )
 
     def merge(self, merge: Merge) -> list[MergeStatement]:
-        """DELETE and INSERT; then the table holds the staged rows and no other."""
-        delete = MergeStatement(f"DELETE FROM {merge.dest_sql}", "deleted")
+        """DELETE and INSERT; then the table, or the part of it that is replaced, holds the staged rows and no other."""
+        delete = MergeStatement(f"DELETE FROM {merge.replaced_rows}", "deleted")
         return [*merge.lock(), delete, merge.insert_all(), merge.total()]

@@ -112,6 +112,22 @@ class AuditFilter(BaseModel):
 
     kind: DefinitionKind | SkipJsonSchema[None] = None
     name: str | SkipJsonSchema[None] = None
+    limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
+
+
+class AuditRecord(AuditChange):
+    """One change, with the record as its YAML file would have held it; null where there was none."""
+
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Switch(BaseModel):
+    """Whether a schedule or trigger fires."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    enabled: bool
 
 
 class FileOutcome(BaseModel):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from pipekit_engine._version import __version__
-from pipekit_web.api import definitions, running, sources
+from pipekit_web.api import definitions, history, machine, overview, people, running, saving, sources, wizard
 from pipekit_web.api.problems import add_error_handlers, problems
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def build_api(config: Config, launcher: Launcher | None) -> FastAPI:
         responses=problems(401, 403, 429, 503),
     )
     api.state.config, api.state.launcher = config, launcher
-    for part in (running, definitions, sources):
+    for part in (running, definitions, history, sources, wizard, machine, overview, people):
         api.include_router(part.router)
     api.add_api_route(
         "/api/openapi.json", lambda: describe_api(api), summary="This description", response_model=dict[str, Any]
     )
     api.add_middleware(_HeadAsGet)
     add_error_handlers(api)
-    api.add_exception_handler(definitions.ConflictError, definitions.answer_conflict)
+    api.add_exception_handler(saving.ConflictError, saving.answer_conflict)
     return api
 
 
@@ -52,7 +52,7 @@ def describe_api(api: FastAPI) -> dict[str, Any]:
             for answer in operation["responses"].values():
                 # FastAPI gives problems the media type of the success, which for a log is text.
                 for kind in ("text/plain", "text/event-stream"):
-                    if "Problem" in str(answer["content"].get(kind)):
+                    if "Problem" in str(answer.get("content", {}).get(kind)):
                         answer["content"] = {"application/json": answer["content"][kind]}
     schemas = description["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):

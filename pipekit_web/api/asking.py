@@ -53,6 +53,7 @@ def _user(role: Role) -> Callable[[Request], User]:
 #: The user, who must be at least of that role. Stands before the store, so that who may not is told before anything is opened.
 Operator = Annotated[User, Depends(_user("operator"))]
 Editor = Annotated[User, Depends(_user("editor"))]
+Admin = Annotated[User, Depends(_user("admin"))]
 OpenStore = Annotated[Store, Depends(_opened_store)]
 OpenEngine = Annotated[Engine, Depends(_opened_engine)]
 Name = Annotated[str, Path(min_length=1)]

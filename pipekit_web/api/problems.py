@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from pipekit_engine.errors import NotFoundError, PipekitError
+from pipekit_engine.errors import LockedError, NotFoundError, PipekitError
 from pipekit_web.launching import LaunchRefused
 
 MAX_BODY_BYTES = 1_000_000
@@ -37,7 +37,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def add_error_handlers(api: FastAPI) -> None:
     """Make every error of this application an answer."""
-    for error, status in ((NotFoundError, 404), (LaunchRefused, 409), (PipekitError, 503)):
+    for error, status in ((NotFoundError, 404), (LaunchRefused, 409), (LockedError, 409), (PipekitError, 503)):
         api.add_exception_handler(error, _as(status))
     api.add_exception_handler(ClientDisconnect, _endless)
     api.add_exception_handler(StarletteHTTPException, _http_error)

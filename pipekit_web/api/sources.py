@@ -11,22 +11,27 @@ from fastapi import APIRouter, Query
 
 from pipekit_engine.databases.browser import Browser
 from pipekit_engine.engine import Engine
+from pipekit_engine.jrunner.protocol import QueryResult
+from pipekit_engine.sql.text import sample_query
 from pipekit_web.api.answers import Preview
 from pipekit_web.api.asking import Editor, Name, OpenEngine, Operator
-from pipekit_web.api.problems import problems
+from pipekit_web.api.machine_answers import DescribedColumn, Sql
+from pipekit_web.api.problems import CheckedBody, problems
+from pipekit_web.asking import asking
 
-router = APIRouter(prefix="/api/introspect/{connection}")
+router = APIRouter(prefix="/api/introspect/{connection}", route_class=CheckedBody)
 _LOOKS: dict[str, Any] = {"responses": problems(400, 404)}
+_ASKS: dict[str, Any] = {"responses": problems(400, 404, 413, 415, 422)}
 Optional = Annotated[str | None, Query(min_length=1, max_length=500)]
 Table = Annotated[str, Query(min_length=1, max_length=500, description="schema.table, as in SQL")]
 
 
 @contextmanager
 def _browsing(engine: Engine, connection: str) -> Iterator[Browser]:
-    """A look through a connection. Raises NotFoundError where there is none of that name."""
+    """A look through a connection, as long as a person waits. Raises NotFoundError where there is none of that name."""
     engine.store.definitions.connection(connection)
-    with engine.browse(connection) as browser:
-        yield browser
+    with asking(engine) as workspace:
+        yield workspace.browser(connection)
 
 
 @router.get("/databases", summary="Databases behind a connection", **_LOOKS)
@@ -67,5 +72,21 @@ def preview(
 ) -> Preview:
     with _browsing(engine, connection) as browser:
         source = browser.dialect.table_sql(browser.find(table).table_name)
-        result = browser.preview(f"SELECT * FROM {source}", rows)
+        return _shown(browser.preview(f"SELECT * FROM {source}", rows))
+
+
+@router.post("/query", summary="First rows of a query, such as a module's or a watermark's resolver", **_ASKS)
+def query(user: Editor, connection: Name, body: Sql, engine: OpenEngine) -> Preview:
+    with _browsing(engine, connection) as browser:
+        return _shown(browser.preview(body.sql, body.rows))
+
+
+@router.post("/describe", summary="Columns of a query; placeholders may stand in it", **_ASKS)
+def describe(user: Editor, connection: Name, body: Sql, engine: OpenEngine) -> list[DescribedColumn]:
+    with _browsing(engine, connection) as browser:
+        found = browser.describe(sample_query(body.sql, browser.dialect.capabilities.syntax))
+    return [DescribedColumn(**{name: getattr(item, name) for name in DescribedColumn.model_fields}) for item in found]
+
+
+def _shown(result: QueryResult) -> Preview:
     return Preview(columns=list(result.columns), rows=[list(row) for row in result.rows], truncated=result.truncated)

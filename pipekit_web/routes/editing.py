@@ -57,7 +57,9 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
     plan = editing.plan(visit.store, draft)
     if visit.field("do") == "try" and not plan.problems:
         with visit.engine() as engine:
-            return _page(visit, plan, planned=True, trial=editing.try_module(engine, plan))
+            return _page(
+                visit, plan, planned=True, trial=editing.try_module(engine, editing.planned_record(visit.store, plan))
+            )
     ready = plan.change is not None and not plan.problems and plan.theirs is None
     if visit.field("do") == "save" and ready:
         assert plan.change is not None

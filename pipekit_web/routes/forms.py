@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pipekit_engine.errors import ConfigurationError, PipekitError
-from pipekit_engine.models import BUILTIN_CHECKS, DefinitionKind, singular
+from pipekit_engine.models import BUILTIN_CHECKS, Connection, DefinitionKind, singular
 from pipekit_engine.operations.secret_use import secret_uses
 from pipekit_engine.security.secrets import Secrets, reference_key
 from pipekit_engine.store.audit import version_of
@@ -76,10 +76,12 @@ def change(visit: Edit, kind: DefinitionKind) -> Response:
     trial, answered = None, None
     if do == "try" and not plan.problems:
         with visit.engine() as engine:
-            trial = editing.try_module(engine, plan)
+            trial = editing.try_module(engine, editing.planned_record(visit.store, plan))
     if do == "test" and not plan.problems:
         with visit.engine() as engine:
-            answered = live.try_draft(engine, plan, visit.field("secret_value") or None)
+            record = editing.planned_record(visit.store, plan)
+            assert isinstance(record, Connection)
+            answered = live.try_draft(engine, record, visit.field("secret_value") or None)
     status = 409 if plan.theirs is not None else 200
     return _page(visit, form, plan.draft, plan, trial=trial, answered=answered, status=status)
 

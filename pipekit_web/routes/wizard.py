@@ -14,15 +14,13 @@ from pipekit_engine.errors import ConfigurationError, DefinitionsError, PipekitE
 from pipekit_engine.models import DEFINITION_KINDS, DefinitionKind
 from pipekit_engine.strategies import STRATEGIES
 from pipekit_engine.wizard.batch import GroupWish
-from pipekit_web.asking import asking
+from pipekit_web.asking import LONG_S, asking
 from pipekit_web.launching import Wanted
 from pipekit_web.routes.editing import saved
 from pipekit_web.views import live, wizard
 from pipekit_web.visit import Edit, Visit
 
 router = APIRouter()
-#: Seconds for the proposals and the plan of many tables.
-_LONG_S = 120.0
 _FIELDS = ("name", "dest_table", "strategy", "key", "watermark")
 
 
@@ -55,7 +53,7 @@ def go_on(visit: Edit) -> Response:
     try:
         if not asked:
             raise ConfigurationError("Choose a table: none is ticked.")
-        with visit.engine() as engine, asking(engine, _LONG_S) as workspace:
+        with visit.engine() as engine, asking(engine, LONG_S) as workspace:
             rows, drafts = wizard.propose(workspace, source, dest, asked)
             if visit.field("do") == "plan" and drafts and not any(row.problem for row in rows):
                 planned = wizard.plan(workspace, drafts, group)

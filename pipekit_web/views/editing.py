@@ -116,13 +116,19 @@ def new_draft(store: Store, kind: DefinitionKind, copied: str) -> Draft:
 def restored(store: Store, draft: Draft, entry_id: int) -> Draft:
     """The draft with the text that the record had before a change. Raises NotFoundError, ConfigurationError."""
     entry = store.audit.get(entry_id)
-    if entry.kind != draft.kind or draft.name not in ("", entry.name) or entry.before is None:
+    if entry.kind != draft.kind or draft.name not in ("", entry.name):
         raise NotFoundError("version", entry_id)
+    return Draft(draft.kind, draft.name, text_of(draft.kind, record_before(entry)), draft.version)
+
+
+def record_before(entry: AuditEntry) -> NamedRecord:
+    """The record as it was before a change. Raises NotFoundError where there was none, ConfigurationError."""
+    if entry.before is None:
+        raise NotFoundError("version", entry.id)
     try:
-        record = as_record(entry.kind, entry.before)
+        return as_record(entry.kind, entry.before)
     except ValueError as error:
         raise ConfigurationError(f"That version is no valid record for this pipekit: {first_line(error)}") from None
-    return Draft(draft.kind, draft.name, text_of(draft.kind, record), draft.version)
 
 
 def plan(store: Store, draft: Draft) -> Plan:
@@ -150,6 +156,12 @@ def plan(store: Store, draft: Draft) -> Plan:
     return Plan(draft, change, [], warnings, _findings(stored, change) if change else [])
 
 
+def planned_record(store: Store, plan: Plan) -> NamedRecord | None:
+    """The record that a plan would leave."""
+    stored = store.definitions.load_checked()[0]
+    return plan.change.record if plan.change else stored.of_kind(plan.draft.kind).get(plan.draft.name)
+
+
 def _scope(draft: Draft, changes: Sequence[PlannedChange], unchanged: int) -> str:
     """Why a text is not the one record that a page changes; empty when it is."""
     if len(changes) + unchanged != 1:
@@ -170,9 +182,8 @@ def _findings(stored: Definitions, change: PlannedChange) -> list[Finding]:
     return [item for item in found if item.record == record_label(change.kind, change.name)]
 
 
-def try_module(engine: Engine, plan: Plan) -> Trial:
+def try_module(engine: Engine, record: NamedRecord | None) -> Trial:
     """Ask the databases: all SQL as a run would execute it now, and the first rows of the source query."""
-    record = plan.change.record if plan.change else _stored(engine.store, plan.draft.kind, plan.draft.name)
     if not isinstance(record, Module):
         return Trial(problem="Only modules have a query to try.")
     try:
@@ -184,9 +195,16 @@ def try_module(engine: Engine, plan: Plan) -> Trial:
     return Trial(run.render(), preview.columns, preview.rows, preview.truncated)
 
 
-def history(store: Store, kind: DefinitionKind | None = None, name: str | None = None) -> list[HistoryRow]:
+def history(
+    store: Store, kind: DefinitionKind | None = None, name: str | None = None, limit: int = 100
+) -> list[HistoryRow]:
     """What was changed, newest first, each with what it changed."""
-    return [HistoryRow(entry, _lines(entry)) for entry in store.audit.list(kind, name)]
+    return [history_row(entry) for entry in store.audit.list(kind, name, limit)]
+
+
+def history_row(entry: AuditEntry) -> HistoryRow:
+    """One change, with what it changed."""
+    return HistoryRow(entry, _lines(entry))
 
 
 def _lines(entry: AuditEntry) -> list[str]:
@@ -210,7 +228,3 @@ def stored_record(store: Store, kind: DefinitionKind, name: str) -> NamedRecord:
     """A record of the store, read alone. Raises NotFoundError, ConfigurationError for a broken row."""
     record: NamedRecord = getattr(store.definitions, singular(kind))(name)
     return record
-
-
-def _stored(store: Store, kind: DefinitionKind, name: str) -> NamedRecord | None:
-    return store.definitions.load_checked()[0].of_kind(kind).get(name)

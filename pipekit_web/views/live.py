@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.engine import Engine
-    from pipekit_web.views.editing import Plan
     from pipekit_web.views.forms import Form
 
 _TIMES = 5
@@ -81,10 +80,8 @@ def resolve(engine: Engine, form: Form, number: int) -> Answered:
     return Answered(True, f"Its value now: {value}")
 
 
-def try_draft(engine: Engine, plan: Plan, password: str | None) -> Answered:
+def try_draft(engine: Engine, record: Connection, password: str | None) -> Answered:
     """Log in with a connection that is not saved yet; `password` is what was typed for it."""
-    record = plan.change.record if plan.change else engine.store.definitions.connection(plan.draft.name)
-    assert isinstance(record, Connection)
     started = time.monotonic()
     try:
         with asking(engine) as workspace:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipekit_engine.databases.dialects import find_jars
+from pipekit_engine.databases.jars.install import Request, install
 from pipekit_engine.databases.urls import redact_url
 from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.models import Connection, Definitions, Driver
+from pipekit_engine.operations.driver_use import use_installed
 from pipekit_engine.operations.figures import seconds
 from pipekit_engine.operations.secret_use import SecretUse, secret_uses
 from pipekit_engine.security.redact import STARS, is_secret_name
@@ -108,10 +110,23 @@ def try_connection(engine: Engine, name: str) -> Answered:
 
 def driver_rows(definitions: Definitions, config: Config) -> list[DriverRow]:
     """All drivers, with the jars that are there."""
-    rows = []
-    for driver in definitions.drivers.values():
-        try:
-            rows.append(DriverRow(driver, [str(jar) for jar in find_jars(driver, config.jar_folders)], ""))
-        except PipekitError as error:
-            rows.append(DriverRow(driver, [], str(error)))
-    return rows
+    return [driver_row(driver, config) for driver in definitions.drivers.values()]
+
+
+def driver_row(driver: Driver, config: Config) -> DriverRow:
+    """One driver, with the jars that are there."""
+    try:
+        return DriverRow(driver, [str(jar) for jar in find_jars(driver, config.jar_folders)], "")
+    except PipekitError as error:
+        return DriverRow(driver, [], str(error))
+
+
+def install_jar(store: Store, config: Config, name: str, by: str) -> Answered:
+    """Get the tested jar of a driver, and register it. Raises NotFoundError."""
+    driver = store.definitions.driver(name)
+    try:
+        installed = install(Request(driver.kind), config)
+        use = use_installed(config, name, installed, by=by)
+    except PipekitError as error:
+        return Answered(False, str(error))
+    return Answered(True, f"{installed.path}: {installed.checked}. {use}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_engine.errors import ConfigurationError, NotFoundError, PipekitError
+from pipekit_engine.errors import ConfigurationError, PipekitError
 from pipekit_engine.store.audit import version_of
 from pipekit_engine.wizard.batch import GroupWish, Request, already_synced, outcome_of, propose_table
 from pipekit_engine.wizard.builder import Wishes
@@ -173,9 +173,8 @@ def _find(browser: Browser, text: str, listed: dict[tuple[str | None, str | None
     place = (name.schema, name.catalog)
     if place not in listed:
         listed[place] = {browser.dialect.source_name(table): table for table in browser.tables(*place)}
-    if text not in listed[place]:
-        raise NotFoundError("table", text, listed[place])
-    return listed[place][text]
+    # What a program writes may be shorter than what the page's list has.
+    return listed[place].get(text) or browser.find(text)
 
 
 def _draft(workspace: Workspace, request: Request, table: TableInfo, stored: Definitions, taken: set[str]) -> Draft:

@@ -39,6 +39,8 @@ def _lint(folder: Path, text: str, *, group: bool = True) -> list[Finding]:
 
 
 KEYED = {"strategy": "upsert", "merge_key": "[id]"}
+BY_DAY = "{by: day, start: 2024-01-01, column: at}"
+OF_DAY = "\"SELECT id, at FROM s WHERE at >= '{partition_start}' AND at < '{partition_end}'\""
 AFTER = "\"SELECT id, at FROM s WHERE at {} '{{since}}'\""
 
 #: name -> (codes, module fields). The query of most is fine; only what the name says is wrong.
@@ -68,6 +70,9 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "an empty query": (["PK109"], {"query": '"-- nothing"'}),
     "a query that writes": (["PK110"], {"query": "DELETE FROM s RETURNING id"}),
     "a CTE that writes": (["PK110"], {"query": '"WITH x AS (SELECT 1 AS a) INSERT INTO s SELECT a FROM x"'}),
+    "a check that writes": (["PK114"], {"checks": "{mine: {sql: 'DELETE FROM {table}'}}"}),
+    "a check of two statements": (["PK114"], {"checks": "{mine: {sql: 'SELECT 1; SELECT 2'}}"}),
+    "a check that reads": ([], {"checks": "{rows: , mine: {sql: 'SELECT 1 FROM {table};'}}"}),
     "a semicolon": (["PK111"], {"query": "SELECT id FROM s;"}),
     "a semicolon in a string": ([], {"query": "SELECT ';' AS a FROM s"}),
     "MySQL's own literals are left alone": ([], {"query": "SELECT 'it\\'s; so, really' AS a FROM s"}),
@@ -77,6 +82,18 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "ORDER BY in a window": ([], {"query": "SELECT rank() OVER (ORDER BY id) AS r FROM s"}),
     "SELECT * and add_columns": ([], {"query": "SELECT * FROM s", "on_schema_change": "add_columns"}),
     "full with watermark": (["PK201"], {"query": AFTER.format(">="), "marks": SINCE}),
+    "partition": ([], {"query": OF_DAY, "partition": BY_DAY}),
+    "partition of everything": (["PK211"], {"partition": BY_DAY}),
+    "partition with a closed end": (["PK212"], {"query": OF_DAY.replace("<", "<="), "partition": BY_DAY}),
+    "partition with an open start": (["PK212"], {"query": OF_DAY.replace(">=", ">"), "partition": BY_DAY}),
+    "partition column not selected": (["PK213"], {"query": OF_DAY.replace("id, at", "id"), "partition": BY_DAY}),
+    "partition by number in a group": (
+        ["PK214"],
+        {
+            "query": '"SELECT id FROM s WHERE id >= {partition_start} AND id < {partition_end}"',
+            "partition": "{by: number, start: 0, end: 100, step: 10, column: id}",
+        },
+    ),
     "append of everything": (["PK202"], {"strategy": "append"}),
     "append of a half-open window": (
         [],

@@ -31,6 +31,7 @@ def numbers(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, str]]:
     server = request.getfixturevalue("postgresql")
     with server.fresh_database() as database:
         server.sql(database, "CREATE TABLE run (n integer)")
+        server.sql(database, "CREATE TYPE one AS (k numeric)")
         server.sql(database, "CREATE TABLE n (run integer, k numeric, m numeric(6,2), f float8, i interval)")
         server.sql(database, "INSERT INTO n VALUES (1, 1.0, 1, '-0', '1 mon'), (2, 1.00, 1, '0', '30 days')")
         server.sql(database, "INSERT INTO n VALUES (1, 100, 2, 1, '1 day'), (2, 1e2, 2, 1, '24:00')")
@@ -110,6 +111,18 @@ def test_keys_of_which_several_texts_are_equal(any_bench: Workbench, numbers: tu
         else:
             bench.run("upsert_new")
             assert [row[1] for row in bench.rows("SELECT k, run FROM new")] == [str(run)] * 2
+
+
+def test_numbers_within_other_values(bench: Workbench, numbers: tuple[str, str, str]) -> None:
+    """1.0 and 1.00 are equal as well in arrays, ranges, JSON and rows, each of them a text in SQLite."""
+    connect(bench, numbers)
+    for table, key in {"a": "ARRAY[k]", "r": "numrange(0, k)", "j": "to_jsonb(k)", "w": "CAST(ROW(k) AS one)"}.items():
+        module(bench, key, table)
+        bench.fill("runs", [(1,)])
+        with pytest.raises(DestinationError, match=r"Key column k .*several texts are equal"):
+            bench.run(f"upsert_{table}")
+    module(bench, "ARRAY[CAST(m AS integer)]", "whole")
+    assert bench.run("upsert_whole")
 
 
 @pytest.mark.parametrize("kind", ["h2", "hsqldb"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from pipekit_engine.config import load_config
 from pipekit_engine.models import Connection
+from pipekit_engine.security.secrets import Secrets
 from pipekit_web.api.app import build_api
 from pipekit_web.launching import Begun
 from pipekit_web.server.auth import Users, users_file
@@ -21,12 +23,12 @@ from tests.web.conftest import Browser, Site
 class Program:
     """A program with a token of some role."""
 
-    def __init__(self, site: Site, role: str) -> None:
+    def __init__(self, site: Site, role: str, token: str = "") -> None:
         self.site = site
         api, tokens = build_api(site.config, site.launcher), Tokens(site.config.database_url)
         self.app = Login(api, Users(users_file(site.config)), local_only=False, tokens=tokens)
         with site.store() as store:
-            self.token = store.tokens.create(f"a-{role}", role)
+            self.token = token or store.tokens.create(f"a-{role}", role)
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
         """Status, JSON and headers."""
@@ -38,7 +40,7 @@ class Program:
         if body is not None:
             fields["content-type"] = "application/json"
         found = Browser(self.app).ask(method, target, headers=fields, body=raw)
-        return found.status, json.loads(found.text), found.headers
+        return found.status, json.loads(found.text or "null"), found.headers
 
 
 @pytest.fixture
@@ -238,3 +240,153 @@ def test_a_save_is_written_back_into_the_files(site: Site) -> None:
     (file,) = saved["files"]
     assert (file["file"], file["written"]) == ("modules/copy.yaml", True)
     assert "retry: 4" in (folder / "modules/copy.yaml").read_text()
+
+
+def test_secrets_go_in_and_never_come_out(site: Site, editor: Program) -> None:
+    assert editor.ask("PUT", "/api/secrets/DW_PASSWORD", {"value": "hush4hush"})[0] == 204
+    named = {item["key"]: item for item in editor.ask("GET", "/api/secrets")[1]}
+    assert named["DW_PASSWORD"] == {"key": "DW_PASSWORD", "is_set": True, "connections": ["dw"]}
+    assert Secrets.load(site.config.secrets_file).resolve("$DW_PASSWORD") == "hush4hush"
+    assert editor.ask("PUT", "/api/secrets/not-a-name", {"value": "x"})[0] == 400
+    status, told, _ = editor.ask("PUT", "/api/secrets/X", {"value": ["hush4hush"]})
+    assert (status, "hush4hush" in told["error"]) == (422, False)
+    assert Program(site, "operator").ask("PUT", "/api/secrets/X", {"value": "x"})[0] == 403
+
+
+def test_a_record_is_made_by_post_once(editor: Program) -> None:
+    body = {**NEW["modules"], "name": "new"}
+    assert editor.ask("POST", "/api/modules?plan=true", body)[:2][1]["saved"] is False
+    status, saved, headers = editor.ask("POST", "/api/modules", body)
+    assert (status, saved["action"], headers["location"]) == (201, "create", "/api/modules/new")
+    assert headers["etag"] == editor.ask("GET", headers["location"])[2]["etag"]
+    status, told, _ = editor.ask("POST", "/api/modules", body)
+    assert (status, "already" in told["error"]) == (409, True)
+    assert editor.ask("POST", "/api/modules", NEW["modules"])[0] == 422, "without a name"
+
+
+def test_a_schedule_is_switched_by_an_operator_and_it_is_written_down(site: Site) -> None:
+    operator = Program(site, "operator")
+    for kind, name in (("schedules", "nightly"), ("triggers", "changed")):
+        for enabled in (False, True):
+            status, saved, _ = operator.ask("POST", f"/api/{kind}/{name}/switch", {"enabled": enabled})
+            assert (status, saved["action"]) == (200, "change")
+            assert operator.ask("GET", f"/api/{kind}/{name}")[1]["enabled"] is enabled
+        assert operator.ask("POST", f"/api/{kind}/{name}/switch", {"enabled": True})[1]["action"] == "none"
+    assert operator.ask("GET", "/api/audit?limit=1")[1][0]["by"] == "token:a-operator"
+    assert operator.ask("POST", "/api/modules/copy/switch", {"enabled": False})[0] == 404
+    assert Program(site, "viewer").ask("POST", "/api/schedules/nightly/switch", {"enabled": False})[0] == 403
+
+
+def test_history_tells_both_versions_and_brings_one_back(site: Site, editor: Program) -> None:
+    assert editor.ask("PATCH", "/api/modules/copy", {"retry": 3}, if_match="*")[0] == 200
+    (change,) = editor.ask("GET", "/api/audit?limit=1")[1]
+    whole = editor.ask("GET", f"/api/audit/{change['id']}")[1]
+    assert (whole["before"].get("retry"), whole["after"]["retry"]) == (None, 3)
+    target = f"/api/audit/{change['id']}/restore"
+    assert editor.ask("POST", target)[0] == 428
+    planned = editor.ask("POST", f"{target}?plan=true", if_match="*")[1]
+    assert (planned["saved"], planned["action"]) == (False, "change")
+    assert editor.ask("POST", target, if_match="*")[1]["saved"] is True
+    assert editor.ask("GET", "/api/modules/copy")[1]["retry"] == 0
+    # One that was deleted is made again.
+    assert editor.ask("DELETE", "/api/schedules/nightly", if_match="*")[0] == 200
+    (change,) = editor.ask("GET", "/api/audit?limit=1")[1]
+    assert editor.ask("POST", f"/api/audit/{change['id']}/restore")[1]["action"] == "create"
+    created = editor.ask("GET", "/api/audit?kind=schedules&name=nightly")[1][-1]
+    assert editor.ask("POST", f"/api/audit/{created['id']}/restore", if_match="*")[0] == 404, "nothing was before"
+    assert editor.ask("GET", "/api/audit/99999")[0] == 404
+
+
+def test_locks_are_told_and_those_of_the_living_stay(site: Site) -> None:
+    operator = Program(site, "operator")
+    run = site.add_run("copy", "running")
+    (lock,) = operator.ask("GET", "/api/locks")[1]
+    assert (lock["what"], lock["name"], lock["dead"], lock["run_id"]) == ("module", "copy", False, run)
+    status, told, _ = operator.ask("POST", "/api/modules/copy/unlock")
+    assert (status, "alive" in told["error"]) == (409, True)
+    assert operator.ask("POST", "/api/modules/items/unlock")[:2] == (200, {"unlocked": False})
+    assert operator.ask("POST", "/api/modules/nope/unlock")[0] == 404
+
+
+def test_lint_overview_search_and_cron(site: Site, editor: Program) -> None:
+    site.add_run("items", "error", error="no such column: nmae")
+    assert {item["level"] for item in editor.ask("GET", "/api/lint")[1]} <= {"error", "warning", "info"}
+    shown = editor.ask("GET", "/api/overview")[1]
+    assert (shown["counts"]["failed"], shown["failed"][0]["error"]) == (1, "no such column: nmae")
+    assert [item["schedule"] for item in shown["next"]] == ["nightly"]
+    assert [item["name"] for item in editor.ask("GET", "/api/search?q=nightly")[1]] == ["nightly"]
+    told = editor.ask("GET", "/api/cron?cron=0%202%20*%20*%20*&timezone=Europe/Paris")[1]
+    assert (len(told["next"]), told["problem"]) == (5, None)
+    assert "hour 25" in editor.ask("GET", "/api/cron?cron=0%2025%20*%20*%20*")[1]["problem"]
+
+
+def test_users_and_tokens_are_an_admins(site: Site, editor: Program) -> None:
+    admin = Program(site, "admin")
+    for target in ("/api/users", "/api/tokens"):
+        assert editor.ask("GET", target)[0] == 403
+    assert admin.ask("PUT", "/api/users/zoe", {"role": "viewer", "password": "a long password"})[0] == 200
+    assert {"name": "zoe", "role": "viewer"} in admin.ask("GET", "/api/users")[1]
+    assert admin.ask("PUT", "/api/users/max", {"role": "viewer"})[0] == 422, "without a password"
+    assert admin.ask("PUT", "/api/users/admin", {"role": "viewer"})[0] == 422, "the only admin"
+    assert admin.ask("DELETE", "/api/users/admin")[0] == 409
+    assert admin.ask("DELETE", "/api/users/zoe")[0] == 204
+    assert admin.ask("DELETE", "/api/users/zoe")[0] == 404
+    status, made, _ = admin.ask("POST", "/api/tokens", {"name": "ci", "role": "viewer", "days": 30})
+    assert status == 201
+    assert admin.ask("POST", "/api/tokens", {"name": "ci"})[0] == 409
+    program = Program(site, "viewer", made["token"])
+    assert program.ask("GET", "/api/modules")[0] == 200
+    listed = admin.ask("GET", "/api/tokens")[1]
+    assert made["token"] not in json.dumps(listed)
+    assert {item["name"]: item["role"] for item in listed}["ci"] == "viewer"
+    assert admin.ask("DELETE", "/api/tokens/ci")[0] == 204
+    assert program.ask("GET", "/api/modules")[0] == 401
+
+
+def test_drivers_jars(site: Site, editor: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipekit_engine.databases.jars.install.WAYS", ())
+    told = editor.ask("GET", "/api/drivers/sqlite/jars")[1]
+    assert bool(told["jars"]) != bool(told["missing"])
+    status, told, _ = editor.ask("POST", "/api/drivers/oracle/install")
+    assert status == 200
+    assert told["ok"] is False or "uses it" in told["text"]
+    assert Program(site, "operator").ask("POST", "/api/drivers/oracle/install")[0] == 403
+
+
+def test_definitions_of_a_text_are_saved_whole_or_not_at_all(editor: Program) -> None:
+    text = "modules:\n  new: {source: src, dest: dw, query: SELECT 1 AS x, dest_table: n, strategy: full}\n"
+    text += "groups:\n  good: {members: [items, copy, new]}\n"
+    status, planned, _ = editor.ask("POST", "/api/definitions?plan=true", {"text": text})
+    assert (status, planned["saved"], planned["versions"]["modules"]) == (200, False, {"new": ""})
+    assert editor.ask("POST", "/api/definitions", {"text": text})[0] == 409, "which version of the group?"
+    assert editor.ask("GET", "/api/modules/new")[0] == 404
+    saved = editor.ask("POST", "/api/definitions", {"text": text, "versions": planned["versions"]})[1]
+    assert saved["saved"] is True
+    assert editor.ask("GET", "/api/groups/good")[1]["layers"][-1] == ["new"]
+    assert editor.ask("POST", "/api/definitions", {"text": text})[1]["saved"] is False, "nothing to change"
+    assert editor.ask("POST", "/api/definitions", {"text": "modules: [", "versions": {}})[0] == 422
+
+
+@pytest.mark.usefixtures("java")
+def test_what_asks_databases(site: Site, editor: Program) -> None:
+    with sqlite3.connect(site.folder / "src.db") as connection:
+        connection.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, at TEXT)")
+        connection.execute("INSERT INTO items VALUES (1, 'one', '2026')")
+    assert editor.ask("PUT", "/api/secrets/DW_PASSWORD", {"value": "unused"})[0] == 204
+    assert editor.ask("POST", "/api/connections/src/test")[1]["ok"] is True
+    trial = {"fields": {"jdbc_url": f"jdbc:sqlite:{site.folder}/none/x.db"}}
+    assert editor.ask("POST", "/api/connections/src/test", trial)[1]["ok"] is False
+    assert Program(site, "operator").ask("POST", "/api/connections/src/test", trial)[0] == 403
+    target = "/api/introspect/src"
+    assert editor.ask("POST", f"{target}/query", {"sql": "SELECT max(at) FROM items"})[1]["rows"] == [["2026"]]
+    described = editor.ask("POST", f"{target}/describe", {"sql": "SELECT id, at FROM items"})[1]
+    assert [item["name"] for item in described] == ["id", "at"]
+    told = editor.ask("POST", "/api/modules/items/try", {"retry": 1})[1]
+    assert (told["problem"], told["rows"]) == ("", [["1", "one", "2026"]])
+    assert "INSERT INTO" in told["sql"]
+    wanted = {"source": "src", "dest": "dw", "tables": [{"table": "items", "name": "new", "dest_table": "other"}]}
+    planned = editor.ask("POST", "/api/wizard?plan=true", {**wanted, "group": "g", "cron": "0 2 * * *"})[1]
+    assert [(row["name"], row["problem"], bool(row["strategy"])) for row in planned["tables"]] == [("new", "", True)]
+    saved = editor.ask("POST", "/api/definitions", {key: planned[key] for key in ("text", "versions")})[1]
+    assert saved["saved"] is True
+    assert editor.ask("GET", "/api/schedules")[1][-1]["cron"] == "0 2 * * *"

@@ -87,6 +87,9 @@ _EXACT = frozenset(
     {"bool", "int2", "int4", "int8", "oid", "serial", "bigserial", "smallserial", "money", "uuid", "bytea", "date", "time",
      "timetz", "timestamp", "timestamptz", "inet", "cidr", "macaddr", "macaddr8", "bit", "varbit"}
 )  # fmt: skip
+#: Types that hold numbers with any count of zeros at their end, and java.sql.Types.STRUCT, a row of any types.
+_HOLD_NUMBERS = frozenset({"jsonb", "numrange", "nummultirange"})
+_STRUCT = 2002
 #: A type's binary form tells apart what = does not: 0.0 and -0.0, blanks at the end of a char without a length.
 _SEND = {"float4": "float4send", "float8": "float8send", "bpchar": "bpcharsend"}
 
@@ -139,6 +142,7 @@ class PostgreSQL(Dialect):
         """
     )
     indexes_created_tables = True
+    finer_families = frozenset({"timetz"})  # 12:00+00 and 14:00+02 are two
     capabilities = Capabilities(
         syntax=SqlSyntax(
             parser="postgres",
@@ -357,8 +361,9 @@ class PostgreSQL(Dialect):
         return f'CAST({text} AS text) COLLATE "C"'
 
     def key_writings(self, column: Column) -> Writings:
-        """Intervals of 1 mon and 30 days are equal; times with a zone only if their zones are."""
-        return "many" if column.family == "interval" else super().key_writings(column)
+        """1 mon equals 30 days, and 1.0 equals 1.00 within other values; times with a zone are equal if their zones are."""
+        loose = column.family == "interval" or column.type_name.lower() in _HOLD_NUMBERS or column.jdbc_type == _STRUCT
+        return "many" if loose else super().key_writings(column)
 
     def key_advice(self, table: str, column: Column) -> str:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipekit_engine.databases.dialects.base.identifiers import Identifiers
@@ -18,6 +19,8 @@ Writings = Literal["one", "numbers", "zeros", "many"]
 
 #: What a key of text without a length gets where the type for such texts cannot be compared.
 MAX_KEY_TEXT = 1000
+#: Elements of arrays that are equal although they are written otherwise, by the name of the array's type.
+_LOOSE_ELEMENTS = re.compile(r"(?<![a-z])(?:float|real|double|num|dec|interval|json)|with time zone", re.I)
 #: Why texts are taken for equal where the standard's PAD SPACE is the rule.
 PADDED = "texts that differ by blanks at their end alone are equal there"
 
@@ -29,6 +32,13 @@ class KeyEquality(Identifiers):
     exact_collation_sql: ClassVar[str | None] = None
     #: Makes that collation, and its spelling.
     new_exact_collation: ClassVar[tuple[str, str] | None] = None
+
+    #: Families of which equal values of other kinds may be different ones here.
+    finer_families: ClassVar[frozenset[str]] = frozenset()
+
+    def usual_value_sql(self, value: str) -> str:
+        """A value (SQL text) of a finer family, not of a text, as the one that stands for all that are equal elsewhere."""
+        return value
 
     def coarse_type(self, column: Column) -> str | None:
         """Why a column may take different texts for equal, from its description alone; None where it takes none for equal."""
@@ -69,7 +79,7 @@ class KeyEquality(Identifiers):
             return "zeros"
         if column.family in ("timestamptz", "timetz") and self.capabilities.instants == "offset":
             return "many"
-        return "one"
+        return "many" if column.family == "array" and _LOOSE_ELEMENTS.search(column.type_name) else "one"
 
     def usual_writing_sql(self, writings: Writings, text: str) -> str:
         """A key's text (SQL text) as the one text that stands for all that are equal as numbers."""
