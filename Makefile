@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-slow test-truth test-faults wheel certify lint check bench screenshots pins clean
+.PHONY: help setup-demo setup demo serve test test-dagster test-slow test-truth test-faults wheel certify lint check bench screenshots pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ test-faults: setup ## break runs at every checkpoint, in every way, and judge wh
 	@rm -f .faults.jsonl
 	@PIPEKIT_FAULTS_REPORT=$(CURDIR)/.faults.jsonl $(BIN)/python -m pytest -n $(JOBS) --all-faults tests/faults $(ARGS); status=$$?; \
 		$(BIN)/python -m tests.faults.report .faults.jsonl > docs/reference/faults.md; exit $$status
+
+test-dagster: setup ## the tests of Dagster that need no server, with the oldest minor version that is supported, in .venv-dagster
+	@test -d .venv-dagster || python3 -m venv .venv-dagster
+	@grep -vi '^dagster' constraints.txt > .venv-dagster/constraints.txt
+	@.venv-dagster/bin/pip install -q -c .venv-dagster/constraints.txt -e '.[hosts]' 'dagster==1.12.*' pytest pytest-timeout pytest-xdist hypothesis pexpect
+	@.venv-dagster/bin/python -m pytest -q $(addprefix tests/dagster/test_,$(addsuffix .py,build internals assets asset_checks decorator \
+		public ticks surface jobs executor switches)) $(ARGS)
 
 wheel: setup-demo ## a wheel for machines without a JDK, with jrunner's jar and the drivers of four databases, in dist/
 	@$(BIN)/python scripts/wheel.py

@@ -17,6 +17,7 @@ import dagster as dg
 from pipekit_dagster.asset_checks import CheckNames, check_names, check_specs
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_dagster.ops import build_asset_op
+from pipekit_dagster.partitions import partitions_definition, table_partition
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
 from pipekit_dagster.translator import DagsterPipekitTranslator, connection_kind
 from pipekit_engine.models import EAGER
@@ -110,6 +111,8 @@ def build_assets(
                 specs=[spec],
                 check_specs_by_output_name=outputs,
                 can_subset=bool(outputs),  # checks can be picked alone
+                # Of a range of partitions each is a run of pipekit; a process and a JVM for each would take hours for a year.
+                backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def is not None else None,
             )
         )
     sources = {dep: name for table in tables.values() for dep, name in table.sources.items()}
@@ -166,8 +169,10 @@ def table_spec(
     conditions = [found for module in table.enabled if (found := automation_condition(module, unfilled)) is not None]
     ages = [module.fresh_age for module in table.enabled if module.fresh_age is not None]
     owners = dict.fromkeys(owner for module in table.modules for owner in translator.asset_owners(module, definitions))
+    partition = table_partition(table.enabled)
     return dg.AssetSpec(
         table.key,
+        partitions_def=None if partition is None else partitions_definition(partition),
         deps=sorted(table.deps),
         description="\n\n".join(texts),
         metadata=dict(translator.asset_metadata(first, definitions)),

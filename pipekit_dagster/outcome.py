@@ -55,7 +55,11 @@ def materialization(
     """The event that a success adds to the destination's history."""
     record = result.record
     data = record_metadata(record)
-    if STRATEGIES[module.strategy].replaces_table and record.rows_inserted is not None:
+    if record.partition is not None:
+        data["partition"] = dg.MetadataValue.text(record.partition)
+        if record.rows_inserted is not None:
+            data["dagster/partition_row_count"] = record.rows_inserted
+    elif STRATEGIES[module.strategy].replaces_table and record.rows_inserted is not None:
         # Only a full load knows how many rows the whole table has.
         data["dagster/row_count"] = record.rows_inserted + (record.rows_unchanged or 0)
     data["dagster/table_name"] = module.dest_table
@@ -73,7 +77,10 @@ def materialization(
         data["source_sql"] = dg.MetadataValue.md(fenced(record.source_sql))
     moved = record.rows_inserted if record.rows_inserted is not None else record.rows_staged
     return dg.AssetMaterialization(
-        asset_key, description=f"{moved:,} rows" if moved is not None else None, metadata=data
+        asset_key,
+        description=f"{moved:,} rows" if moved is not None else None,
+        metadata=data,
+        partition=record.partition,
     )
 
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import dagster as dg
@@ -15,7 +16,7 @@ from pydantic import Field, PrivateAttr
 from pipekit_dagster.cancellation import abort_reason, cancel_event
 from pipekit_dagster.tags import DRY_RUN_TAG, GROUP_TAG, SELECTION_TAG, TRIGGERED_BY_TAG
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.errors import PipekitError, RunCancelled
+from pipekit_engine.errors import ModuleLocked, PipekitError, RunCancelled
 from pipekit_engine.running.connection_slots import ConnectionSlots
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         description="Watermark values for this run, by name, or by module.name for one module only.",
     )
 
+    partition: str | None = Field(
+        default=None, description="Partition for this run of modules that have them, where the run itself has none."
+    )
+
     #: Configuration of a subclass made by `bound_to`; without one, the configuration file is looked for.
     bound_config: ClassVar[Config | None] = None
     #: The module behind each op, by the op's name; made by `bound_to`. Ops that are not here may run any module.
@@ -67,6 +72,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _active: Any = PrivateAttr(default=None)
     _run_id: str | None = PrivateAttr(default=None)
     _triggered_by: str = PrivateAttr(default="manual")
+    _tick: datetime | None = PrivateAttr(default=None)
     _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
     _slots: ConnectionSlots = PrivateAttr(default_factory=lambda: ConnectionSlots({}))
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -106,6 +112,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         run = context.run
         tags: Mapping[str, str] = run.tags if run else {}
         self._run_id = run.run_id if run else None
+        tick = tags.get(_TICK_TAG)
+        self._tick = datetime.fromisoformat(tick) if tick else None
         # A re-execution carries the tags of the run that it repeats, but a person asked for it, whom its tag names if it can.
         repeated = run is not None and run.parent_run_id is not None
         asked = tags.get(TRIGGERED_BY_TAG, "manual")
@@ -209,48 +217,80 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         return {**values, **specific}
 
     @overload
-    def run(self, module: str, *, on_event: Callable[[RunEvent], None] | None = None) -> RunResult: ...
+    def run(
+        self, module: str, *, partition: str | None = None, on_event: Callable[[RunEvent], None] | None = None
+    ) -> RunResult: ...
 
     @overload
     def run(self, module: dg.AssetExecutionContext) -> Iterator[Any]: ...
 
     def run(
-        self, module: str | dg.AssetExecutionContext, *, on_event: Callable[[RunEvent], None] | None = None
+        self,
+        module: str | dg.AssetExecutionContext,
+        *,
+        partition: str | None = None,
+        on_event: Callable[[RunEvent], None] | None = None,
     ) -> RunResult | Iterator[Any]:
         """Run one module, as this Dagster run's settings say; or what was picked of `@pipekit_assets`, given the context.
 
         With a context it yields a MaterializeResult for each table, and the results of its checks, and raises dg.Failure for the
         first module that fails. With a module it returns the engine's RunResult and raises what `Engine.run` raises; it waits for
-        a free place on connections with `max_parallel` first, and ends with RunCancelled when the Dagster run is terminated.
+        a free place on connections with `max_parallel` first, and ends with RunCancelled when the Dagster run is terminated. Of a
+        module with partitions it takes `partition`, and waits while another run has the module's lock; else that of the
+        settings, or the newest that had ended at the schedule's tick.
         """
         if not isinstance(module, str):
             from pipekit_dagster.ops import run_selected
 
             return run_selected(module, self, self._modules)
         found = self._modules.get(module)
+        try:
+            while True:
+                try:
+                    return self._run_once(module, found, partition, on_event)
+                except ModuleLocked as locked:
+                    if partition is None:
+                        raise
+                    # Two partitions of one module run in turn.
+                    if self._cancel.wait(_LOCK_POLL_S):
+                        raise RunCancelled("cancelled while another run had the module") from locked
+        except PipekitError as error:
+            if error.record is None and not isinstance(error, RunCancelled):
+                self.note_problem(f"{module}: {error}")  # locked, or a bad definition
+            raise
+
+    def _run_once(
+        self,
+        module: str,
+        found: Module | None,
+        partition: str | None,
+        on_event: Callable[[RunEvent], None] | None,
+    ) -> RunResult:
+        divided = found is not None and found.partition is not None
         with self._slots.held(found, self._cancel) if found else nullcontext():
-            try:
-                return self.engine.run(
-                    module,
-                    dry_run=self.dry_run,
-                    watermarks=self.overrides(found) if found else {},
-                    triggered_by=self._triggered_by,
-                    group_run_id=self._active.id if self._active else None,
-                    dagster_run_id=self._run_id,
-                    on_event=on_event,
-                    cancel=self._cancel,
-                    sessions=self._sessions,
-                )
-            except PipekitError as error:
-                if error.record is None and not isinstance(error, RunCancelled):
-                    self.note_problem(f"{module}: {error}")  # locked, or a bad definition
-                raise
+            return self.engine.run(
+                module,
+                partition=partition or (self.partition if divided else None),
+                now=self._tick,
+                dry_run=self.dry_run,
+                watermarks=self.overrides(found) if found else {},
+                triggered_by=self._triggered_by,
+                group_run_id=self._active.id if self._active else None,
+                dagster_run_id=self._run_id,
+                on_event=on_event,
+                cancel=self._cancel,
+                sessions=self._sessions,
+            )
 
     def check(self, module: str, names: Sequence[str] = ()) -> list[CheckResult]:
         """Ask a module's checks, or those of these names, of its destination as it is; see `Engine.check`."""
         return self.engine.check(module, names=names, cancel=self._cancel, sessions=self._sessions)
 
 
+#: Dagster's tag with the moment for which a schedule fired.
+_TICK_TAG = ".dagster/scheduled_execution_time"
+#: Seconds between two tries of a partition whose module another run has.
+_LOCK_POLL_S = 0.5
 #: Dagster's own job of all assets: each materialization is a run of it, for the assets that were selected.
 _ALL_ASSETS_JOB = "__ASSET_JOB"
 

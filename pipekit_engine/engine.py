@@ -25,7 +25,6 @@ from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.start import start_own_session, start_session
 from pipekit_engine.planning.planner import plan_module
-from pipekit_engine.running.alerts import send_failure
 from pipekit_engine.running.cancellation import CancelToken
 from pipekit_engine.running.checking import check_module
 from pipekit_engine.running.events import RunEvent
@@ -373,6 +372,8 @@ class Engine:
     def _tell_of_failure(self, group_run_id: int) -> None:
         record = self.store.group_runs.get(group_run_id)
         if record.status == "error":
+            from pipekit_engine.running.alerts import send_failure  # mail and TLS take a tenth of all other imports
+
             runs = self.store.runs.list(group_run_id=group_run_id, limit=None)
             send_failure(self.config.alerts, Secrets.of(self.config), record, runs)
 

@@ -53,36 +53,58 @@ def identity() -> dict[str, object]:
     }
 
 
-def hand_over(arguments: list[str]) -> int | None:
+def hand_over(command: Command | None, arguments: list[str]) -> int | None:
     """Let the agent run a command; its exit status, None when it has to run here."""
-    path = _agent_for(arguments) if sys.platform == "linux" else None
+    path = _agent_for(command) if sys.platform == "linux" else None
     return None if path is None else _ask(path, arguments)
 
 
-def _agent_for(arguments: list[str]) -> str | None:
-    """The socket of the agent that may take this command, if there is one."""
-    named, rest = os.environ.get("PIPEKIT_CONFIG"), list(arguments)
-    if len(rest) > 1 and rest[0] == "--config":
-        named, rest = rest[1], rest[2:]
-    elif rest and rest[0].startswith("--config="):
-        named, rest = rest[0].partition("=")[2], rest[1:]
-    if not rest or rest[0] not in COMMANDS:
-        return None
-    # As `pipekit_engine.config.find_config`. The command reads the file itself: here it only leads to the socket.
-    found = named or next((name for name in ("pipekit.yaml", "/etc/pipekit/config.yaml") if os.path.isfile(name)), None)
-    database = "pipekit.db"
-    try:
-        if found is not None:
+class Command:
+    """A command's name, the folder that its configuration's paths start from, and the text of that configuration."""
+
+    def __init__(self, name: str, folder: str, configuration: str) -> None:
+        self.name = name
+        self.folder = folder
+        self.configuration = configuration
+
+    @classmethod
+    def of(cls, arguments: list[str]) -> Command | None:
+        """The command of a line of arguments; None for none, and where the configuration cannot be read."""
+        named, rest = os.environ.get("PIPEKIT_CONFIG"), list(arguments)
+        if len(rest) > 1 and rest[0] == "--config":
+            named, rest = rest[1], rest[2:]
+        elif rest and rest[0].startswith("--config="):
+            named, rest = rest[0].partition("=")[2], rest[1:]
+        if not rest or rest[0].startswith("-"):
+            return None
+        # As `pipekit_engine.config.find_config`. The command reads the file itself: here it only leads to the socket.
+        found = named or next(
+            (name for name in ("pipekit.yaml", "/etc/pipekit/config.yaml") if os.path.isfile(name)), None
+        )
+        if found is None:
+            return cls(rest[0], os.getcwd(), "")
+        try:
             with open(found, encoding="utf-8") as file:
-                text = file.read(1 << 20)
-            match = _DATABASE.search(text)
-            if match is not None:
-                database = match[1].strip("'\"")
-            elif re.search(r"^['\"]?database", text, re.MULTILINE):
-                return None
-        path = socket_path(os.path.dirname(os.path.abspath(found)) if found else os.getcwd(), database)
-    except (OSError, ValueError):
+                return cls(rest[0], os.path.dirname(os.path.abspath(found)), file.read(1 << 20))
+        except (OSError, ValueError):
+            return None
+
+    def says(self, key: str) -> bool:
+        """Whether the configuration has this key."""
+        return re.search(rf"^['\"]?{key}", self.configuration, re.MULTILINE) is not None
+
+
+def _agent_for(command: Command | None) -> str | None:
+    """The socket of the agent that may take this command, if there is one."""
+    if command is None or command.name not in COMMANDS:
         return None
+    database = "pipekit.db"
+    match = _DATABASE.search(command.configuration)
+    if match is not None:
+        database = match[1].strip("'\"")
+    elif command.says("database"):
+        return None
+    path = socket_path(command.folder, database)
     return path if os.path.exists(path) else None
 
 

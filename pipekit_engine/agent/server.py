@@ -43,6 +43,7 @@ _LONGEST_REQUEST = 16 << 20
 _WARM = """
     psycopg yaml dotenv.parser croniter rich.live rich.table rich.syntax rich.markup
     pipekit_engine.cli.main pipekit_engine.cli.output pipekit_engine.cli.progress pipekit_engine.engine
+    pipekit_engine.cli.running pipekit_engine.cli.runs pipekit_engine.cli.definitions
     pipekit_engine.security.secrets pipekit_engine.jrunner.external zoneinfo
 """
 

@@ -13,8 +13,9 @@ from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.lending import LentProcess, Settings
 from pipekit_engine.jrunner.locate import find_java
-from pipekit_engine.jrunner.process import TERM_TIMEOUT_S, start_process
+from pipekit_engine.jrunner.process import TERM_TIMEOUT_S
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION
+from pipekit_engine.jrunner.starting import start_process
 
 if TYPE_CHECKING:
     import subprocess

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipekit_engine.cli.base import JsonFlag, family, settings
+from pipekit_engine.cli.certifying import certify
 from pipekit_engine.errors import PipekitError
 
 if TYPE_CHECKING:
@@ -107,3 +108,6 @@ def try_connections(
         print_json(found)
     if not all(item["ok"] for item in found):
         raise typer.Exit(1)
+
+
+connections.command("certify")(certify)

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+#: Not of `typing`, whose import takes longer than all that a command does which an agent runs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pipekit_engine.agent.client import Command
+
+#: Commands that need a JVM.
+_RUNS = ("run", "run-group")
 
 
 def main() -> None:
     """Run the command. `--no-agent`, before the command's name, keeps it here."""
-    from pipekit_engine.agent.client import hand_over
+    from pipekit_engine.agent.client import Command, hand_over
 
-    status = hand_over(sys.argv[1:])
+    arguments = sys.argv[1:]
+    handed = arguments[:1] != ["--no-agent"]
+    command = Command.of(arguments if handed else arguments[1:])
+    status = hand_over(command, arguments) if handed else None
     if status is not None:
         sys.exit(status)
+    if command is not None and command.name in _RUNS and not {"-h", "--help"}.intersection(arguments):
+        _start_jvm(command)
+    # All that is imported stays: looking through it again and again for garbage would cost a tenth of the time.
+    gc.disable()
     from pipekit_engine.cli.main import main as run_here
 
     run_here()
+
+
+def _start_jvm(command: Command) -> None:
+    """Start the JVM beside the imports, unless the configuration says how it is started."""
+    if command.says("jrunner"):
+        return
+    from pathlib import Path
+
+    from pipekit_engine.jrunner.starting import start_early
+
+    start_early(Path(command.folder))
 
 
 if __name__ == "__main__":

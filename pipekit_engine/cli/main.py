@@ -2,81 +2,89 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import os
 import sys
-from typing import Annotated
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipekit_engine.cli import (
-    agents,
-    certifying,
-    checking,
-    connections,
-    definitions,
-    drivers,
-    import_scripts,
-    lint,
-    operations,
-    partitions,
-    project,
-    running,
-    runs,
-    secrets,
-    tables,
-    tokens,
-    users,
-    wizard,
-)
 from pipekit_engine.cli.base import Commands, Settings
 
-app = typer.Typer(
-    name="pipekit",
-    cls=Commands,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Keeps tables in step between databases: source query, staging table, merge.",
-)
+if TYPE_CHECKING:
+    app: typer.Typer
 
 _RUN = "Run"
 _DEFINE = "Define"
 _LOOK_AFTER = "Set up and look after"
+#: Each command in the order of the help: its name, its module, its function or family there, its panel.
+_COMMANDS = (
+    ("run", "running", "run", _RUN),
+    ("run-group", "running", "run_group", _RUN),
+    ("backfill", "partitions", "backfill", _RUN),
+    ("check", "checking", "check", _RUN),
+    ("cancel", "running", "cancel", _RUN),
+    ("unlock", "running", "unlock", _RUN),
+    ("runs", "runs", "app", _RUN),
+    ("wizard", "wizard", "wizard", _DEFINE),
+    ("apply", "definitions", "apply", _DEFINE),
+    ("pull", "definitions", "pull", _DEFINE),
+    ("export", "definitions", "export", _DEFINE),
+    ("schema", "definitions", "schema", _DEFINE),
+    ("import-scripts", "import_scripts", "import_scripts", _DEFINE),
+    ("lint", "lint", "lint", _DEFINE),
+    ("modules", "definitions", "modules", _DEFINE),
+    ("partitions", "partitions", "partitions", _DEFINE),
+    ("groups", "definitions", "groups", _DEFINE),
+    ("schedules", "definitions", "schedules", _DEFINE),
+    ("connections", "connections", "connections", _DEFINE),
+    ("tables", "tables", "tables", _DEFINE),
+    ("init", "project", "init", _LOOK_AFTER),
+    ("doctor", "project", "doctor", _LOOK_AFTER),
+    ("secrets", "secrets", "app", _LOOK_AFTER),
+    ("drivers", "drivers", "app", _LOOK_AFTER),
+    ("backup", "operations", "backup", _LOOK_AFTER),
+    ("restore", "operations", "restore", _LOOK_AFTER),
+    ("support-bundle", "operations", "support_bundle", _LOOK_AFTER),
+    ("set-password", "users", "set_password", _LOOK_AFTER),
+    ("agent", "agents", "app", _LOOK_AFTER),
+    ("token", "tokens", "app", _LOOK_AFTER),
+    ("serve", "project", "serve", _LOOK_AFTER),
+    ("web", "project", "web", _LOOK_AFTER),
+    ("demo", "project", "demo", _LOOK_AFTER),
+)
 
-app.command("run", rich_help_panel=_RUN)(running.run)
-app.command("run-group", rich_help_panel=_RUN)(running.run_group)
-app.command("backfill", rich_help_panel=_RUN)(partitions.backfill)
-app.command("check", rich_help_panel=_RUN)(checking.check)
-app.command("cancel", rich_help_panel=_RUN)(running.cancel)
-app.command("unlock", rich_help_panel=_RUN)(running.unlock)
-app.add_typer(runs.app, rich_help_panel=_RUN)
-app.command("wizard", rich_help_panel=_DEFINE)(wizard.wizard)
-app.command("apply", rich_help_panel=_DEFINE)(definitions.apply)
-app.command("pull", rich_help_panel=_DEFINE)(definitions.pull)
-app.command("export", rich_help_panel=_DEFINE)(definitions.export)
-app.command("schema", rich_help_panel=_DEFINE)(definitions.schema)
-app.command("import-scripts", rich_help_panel=_DEFINE)(import_scripts.import_scripts)
-app.command("lint", rich_help_panel=_DEFINE)(lint.lint)
-app.command("modules", rich_help_panel=_DEFINE)(definitions.modules)
-app.command("partitions", rich_help_panel=_DEFINE)(partitions.partitions)
-app.command("groups", rich_help_panel=_DEFINE)(definitions.groups)
-app.command("schedules", rich_help_panel=_DEFINE)(definitions.schedules)
-connections.connections.command("certify")(certifying.certify)
-app.add_typer(connections.connections, rich_help_panel=_DEFINE)
-app.add_typer(tables.tables, rich_help_panel=_DEFINE)
-app.command("init", rich_help_panel=_LOOK_AFTER)(project.init)
-app.command("doctor", rich_help_panel=_LOOK_AFTER)(project.doctor)
-app.add_typer(secrets.app, rich_help_panel=_LOOK_AFTER)
-app.add_typer(drivers.app, rich_help_panel=_LOOK_AFTER)
-app.command("backup", rich_help_panel=_LOOK_AFTER)(operations.backup)
-app.command("restore", rich_help_panel=_LOOK_AFTER)(operations.restore)
-app.command("support-bundle", rich_help_panel=_LOOK_AFTER)(operations.support_bundle)
-app.command("set-password", rich_help_panel=_LOOK_AFTER)(users.set_password)
-app.add_typer(agents.app, rich_help_panel=_LOOK_AFTER)
-app.add_typer(tokens.app, rich_help_panel=_LOOK_AFTER)
-app.command("serve", rich_help_panel=_LOOK_AFTER)(project.serve)
-app.command("web", rich_help_panel=_LOOK_AFTER)(project.web)
-app.command("demo", rich_help_panel=_LOOK_AFTER)(project.demo)
+
+@cache
+def build(only: str | None = None) -> typer.Typer:
+    """The command with all of its commands; with one alone, whose module is then the only one that is imported."""
+    app = typer.Typer(
+        name="pipekit",
+        cls=Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Keeps tables in step between databases: source query, staging table, merge.",
+    )
+    app.callback()(options)
+    known = any(name == only for name, *_ in _COMMANDS)
+    for name, module, attribute, panel in _COMMANDS:
+        if not known or name == only:
+            found = getattr(import_module(f"pipekit_engine.cli.{module}"), attribute)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, rich_help_panel=panel)
+            else:
+                app.command(name, rich_help_panel=panel)(found)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return build()
 
 
 def _version(wanted: bool) -> None:
@@ -87,7 +95,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     context: typer.Context,
     config: Annotated[
@@ -111,7 +118,23 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Where the locale is not UTF-8, an escape stands for what it lacks: a result must not end in a traceback.
             stream.reconfigure(errors="backslashreplace")
+    # A shell that completes asks for all names.
+    app = build(None if "_PIPEKIT_COMPLETE" in os.environ else _asked(sys.argv[1:]))
+    gc.enable()
     app(prog_name="pipekit")
+
+
+def _asked(arguments: list[str]) -> str | None:
+    """The name of the command that is asked for, where the options before it leave no doubt."""
+    rest = list(arguments)
+    while rest and rest[0].startswith("-"):
+        if rest[0] == "--config":
+            rest = rest[2:]
+        elif rest[0] == "--no-agent" or rest[0].startswith("--config="):
+            rest = rest[1:]
+        else:
+            return None
+    return rest[0] if rest else None
 
 
 if __name__ == "__main__":

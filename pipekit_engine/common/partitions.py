@@ -129,6 +129,15 @@ class Partition(Record):
         ranges = self._from(self._first if first is None else first)
         return ranges if self.by == "number" else takewhile(lambda item: self.instant(item.end) <= now, ranges)
 
+    def ranges(self) -> Iterator[PartitionRange]:
+        """All partitions, without an end where the module's have none."""
+        return self._from(self._first)
+
+    @property
+    def last_end(self) -> Point | None:
+        """Where the last partition ends; None where they go on for ever."""
+        return None if self.end is None else self._last
+
     def until(self, first: PartitionRange, last: PartitionRange) -> list[PartitionRange]:
         """The partitions from one to another, both included."""
         return list(takewhile(lambda item: not self._before(last.start, item.start), self._from(first.start)))

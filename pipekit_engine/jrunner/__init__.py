@@ -9,21 +9,24 @@ with Session() as session:
 
 from __future__ import annotations
 
-from pipekit_engine.common.columns import Column
-from pipekit_engine.common.progress import Progress
-from pipekit_engine.jrunner.client import Session
-from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
-from pipekit_engine.jrunner.pool import SessionPool
-from pipekit_engine.jrunner.protocol import (
-    ColumnPair,
-    ExecuteResult,
-    MigrateRequest,
-    MigrateResult,
-    OpenRequest,
-    OpenResult,
-    QueryResult,
-    Statement,
-)
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipekit_engine.common.columns import Column
+    from pipekit_engine.common.progress import Progress
+    from pipekit_engine.jrunner.client import Session
+    from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
+    from pipekit_engine.jrunner.pool import SessionPool
+    from pipekit_engine.jrunner.protocol import (
+        ColumnPair,
+        ExecuteResult,
+        MigrateRequest,
+        MigrateResult,
+        OpenRequest,
+        OpenResult,
+        QueryResult,
+        Statement,
+    )
 
 __all__ = [
     "Column",
@@ -42,3 +45,30 @@ __all__ = [
     "SessionPool",
     "Statement",
 ]
+
+_HOMES = {
+    "Column": "pipekit_engine.common.columns",
+    "ColumnPair": "pipekit_engine.jrunner.protocol",
+    "ExecuteResult": "pipekit_engine.jrunner.protocol",
+    "JRunnerCancelled": "pipekit_engine.jrunner.errors",
+    "JRunnerDied": "pipekit_engine.jrunner.errors",
+    "JRunnerError": "pipekit_engine.jrunner.errors",
+    "MigrateRequest": "pipekit_engine.jrunner.protocol",
+    "MigrateResult": "pipekit_engine.jrunner.protocol",
+    "OpenRequest": "pipekit_engine.jrunner.protocol",
+    "OpenResult": "pipekit_engine.jrunner.protocol",
+    "Progress": "pipekit_engine.common.progress",
+    "QueryResult": "pipekit_engine.jrunner.protocol",
+    "Session": "pipekit_engine.jrunner.client",
+    "SessionPool": "pipekit_engine.jrunner.pool",
+    "Statement": "pipekit_engine.jrunner.protocol",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of this package, from its module: starting a JVM needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,6 +1,6 @@
 """The process of a jrunner session: one JVM that answers requests, over JSON lines on its stdin and stdout.
 
-This module is the only one in pipekit that starts a JVM for a run. The process leads a process group of its own, so that a
+The process leads a process group of its own, so that a
 Ctrl-C in the terminal does not reach it before pipekit has decided what to do, and ends by itself when its stdin ends.
 """
 
@@ -21,13 +21,13 @@ from typing import Any, Protocol
 
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.progress import Progress
-from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.lending import LentProcess
-from pipekit_engine.jrunner.locate import Java, find_jar, find_java
+from pipekit_engine.jrunner.locate import Java, find_java
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION, Fate, Interruption
+from pipekit_engine.jrunner.starting import StartedProcess, start_process
 
 #: Seconds until a fresh JVM must have said that it is ready; a loaded machine may need many.
 START_TIMEOUT_S = 30.0
@@ -70,32 +70,6 @@ class Attachment(Protocol):
         """End it."""
 
 
-def start_process(
-    java: Java,
-    temporary: SessionFolder,
-    *,
-    heap: str = jvm.DEFAULT_HEAP,
-    jar: Path | None = None,
-    cwd: Path | None = None,
-) -> subprocess.Popen[bytes]:
-    """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing."""
-    try:
-        return subprocess.Popen(
-            jvm.command(java, jar or find_jar(), "session", heap=heap, temporary=temporary.path),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=jvm.environment(),
-            cwd=cwd,
-            start_new_session=True,
-        )
-    except BaseException as error:
-        temporary.remove()
-        if isinstance(error, OSError):
-            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
-        raise
-
-
 class JRunnerProcess:
     """A running JVM that answers requests, each with an id of its own. Any number of threads may ask side by side.
 
@@ -104,6 +78,7 @@ class JRunnerProcess:
     :param cwd: folder that relative paths in JDBC URLs start from; the caller's own when None.
     :param on_stderr: called with each line that jrunner or a driver writes to stderr, on another thread.
     :param lent: a process that is there already, which is given back at the end; nothing is started then.
+    :param started: a process that was started for this session.
     :raises RuntimeMissing: when Java or the jar is not there.
     :raises JRunnerDied: when the process does not get ready.
     """
@@ -117,6 +92,7 @@ class JRunnerProcess:
         on_stderr: Callable[[str], None] | None = None,
         cwd: Path | None = None,
         lent: LentProcess | None = None,
+        started: StartedProcess | None = None,
     ) -> None:
         self.java: Java = find_java(java)
         self._lent = lent
@@ -134,8 +110,13 @@ class JRunnerProcess:
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
         #: Where drivers unpack their libraries, and keys lie as drivers read them; it goes with the session.
-        self.temporary = SessionFolder()
-        self._process = lent or start_process(self.java, self.temporary, heap=heap, jar=jar, cwd=cwd)
+        self.temporary = started.temporary if started else SessionFolder()
+        self._process: subprocess.Popen[bytes] | LentProcess
+        self._process = (
+            started.process
+            if started
+            else lent or start_process(self.java, self.temporary, heap=heap, jar=jar, cwd=cwd)
+        )
         try:
             self._threads = [
                 threading.Thread(target=target, name=f"jrunner-{name}-{self.pid}", daemon=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.lending import borrow
+from pipekit_engine.jrunner.starting import take_started
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -23,4 +24,7 @@ def start_session(config: Config) -> Session:
 
 def start_own_session(config: Config) -> Session:
     """A session of pipekit's own jrunner: an external one knows no metadata."""
-    return Session(java=config.jrunner.java, heap=config.jrunner.heap, cwd=config.folder, lent=borrow(config))
+    settings = config.jrunner
+    started = take_started(config)
+    lent = None if started else borrow(config)
+    return Session(java=settings.java, heap=settings.heap, cwd=config.folder, lent=lent, started=started)

@@ -186,15 +186,19 @@ def find_fixed_keys(source: Dialect, dest: Dialect, table: str, key: Sequence[Ke
 def find_rewritten_keys(source: Dialect, dest: Dialect, table: str, key: Sequence[KeyColumn]) -> dict[str, str]:
     """Key columns whose values become texts, of which several may stand for equal values; each with its usual text, as SQL.
 
-    Raises DestinationError where that cannot be had.
+    As well those of types in which the destination tells apart what the source does not. Raises DestinationError where that
+    cannot be had.
     """
     found = {}
     for item in key:
         column, planned = item.given, item.planned
         is_text = item.own.family == "text" if item.own else _TEXT_NAME.search(planned.dest_type)
         is_text = is_text or (dest.times_are_text and column.family in ("timestamptz", "timetz"))
+        there = item.own.family if item.own else column.family
+        kept = item.own is not None or planned.dest_type == dest.map_type(column, source).sql
+        finer = kept and column.family not in source.finer_families and there in dest.finer_families
         writings = source.key_writings(column)
-        if not is_text or writings == "one":
+        if not (is_text or finer) or writings == "one":
             continue
         if writings == "many":
             raise DestinationError(
@@ -202,7 +206,8 @@ def find_rewritten_keys(source: Dialect, dest: Dialect, table: str, key: Sequenc
                 "which several texts are equal: one key would become several rows. Convert it in the query to a type with one "
                 "text for each value (an instant to a timestamp in UTC, an interval to a number), or choose another key."
             )
-        found[planned.dest] = dest.usual_writing_sql(writings, dest.quote_identifier(planned.dest))
+        name = dest.quote_identifier(planned.dest)
+        found[planned.dest] = dest.usual_writing_sql(writings, name) if is_text else dest.usual_value_sql(name)
     return found
 
 

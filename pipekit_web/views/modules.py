@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.models import Definitions, Module, RunRecord
+from pipekit_engine.running.partitions import PartitionState, partition_states, partition_summary
 from pipekit_web import charts
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 State = Literal["running", "failed", "cancelled", "ok", "never", "disabled"]
 STATES: tuple[State, ...] = get_args(State)
 PER_PAGE = 100
+#: Partitions on a module's page, the newest.
+_PARTITIONS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ class ModulePage:
     lease: Lease | None
     #: What its checks found last.
     checks: list[CheckResult]
+    #: How many partitions are filled, and how the newest of them stand; empty for a module without any.
+    partitions_filled: str
+    partitions: list[PartitionState]
 
 
 def groups_of(definitions: Definitions) -> dict[str, tuple[str, ...]]:
@@ -144,6 +150,7 @@ def module_page(store: Store, name: str) -> ModulePage:
     definitions = store.definitions.load_checked()[0]
     runs = store.runs.newest_of_each(charts.HISTORY_RUNS, [name]).get(name, [])
     newest = store.runs.list(module=name, limit=1)
+    filled = store.partitions.of(name)
     row = ModuleRow(
         module,
         groups_of(definitions).get(name, ()),
@@ -158,4 +165,6 @@ def module_page(store: Store, name: str) -> ModulePage:
         store.runs.get(newest[0].id) if newest else None,
         store.leases.find("module", name),
         store.checks.last(name).get(name, []),
+        partition_summary(module, filled),
+        partition_states(module.partition, filled)[: -_PARTITIONS_SHOWN - 1 : -1] if module.partition else [],
     )

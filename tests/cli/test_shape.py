@@ -67,3 +67,32 @@ def test_version_and_usage(empty: Project) -> None:
     assert empty("run").status == 2
     assert empty("run", "--nonsense", "x").status == 2
     assert "Usage: pipekit runs" in empty("runs", "--help").out
+
+
+def test_a_run_imports_what_it_needs() -> None:
+    """A guard against runs that begin later, without a clock."""
+    heavy = (
+        "('sqlalchemy', 'alembic', 'sqlglot', 'dagster', 'ssl', 'smtplib', 'pipekit_engine.cli.wizard', "
+        "'pipekit_engine.cli.definitions', 'pipekit_engine.running.alerts', 'pipekit_engine.lint')"
+    )
+    program = (
+        "import sys; from pipekit_engine.cli.main import build; build('run')\n"
+        "import pipekit_engine.engine, pipekit_engine.cli.output, pipekit_engine.cli.progress\n"
+        f"print([name for name in {heavy} if name in sys.modules])\n"
+        "print(len([name for name in sys.modules if name.startswith('pipekit_engine')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found, count = done.stdout.splitlines()
+    assert found == "[]"
+    assert int(count) <= 155
+
+
+def test_a_command_that_an_agent_runs_imports_next_to_nothing() -> None:
+    """All that the command itself does then is to hand itself over."""
+    program = (
+        "import sys; before = set(sys.modules)\n"
+        "import pipekit_engine.cli.entry, pipekit_engine.agent.client\n"
+        "print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"dataclasses", "subprocess", "json", "socket"}.intersection(done.stdout.split())

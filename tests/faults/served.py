@@ -38,8 +38,9 @@ _AS_BY_HAND: dict[ServedFault, Fault] = {
 }  # fmt: skip
 #: What no run may notice.
 UNNOTICED: frozenset[ServedFault] = frozenset(["daemon killed", "code server killed", "web server killed"])
-#: Dagster's word for a run, and ours for its module. A run that was asked to end is cancelled, also where its module was done.
-_STATUSES = {"success": ("success",), "failure": ("error",), "canceled": ("cancelled", "success")}
+#: Dagster's word for a run, and ours for its module. A run that was asked to end is canceled, also where its module was done; a
+#: module that was cancelled by command is a failed step of its group, which goes on or not by its `on_failure`.
+_STATUSES = {"success": ("success",), "failure": ("error", "cancelled"), "canceled": ("cancelled", "success")}
 
 
 class Checkpoints:

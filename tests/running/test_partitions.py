@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from pipekit_engine.errors import ConfigurationError, DestinationError, StagingError
 from pipekit_engine.models import Partition
 from pipekit_engine.running.partitions import PartitionEvent
+from tests.running.test_crash import child
 from tests.running.workbench import Workbench
+from tests.waiting import LIMIT
 
 DAYS: dict[str, Any] = {"by": "day", "start": "2024-01-01", "column": "at"}
 
@@ -213,6 +216,23 @@ def test_a_failed_partition_ends_a_backfill_unless_it_keeps_going(bench: Workben
     went_on = bench.engine.backfill("m", keep_going=True, **span)
     assert (list(went_on.failed), went_on.left, went_on.skipped) == (["2024-01-02"], [], ["2024-01-01"])
     assert ids(bench) == [1, 4]
+
+
+@pytest.mark.parametrize("phase", ["stage", "verify", "merge", "hooks"])
+def test_a_partition_whose_run_is_killed_is_whole(bench: Workbench, phase: str) -> None:
+    """Old or new, never mixed; and the next run heals it."""
+    days(bench, partition=Partition(**{**DAYS, "end": "2024-01-03"}))
+    bench.run(partition="2024-01-01")
+    bench.run()
+    bench.source("DELETE FROM t WHERE id = 2", "UPDATE t SET note = 'C' WHERE id = 3")
+    process = child(bench, "m", phase)
+    process.communicate(timeout=LIMIT)
+    assert process.returncode == -signal.SIGKILL
+    there = bench.rows("SELECT id, note FROM t")
+    assert there == ([("1", "a"), ("3", "C")] if phase == "hooks" else [("1", "a"), ("2", "b"), ("3", "c")])
+    assert bench.run().status == "success"
+    assert bench.rows("SELECT id, note FROM t") == [("1", "a"), ("3", "C")]
+    assert bench.staging_left() == []
 
 
 def test_a_backfill_waits_for_whoever_runs_the_module(bench: Workbench) -> None:

@@ -7,9 +7,11 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 
-from pipekit_engine.models import DEFINITION_KINDS, Column, Connection, DefinitionKind, Hook, Module, Watermark
+from pipekit_engine.models import DEFINITION_KINDS, Check, Column, Connection, DefinitionKind, Hook, Module, Watermark
 from pipekit_engine.security.secrets import Secrets
+from pipekit_web.views.forms import form_of, parsed, posted, text_of_form
 from tests.web.conftest import Answer, Browser, Site
 from tests.web.test_pages import check_shape
 
@@ -316,3 +318,28 @@ def test_a_password_is_not_stored_when_the_save_is_refused(site: Site, monkeypat
     assert Secrets.load(site.config.secrets_file).keys() == []
     assert browser.post("/pipekit/form/connections", do="save", **fields).status == 303
     assert Secrets.load(site.config.secrets_file).keys() == ["LATE_PASSWORD"]
+
+
+def test_checks_and_owners_come_back_from_the_form_as_they_went_in() -> None:
+    checks = (
+        Check(name="rows"),
+        Check(name="volume", runs=5, on="staging"),
+        Check(name="not_null", columns=("id", "n")),
+        Check(name="mine", sql="SELECT 1", severity="warning"),
+    )
+    fields = {"source": "a", "dest": "b", "query": "SELECT 1", "dest_table": "t", "strategy": "upsert"}
+    record = Module(name="m", **fields, merge_key=("id",), owners=("x@y.org", "team"), checks=checks)
+    shown, sent = form_of(record), {"enabled": "1"}
+    for key, value in shown.fields.items():
+        if key == "checks":
+            for number, row in enumerate(value):
+                for part, item in row.items():
+                    sent[f"checks.{number}.{part}"] = ", ".join(item) if isinstance(item, list) else str(item)
+        else:
+            sent[key] = shown.text(key)
+    back = yaml.safe_load(text_of_form(posted("modules", "m", list(sent), sent.__getitem__)))
+    assert back == yaml.safe_load(text_of_form(shown))
+    assert parsed("modules", "modules: {m: {checks: {rows: , mine: {on: staging}}}}").rows("checks") == [
+        {"name": "rows"},
+        {"name": "mine", "on": "staging"},
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipekit_engine.models import Module, ResolvedWatermark
+from pipekit_engine.models import Module, Partition, ResolvedWatermark
 from tests.web.conftest import Site
 
 PAGES = [
@@ -200,3 +200,18 @@ def test_a_thousand_modules_are_shown_quickly(site: Site) -> None:
         started = time.process_time()
         check_shape(browser.get(page))
         assert time.process_time() - started < 1.5, "a third of a second on an idle machine"
+
+
+def test_a_module_page_shows_which_partitions_are_filled(site: Site) -> None:
+    query = "SELECT * FROM t WHERE at >= '{partition_start}' AND at < '{partition_end}'"
+    days = Partition(by="day", start="2024-01-01", end="2024-01-04", column="at")
+    site.save(
+        Module(name="days", source="src", dest="dw", query=query, dest_table="t", strategy="full", partition=days)
+    )
+    with site.store() as store:
+        started = store.runs.start("days", triggered_by="manual", partition="2024-01-02")
+        assert started is not None
+        store.runs.finish(started[0], "success", rows_inserted=77)
+    text = site.browser("viewer").ask("GET", "/pipekit/modules/days").text
+    assert "Partitions: 1 of 3 days filled" in text
+    assert text.index("2024-01-03</td><td>missing") < text.index("2024-01-02</td><td>filled")

@@ -54,7 +54,7 @@ class DuckDB(Dialect):
         ),
     )
     clients = ("duckdb",)
-    certified_here = True  # its report is to come; the tests run on it
+    certified_here = True
     needs_login = False
     url_is_path = True
     one_process = True

@@ -105,6 +105,12 @@ class HSQLDB(InformationSchema, Dialect):
             return (f"CAST({value} AS VARCHAR(64))",)
         return (value,) if column.family in ("float32", "float64") else super().exact_values_sql(column, value)
 
+    finer_families = frozenset({"float32", "float64"})
+
+    def usual_value_sql(self, value: str) -> str:
+        """0.0 and -0.0 are two keys of an index here."""
+        return f"{value} + 0E0"
+
     exact_collation_sql = (
         "SELECT '\"' || COLLATION_SCHEMA || '\".\"' || COLLATION_NAME || '\"' FROM INFORMATION_SCHEMA.COLLATIONS "
         "WHERE COLLATION_SCHEMA = 'PUBLIC' AND COLLATION_NAME = 'KEYS_OF_PIPEKIT'"

@@ -33,6 +33,13 @@ class KeyEquality(Identifiers):
     #: Makes that collation, and its spelling.
     new_exact_collation: ClassVar[tuple[str, str] | None] = None
 
+    #: Families of which equal values of other kinds may be different ones here.
+    finer_families: ClassVar[frozenset[str]] = frozenset()
+
+    def usual_value_sql(self, value: str) -> str:
+        """A value (SQL text) of a finer family, not of a text, as the one that stands for all that are equal elsewhere."""
+        return value
+
     def coarse_type(self, column: Column) -> str | None:
         """Why a column may take different texts for equal, from its description alone; None where it takes none for equal."""
         return None if self.capabilities.exact_text or column.family != "text" else "its collation"

@@ -1,0 +1,102 @@
+"""The only place in pipekit that starts a JVM for a run, and one that is started before anything else is imported.
+
+A command that will run a module has its JVM started first, beside Python's imports: those take longer than the JVM does. The
+first session that wants just what was started takes it; what nobody took ends with the command.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipekit_engine.errors import PipekitError, RuntimeMissing
+from pipekit_engine.jrunner import jvm
+from pipekit_engine.jrunner.folders import SessionFolder
+from pipekit_engine.jrunner.lending import Settings
+from pipekit_engine.jrunner.locate import Java, find_jar, find_java
+
+if TYPE_CHECKING:
+    from pipekit_engine.config import Config
+
+#: Seconds that a JVM which nobody took has to end.
+_END_S = 2.0
+
+
+def start_process(
+    java: Java,
+    temporary: SessionFolder,
+    *,
+    heap: str = jvm.DEFAULT_HEAP,
+    jar: Path | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing."""
+    try:
+        return subprocess.Popen(
+            jvm.command(java, jar or find_jar(), "session", heap=heap, temporary=temporary.path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=jvm.environment(),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except BaseException as error:
+        temporary.remove()
+        if isinstance(error, OSError):
+            raise RuntimeMissing(f"jrunner cannot be started: {error}") from None
+        raise
+
+
+@dataclass(frozen=True)
+class StartedProcess:
+    """A JVM that runs for a session to come, and what it was started with."""
+
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    temporary: SessionFolder
+
+
+_started: StartedProcess | None = None
+
+
+def start_early(folder: Path) -> None:
+    """Start the JVM of a configuration in `folder` that says nothing of jrunner. One that cannot be started is told later."""
+    global _started
+    with suppress(PipekitError, OSError):
+        java = find_java()
+        environment = tuple(sorted(jvm.environment().items()))
+        settings = Settings(java.path, jvm.DEFAULT_HEAP, folder, environment)
+        temporary = SessionFolder()
+        _started = StartedProcess(settings, start_process(java, temporary, cwd=folder), temporary)
+        atexit.register(_end_unused)
+
+
+def take_started(config: Config) -> StartedProcess | None:
+    """The JVM that was started early, if it is what a configuration wants; None once it was given out."""
+    global _started
+    if _started is None or _started.settings != Settings.of(config):
+        return None
+    started, _started = _started, None
+    return started
+
+
+def _end_unused() -> None:
+    global _started
+    if _started is None:
+        return
+    started, _started = _started, None
+    with suppress(OSError):
+        os.killpg(started.process.pid, signal.SIGTERM)
+    try:
+        started.process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        started.process.kill()
+        started.process.wait()
+    started.temporary.remove()
