@@ -145,12 +145,15 @@ class RowComparison:
             return None
         staged, there, groups = grouped
         keys = ", ".join(f"k{number}" for number in range(len(self._key)))
-        named = ", ".join(f"s.{name} AS k{number}" for number, name in enumerate(self._key))
+        # Derby forgets the names of a union's columns where one side has others.
+        named, named_there = (
+            ", ".join(f"{table}.{name} AS k{number}" for number, name in enumerate(self._key)) for table in "sd"
+        )
         matched = self.dialect.in_table("d", self.merge.staging_sql, self.merge.key)
         return self._fill(
             f"SELECT DISTINCT {keys}, {REPLACED} FROM (SELECT {keys} FROM (SELECT {named}, {', '.join(staged)}, "
-            f"1 AS pipekit_rows FROM {self.merge.staging_sql} s UNION ALL SELECT {self._list('d')}, {', '.join(there)}, -1 "
-            f"FROM {self.merge.dest_sql} d WHERE {matched}) u GROUP BY {keys}, {', '.join(groups)} "
+            f"1 AS pipekit_rows FROM {self.merge.staging_sql} s UNION ALL SELECT {named_there}, {', '.join(there)}, "
+            f"-1 AS pipekit_rows FROM {self.merge.dest_sql} d WHERE {matched}) u GROUP BY {keys}, {', '.join(groups)} "
             f"HAVING SUM(pipekit_rows) <> 0) r"
         )
 
@@ -168,7 +171,7 @@ class RowComparison:
             for left, right in zip(exact, old, strict=True):
                 alias = f"v{len(groups)}"
                 staged.append(f"{left} AS {alias}")
-                there.append(right)
+                there.append(f"{right} AS {alias}")
                 groups.append(alias)
         return staged, there, groups
 
