@@ -45,7 +45,7 @@ def source_syntax(connections: ModuleConnections, watermarks: Mapping[str, Resol
         return connections.session.query(source.handle, sql, cancel=connections.cancel).first
 
     try:
-        answer = ask(_PROBE + source.dialect.capabilities.one_row_from)
+        answer = ask(_PROBE + (source.dialect.capabilities.one_row_from or ""))
         quoted_names = source.dialect.ansi_quotes_sql
         names = quoted_names is not None and ask(quoted_names) in ("1", "true")
     except JRunnerError as error:

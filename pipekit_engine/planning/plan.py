@@ -111,8 +111,8 @@ class RunPlan:
     triggers: tuple[str, ...] = field(default=(), kw_only=True)
     #: Columns of an existing destination that are NOT NULL.
     not_null: tuple[str, ...] = field(default=(), kw_only=True)
-    #: What the destination wants after a select list of constants.
-    one_row_from: str = field(default="", kw_only=True)
+    #: What the destination wants after a select list of constants; None where that is not known.
+    one_row_from: str | None = field(default="", kw_only=True)
     warnings: tuple[str, ...] = field(default=())
 
     @property

@@ -147,9 +147,11 @@ class StagedRows:
         return self._known[sql] if sql in self._known else self._ask_all([sql])[0]
 
     def _ask_all(self, queries: Sequence[str]) -> list[int]:
-        """The numbers that queries give, all in one statement."""
+        """The numbers that queries give: in one statement where the destination's kind is known to take it."""
         sql = queries[0]
         if len(queries) > 1:
+            if self._plan.one_row_from is None:
+                return [self._ask(query) for query in queries]
             sql = f"SELECT {', '.join(f'({query})' for query in queries)}{self._plan.one_row_from}"
         try:
             (row,) = self._session.query(self._handle, sql, limit=False, cancel=self._cancel).rows

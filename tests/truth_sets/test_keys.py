@@ -227,6 +227,7 @@ SAME = {
     "timetz": ("postgresql", "interval", "'1 mon'", "'30 days'"),
     "h2_timestamptz": ("h2", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE '2024-01-01 00:00:00+00:00'",
                        "TIMESTAMP WITH TIME ZONE '2024-01-01 02:00:00+02:00'"),
+    "h2_timetz": ("h2", "TIME WITH TIME ZONE", "TIME WITH TIME ZONE '12:00:00+00:00'", "TIME WITH TIME ZONE '14:00:00+02:00'"),
     "h2_decfloat": ("h2", "DECFLOAT(20)", "1.0", "1.00"),
     "hsqldb_timestamptz": ("hsqldb", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP '2024-01-01 00:00:00+0:00'",
                            "TIMESTAMP '2024-01-01 02:00:00+2:00'"),

@@ -60,6 +60,7 @@ class Generic(Dialect):
         creates_schemas=False,  # nobody knows whether there are any
         drop_if_exists=False,
         row_values=False,
+        one_row_from=None,
         denied_states=frozenset({"28000", "42501", "42502"}),
         missing_table_message=r"\b(?:table|relation|view|object)\b.*(?:does not exist|doesn't exist|not found|unknown)",
         missing_table_states=frozenset({"42S02", "42P01"}),

@@ -77,5 +77,5 @@ class Capabilities:
     bulk_path: str = "batched inserts"
     #: How literals, comments and names are written in its SQL, and what an unquoted name stands for.
     syntax: SqlSyntax = UNKNOWN
-    #: Clause after the select list for a SELECT of constants; Oracle and DB2 want a table.
-    one_row_from: str = ""
+    #: Clause after the select list for a SELECT of constants; Oracle and DB2 want a table. None: nobody knows.
+    one_row_from: str | None = ""

@@ -106,7 +106,7 @@ class WatermarkStatements(Identifiers):
         """A query for the current time, in UTC or in the session's zone; None where the kind has no clock that is known."""
         if self.clocks is None:
             return None
-        return f"SELECT {self.clocks[utc]}{self.capabilities.one_row_from}"
+        return f"SELECT {self.clocks[utc]}{self.capabilities.one_row_from or ''}"
 
     def day_sql(self, days: int, form: str) -> str | None:
         """A query for today moved by `days`, written in strftime's `form` (%Y %m %d %y %j); None where it is not known."""
