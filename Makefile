@@ -18,7 +18,7 @@ serve: setup-demo ## the demo's schedules, runs and lineage in the browser (afte
 test: setup ## run the tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-slow: setup ## run what make test leaves out: deploy.sh, a host that vanishes, schedules by the clock (ten minutes)
+test-slow: setup ## run what make test leaves out: deploy.sh, a host that vanishes, schedules by the clock (half an hour)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow -m slow $(ARGS)
 
 test-truth: setup ## move public and hostile data between all pairs of seven databases, compare row by row (an hour or more)

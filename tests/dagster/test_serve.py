@@ -426,6 +426,7 @@ def test_the_test_buttons_leave_no_trace(served: Served) -> None:
         assert store.ticks.trigger_cursor("tried-trigger") is None
 
 
+@pytest.mark.slow
 def test_a_broken_configuration_is_shown_and_heals(served: Served) -> None:
     file = served.project.config_file
     good = file.read_text()
@@ -476,6 +477,7 @@ def test_rest(served: Served) -> None:
     assert described["openapi"].startswith("3.")
 
 
+@pytest.mark.slow
 def test_rest_keeps_its_own_description(served: Served) -> None:
     """Schemathesis makes requests from the OpenAPI description, valid and not, and checks each answer against it."""
     program = Path(sys.executable).parent / "schemathesis"
@@ -547,6 +549,7 @@ def test_reload_follows_pipekits_own_code(served: Served) -> None:
     assert served.ended(served.run_group("quick"))["status"] == "success"
 
 
+@pytest.mark.slow
 def test_what_changes_while_the_code_server_starts_is_shown(
     project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

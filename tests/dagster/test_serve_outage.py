@@ -20,7 +20,7 @@ from pipekit_web.server.auth import set_password, users_file
 from tests.dagster.project import Project
 from tests.dagster.served import Served, descendants, serving
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.timeout(600)]
 
 ANNA = ("anna", "correct horse")
 

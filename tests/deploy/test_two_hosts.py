@@ -43,7 +43,7 @@ ALONE = os.geteuid() == 0
 #: Seconds that anything may take. An idle machine needs some ten for the slowest: only what never comes is too late.
 PATIENCE_S = 300.0
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.daemon, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql, pytest.mark.daemon, pytest.mark.timeout(900)]
 
 DEFINITIONS = """\
 connections:

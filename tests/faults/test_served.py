@@ -15,26 +15,19 @@ from tests.faults.served import SERVED_FAULTS, ServedEngines, ServedFault, Serve
 from tests.faults.test_matrix import KINDS, possible
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
-#: The quick cut: one site, one server.
-QUICK = {
-    ("postgresql", "after COMMIT, unanswered", "run process killed"),
-    ("postgresql", "before COMMIT", "daemon killed"),
-}
-QUICK_STRATEGY = "append"
 
 
 def served_cells() -> list[object]:
-    """Ordered by site: a server is started for each."""
+    """Ordered by site: a server is started for each. None is in the quick cut."""
     found = []
     for kind in KINDS:
         for place, checkpoint in enumerate(CHECKPOINTS):
             for number, fault in enumerate(SERVED_FAULTS):
-                quick = (kind, checkpoint.name, fault) in QUICK
                 turn = (place + number) % len(STRATEGIES)
-                for strategy in [QUICK_STRATEGY] if quick else [*STRATEGIES[turn:], *STRATEGIES[:turn]]:
+                for strategy in [*STRATEGIES[turn:], *STRATEGIES[:turn]]:
                     if possible(kind, checkpoint, "engine killed", strategy):
-                        marks = [getattr(pytest.mark, kind)] if kind != "sqlite" else []
-                        marks += [] if quick else [pytest.mark.all_faults]
+                        marks = [pytest.mark.all_faults]
+                        marks += [getattr(pytest.mark, kind)] if kind != "sqlite" else []
                         name = f"{kind}-{strategy}-{fault}-{checkpoint.name}".replace(" ", "_")
                         found.append(
                             (kind, strategy, pytest.param(kind, strategy, checkpoint, fault, id=name, marks=marks))

@@ -316,6 +316,7 @@ print(calls, time.monotonic() - began)
 """
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(project: Project) -> None:
     config = config_of(project)
     backup(config, project.folder / "few")
@@ -398,6 +399,7 @@ def test_a_plain_copy_of_an_older_file_is_a_backup_too(project: Project) -> None
     assert done.status == 0, done.err
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 def test_from_sqlite_to_postgresql_and_back(project: Project, postgresql: PostgreSQLServer) -> None:
     assert project("run", "items").status == 0
@@ -446,6 +448,7 @@ def after_column(name: str) -> int:
     return [column.name for column in schema.run_log.c].index(name)
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 def test_a_backup_of_postgresql_is_of_one_moment(project: Project, postgresql: PostgreSQLServer) -> None:
     with postgresql.fresh_database() as database:

@@ -19,6 +19,22 @@ EMBEDDED = {
 }
 
 
+#: Kinds of destination that the quick cut has in these files alone: what runs mean, and what they promise.
+OTHER_KINDS = ("h2", "hsqldb", "duckdb")
+ON_EVERY_KIND = ("test_strategies.py", "test_promises.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the rarer kinds of destination to `make test-slow`, but for the files that show what all kinds have in common."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name not in ON_EVERY_KIND:
+            assert isinstance(item, pytest.Function)
+            given = item.callspec.params if hasattr(item, "callspec") else {}
+            if given.get("any_bench") in OTHER_KINDS:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def pool(java: str) -> Iterator[SessionPool]:
     """One warm jrunner for all tests that do not kill theirs."""

@@ -143,7 +143,13 @@ PATHOLOGICAL = {
 }
 
 
-@pytest.mark.parametrize("sql", PATHOLOGICAL.values(), ids=PATHOLOGICAL)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        pytest.param(sql, id=name, marks=[pytest.mark.slow] if name == "a megabyte" else [])
+        for name, sql in PATHOLOGICAL.items()
+    ],
+)
 def test_odd_texts_are_bounded(sql: str) -> None:
     for kind in ("postgresql", "sqlserver", "mysql", "db2"):
         started = time.process_time()

@@ -11,7 +11,7 @@ from tests.truth_sets.known import KEYS, OWN_TABLES, SAME_KEY, mark
 from tests.truth_sets.readers import KINDS, Database, inserts
 from tests.truth_sets.site import Outcome, Site
 
-QUICK = {("mariadb", "mariadb"), ("postgresql", "derby"), ("postgresql", "duckdb")}
+QUICK = {("mariadb", "mariadb")}
 
 #: Pairs of texts that exact collations tell apart.
 ALIKE = {

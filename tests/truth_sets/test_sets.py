@@ -16,7 +16,7 @@ from tests.truth_sets.site import Site
 MakeSite = Callable[[str, str], Site]
 SETS_BY_NAME = {"sakila": sakila, "chinook": chinook}
 QUICK = {("chinook", "postgresql", "sqlite")}
-QUICK_STRATEGIES = {("postgresql", "mariadb"), ("sqlite", "duckdb")}
+QUICK_STRATEGIES = {("postgresql", "mariadb")}
 
 
 def fill(site: Site, tables: list[SetTable], again: bool = False) -> None:

@@ -19,7 +19,7 @@ from tests.truth_sets.site import Site
 from tests.truth_sets.torture import SHAPES, Shape
 
 #: The quick cut: each kind once.
-QUICK = {("postgresql", "mariadb"), ("sqlite", "h2"), ("derby", "hsqldb"), ("duckdb", "postgresql")}
+QUICK = {("postgresql", "mariadb"), ("sqlite", "h2")}
 #: Values of a refused column that are tried one by one.
 SINGLE = 4
 

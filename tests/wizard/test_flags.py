@@ -107,6 +107,7 @@ def test_many_tables_at_once(
     assert "~ group all" in again.out
 
 
+@pytest.mark.slow
 def test_postgresql_to_sqlite_with_a_time_zone(project: Project, warehouse: tuple[PostgreSQLServer, str]) -> None:
     pg, database = warehouse
     pg.sql(database, "CREATE SCHEMA crm; CREATE TABLE crm.leads (lead_id bigint generated always as identity primary key,"

@@ -118,6 +118,7 @@ def test_ctrl_c_while_a_database_does_not_answer(project: Project, typing: Typin
         assert "Traceback" not in typist.screen.text
 
 
+@pytest.mark.slow
 def test_escape_goes_back_and_the_answers_can_be_changed(shop: Project, typing: Typing) -> None:
     typist = typing("wizard")
     typist.answer("Copy from", "shop", "enter")
@@ -173,6 +174,7 @@ def test_a_query_of_ones_own_pasted_in_several_lines(shop: Project, typing: Typi
     assert shop.rows("SELECT id FROM big ORDER BY id") == [(1,), (2,)]
 
 
+@pytest.mark.slow
 def test_thousands_of_tables_filter_as_one_types(shop: Project, typing: Typing) -> None:
     with closing(sqlite3.connect(shop.folder / "shop.db")) as connection, connection:
         for number in range(2000):

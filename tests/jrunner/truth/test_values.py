@@ -119,6 +119,7 @@ def test_zero_dates_are_refused(truth: Truth) -> None:
     assert (error.code, error.column, error.row) == ("value", "at", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dest", KINDS)
 @pytest.mark.parametrize("source", [kind for kind in KINDS if kind != "derby"])
 def test_ten_megabytes_of_text(truth: Truth, source: str, dest: str) -> None:
