@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from pipekit_engine.errors import LockedError, NotFoundError, PipekitError
+from pipekit_engine.errors import LockedError, NotFoundError, PipekitError, SecretError
 from pipekit_web.launching import LaunchRefused
 
 MAX_BODY_BYTES = 1_000_000
@@ -37,7 +37,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def add_error_handlers(api: FastAPI) -> None:
     """Make every error of this application an answer."""
-    for error, status in ((NotFoundError, 404), (LaunchRefused, 409), (LockedError, 409), (PipekitError, 503)):
+    refused = (LaunchRefused, LockedError, SecretError)
+    for error, status in ((NotFoundError, 404), *((error, 409) for error in refused), (PipekitError, 503)):
         api.add_exception_handler(error, _as(status))
     api.add_exception_handler(ClientDisconnect, _endless)
     api.add_exception_handler(StarletteHTTPException, _http_error)

@@ -20,8 +20,8 @@ from pipekit_web.api.problems import CheckedBody, problems
 from pipekit_web.asking import asking
 
 router = APIRouter(prefix="/api/introspect/{connection}", route_class=CheckedBody)
-_LOOKS: dict[str, Any] = {"responses": problems(400, 404)}
-_ASKS: dict[str, Any] = {"responses": problems(400, 404, 413, 415, 422)}
+_LOOKS: dict[str, Any] = {"responses": problems(400, 404, 409)}
+_ASKS: dict[str, Any] = {"responses": problems(400, 404, 409, 413, 415, 422)}
 Optional = Annotated[str | None, Query(min_length=1, max_length=500)]
 Table = Annotated[str, Query(min_length=1, max_length=500, description="schema.table, as in SQL")]
 

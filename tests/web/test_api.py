@@ -145,6 +145,7 @@ def test_of_writers_with_the_same_version_one_wins(site: Site, editor: Program) 
         ("DELETE", "/api/connections/src", None, 409, "used by"),
         ("GET", "/api/audit?knd=x", None, 400, "knd"),
         ("GET", "/api/introspect/nope/schemas", None, 404, "nope"),
+        ("GET", "/api/introspect/dw/schemas", None, 409, "secrets set DW_PASSWORD"),
         ("POST", "/api/group-runs/99/cancel", None, 404, "99"),
         ("GET", "/metrics", None, 404, "no /metrics"),
     ],
