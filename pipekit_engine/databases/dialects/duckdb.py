@@ -94,6 +94,7 @@ class DuckDB(Dialect):
     system_schemas = ("information_schema", "pg_catalog")
     usual_schemas = frozenset({"main"})
     free_schemas = True
+    finer_families = frozenset({"timetz"})  # 12:00+00 and 14:00+02 are two
     reserved = words("analyse analyze anti asof at collation concurrently glob ilike isnull lambda limit notnull pivot qualify "
                      "pivot_longer pivot_wider positional returning semi similar summarize try_cast unpack unpivot variadic "
                      "verbose window")  # fmt: skip
