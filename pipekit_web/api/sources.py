@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, HTTPException, Query
 
 from pipekit_engine.databases.browser import Browser
 from pipekit_engine.engine import Engine
+from pipekit_engine.errors import SourceError
 from pipekit_engine.jrunner.protocol import QueryResult
 from pipekit_engine.sql.text import sample_query
 from pipekit_web.api.answers import Preview
@@ -28,10 +29,16 @@ Table = Annotated[str, Query(min_length=1, max_length=500, description="schema.t
 
 @contextmanager
 def _browsing(engine: Engine, connection: str) -> Iterator[Browser]:
-    """A look through a connection, as long as a person waits. Raises NotFoundError where there is none of that name."""
+    """A look through a connection, as long as a person waits. Raises NotFoundError where there is none of that name.
+
+    What the database refuses, such as a table that is not there, was asked wrongly: HTTPException, 400.
+    """
     engine.store.definitions.connection(connection)
-    with asking(engine) as workspace:
-        yield workspace.browser(connection)
+    try:
+        with asking(engine) as workspace:
+            yield workspace.browser(connection)
+    except SourceError as error:
+        raise HTTPException(400, str(error)) from error
 
 
 @router.get("/databases", summary="Databases behind a connection", **_LOOKS)

@@ -382,6 +382,9 @@ def test_what_asks_databases(site: Site, editor: Program) -> None:
     assert editor.ask("POST", f"{target}/query", {"sql": "SELECT max(at) FROM items"})[1]["rows"] == [["2026"]]
     described = editor.ask("POST", f"{target}/describe", {"sql": "SELECT id, at FROM items"})[1]
     assert [item["name"] for item in described] == ["id", "at"]
+    for asked in ("columns", "keys"):
+        status, told, _ = editor.ask("GET", f"{target}/{asked}?table=nope")
+        assert (status, "could not be read" in told["error"]) == (400, True)
     told = editor.ask("POST", "/api/modules/items/try", {"retry": 1})[1]
     assert (told["problem"], told["rows"]) == ("", [["1", "one", "2026"]])
     assert "INSERT INTO" in told["sql"]
