@@ -10,7 +10,9 @@ is imported until a name is used: `pipekit_dagster.serve` works without importin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pipekit_engine.common.lazy import names_from
 
 if TYPE_CHECKING:
     from pipekit_dagster.build import build_pipekit_definitions
@@ -41,13 +43,7 @@ _HOMES = {
     "pipekit_thread_executor": "pipekit_dagster.executor",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names_from(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -10,9 +10,10 @@ Nothing heavy is imported until a name is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipekit_engine._version import __version__
+from pipekit_engine.common.lazy import names_from
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config, load_config
@@ -28,10 +29,4 @@ _HOMES = {
     "load_config": "pipekit_engine.config",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names_from(__name__, _HOMES)

@@ -9,7 +9,9 @@ with Session() as session:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pipekit_engine.common.lazy import names_from
 
 if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
@@ -64,11 +66,5 @@ _HOMES = {
     "Statement": "pipekit_engine.jrunner.protocol",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """A name of this package, from its module: starting a JVM needs none of them."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+# Starting a JVM needs none of them.
+__getattr__ = names_from(__name__, _HOMES)

@@ -1,7 +1,7 @@
 """The process of a jrunner session: one JVM that answers requests, over JSON lines on its stdin and stdout.
 
-The process leads a process group of its own, so that a
-Ctrl-C in the terminal does not reach it before pipekit has decided what to do, and ends by itself when its stdin ends.
+The process leads a process group of its own, so that a Ctrl-C in the terminal does not reach it before pipekit has decided what
+to do, and ends by itself when its stdin ends.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _MORE = ("SELECT", "OVER", "GROUP", "UNION", "INTERSECT", "EXCEPT", "MINUS", "JO
 
 def greatest_columns(sql: str, syntax: SqlSyntax) -> tuple[ColumnOrigin, ...]:
     """The columns that stand in a `max(column)` of a query on one table; empty when it cannot be read, or reads several."""
-    plain = _plain(sql, syntax)
+    plain = _plain(_tokens(sql, syntax), syntax)
     if plain is not None:
         return plain
     query, tree = read_query(sql, syntax), parse(sql, syntax)
@@ -44,7 +44,10 @@ def gives_one_row(sql: str, syntax: SqlSyntax) -> bool:
 
     False where the text does not show it.
     """
-    found = _tokens(sql, syntax)
+    return _is_one_row(_tokens(sql, syntax))
+
+
+def _is_one_row(found: Sequence[Token]) -> bool:
     if not found or not found[0].is_word("SELECT"):
         return False
     listed, rest = _divided(found)
@@ -64,10 +67,9 @@ def gives_one_row(sql: str, syntax: SqlSyntax) -> bool:
     return counted and not any(token.depth == 0 and token.is_word(*_MORE[2:-1]) for token in rest[1:])
 
 
-def _plain(sql: str, syntax: SqlSyntax) -> tuple[ColumnOrigin, ...] | None:
+def _plain(found: Sequence[Token], syntax: SqlSyntax) -> tuple[ColumnOrigin, ...] | None:
     """The answer for `SELECT max(column) ... FROM table [WHERE ...]`; None for any other text."""
-    found = _tokens(sql, syntax)
-    if not gives_one_row(sql, syntax):
+    if not _is_one_row(found):
         return None
     listed, rest = _divided(found)
     end = next((place for place, token in enumerate(rest) if token.is_word("WHERE")), len(rest))

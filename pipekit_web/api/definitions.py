@@ -80,10 +80,9 @@ def _add_routes(kind: DefinitionKind) -> None:
         plan: PlanOnly = False,
     ) -> Any:
         fields = body.model_dump(by_alias=True, exclude_unset=True)
-        saved = save_record(request, store, user, record_of(kind, name, fields), kind, if_match, plan)
+        saved = save_record(request, response, store, user, record_of(kind, name, fields), kind, if_match, plan)
         if saved.saved and saved.action == "create":
             response.status_code = 201
-        response.headers["etag"] = f'"{saved.version}"'
         return saved
 
     put.__annotations__["body"] = body_model
@@ -94,11 +93,10 @@ def _add_routes(kind: DefinitionKind) -> None:
         if store.definitions.find(kind, body.name) is not None:
             raise HTTPException(409, f"There is a {one} {body.name!r} already; PUT or PATCH change it.")
         fields = body.model_dump(by_alias=True, exclude_unset=True)
-        saved = save_record(request, store, user, record_of(kind, body.name, fields), kind, None, plan)
+        saved = save_record(request, response, store, user, record_of(kind, body.name, fields), kind, None, plan)
         if saved.saved:
             response.status_code = 201
             response.headers["location"] = f"/api/{kind}/{body.name}"
-        response.headers["etag"] = f'"{saved.version}"'
         return saved
 
     post.__annotations__["body"] = model
@@ -125,9 +123,8 @@ def _add_routes(kind: DefinitionKind) -> None:
     ) -> Any:
         present = stored_record(store, kind, name)
         fields = present.model_dump(by_alias=True, mode="json")
-        saved = save_record(request, store, user, record_of(kind, name, patched(fields, body)), kind, if_match, plan)
-        response.headers["etag"] = f'"{saved.version}"'
-        return saved
+        record = record_of(kind, name, patched(fields, body))
+        return save_record(request, response, store, user, record, kind, if_match, plan)
 
     def delete(
         user: Editor, name: Name, store: OpenStore, request: Request, if_match: IfMatch = None, plan: PlanOnly = False

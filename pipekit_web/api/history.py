@@ -45,9 +45,7 @@ def restore(
     plan: PlanOnly = False,
 ) -> Saved:
     entry = store.audit.get(number)
-    saved = save_record(request, store, user, editing.record_before(entry), entry.kind, if_match, plan)
-    response.headers["etag"] = f'"{saved.version}"'
-    return saved
+    return save_record(request, response, store, user, editing.record_before(entry), entry.kind, if_match, plan)
 
 
 def _fields(entry: AuditEntry) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def _conflict(kind: DefinitionKind, present: NamedRecord | None, yours: NamedRec
 
 def save_record(
     request: Request,
+    response: Response,
     store: Store,
     user: User,
     record: NamedRecord,
@@ -100,7 +101,7 @@ def save_record(
     if_match: str | None,
     plan: bool,
 ) -> Saved:
-    """Plan a record, and save it unless only the plan is wanted."""
+    """Plan a record, and save it unless only the plan is wanted. The response names its version."""
     present = store.definitions.find(kind, record.name)
     if present is not None:
         check_version(kind, present, if_match, record)
@@ -122,7 +123,10 @@ def save_record(
         warnings=[*planned.warnings, *(str(item) for item in planned.findings)],
         version=version_of(record),
     )
-    return answer if plan or change is None else carry_out(request, store, user, change, present, answer)
+    if not plan and change is not None:
+        answer = carry_out(request, store, user, change, present, answer)
+    response.headers["etag"] = f'"{answer.version}"'
+    return answer
 
 
 def carry_out(

@@ -83,11 +83,4 @@ def test_cell(
 ) -> None:
     with sites.use(kind, strategy, VARIANTS.get(fault, "plain"), request.getfixturevalue) as site:
         site.disturb(Random(f"{kind} {strategy} {checkpoint.name} {fault}"))
-        trial = Trial(site, engines, checkpoint, fault)
-        cell = {"kind": kind, "strategy": strategy, "checkpoint": checkpoint.name, "fault": fault}
-        try:
-            trial.execute()
-        except Exception:
-            report.add(**cell, reached=trial.came, survived=False)
-            raise
-        report.add(**cell, reached=trial.came, survived=True)
+        Trial(site, engines, checkpoint, fault).report(report, fault)

@@ -12,6 +12,7 @@ from tests.faults.breaking import SPOILS_ENGINE, Breaker, Fault
 from tests.faults.checkpoints import Checkpoint
 from tests.faults.child import EngineProcess, Running
 from tests.faults.model import Row
+from tests.faults.report import Report
 from tests.faults.site import MODULE, Site
 from tests.waiting import LIMIT, wait_until
 
@@ -49,6 +50,21 @@ class Trial:
         self.site, self.engines, self.checkpoint, self.fault = site, engines, checkpoint, fault
         self.came = False  #: whether the checkpoint was reached: not every strategy and database has each
         self._run_id = 0
+
+    def report(self, report: Report, fault: str) -> None:
+        """Execute it, and note under this name of the fault whether it was survived."""
+        cell = {
+            "kind": self.site.kind,
+            "strategy": self.site.model.strategy,
+            "checkpoint": self.checkpoint.name,
+            "fault": fault,
+        }
+        try:
+            self.execute()
+        except Exception:
+            report.add(**cell, reached=self.came, survived=False)
+            raise
+        report.add(**cell, reached=self.came, survived=True)
 
     def execute(self) -> None:
         """Break a run, look at what is there, run again, look once more. AssertionError tells what is wrong."""
