@@ -37,9 +37,8 @@ _REACHABLE = (
 def fill(site: Site) -> None:
     """5,000 tables, a module with partitions, and no login."""
     with sqlite3.connect(site.folder / "src.db") as source:
-        source.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, at TEXT)")
-        for number in range(5000):
-            source.execute(f"CREATE TABLE table_{number:04d} (id INTEGER PRIMARY KEY, at TEXT)")
+        tables = "".join(f"CREATE TABLE table_{n:04d} (id INTEGER PRIMARY KEY, at TEXT);" for n in range(5000))
+        source.executescript(f"BEGIN; CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, at TEXT); {tables} COMMIT")
     sqlite3.connect(site.folder / "dest.db").close()
     site.save(Connection(name="dest", driver="sqlite", jdbc_url=f"jdbc:sqlite:{site.folder}/dest.db"))
     with site.store() as store:
