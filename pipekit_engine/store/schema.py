@@ -15,6 +15,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -309,6 +310,18 @@ check_result = Table(
     Column("checked_at", UTCDateTime, nullable=False),
     Column("result", Text, nullable=False),
     UniqueConstraint("module_id", "name"),
+)
+
+#: Work that is sent to workers of other hosts, until it has ended. Times are seconds since the epoch, by the store's clock.
+dispatch = Table(
+    "dispatch",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    Column("queue", String(100), nullable=False),
+    Column("sent_s", Float, nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_s", Float),
 )
 
 #: Each change of a definition. `before` and `after` hold the record as JSON; null where there was, or is, none.

@@ -1,0 +1,21 @@
+"""Work that is sent to workers of other hosts."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    """Add the table; nothing is sent yet."""
+    op.create_table(
+        "dispatch",
+        sa.Column("id", sa.String(100), nullable=False),
+        sa.Column("queue", sa.String(100), nullable=False),
+        sa.Column("sent_s", sa.Float, nullable=False),
+        sa.Column("sends", sa.Integer, nullable=False),
+        sa.Column("claimed_by", sa.Text, nullable=True),
+        sa.Column("claimed_s", sa.Float, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dispatch")),
+    )
