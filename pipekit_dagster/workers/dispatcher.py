@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterRunStatus, RunsFilter
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
 
     from pipekit_engine.config import Config
+    from pipekit_engine.store.dispatches import Dispatch
 
+#: Ends the name of the queue for members: they must not wait for places that the runs of their groups have.
+MEMBERS = ".members"
 _log = logging.getLogger("pipekit.workers")
 #: Seconds that a run's process on another host may take from taking the run to naming itself in the run's tags.
 _BEGIN_S = 45.0
@@ -52,6 +56,12 @@ class Dispatcher:
         said = f"Sent to the workers of queue {queue}." if not problem else f"{problem} The run is sent again soon."
         instance.report_engine_event(said, run, cls=type(self))
 
+    def launch_member(self, store: Store, id_: str, group_run_id: int, payload: Mapping[str, Any]) -> None:
+        """Hand a member of a group run over. Raises StoreError."""
+        queue = f"{self._queue}{MEMBERS}"
+        store.dispatches.add(id_, queue, group_run_id=group_run_id, payload=dict(payload))
+        self._send(id_, queue)
+
     def withdraw(self, run_id: str) -> bool:
         """Take a run back that no worker has taken; False when one has."""
         with Store.open(self.config.database_url) as store:
@@ -62,6 +72,9 @@ class Dispatcher:
         done: list[str] = []
         with Store.open(self.config.database_url) as store:
             taken = {item.id: item for item in store.dispatches.taken()}
+            for id_ in _of_ended_groups(store, list(taken.values())):
+                store.dispatches.forget([id_])
+            taken = {id_: item for id_, item in taken.items() if item.group_run_id is None}
             runs = _runs(instance, list(taken))
             for id_, item in taken.items():
                 run = runs.get(id_)
@@ -75,14 +88,15 @@ class Dispatcher:
                     instance.report_run_failed(run, f"{who} took the run and died before its first step.")
                     done.append(f"run {id_}: {who} died before its first step")
             due = store.dispatches.due()
-            runs = _runs(instance, [item.id for item in due])
+            runs = _runs(instance, [item.id for item in due if item.group_run_id is None])
+            ended = {item.id for item in due if item.group_run_id is None} - {
+                id_ for id_, run in runs.items() if not run.is_finished
+            }
+            for id_ in (*ended, *_of_ended_groups(store, due)):
+                store.dispatches.withdraw(id_)
             for item in due:
-                run = runs.get(item.id)
-                if run is None or run.is_finished:
-                    store.dispatches.withdraw(item.id)
-                    continue
                 problem = self._send(item.id, item.queue)
-                done.append(problem or f"sent run {item.id} again")
+                done.append(problem or f"sent {item.id} again")
                 if problem:
                     break
         return done
@@ -102,6 +116,14 @@ class Dispatcher:
 
 #: Kept for its connections to the broker.
 _in_force: Dispatcher | None = None
+
+
+def _of_ended_groups(store: Store, items: list[Dispatch]) -> list[str]:
+    """Of these the members whose group run has ended, with whoever waited for them."""
+    if not any(item.group_run_id is not None for item in items):
+        return []
+    unfinished = {run.id for run in store.group_runs.unfinished()}
+    return [item.id for item in items if item.group_run_id is not None and item.group_run_id not in unfinished]
 
 
 def _runs(instance: DagsterInstance, ids: list[str]) -> dict[str, DagsterRun]:

@@ -1,4 +1,7 @@
-"""`pipekit serve --worker`: a host that takes runs. It keeps one consumer running."""
+"""`pipekit serve --worker`: a host that takes runs. It keeps two consumers running, of runs and of members.
+
+They take from queues of their own: members must not wait for the places that the runs of their groups have.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.services import Service
 from pipekit_dagster.workers.broker import Broker
+from pipekit_dagster.workers.dispatcher import MEMBERS
 from pipekit_engine.common.signals import on_signals
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import ConfigurationError, PipekitError
@@ -21,8 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pipekit.workers")
 _TICK_S = 0.2
-#: Seconds that the consumer gets to end after SIGTERM. Its runs go on by themselves.
-_STOP_TIMEOUT_S = 5.0
+#: Seconds that a consumer gets to end after SIGTERM. Runs go on by themselves; members get the time to come to their end.
+_STOP_TIMEOUT_S, _DRAIN_S = 5.0, 300.0
 #: Seconds between two looks for runs of this host whose process is dead.
 _RECOVER_EVERY_S = 5.0
 
@@ -39,32 +43,27 @@ def serve(config: Config, *, at_once: int | None = None, queues: list[str] | Non
     home = Home.of(config)
     home.prepare()
     os.environ.update(home.environment())
-    consumer = Service(
-        "worker",
-        [
-            *(
-                sys.executable,
-                "-m",
-                "pipekit_dagster.workers.consumer",
-                "--at-once",
-                str(at_once or config.workers.at_once),
-            ),
-            *(word for queue in queues or [config.workers.queue] for word in ("--queue", queue)),
-        ],
-        {**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    names = queues or [config.workers.queue]
+    command = [sys.executable, "-m", "pipekit_dagster.workers.consumer"]
+    command += ["--at-once", str(at_once or config.workers.at_once)]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    runs = Service("runs", [*command, *(f"--queue={name}" for name in names)], env)
+    members = Service("members", [*command, "--members", *(f"--queue={name}{MEMBERS}" for name in names)], env)
     stop = threading.Event()
     with Engine(config) as engine, on_signals((signal.SIGINT, signal.SIGTERM), stop.set):
         watch = threading.Thread(target=_recover, args=(engine, stop), name="recover", daemon=True)
         watch.start()
         try:
             while not stop.wait(_TICK_S):
-                consumer.poll()
+                runs.poll()
+                members.poll()
         finally:
             stop.set()
-            _log.info("stopping; running runs go on by themselves")
-            consumer.terminate()
-            consumer.wait_stopped(_STOP_TIMEOUT_S)
+            _log.info("stopping; running runs go on by themselves, members of groups are waited for")
+            members.terminate()
+            runs.terminate()
+            runs.wait_stopped(_STOP_TIMEOUT_S)
+            members.wait_stopped(_DRAIN_S)
             watch.join(_STOP_TIMEOUT_S)
     return 0
 

@@ -63,10 +63,19 @@ def cluster(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFacto
             dest_table="public.endless",
             strategy="full",
         )
+        members = [
+            Module(name=f"s{n}", source="pg", dest="pg", query=query, dest_table=f"public.s{n}", strategy="full")
+            for n, query in enumerate(["SELECT 1 AS id"] * 8 + ["SELECT 1 / 0 AS id", "SELECT 1 AS id"])
+        ]
+        spread = Group(name="spread", layers=(tuple(f"s{n}" for n in range(9)), ("s9",)), max_parallel=4, spread=True)
+        far = Group(name="far", layers=(("endless",),), spread=True)
         made.save(
             pg,
             *quick,
+            *members,
             endless,
+            spread,
+            far,
             *(Group(name=f"g{n}", layers=((f"m{n}",),)) for n in range(6)),
             Group(name="endless", layers=(("endless",),)),
         )
@@ -99,6 +108,45 @@ def test_runs_are_spread_over_the_workers_and_each_runs_once(cluster: Cluster) -
     with cluster.store() as store:
         assert Counter(run.module for run in store.runs.list(limit=None)) == Counter(f"m{n}" for n in range(6))
         cluster.wait(lambda: not store.dispatches.taken(), "the end of what was sent")
+
+
+def test_members_of_a_spread_group_run_on_all_workers_in_their_order(cluster: Cluster) -> None:
+    run_id = cluster.run_group("spread")
+    run = _ended(cluster, [run_id])[run_id]
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    with cluster.store() as store, cluster.instance() as instance:
+        (group_run,) = store.group_runs.list("spread")
+        runs = {record.module: record for record in store.runs.list(group_run_id=group_run.id, limit=None)}
+        assert group_run.status == "error"
+        assert sorted(runs) == [f"s{n}" for n in range(10)]
+        assert {name for name, record in runs.items() if record.status != "success"} == {"s8"}
+        assert runs["s9"].started_at >= max(record.finished_at for name, record in runs.items() if name != "s9")
+        assert not store.dispatches.taken()
+        (event,) = [
+            entry.dagster_event
+            for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+            if entry.dagster_event and entry.dagster_event.step_key == "s0"
+        ]
+        metadata = event.step_materialization_data.materialization.metadata
+        assert [column.name for column in metadata["dagster/column_schema"].value.columns] == ["id"]
+        (failed,) = [
+            entry.dagster_event
+            for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+            if entry.dagster_event
+        ]
+        assert "division by zero" in str(failed.step_failure_data)
+
+
+def test_a_run_whose_member_is_elsewhere_is_cancelled(cluster: Cluster) -> None:
+    run_id = cluster.run_group("far")
+    with cluster.store() as store:
+        cluster.wait(lambda: [run for run in store.runs.list("endless") if run.phase == "stage"], "the endless member")
+        query = f'mutation {{ terminateRun(runId: "{run_id}") {{ __typename }} }}'
+        assert cluster.http("/graphql", {"query": query})[0] == 200
+        assert _ended(cluster, [run_id])[run_id].status == dg.DagsterRunStatus.CANCELED
+        assert store.runs.list("endless")[0].status == "cancelled"
+        assert store.group_runs.list("far")[0].status == "cancelled"
+        assert store.leases.find("module", "endless") is None
 
 
 def test_a_message_that_comes_again_does_nothing(cluster: Cluster) -> None:
@@ -174,7 +222,7 @@ def test_a_worker_that_vanishes_is_told_and_its_module_is_free_within_a_minute(c
         assert lease is not None
         assert lease.owner is not None
         host = lease.owner.host.removeprefix("pk-")
-        (record,) = store.runs.list(module="endless", limit=None)
+        (record,) = store.runs.list(module="endless", status="running")
         run_id = record.dagster_run_id or ""
         cluster.kill(host)
         vanished = time.monotonic()
