@@ -35,7 +35,8 @@ def main() -> None:
     parser.add_argument("--queue", action="append", required=True)
     parser.add_argument("--members", action="store_true")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    _log.setLevel(logging.INFO)
     config = load_config()
     with ExitStack() as stack:
         work = (_members if options.members else _runs)(stack, config, options.at_once)

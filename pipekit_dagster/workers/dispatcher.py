@@ -52,6 +52,11 @@ class Dispatcher:
         queue = run.tags.get(QUEUE_TAG) or self._queue
         with Store.open(self.config.database_url) as store:
             store.dispatches.add(run.run_id, queue)
+            # Terminate does the opposite, status first and then the row: one of the two sees the other.
+            now = instance.get_run_by_id(run.run_id)
+            if now is not None and now.status == DagsterRunStatus.CANCELING and store.dispatches.withdraw(run.run_id):
+                instance.report_run_canceled(now, "Cancelled before it was sent to a worker.")
+                return
         problem = self._send(run.run_id, queue)
         said = f"Sent to the workers of queue {queue}." if not problem else f"{problem} The run is sent again soon."
         instance.report_engine_event(said, run, cls=type(self))

@@ -36,7 +36,8 @@ def serve(config: Config, *, at_once: int | None = None, queues: list[str] | Non
 
     Raises ConfigurationError, SecretError and RuntimeMissing before anything is started.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    _log.setLevel(logging.INFO)
     if config.workers is None:
         raise ConfigurationError("A worker needs `workers: {broker: ...}` in the configuration.")
     Broker(config)

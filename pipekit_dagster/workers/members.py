@@ -12,11 +12,12 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pipekit_dagster.workers.dispatcher import Dispatcher
 from pipekit_engine import errors
-from pipekit_engine.errors import Interrupted, PipekitError, RunCancelled, RunError, StoreError
+from pipekit_engine.errors import Interrupted, PipekitError, RunCancelled, RunError, StoreUnavailable
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.module_run import RunResult
 from pipekit_engine.running.recovery import recover
@@ -26,12 +27,10 @@ if TYPE_CHECKING:
     from pipekit_engine.store import Store
     from pipekit_engine.store.dispatches import Dispatch
 
-#: Seconds between two looks for a member's outcome.
-_POLL_S = 0.25
-#: Looks between two for a worker that has died.
-_POLLS_PER_LOOK = 20
-#: Seconds that a worker of another host may take from taking a member to beginning its run.
-_BEGIN_S = 45.0
+#: Seconds between two looks for a member's outcome: at first, and later.
+_POLL_S, _SLOW_POLL_S, _QUICK_POLLS = 0.25, 1.0, 20
+#: Seconds that a worker of another host may take from taking a member to beginning its run, and from its end to saying so.
+_SILENT_S = 45.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Members:
         asked = False
         while True:
             # Once it is set, waiting for `cancel` would not wait.
-            (threading.Event() if cancel.is_set() else cancel).wait(_POLL_S)
+            (threading.Event() if cancel.is_set() else cancel).wait(_POLL_S if looks < _QUICK_POLLS else _SLOW_POLL_S)
             looks += 1
             try:
                 found = self._store.dispatches.find(id_)
@@ -138,43 +137,39 @@ class Members:
                     shown += len(text)
                     for line in text.splitlines():
                         on_event(RunEvent("log", module, run, "", line))
-                if looks % _POLLS_PER_LOOK == 0 and (lost := self._lost(found, module, run)) is not None:
+                if looks % 4 == 0 and (lost := self._lost(found, module, run)) is not None:
                     return lost
-            except StoreError:
-                # It may be away for a moment: the lock of the group, which is renewed meanwhile, tells when it is for too long.
-                if looks % _POLLS_PER_LOOK == 0 and cancel.is_set():
-                    raise
+            except StoreUnavailable:
+                # It may be away for a moment. Who finds the group's lock not renewed for too long ends the group run.
+                continue
 
     def _run_of(self, module: str) -> int | None:
-        """The run that the worker has begun."""
-        found = self._store.runs.list(module, self._group_run_id, "running", limit=1)
+        """The run that the worker has begun. A group run runs each member once."""
+        found = self._store.runs.list(module, self._group_run_id, limit=1)
         return found[0].id if found else None
 
     def _lost(self, found: Dispatch, module: str, run: int | None) -> Mapping[str, Any] | None:
-        """The outcome of a member whose worker has died; None while it may live."""
-        lease = self._store.leases.find("module", module)
-        if run is not None and lease is not None and lease.abandoned():
-            recover(self._store, module)
-        record = self._store.runs.get(run) if run is not None else None
+        """What is known of a member whose worker has died; None while it may live, and may say more."""
         assert found.worker is not None
-        alive = found.worker.alive()
-        if record is not None:
-            if record.status == "running":
-                return None
-            # It has ended. Its worker says so in a moment, unless it was ended by whoever found the worker dead.
-            again = self._store.dispatches.find(found.id)
-            if again is not None and again.outcome is not None:
-                return again.outcome
-            if alive is None and record.error is not None and not record.error.startswith("interrupted"):
-                return None
-            if alive:
-                return None
-        elif alive or (alive is None and found.silence_s < _BEGIN_S):
+        record = self._store.runs.get(run) if run is not None else None
+        if record is not None and record.finished_at is None:
+            lease = self._store.leases.find("module", module)
+            if lease is not None and lease.abandoned():
+                recover(self._store, module)
             return None
-        error = Interrupted(
-            record.error or record.status
-            if record is not None
-            else f"{found.worker.label} died before it began {module}."
-        )
+        alive = found.worker.alive()
+        # A worker of another host says how a member ended right after it has, and begins it right after it has taken it.
+        silent = found.silence_s if record is None or record.finished_at is None else _ago_s(record.finished_at)
+        if alive or (alive is None and silent < _SILENT_S):
+            return None
+        if record is None:
+            return outcome_of(None, Interrupted(f"{found.worker.label} died before it began {module}."))
+        if record.status in ("success", "dry_run"):
+            return outcome_of(RunResult(record, None), None)
+        error = (RunCancelled if record.status == "cancelled" else Interrupted)(record.error or record.status)
         error.record = record
         return outcome_of(None, error)
+
+
+def _ago_s(moment: datetime) -> float:
+    return (datetime.now(timezone.utc) - moment).total_seconds()

@@ -8,20 +8,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipekit_dagster.workers.members import outcome_of
-from pipekit_engine.errors import PipekitError, StoreError
-from pipekit_engine.store.retrying import retrying
+from pipekit_engine.common.processes import ProcessName
+from pipekit_engine.errors import PipekitError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from pipekit_engine.engine import Engine
     from pipekit_engine.jrunner.pool import SessionPool
     from pipekit_engine.running.module_run import RunResult
 
+_T = TypeVar("_T")
 _log = logging.getLogger("pipekit.workers")
 #: Seconds between two looks for group runs that have ended.
 _LOOK_S = 5.0
@@ -38,16 +39,37 @@ class MemberWorker:
         self._guard = threading.Lock()
         #: Members at work: the number of their group run, and what cancels them.
         self._active: dict[str, tuple[int, threading.Event]] = {}
+        #: What this process has been sent, and has not done with.
+        self._handled: set[str] = set()
         self._sessions: SessionPool | None = None
         self._idle_since = 0.0
         threading.Thread(target=self._watch, name="group runs", daemon=True).start()
 
     def run(self, id_: str) -> None:
         """Take a member and run it to its end; nothing happens when another worker has it."""
+        with self._guard:
+            if id_ in self._handled:
+                return
+            self._handled.add(id_)
+        try:
+            if self._take(id_):
+                self._run(id_)
+        finally:
+            with self._guard:
+                self._handled.discard(id_)
+
+    def _take(self, id_: str) -> bool:
+        """Take a member. Where the store goes away meanwhile, nobody knows whether it was taken until it is back."""
         dispatches = self._engine.store.dispatches
-        if not dispatches.claim(id_):
-            return
-        request = dispatches.payload(id_)
+        try:
+            return dispatches.claim(id_)
+        except StoreUnavailable:
+            found = _persistently(lambda: dispatches.find(id_))
+            return found is not None and found.worker == ProcessName.current()
+
+    def _run(self, id_: str) -> None:
+        dispatches = self._engine.store.dispatches
+        request = _persistently(lambda: dispatches.payload(id_))
         now = request.pop("now")
         cancel = threading.Event()
         result: RunResult | None = None
@@ -61,7 +83,7 @@ class MemberWorker:
                 error = caught
                 if not isinstance(caught, PipekitError):
                     _log.exception("member %s", request["module"])
-        retrying(lambda: dispatches.end(id_, outcome_of(result, error)), every_error=True)
+        _persistently(lambda: dispatches.end(id_, outcome_of(result, error)))
 
     @contextmanager
     def _at_work(self, id_: str, group_run_id: int, cancel: threading.Event) -> Iterator[SessionPool]:
@@ -91,3 +113,12 @@ class MemberWorker:
                         for number, cancel in active:
                             if number == group_run_id:
                                 cancel.set()
+
+
+def _persistently(ask: Callable[[], _T]) -> _T:
+    """What the store answers, however long it takes to come back: somebody waits for what is done with it."""
+    while True:
+        try:
+            return ask()
+        except StoreUnavailable:
+            time.sleep(1)

@@ -68,6 +68,19 @@ def test_a_run_waits_for_its_broker_and_is_told_when_its_worker_died_before_it_b
         assert not store.dispatches.taken()
 
 
+@pytest.mark.postgresql
+def test_a_run_that_is_cancelled_before_it_is_sent_is_not_sent(config: Config) -> None:
+    """Dagster says that a run starts before its launcher is called."""
+    with dg.DagsterInstance.ephemeral() as instance, Store.open(config.database_url) as store:
+        run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+        instance.report_run_canceling(run)
+        Dispatcher(config).launch(instance, run)
+        told = instance.get_run_by_id(run.run_id)
+        assert told is not None
+        assert told.status == dg.DagsterRunStatus.CANCELED
+        assert not store.dispatches.is_open(run.run_id)
+
+
 def _claimed_by(store: Store, run_id: str, worker: ProcessName, ago_s: int) -> None:
     with store._database.plain_write() as transaction:
         transaction.execute(

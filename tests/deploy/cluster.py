@@ -55,9 +55,13 @@ class Cluster:
         self._dagster, self._at_once = dagster, at_once
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         Store.init(database.url(state))
-        self.secrets = {"PG_PASSWORD": database.password, "REDIS_PASSWORD": redis.password}
-        (folder / "secrets.env").write_text("".join(f"{key}='{value}'\n" for key, value in self.secrets.items()))
-        (folder / "secrets.env").chmod(0o600)
+        self.secrets_file({"PG_PASSWORD": database.password, "REDIS_PASSWORD": redis.password})
+
+    def secrets_file(self, secrets: dict[str, str]) -> None:
+        """Write the secrets that all hosts read."""
+        file = self.folder / "secrets.env"
+        file.write_text("".join(f"{key}='{value}'\n" for key, value in secrets.items()))
+        file.chmod(0o600)
 
     @contextmanager
     def store(self) -> Iterator[Store]:
@@ -78,12 +82,19 @@ class Cluster:
         file = home / "pipekit.yaml"
         if not file.exists():
             file.write_text(
-                f"database: {self.database.url(self.state)}\ndagster_storage: {self.database.url(self._dagster)}\n"
+                f"database: {self._url(self.state)}\ndagster_storage: {self._url(self._dagster)}\n"
                 f"secrets: ../secrets.env\njars: {json.dumps([str(each) for each in JAR_FOLDERS])}\n"
                 f"workers: {{broker: '{self.redis.url}', password: $REDIS_PASSWORD, at_once: {self._at_once}}}\n"
             )
             file.chmod(0o600)
         return file
+
+    def _url(self, database: str) -> str:
+        return self.database.url(database).replace("127.0.0.1", self._hub)
+
+    def as_host(self, host: str, command: list[str]) -> list[str]:
+        """The command on a host: a name of its own, so that to the others its processes are those of another machine."""
+        return ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', f"pk-{host}", *command]
 
     def command(self, host: str) -> list[str]:
         """What a host runs."""
@@ -106,8 +117,7 @@ class Cluster:
         for host in hosts:
             with self.log(host).open("ab") as log:
                 self._started[host] = subprocess.Popen(
-                    # A name of its own: to the others, its processes are those of another machine.
-                    ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', f"pk-{host}", *self.command(host)],
+                    self.as_host(host, self.command(host)),
                     env=self.environment(host),
                     cwd=self.folder / host,
                     stdout=log,
@@ -125,7 +135,7 @@ class Cluster:
         mark = f"PIPEKIT_TEST_HOST={self.folder / host}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
+            with suppress(OSError):  # it ends while it is looked at
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
                     found.append(int(folder.name))
         return found
