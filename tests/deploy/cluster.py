@@ -48,8 +48,11 @@ class Cluster:
         dagster: str,
         *,
         at_once: int = 2,
+        hub: str = "127.0.0.1",
     ) -> None:
         self.folder, self.database, self.redis, self.state = folder, database, redis, state
+        #: Where all hosts reach the database.
+        self._hub = hub
         self.port = lasting_port()
         self.address = "127.0.0.1"
         self._dagster, self._at_once = dagster, at_once
@@ -73,7 +76,7 @@ class Cluster:
         """Write definitions into the store."""
         with self.store() as store:
             given = (*builtin_drivers(), *records)
-            store.definitions.save([Change("create", kind_of(each), each.name, each) for each in given])
+            store.definitions.save([Change("create", kind_of(each), each.name, each) for each in given])  # type: ignore[arg-type]
 
     def config_file(self, host: str) -> Path:
         """The configuration of a host, made when it is not there."""

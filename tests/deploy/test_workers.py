@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -184,16 +183,13 @@ def test_what_the_broker_loses_is_sent_again(cluster: Cluster) -> None:
 def test_a_run_that_nobody_has_taken_is_cancelled_at_once(cluster: Cluster) -> None:
     cluster.redis.stop()
     run_id = cluster.run_group("g4")
-    with cluster.instance() as instance:
-
-        def status() -> Any:
-            run = instance.get_run_by_id(run_id)
-            return run and run.status
-
-        cluster.wait(lambda: status() == dg.DagsterRunStatus.STARTING, "the launch")
+    with cluster.instance() as instance, cluster.store() as store:
+        cluster.wait(lambda: store.dispatches.is_open(run_id), "the launch")
         query = f'mutation {{ terminateRun(runId: "{run_id}") {{ __typename }} }}'
         assert cluster.http("/graphql", {"query": query})[0] == 200
-        assert status() == dg.DagsterRunStatus.CANCELED
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.status == dg.DagsterRunStatus.CANCELED
     cluster.redis.start()
     with cluster.store() as store:
         assert not store.dispatches.is_open(run_id)
