@@ -72,8 +72,8 @@ def test_ended_runs_go_with_their_events_and_files(project: Project) -> None:
         assert prune_runs(instance, OURS, NOW, awaited={"t:1"}, budget_s=60) == (3, None)
         assert {run.run_id for run in instance.get_runs()} == {newest, filled, elsewhere, awaited, busy}
         for run_id in (old, failed, filled_again):
-            assert instance.all_logs(run_id) == []
             assert files(project, run_id) == []
+            assert instance.all_logs(run_id) == []
         assert instance.get_latest_materialization_event(one.key) is not None
         assert instance.get_materialized_partitions(days.key) == {"a", "b"}
         assert prune_runs(instance, OURS, NOW, after=old, budget_s=60) == (0, None), (
@@ -100,6 +100,7 @@ def test_ticks_go_but_the_newest(project: Project) -> None:
                     status=TickStatus.SUCCESS,
                     timestamp=at,
                     selector_id=state.selector_id,
+                    run_ids=[],
                 )
                 instance.create_tick(tick)
 
