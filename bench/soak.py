@@ -2,10 +2,11 @@
 
     python bench/soak.py [--engine 5000] [--served 500] [--samples 10]
 
-After each tenth of the runs it prints, of each process, resident memory, descriptors and threads, and the files below the
-project's folder; at the end what grew from the middle, when a JVM has warmed up after some thousand runs, to the end. It ends with
-exit status 1 when files grew, other than those that Dagster keeps of each run until `retention` takes them; descriptors or threads
-by more than come and go (the JVM's compilers, SQLite's files); or memory by more than a tenth and 20 MB.
+After each tenth of the runs it prints, of each process, resident memory, descriptors and threads, and the files below
+the project's folder; at the end what grew from the middle, when a JVM has warmed up after some thousand runs, to the
+end. It ends with exit status 1 when files grew, other than those that Dagster keeps of each run until `retention` takes
+them; descriptors or threads by more than come and go (the JVM's compilers, SQLite's files); or memory by more than a
+tenth and 20 MB.
 """
 
 from __future__ import annotations
