@@ -28,6 +28,7 @@ from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.visible import fenced, plain_markdown
 from pipekit_engine.errors import PipekitError, RunCancelled
+from pipekit_engine.running.partitions import ends_backfill
 
 #: Seconds between two looks at a queue of events: no wait is without an end.
 _POLL_S = 0.5
@@ -142,18 +143,24 @@ def describe(module: "Module") -> str:
 def _run_module(
     context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps, check_names: CheckNames
 ) -> Iterator[Any]:
-    with open_step_log(context) as log:
-        result, error = _execute(context, context.resources.pipekit, log, module.name)
-    for event in evaluations(_found(context.resources.pipekit, module, result, error), asset_key, check_names):
-        context.log_event(event)
+    pipekit: PipekitResource = context.resources.pipekit
     metadata: Mapping[str, Any] = {}
-    if result is not None and result.record.status == "success":
-        context.log_event(materialization(asset_key, column_deps, module, result))
-    elif result is not None:
-        metadata = dry_run_metadata(result)
+    first: PipekitError | None = None
+    with open_step_log(context) as log:
+        for key in pipekit.partitions or (None,):
+            result, error = _execute(context, pipekit, log, module.name, key)
+            for event in evaluations(_found(pipekit, module, result, error), asset_key, check_names):
+                context.log_event(event)
+            if result is not None and result.record.status == "success":
+                context.log_event(materialization(asset_key, column_deps, module, result))
+            elif result is not None:
+                metadata = dry_run_metadata(result)
+            first = first or error
+            if error is not None and ends_backfill(error, keep_going=pipekit.keep_going):
+                break
     yield dg.Output(None, "done", metadata=metadata)
-    if error is not None:
-        raise _failure(error)
+    if first is not None:
+        raise _failure(first)
 
 
 def _materialize(
