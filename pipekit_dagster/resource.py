@@ -122,10 +122,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         self._run_id = run.run_id if run else None
         tick = tags.get(_TICK_TAG)
         self._tick = datetime.fromisoformat(tick) if tick else None
-        # A re-execution carries the tags of the run that it repeats, but a person asked for it, whom its tag names if it can.
-        repeated = run is not None and run.parent_run_id is not None
-        asked = tags.get(TRIGGERED_BY_TAG, "manual")
-        self._triggered_by = asked if not repeated or asked.startswith("user:") else "manual"
+        self._triggered_by = asked_by(tags, repeated=run is not None and run.parent_run_id is not None)
         self._cancel = cancel_event(run.run_id) if run else threading.Event()
         group = tags.get(GROUP_TAG)
         if run is not None:
@@ -304,6 +301,15 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     def check(self, module: str, names: Sequence[str] = ()) -> list[CheckResult]:
         """Ask a module's checks, or those of these names, of its destination as it is; see `Engine.check`."""
         return self.engine.check(module, names=names, cancel=self._cancel, sessions=self._sessions)
+
+
+def asked_by(tags: Mapping[str, str], *, repeated: bool) -> str:
+    """Who asked for a run. A re-execution carries the tags of the run that it repeats, but somebody else may have asked for it.
+
+    That one's name is in its tag where there is a login, and the schedule or trigger of the first run is not who asked.
+    """
+    asked = tags.get(TRIGGERED_BY_TAG, "manual")
+    return asked if not repeated or asked.startswith(("user:", "token:")) else "manual"
 
 
 #: Dagster's tag with the moment for which a schedule fired.

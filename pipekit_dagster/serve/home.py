@@ -27,6 +27,8 @@ LOCATION = "pipekit"
 STORAGE_URL = "PIPEKIT_DAGSTER_STORAGE"
 #: Environment variable by which the supervisor asks a code server to have everything ready before it takes over.
 PREPARE_SNAPSHOTS = "PIPEKIT_PREPARE_SNAPSHOTS"
+#: Environment variable with the address of pipekit's own pages, to which Dagster's metadata links; none where there are none.
+PAGES = "PIPEKIT_PAGES"
 #: Longest path of a Unix socket that every system takes.
 _SOCKET_PATH_MAX = 100
 
