@@ -139,7 +139,8 @@ class Phases:
             dest=self._dest.handle,
             table=self._plan.staging.table,
             columns=[
-                ColumnPair(column.source, column.dest) for column in (*self._plan.columns, *self._plan.staging.as_read)
+                ColumnPair(column.source, column.dest, column.key)
+                for column in (*self._plan.columns, *self._plan.staging.as_read)
             ],
             split_by=self._module.split_by,
             split_query=self._split_query(),

@@ -225,3 +225,14 @@ def test_doctor_finds_stale_locks_and_open_secrets(bench: Workbench) -> None:
     assert checks["connection src"].ok is True
     assert bench.store.leases.all() == []
     assert bench.store.runs.get(started[0]).status == "error"
+
+
+def test_a_label_that_the_destinations_enum_lacks(pg_bench: Workbench) -> None:
+    """The column, the row and what can be done about it."""
+    bench = pg_bench
+    bench.execute("CREATE TYPE mood AS ENUM ('happy')", "CREATE TABLE t (id int, m mood)")
+    bench.source("CREATE TABLE t (id INTEGER, m TEXT)")
+    bench.fill("t", [(1, "happy"), (2, "sad")])
+    bench.module()
+    with pytest.raises(StagingError, match=r"(?s)enum mood: \"sad\".*column 'm', row 2.*ALTER TYPE .* ADD VALUE.*CASE"):
+        bench.run()

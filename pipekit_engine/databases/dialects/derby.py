@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -83,6 +84,7 @@ class Derby(PaddedKeys, Dialect):
         temporary transaction trim upper whenever work xml xmlexists xmlparse xmlserialize year
         """
     )
+    incomparable_types = re.compile("CLOB|BLOB|LONG VARCHAR|XML", re.I)
     types: ClassVar = {
         "boolean": "BOOLEAN",
         "int16": "SMALLINT",
@@ -172,8 +174,9 @@ class Derby(PaddedKeys, Dialect):
         return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} NULL"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
-        """A CLOB cannot be compared; a longer key is refused."""
-        return f"VARCHAR({MAX_KEY_TEXT})" if sql_type == "CLOB" else sql_type
+        """No large object can be compared; a longer key is refused."""
+        sized = {"CLOB": f"VARCHAR({MAX_KEY_TEXT})", "BLOB": f"VARCHAR({MAX_KEY_TEXT}) FOR BIT DATA"}
+        return sized.get(sql_type, sql_type)
 
     def is_view_sql(self, table: TableName) -> str:
         """Tables and views share one catalogue."""
