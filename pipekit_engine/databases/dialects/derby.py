@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import view_query
 from pipekit_engine.databases.dialects.base.comparing import null_safe
@@ -83,6 +84,14 @@ class Derby(PaddedKeys, Dialect):
         minute national next none output partial preserve prior privileges public relative scroll second substring
         temporary transaction trim upper whenever work xml xmlexists xmlparse xmlserialize year
         """
+    )
+    advices = (
+        Advice(
+            "This database orders texts by a language (collation=TERRITORY_BASED), and takes some that differ for equal: its "
+            "catalogue cannot be asked, and keys are not told apart. Make the database anew with collation=UCS_BASIC, Derby's "
+            "default.",
+            pattern="TERRITORY_BASED",
+        ),
     )
     incomparable_types = re.compile("CLOB|BLOB|LONG VARCHAR|XML", re.I)
     types: ClassVar = {
