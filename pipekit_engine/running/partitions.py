@@ -56,9 +56,12 @@ def partition_summary(module: Module, filled: Mapping[str, Filled]) -> str:
     partition = module.partition
     if partition is None:
         return ""
-    states = partition_states(partition, filled)
+    # Counted, not listed: ten years of hours are many.
+    now = datetime.now(timezone.utc)
+    states = [_state(partition, partition.find(key), item) for key, item in filled.items()]
     done = sum(state.state == "filled" for state in states)
-    return f"{done:,} of {counted(len(states), partition.unit)}"
+    later = sum(not partition.has_ended(state.item, now) for state in states)
+    return f"{done:,} of {counted(partition.count_complete(now) + later, partition.unit)}"
 
 
 def partition_to_run(module: Module, wanted: str | None, now: datetime | None = None) -> PartitionRange | None:
@@ -113,18 +116,27 @@ class BackfillResult:
 
 
 def chosen_partitions(
-    module: Module, filled: Mapping[str, Filled], since: str | None, until: str | None, *, again: bool
+    module: Module,
+    filled: Mapping[str, Filled],
+    since: str | None,
+    until: str | None,
+    *,
+    keys: Sequence[str] | None = None,
+    again: bool,
 ) -> tuple[list[str], list[str]]:
     """The keys of a backfill in order, and of those that are filled already and are left out unless `again`.
 
     From the partition in which `since` lies to the one in which `until` lies, both included; the first, and the last that has
-    ended, where they are not given. Raises ConfigurationError.
+    ended, where they are not given; or those in which the `keys` lie. Raises ConfigurationError.
     """
     partition = module.partition
     assert partition is not None, "the module has partitions"
     first = partition.find(since or partition.start)
     now = datetime.now(timezone.utc)
-    if until is None:
+    if keys is not None:
+        named = {item.key: item for item in map(partition.find, keys)}
+        items = sorted(named.values(), key=lambda item: item.start)
+    elif until is None:
         items = list(partition.complete(now, first.start))
     else:
         last = partition.find(until)
@@ -134,6 +146,11 @@ def chosen_partitions(
     states = [_state(partition, item, filled.get(item.key)) for item in items]
     wanted = [state.item.key for state in states if again or state.state != "filled"]
     return wanted, [state.item.key for state in states if not again and state.state == "filled"]
+
+
+def ends_backfill(error: PipekitError, *, keep_going: bool) -> bool:
+    """Whether a partition's failure leaves out those after it; a cancel and a wrong definition do, whatever was asked for."""
+    return not keep_going or isinstance(error, ConfigurationError | RunCancelled)
 
 
 class Backfill:
@@ -179,7 +196,7 @@ class Backfill:
                     result.runs.append(error.record)
                 result.failed[key] = str(error)
                 self._tell("failed", key, number, first_line(error))
-                if not self._keep_going or isinstance(error, ConfigurationError):
+                if ends_backfill(error, keep_going=self._keep_going):
                     result.left = list(self._keys[number:])
                     break
         return result

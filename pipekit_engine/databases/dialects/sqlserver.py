@@ -70,6 +70,7 @@ class SQLServer(Dialect):
             version="1.3.1",
             sha256="aac05ebf5504c91b29420129b02dd878a86c52f8fa6eccf9235e0bfd7a60bef1",
             licence="LGPL-2.1-or-later",
+            older="not known to matter: the last release",
             debian="libjtds-java",
             debian_jar="jtds.jar",
             note="jTDS is taken for its own URLs. It knows none of the types date, time, datetime2 and datetimeoffset.",
@@ -102,6 +103,7 @@ class SQLServer(Dialect):
                 ),
             ),
             host_name="hostNameInCertificate",
+            verified="a server with a certificate alone",
         ),
         "net.sourceforge.jtds.jdbc.Driver": WaysIn(
             (TlsSettings({"disable": {"ssl": "off"}, "prefer": {"ssl": "request"}, "require": {"ssl": "require"}}),)
@@ -113,6 +115,10 @@ class SQLServer(Dialect):
         accesstokencallbackclass
         """
     )
+    wrong_settings: ClassVar = {
+        "usebulkcopyforbatchinsert": "columns behind one whose name begins with a blank become NULL, texts may become "
+        "`[B@...`, and with dates, times or money it turns itself off without a word",
+    }
     capabilities = Capabilities(
         quote=("[", "]"),
         syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),
@@ -131,9 +137,9 @@ class SQLServer(Dialect):
     advices = (
         Advice(
             "Microsoft's driver encrypts from version 10.1 on, and checks the server's certificate. Where no known authority "
-            "signed it, name a trust store with the one who did (`options: {trustStore: FILE, trustStorePassword: $KEY}`), or, "
-            'in a network that you trust, take any certificate (`options: {trustServerCertificate: "true"}`). A server without '
-            'TLS: `options: {encrypt: "false"}`. In a URL: `;trustServerCertificate=true`.',
+            "signed it, name the one who did (`tls: {mode: verify-full, ca: FILE.pem}`, or the driver's own `trustStore`), or, "
+            "in a network that you trust, take any certificate (`tls: {mode: require}`; in a URL "
+            "`;encrypt=true;trustServerCertificate=true`). A server without TLS: `tls: {mode: disable}` (`;encrypt=false`).",
             pattern="PKIX path|certification path|secure (?:sockets layer|connection)|\\bSSL\\b",
         ),
     )
