@@ -129,7 +129,12 @@ def main() -> None:
             take(browser, "module", 1060)
             browser.open(f"{url}form/modules/orders")
             browser.await_text("From and to", within_s=60)
-            browser.evaluate("document.querySelector('.cm-content').focus()")
+            until = time.monotonic() + 60
+            while not browser.evaluate(
+                "(document.querySelector('.cm-content')?.focus(), !!document.querySelector('.cm-content'))"
+            ):
+                assert time.monotonic() < until, "the editor of SQL does not come"
+                time.sleep(0.1)
             query = (
                 "SELECT id, customer, total, 'EUR' AS currency, changed_at\nFROM orders\nWHERE changed_at >= '{since}'"
             )
