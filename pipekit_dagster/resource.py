@@ -15,6 +15,8 @@ from pydantic import Field, PrivateAttr
 
 from pipekit_dagster.cancellation import abort_reason, cancel_event
 from pipekit_dagster.tags import DRY_RUN_TAG, GROUP_TAG, SELECTION_TAG, TRIGGERED_BY_TAG
+from pipekit_dagster.workers.dispatcher import dispatcher
+from pipekit_dagster.workers.members import Members
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ModuleLocked, PipekitError, RunCancelled
 from pipekit_engine.running.connection_slots import ConnectionSlots
@@ -80,6 +82,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
     _slots: ConnectionSlots = PrivateAttr(default_factory=lambda: ConnectionSlots({}))
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
+    #: Runs members elsewhere, in the run of a group that is `spread`.
+    _members_elsewhere: Any = PrivateAttr(default=None)
 
     @classmethod
     def bound_to(
@@ -146,6 +150,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 )
             )
             self._active = active
+            if definitions.groups[group].spread and (workers := dispatcher()) is not None:
+                self._members_elsewhere = Members(engine.store, workers, active.id)
             self._say_skipped(context, definitions.groups.get(group))
             yield self
             reason = abort_reason(run.run_id) if run else None
@@ -268,16 +274,25 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         on_event: Callable[[RunEvent], None] | None,
     ) -> RunResult:
         divided = found is not None and found.partition is not None
+        request: dict[str, Any] = {
+            "partition": partition or (self.partition if divided else None),
+            "dry_run": self.dry_run,
+            "watermarks": self.overrides(found) if found else {},
+            "triggered_by": self._triggered_by,
+            "dagster_run_id": self._run_id,
+        }
         with self._slots.held(found, self._cancel) if found else nullcontext():
+            if self._members_elsewhere is not None:
+                request["now"] = self._tick.isoformat() if self._tick else None
+                elsewhere: RunResult = self._members_elsewhere.run(
+                    module, request, cancel=self._cancel, on_event=on_event
+                )
+                return elsewhere
             return self.engine.run(
                 module,
-                partition=partition or (self.partition if divided else None),
+                **request,
                 now=self._tick,
-                dry_run=self.dry_run,
-                watermarks=self.overrides(found) if found else {},
-                triggered_by=self._triggered_by,
                 group_run_id=self._active.id if self._active else None,
-                dagster_run_id=self._run_id,
                 on_event=on_event,
                 cancel=self._cancel,
                 sessions=self._sessions,

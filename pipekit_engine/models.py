@@ -507,6 +507,9 @@ class Group(NamedRecord):
     layers: tuple[tuple[str, ...], ...] = Field(min_length=1)
     max_parallel: int = Field(default=1, ge=1)
     on_failure: OnFailure = "continue"
+    spread: bool = Field(
+        default=False, description="whether a run of `pipekit serve` gives the members to the workers, each by itself"
+    )
 
     @field_validator("layers")
     @classmethod

@@ -61,6 +61,8 @@ def _refuse_missing_packages(config: Config) -> None:
     wanted = dict.fromkeys(names, "dagster")
     if config.dagster_storage_url is not None:
         wanted["dagster_postgres"] = "hosts"
+    if config.workers is not None:
+        wanted |= {"dagster_celery": "celery", "redis": "celery"}
     for package, extra in wanted.items():
         if find_spec(package) is None:
             raise RuntimeMissing(f"`pipekit serve` needs {package}. Install it with: pip install 'pipekit[{extra}]'")

@@ -31,7 +31,9 @@ def test_a_table_without_an_index_is_told_and_mended(any_bench: Workbench, strat
     bench = any_bench
     kind = bench.store.definitions.connection("dst").driver
     bench.source("CREATE TABLE t (k VARCHAR(20), nr INTEGER, seen INTEGER)", "INSERT INTO t VALUES ('a', 1, 5)")
-    text = "VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" if kind == "mariadb" else "VARCHAR(20)"
+    text = (
+        "VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" if kind in ("mariadb", "mysql") else "VARCHAR(20)"
+    )
     bench.execute(f"CREATE TABLE own (k {text}, nr INTEGER, seen INTEGER)")
     bench.module(
         query="SELECT * FROM t WHERE seen >= {since}",
@@ -85,7 +87,7 @@ def test_a_created_table_lacks_none(any_bench: Workbench) -> None:
         query="SELECT * FROM t WHERE seen >= {since}",
         strategy="upsert",
         merge_key="k",
-        watermarks={"since": ("dst", f"SELECT max(seen) FROM {'`t`' if kind == 'mariadb' else 't'}", "0")},
+        watermarks={"since": ("dst", f"SELECT max(seen) FROM {'`t`' if kind in ('mariadb', 'mysql') else 't'}", "0")},
     )
     bench.run()
     assert bench.engine.missing_indexes("m", sessions=bench.pool) == []
