@@ -38,6 +38,7 @@ _WATERMARKED = """
     dest_table: {name}
     strategy: upsert
     merge_key: [id]
+    on_schema_change: add_columns
     watermarks:
       since:
         connection: warehouse
