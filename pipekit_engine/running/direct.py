@@ -73,6 +73,5 @@ def error_family(error: JRunnerError) -> type[SourceError | StagingError | Merge
     """The family of an error that rolled the load back: what source or values did is tried again with `retry`, a merge never."""
     if error.phase == "read":
         return SourceError
-    # Class 23 of SQLStates: a constraint of the destination is violated, which another try would do, too.
-    refused = error.code == "sql" and (error.statement_index is not None or (error.sqlstate or "").startswith("23"))
-    return MergeError if refused else StagingError
+    # What the database itself refused, such as a row that violates a constraint, it would refuse again.
+    return MergeError if error.code == "sql" else StagingError

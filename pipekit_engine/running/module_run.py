@@ -232,10 +232,13 @@ class ModuleRun:
             self._monitor.say("dry run: nothing was moved; this is what a run would do\n" + plan.render())
             return
         failed: CheckError | None = None
-        with self._phase("stage"):
-            loaded = plan.direct is not None and phases.load(self._begin_merge)
-            rows_read = 0 if loaded else phases.stage()
+        loaded = False
+        if plan.direct is not None:
+            with self._phase("stage"):
+                loaded = phases.load(self._begin_merge)
         if not loaded:
+            with self._phase("stage"):
+                rows_read = phases.stage()
             with self._phase("verify"):
                 choice = phases.verify(rows_read)
                 if plan.direct is not None or choice.statements != plan.usual_merge:

@@ -118,8 +118,8 @@ class Phases:
         """Load the rows straight into the destination, in the merge's transaction.
 
         `begin_merge` is called right before the commit, once all rows are there and counted: the run is in its merge then. False
-        when the database took the load back before (a deadlock, a lock that did not come): the rows are to be read again, into
-        staging, from where their merge can be tried as often as needed.
+        when the database took the load back (a deadlock, a lock that did not come): the rows are to be read again, into staging,
+        from where their merge can be tried as often as needed.
         """
         direct, say = self._plan.direct, self._state.monitor.say
         assert direct is not None, "the plan says whether there is such a load"
@@ -151,7 +151,7 @@ class Phases:
         except JRunnerError as error:
             if error.phase == "commit" and error.code == "connection_lost":
                 raise self._outcome_unknown(error) from error
-            if self._state.monitor.phase == "stage" and self._is_taken_back(error) and self._module.retry_merge:
+            if error.phase != "read" and self._is_taken_back(error) and self._module.retry_merge:
                 say(f"the database took the load back: {first_line(error)}; reading the rows again, into staging")
                 return False
             family = error_family(error)
