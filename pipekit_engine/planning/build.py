@@ -193,8 +193,8 @@ def plan_run(
     if creates:
         given = {item.dest_name for item in module.columns if item.dest_type}
         required = {item.dest for item in layout.columns if item.source in never_null and item.dest not in given}
-        not_null = tuple(name for name, _ in made if name in required.union(key))
-        made = [(name, dest.not_null_type(sql) if name in not_null else sql) for name, sql in made]
+        not_null = tuple(key)
+        made = [(name, dest.not_null_type(sql) if name in required.union(key) else sql) for name, sql in made]
     ddl: list[str] = []
     indexes: list[str] = []
     if creates:

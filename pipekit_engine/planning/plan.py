@@ -126,7 +126,7 @@ class RunPlan:
     missing_indexes: tuple[MissingIndex, ...] = field(default=(), kw_only=True)
     #: Triggers of the destination that may change a row which is written.
     triggers: tuple[str, ...] = field(default=(), kw_only=True)
-    #: Columns of an existing destination that are NOT NULL.
+    #: Columns of an existing destination that are NOT NULL; of a new one, those of the key.
     not_null: tuple[str, ...] = field(default=(), kw_only=True)
     #: What the destination wants after a select list of constants; None where that is not known.
     one_row_from: str | None = field(default="", kw_only=True)
