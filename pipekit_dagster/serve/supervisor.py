@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
+from pipekit_dagster.serve.home import LOCATION, PAGES, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.lease import LEASE_VARIABLE
 from pipekit_dagster.serve.reload import Reloader
@@ -61,6 +61,8 @@ def _refuse_missing_packages(config: Config) -> None:
     wanted = dict.fromkeys(names, "dagster")
     if config.dagster_storage_url is not None:
         wanted["dagster_postgres"] = "hosts"
+    if config.workers is not None:
+        wanted |= {"dagster_celery": "celery", "redis": "celery"}
     for package, extra in wanted.items():
         if find_spec(package) is None:
             raise RuntimeMissing(f"`pipekit serve` needs {package}. Install it with: pip install 'pipekit[{extra}]'")
@@ -72,7 +74,7 @@ class Supervisor:
     def __init__(self, config: Config, home: Home, host: str, port: int, *, watch_code: bool = False) -> None:
         self._home = home
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        env = {**os.environ, **home.environment(), "PYTHONUNBUFFERED": "1"}
+        env = {**os.environ, **home.environment(), "PYTHONUNBUFFERED": "1", PAGES: "/pipekit"}
         if config.path is not None:
             env["PIPEKIT_CONFIG"] = str(config.path)
         os.environ.update(env)

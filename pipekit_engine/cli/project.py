@@ -80,16 +80,31 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port to listen on; the configuration's when not given.")
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes, for development.")] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Take runs that the server of another host sends, instead of serving.")
+    ] = False,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Runs of a worker side by side; the configuration's when not given.")
+    ] = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Queue of a worker; the configuration's when not given. May be repeated.")
+    ] = None,
 ) -> None:
-    """Run the user interface, the schedules and the sensors; the one process to start."""
+    """Run the user interface, the schedules and the sensors; the one process to start. A worker only takes runs."""
     import os
 
     config = settings(context).config()
     if config.path is not None:
         # The server starts processes of its own; they find the same configuration.
         os.environ["PIPEKIT_CONFIG"] = str(config.path)
-    serve_main = dagster_part("serve", "`pipekit serve`").main
-    raise typer.Exit(serve_main(host, port, reload) or 0)
+    if not worker and (at_once or queue):
+        raise typer.BadParameter(
+            "is for a worker: pipekit serve --worker", param_hint="--at-once" if at_once else "--queue"
+        )
+    if worker and (host or port or reload):
+        raise typer.BadParameter("takes no --host, --port or --reload: a worker serves no pages", param_hint="--worker")
+    part = dagster_part("serve", "`pipekit serve`")
+    raise typer.Exit(part.worker(at_once, queue) if worker else part.main(host, port, reload) or 0)
 
 
 def web(

@@ -6,6 +6,7 @@ phase does. The destination changes in one transaction, in `merge`, and only whi
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
 #: Seconds before the second, third, ... try of a merge that the database took back.
 MERGE_RETRY_DELAYS_S = (0.2, 1, 3, 10, 30)
+#: SQLStates of a repeated value in a unique column; MySQL's stands for other constraints, too.
+_UNIQUE_VIOLATIONS = frozenset({"23505", "23000"})
 #: How many runs are looked at for one whose merge may not have ended.
 _RUNS_LOOKED_AT = 50
 
@@ -158,7 +161,7 @@ class Phases:
             where = self._module.source if family is SourceError else self._module.dest
             raise family(
                 f"Loading module {self._module.name} into {self._plan.dest_table} failed on connection {where} and was rolled "
-                f"back; the destination is as it was: {error}{self._read_advice(error, where) or self._merge_advice(error)}"
+                f"back; the destination is as it was: {error}{self._read_advice(error, where) or self._load_advice(error)}"
             ) from error
         except JRunnerDied as error:
             if self._state.monitor.phase == "merge":
@@ -171,6 +174,13 @@ class Phases:
         self._tell_rows(result)
         self._tell_merge(counts, inserted=result.rows_written)
         return True
+
+    def _load_advice(self, error: JRunnerError) -> str:
+        """What may be behind a load without staging that was refused, where the database's message does not tell."""
+        if self._plan.creates_destination and self._plan.key and error.statement_index is not None:
+            key = ", ".join(self._plan.key)
+            return f"\nIf rows share a key ({key}): make the query's keys unique, or set dedupe to 'latest by COLUMN'."
+        return self._merge_advice(error)
 
     def _ensure_destination_schema(self) -> None:
         """Make the schema of a destination that the run makes."""
@@ -226,7 +236,7 @@ class Phases:
             sql=self._plan.source_sql,
             dest=self._dest.handle,
             table=table,
-            columns=[ColumnPair(column.source, column.dest) for column in columns],
+            columns=[ColumnPair(column.source, column.dest, column.key) for column in columns],
             split_by=self._module.split_by,
             split_query=self._split_query(),
             parallel=self._module.parallel if self._module.split_by else None,
@@ -348,8 +358,16 @@ class Phases:
         if known:
             return known
         if error.code == "count_mismatch":
-            return "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that."
-        if (error.sqlstate or "").startswith("23") and self._module.strategy == "upsert":
+            told = "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that"
+            if self._module.strategy != "upsert" or not (error.statement or "").startswith("UPDATE"):
+                return f"{told}."
+            key = ", ".join(self._dest.dialect.quote_identifier(name) for name in self._plan.key)
+            return (
+                f"{told}, and so do rows of the destination that share a key: SELECT {key} FROM {self._plan.dest_table} "
+                f"GROUP BY {key} HAVING COUNT(*) > 1 finds them."
+            )
+        is_null = re.search(self._dest.dialect.capabilities.null_message, first_line(error), re.IGNORECASE)
+        if error.sqlstate in _UNIQUE_VIOLATIONS and self._module.strategy == "upsert" and not is_null:
             return (
                 "\nRows that exchange the values of a unique column cannot be updated one after another: strategy incremental "
                 "deletes them first, or make the constraint DEFERRABLE INITIALLY DEFERRED where the database has that."
@@ -477,8 +495,11 @@ class Phases:
                 if self._session.query(self._dest.handle, exists, cancel=self._state.cancel).rows:
                     return
             raise StagingError(
-                f"The schema {schema!r} is not in {self._module.dest} and could not be made: {error}\n"
-                "Ask for the right to create it, have it made, or set staging_schema to one that exists."
+                f"The schema {schema!r} is not in {self._module.dest} and could not be made: {error}"
+                + (
+                    self._dest.dialect.advise(error.sqlstate, error.vendor_code, error.message)
+                    or "\nAsk for the right to create it, have it made, or set staging_schema to one that exists."
+                )
             ) from error
 
     def clean_up(self) -> None:

@@ -56,6 +56,7 @@ class DB2(PaddedKeys, Dialect):
             version="20.0.7",
             sha256="29c8e345aba17f94ad4b7f05e90f18f91ebef7c3fc752863840647dec9c8566d",
             licence="IPL-1.0",
+            older="not known to matter: no older one was tried",
             debian="libjt400-java",
             debian_jar="jt400.jar",
         ),
@@ -68,6 +69,7 @@ class DB2(PaddedKeys, Dialect):
             version="12.1.0.0",
             sha256="29a514dd740a20661d6a22f67a3a118e2c11dc14fa4056e4faeb08afb1738fd8",
             licence="IPLA (IBM International Program License Agreement)",
+            older="not known to matter: no older one was tried",
             note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
         ),
     )
@@ -195,6 +197,8 @@ class DB2(PaddedKeys, Dialect):
     def identity_sql(self, table: TableName) -> str:
         found = view_query("QSYS2.SYSCOLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
         return f"{found.replace('SELECT 1 ', 'SELECT COLUMN_NAME ', 1)} AND IDENTITY_GENERATION = 'ALWAYS'"
+
+    incomparable_types = re.compile("(?:DB)?CLOB|BLOB|XML", re.I)
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""
