@@ -5,6 +5,8 @@ everything, and a run stays STARTED for ever. Here a run is a process of its own
 
 - It writes its `ProcessName` into the run's tags before it does anything else, so whoever looks later can tell whether that very
   process still lives. Run monitoring asks `check_run_worker_health` every few seconds and fails the runs of dead processes.
+- It comes from the run server of `pipekit serve` (`run_server`), where that is to be had: there all is imported already. Else it
+  starts by itself.
 - The launcher's own process waits for it on a thread, and reports a process that died without a last word at once.
 - Terminate sends SIGINT. A run of another machine finds the request itself: its worker looks at the run's status.
 - The worker writes signs of life into the run's tags, so that other machines notice when its own has vanished.
@@ -35,11 +37,16 @@ from pipekit_dagster.dagster_internals.launching import (
     LaunchRunContext,
     WorkerStatus,
 )
+from pipekit_dagster.run_client import ForkedProcess, fork_process
 from pipekit_dagster.serve.lease import require_lead
 from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from dagster import DagsterRun
+
+    _Process: TypeAlias = subprocess.Popen[bytes] | ForkedProcess
 
 #: Tag with the `ProcessName` of a run's process. The leading dot hides it in the UI.
 WORKER_TAG = ".dagster/pipekit_worker"
@@ -62,7 +69,7 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
-        self._launched: dict[str, subprocess.Popen[bytes]] = {}
+        self._launched: dict[str, tuple[_Process, threading.Thread]] = {}
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process and return. A daemon whose server no longer leads ends here: another one launches runs."""
@@ -73,7 +80,7 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
         output.parent.mkdir(parents=True, exist_ok=True)
         _prune(output.parent)
         with output.open("ab") as sink:
-            process = subprocess.Popen(
+            process: _Process = fork_process(home, run_id, sink) or subprocess.Popen(
                 [sys.executable, "-m", "pipekit_dagster.worker", run_id],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -81,10 +88,11 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
                 env={**os.environ, "DAGSTER_HOME": home},
                 start_new_session=True,
             )
-        self._launched[run_id] = process
-        threading.Thread(target=self._watch, args=(run_id, process), name=f"watch {run_id}", daemon=True).start()
+        thread = threading.Thread(target=self._watch, args=(run_id, process), name=f"watch {run_id}", daemon=True)
+        self._launched[run_id] = process, thread
+        thread.start()
 
-    def _watch(self, run_id: str, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, run_id: str, process: _Process) -> None:
         """Wait for the process; say what became of a run that it left unfinished."""
         status = process.wait()
         self._launched.pop(run_id, None)
@@ -111,9 +119,9 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
         run = self.instance.get_run_by_id(run_id) or run
         name = ProcessName.parse(run.tags.get(WORKER_TAG))
         if name is None:
-            process = self._launched.get(run_id)
-            if process is not None:
-                process.send_signal(signal.SIGINT)
+            launched = self._launched.get(run_id)
+            if launched is not None:
+                launched[0].send_signal(signal.SIGINT)
             # Else its process is starting elsewhere: it looks at the status once it has named itself.
             return True
         alive = name.alive()
@@ -154,8 +162,8 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
 
     def join(self, timeout: int = 30) -> None:
         """Wait for the runs launched from here, at most `timeout` seconds for each."""
-        for process in list(self._launched.values()):
-            process.wait(timeout)
+        for _, thread in list(self._launched.values()):
+            thread.join(timeout)
 
 
 def _output_file(home: str, run_id: str) -> Path:
@@ -170,7 +178,9 @@ def _prune(folder: Path) -> None:
                 file.unlink()
 
 
-def _exit(status: int) -> str:
+def _exit(status: int | None) -> str:
+    if status is None:
+        return "ended, unseen"
     if status < 0:
         return f"ended by signal {signal.Signals(-status).name}"
     return f"exit status {status}"

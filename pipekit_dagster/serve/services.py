@@ -104,6 +104,11 @@ class Service:
         self.since = time.time()
         self.restarts += 1
 
+    def send_signal(self, number: int) -> None:
+        """A signal, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL; `poll` starts it again."""
         if self._process is not None:

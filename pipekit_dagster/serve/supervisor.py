@@ -105,7 +105,20 @@ class Supervisor:
             ready=lambda: _listens(home.socket),
         )
         self._services = [self._code, self._daemon, self._web]
-        self._reloader = Reloader(config, home.socket, code_server=self._code, watch_code=watch_code)
+        #: Whether the web server has answered: what only makes things faster is started after that.
+        self._answered = False
+        self._runs = Service(
+            "run server", [python, "-m", "pipekit_dagster.run_server"], env, ready=lambda: self._answered
+        )
+        if sys.platform == "linux":
+            self._services.append(self._runs)
+        self._reloader = Reloader(
+            config,
+            home.socket,
+            code_server=self._code,
+            watch_code=watch_code,
+            reloaded=lambda: self._runs.send_signal(signal.SIGHUP),
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Start the services, keep them running until `stop` is set, stop them."""
@@ -115,11 +128,10 @@ class Supervisor:
             self._reloader.mark_shown()
             self._poll_services()
             thread.start()
-            announced = False
             while not stop.wait(_TICK_S):
                 self._poll_services()
-                if not announced and _answers(self._url):
-                    announced = True
+                if not self._answered and _answers(self._url):
+                    self._answered = True
                     _log.info("pipekit is served at %s", self._url)
         finally:
             stop.set()
