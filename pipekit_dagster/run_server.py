@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -106,12 +107,15 @@ class RunServer(ForkServer):
         from pipekit_dagster.worker import main
 
         sys.argv = ["pipekit_dagster.worker", run_id]
-        loaded, self._loaded = self._loaded, None
-        with suppress(PipekitError):  # a run that cannot load them says why
-            if loaded is not None and loaded == _in_force():
-                sys.exit(main(run_id))
-        sys.modules.pop(_DEFINITIONS, None)
-        sys.exit(main(run_id))
+        current = False
+        with suppress(PipekitError):  # a run that cannot load the definitions says why
+            current = self._loaded is not None and self._loaded == _in_force()
+        if not current:
+            sys.modules.pop(_DEFINITIONS, None)
+        try:
+            sys.exit(main(run_id))
+        finally:
+            threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does: waits for the run's threads
 
 
 def _in_force() -> str:

@@ -80,6 +80,9 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port to listen on; the configuration's when not given.")
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes, for development.")] = False,
+    no_agent: Annotated[
+        bool, typer.Option("--no-agent", help="Keep no warm agent for the commands of this machine.")
+    ] = False,
 ) -> None:
     """Run the user interface, the schedules and the sensors; the one process to start."""
     import os
@@ -89,7 +92,7 @@ def serve(
         # The server starts processes of its own; they find the same configuration.
         os.environ["PIPEKIT_CONFIG"] = str(config.path)
     serve_main = dagster_part("serve", "`pipekit serve`").main
-    raise typer.Exit(serve_main(host, port, reload) or 0)
+    raise typer.Exit(serve_main(host, port, reload, agent=not no_agent) or 0)
 
 
 def web(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipekit_dagster import run_client
 from pipekit_dagster.run_client import ForkedProcess, fork_process, socket_path
 from tests.dagster.project import Project
 from tests.waiting import LIMIT, wait_until
@@ -31,6 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIPEKIT_CONFIG", str(made.config_file))
     monkeypatch.setenv("DAGSTER_HOME", str(made.home))
+    monkeypatch.setattr(run_client, "_FORK_S", LIMIT)
     return made
 
 
@@ -95,18 +97,20 @@ def test_processes_of_runs_share_nothing_and_outlive_their_server(project: Proje
                     lambda pid=process.name.pid: any("dagster/history" in file for file in opened(pid)),
                     "the run's own look into Dagster's storage",
                 )
-            ours = {file for file in opened(first.name.pid) & opened(second.name.pid) if file.startswith(("pipe", "socket"))}
+            ours = {
+                file for file in opened(first.name.pid) & opened(second.name.pid) if file.startswith(("pipe", "socket"))
+            }
             assert not ours & opened(server.pid)
             second.send_signal(signal.SIGKILL)
             assert second.wait() == -signal.SIGKILL
-            assert b"There is no run first in " in said(first_end, first)
-            assert first.wait() == 2
+            assert b"Run first was not found" in said(first_end, first)
+            assert first.wait() == 1
             del second_end
         with held(project, "orphan") as (orphan, end):
             server.kill()
             server.wait()
             assert orphan.name.alive()
-            assert b"There is no run orphan in " in said(end, orphan)
+            assert b"Run orphan was not found" in said(end, orphan)
             assert orphan.wait() is None
 
 
@@ -124,13 +128,15 @@ def test_a_process_of_ones_own_is_used_where_the_server_is_not_to_be_had(
                 patch.chdir(project.home)
                 assert fork_process(str(project.home), "none", output) is None
             server.send_signal(signal.SIGSTOP)
-            assert fork_process(str(project.home), "none", output) is None
+            with monkeypatch.context() as patch:
+                patch.setattr(run_client, "_FORK_S", 0.5)
+                assert fork_process(str(project.home), "none", output) is None
             server.send_signal(signal.SIGCONT)
             # What was given up is not begun later.
             process = fork_process(str(project.home), "none", output)
             assert process is not None
-            assert process.wait() == 2
+            assert process.wait() == 1
             server.terminate()
             assert server.wait(LIMIT) == 0
             assert not Path(socket_path(str(project.home))).exists()
-    assert (tmp_path / "output").read_text().count("There is no run none") == 1
+    assert (tmp_path / "output").read_text().count("Run none was not found") == 1
