@@ -15,6 +15,7 @@ from pipekit_dagster.jobs import GRAPH_PREFIX, MODULES_MAX_PARALLEL, build_group
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_dagster.ops import build_broken_op, build_op
 from pipekit_dagster.resource import PipekitResource
+from pipekit_dagster.retention import build_retention_sensor
 from pipekit_dagster.schedules import build_schedule
 from pipekit_dagster.sensors import build_reconcile_sensor, build_trigger_sensor
 from pipekit_dagster.tags import SELECTION_TAG
@@ -31,6 +32,7 @@ MODULES_JOB = "modules"
 PROBLEMS_JOB = "broken_definitions"
 RECONCILE_SENSOR = "pipekit_reconcile"
 AUTOMATION_SENSOR = "pipekit_automation"
+RETENTION_SENSOR = "pipekit_retention"
 
 _log = logging.getLogger("pipekit_dagster")
 
@@ -51,7 +53,7 @@ class Names:
         def names(kind: DefinitionKind) -> set[str]:
             return set(definitions.of_kind(kind)) | {item.name for item in broken if item.kind == kind}
 
-        own_sensors = (RECONCILE_SENSOR, AUTOMATION_SENSOR)
+        own_sensors = (RECONCILE_SENSOR, AUTOMATION_SENSOR, RETENTION_SENSOR)
         members = {member for group in definitions.groups.values() for member in group.members}
         jobs = distinct_names(names("groups"), translator.job_name, taken=(MODULES_JOB, PROBLEMS_JOB))
         schedules = distinct_names(names("schedules"), translator.schedule_name, taken=own_sensors)
@@ -98,7 +100,12 @@ def build_pipekit_definitions(
         definitions, broken = store.definitions.load_checked()
     # Materializations run on threads, as the jobs of groups do.
     executor = pipekit_thread_executor.configured({"max_concurrent": MODULES_MAX_PARALLEL})
-    return assemble(config, definitions, broken, translator or DagsterPipekitTranslator(), executor)
+    defs = assemble(config, definitions, broken, translator or DagsterPipekitTranslator(), executor)
+    age = config.retention.age
+    if age is None:
+        return defs
+    # Not in a project of somebody's own: its runs are not ours to delete.
+    return dg.Definitions.merge(defs, dg.Definitions(sensors=[build_retention_sensor(config, age, RETENTION_SENSOR)]))
 
 
 def assemble(

@@ -22,12 +22,14 @@ import dagster as dg
 
 from pipekit_dagster.asset_checks import CheckNames, check_results, evaluations
 from pipekit_dagster.asset_checks import check_names as table_check_names
+from pipekit_dagster.dagster_internals.outputs import UNTOLD
 from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.partitions import partitions_of_run
 from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.visible import fenced, plain_markdown
 from pipekit_engine.errors import PipekitError, RunCancelled
+from pipekit_engine.running.partitions import ends_backfill
 
 #: Seconds between two looks at a queue of events: no wait is without an end.
 _POLL_S = 0.5
@@ -153,18 +155,24 @@ def describe(module: "Module") -> str:
 def _run_module(
     context: Any, module: "Module", asset_key: dg.AssetKey, column_deps: ColumnDeps, check_names: CheckNames
 ) -> Iterator[Any]:
-    with open_step_log(context) as log:
-        result, error = _execute(context, context.resources.pipekit, log, module.name)
-    for event in evaluations(_found(context.resources.pipekit, module, result, error), asset_key, check_names):
-        context.log_event(event)
+    pipekit: PipekitResource = context.resources.pipekit
     metadata: Mapping[str, Any] = {}
-    if result is not None and result.record.status == "success":
-        context.log_event(materialization(asset_key, column_deps, module, result))
-    elif result is not None:
-        metadata = dry_run_metadata(result)
+    first: PipekitError | None = None
+    with open_step_log(context) as log:
+        for key in pipekit.partitions or (None,):
+            result, error = _execute(context, pipekit, log, module.name, key)
+            for event in evaluations(_found(pipekit, module, result, error), asset_key, check_names):
+                context.log_event(event)
+            if result is not None and result.record.status == "success":
+                context.log_event(materialization(asset_key, column_deps, module, result))
+            elif result is not None:
+                metadata = dry_run_metadata(result)
+            first = first or error
+            if error is not None and ends_backfill(error, keep_going=pipekit.keep_going):
+                break
     yield dg.Output(None, "done", metadata=metadata)
-    if error is not None:
-        raise _failure(error)
+    if first is not None:
+        raise _failure(first)
 
 
 def _materialize(
@@ -193,41 +201,38 @@ def materialize(
     selected = context.selected_asset_check_keys
     keys = partitions_of_run(context)
     metadata: dict[str, Any] = {}
-    filled: dict[str, dict[str, Any]] = {}
     ran: list[RunResult] = []
     with open_step_log(context) as log:
-        for key, module in ((key, module) for key in keys for module in modules):
-            if pipekit.is_disabled(module.name):
-                context.log.info(f"{module.name} is skipped: it is disabled")
-                continue
-            try:
+        for key in keys:
+            metadata = {}
+            for module in modules:
+                if pipekit.is_disabled(module.name):
+                    context.log.info(f"{module.name} is skipped: it is disabled")
+                    continue
                 result, error = _execute(context, pipekit, log, module.name, key)
-            except BaseException:
-                yield from _tell_filled(asset_key, filled, key)
-                raise
-            if key == keys[-1] or error is not None:
-                yield from check_results(_found(pipekit, module, result, error), asset_key, check_names, selected)
-            else:
-                # A step gives the result of a check once: that of the last partition.
-                for event in evaluations(_found(pipekit, module, result, error), asset_key, check_names):
-                    context.log_event(event)
-            if error is not None:
-                yield from _tell_filled(asset_key, filled, key)
-                raise _failure(error)
-            assert result is not None
-            ran.append(result)
-            if result.record.status == "success":
-                found = materialization(asset_key, partial(column_deps, module), module, result).metadata
-            else:
-                found = dry_run_metadata(result)
-            # Of several modules each has its own counts; the table's columns are those that the last one found.
-            one = len(modules) == 1
-            metadata |= {
-                name if one or name.startswith("dagster/") else f"{module.name}/{name}": value
-                for name, value in found.items()
-            }
-            if key is not None and result.record.status == "success":
-                filled[key] = dict(metadata)
+                if key == keys[-1] or error is not None:
+                    yield from check_results(_found(pipekit, module, result, error), asset_key, check_names, selected)
+                else:
+                    # A step gives the result of a check once: that of the last partition.
+                    for event in evaluations(_found(pipekit, module, result, error), asset_key, check_names):
+                        context.log_event(event)
+                if error is not None:
+                    raise _failure(error)
+                assert result is not None
+                ran.append(result)
+                if result.record.status == "success":
+                    found = materialization(asset_key, partial(column_deps, module), module, result).metadata
+                else:
+                    found = dry_run_metadata(result)
+                # Of several modules each has its own counts; the table's columns are those that the last one found.
+                one = len(modules) == 1
+                metadata |= {
+                    name if one or name.startswith("dagster/") else f"{module.name}/{name}": value
+                    for name, value in found.items()
+                }
+            if len(keys) > 1 and ran and all(result.record.status == "success" for result in ran):
+                # Told at once: a backfill's page shows how far it is, and what was filled before a failure or a kill.
+                yield dg.AssetMaterialization(asset_key, partition=key, metadata=metadata)
     if not ran:
         raise dg.Failure(
             f"Nothing was run: {', '.join(module.name for module in modules)} disabled in the definitions. Set `enabled: true`"
@@ -237,21 +242,7 @@ def materialize(
     if any(result.record.status != "success" for result in ran):
         context.log_event(dg.AssetObservation(asset_key, description="Dry run: nothing was moved.", metadata=metadata))
         return
-    if len(keys) > 1:
-        # Dagster tells one materialization a partition, with the metadata of all; what differs is each one's own.
-        for key, own in filled.items():
-            context.get_step_execution_context().add_asset_metadata(own, asset_key, key)
-        metadata = {}
-    yield dg.MaterializeResult(asset_key=asset_key, metadata=metadata)
-
-
-def _tell_filled(
-    asset_key: dg.AssetKey, filled: Mapping[str, dict[str, Any]], failed: str | None
-) -> Iterator[dg.AssetMaterialization]:
-    """Materializations of the partitions that were filled before one failed: the step gives no output that would tell."""
-    for key, metadata in filled.items():
-        if key != failed:
-            yield dg.AssetMaterialization(asset_key, partition=key, metadata=metadata)
+    yield dg.MaterializeResult(asset_key=asset_key, metadata=UNTOLD if len(keys) > 1 else metadata)
 
 
 def run_selected(

@@ -59,6 +59,10 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     partition: str | None = Field(
         default=None, description="Partition for this run of modules that have them, where the run itself has none."
     )
+    partitions: list[str] = Field(
+        default_factory=list, description="Partitions that each module's op fills, one run of pipekit each: a backfill."
+    )
+    keep_going: bool = Field(default=False, description="Go on with the next of the partitions after one that failed.")
 
     #: Configuration of a subclass made by `bound_to`; without one, the configuration file is looked for.
     bound_config: ClassVar[Config | None] = None

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipekit_dagster.lineage import comparable, connection_syntax, source_tables, table_parts
 from pipekit_dagster.naming import dagster_name
 from pipekit_engine.common.visible import fenced
 from pipekit_engine.databases.dialects import GENERIC, kind_of_url
+from pipekit_engine.operations.lineage import comparable, connection_syntax, source_tables, table_parts
 from pipekit_engine.sql.query import read_query
 
 if TYPE_CHECKING:

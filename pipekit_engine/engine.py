@@ -202,6 +202,7 @@ class Engine:
         *,
         since: str | None = None,
         until: str | None = None,
+        keys: Sequence[str] | None = None,
         again: bool = False,
         keep_going: bool = False,
         triggered_by: str = "backfill",
@@ -213,9 +214,9 @@ class Engine:
         """Fill partitions of a module, one run each, all in this process and in one jrunner.
 
         From the partition in which `since` lies to the one in which `until` lies, both included; by default from the first to the
-        last that has ended. Those that are filled are skipped unless `again`, so a backfill that was ended goes on where it
-        stood. A failed partition ends it unless `keep_going`. A module that somebody else runs is waited for. Raises
-        ConfigurationError when there is nothing of the sort to run; failures of runs are in the result.
+        last that has ended; or those in which the `keys` lie. Those that are filled are skipped unless `again`, so a backfill
+        that was ended goes on where it stood. A failed partition ends it unless `keep_going`. A module that somebody else runs is
+        waited for. Raises ConfigurationError when there is nothing of the sort to run; failures of runs are in the result.
         """
         if sessions is None:
             with self.session_pool() as own:
@@ -223,6 +224,7 @@ class Engine:
                     module,
                     since=since,
                     until=until,
+                    keys=keys,
                     again=again,
                     keep_going=keep_going,
                     triggered_by=triggered_by,
@@ -231,8 +233,8 @@ class Engine:
                     cancel=cancel,
                     sessions=own,
                 )
-        keys, skipped = chosen_partitions(
-            self._divided(module), self.store.partitions.of(module), since, until, again=again
+        wanted, skipped = chosen_partitions(
+            self._divided(module), self.store.partitions.of(module), since, until, keys=keys, again=again
         )
         token = CancelToken(cancel)
 
@@ -242,7 +244,7 @@ class Engine:
             ).record
 
         work = Backfill(
-            module, keys, run, cancel=token, keep_going=keep_going, on_partition=on_partition or (lambda event: None)
+            module, wanted, run, cancel=token, keep_going=keep_going, on_partition=on_partition or (lambda event: None)
         )
         work.result.skipped = skipped
         return work.execute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SPARK_RUNS, HISTORY_RUNS = 20, 60
 _SPARK_W, _SPARK_H, _BAR = 100, 22, 5
+#: Parts of a strip of partitions, and how these stand, the best first.
+_STRIP_PARTS = 400
+_BADNESS = ("filled", "partly", "missing", "cancelled", "running", "failed")
 
 
 def sparkline(runs: Sequence[RunRecord]) -> Markup:
@@ -65,6 +69,25 @@ def phase_bar(timings: Mapping[str, float]) -> Markup:
     return Markup(
         '<svg class="phases" viewBox="0 0 1000 16" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format("time in each phase", Markup("").join(parts))
+
+
+def strip(standings: Sequence[str], title: str = "partitions, the oldest at the left") -> Markup:
+    """How the partitions stand, one beside the other; where there are many, the worst of each few."""
+    shown = min(len(standings), _STRIP_PARTS)
+    edges = [i * len(standings) // shown for i in range(shown + 1)] if shown else []
+    worst = [max(standings[i:j], key=lambda item: _BADNESS.index(item)) for i, j in pairwise(edges)]
+    parts, at = [], 0.0
+    for standing, group in groupby(worst):
+        width = 1000 * len(list(group)) / shown
+        parts.append(
+            Markup('<rect class="part-{}" x="{:.1f}" y="0" width="{:.1f}" height="16"><title>{}</title></rect>').format(
+                standing, at, width, standing
+            )
+        )
+        at += width
+    return Markup(
+        '<svg class="phases" viewBox="0 0 1000 16" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(title, Markup("").join(parts))
 
 
 def _bar(x: float, y: float, width: float, height: float, status: str, told: str) -> Markup:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pipekit_engine.errors import NotFoundError, PipekitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -45,6 +45,11 @@ class Wanted:
     by: str
     dry_run: bool = False
     watermarks: Mapping[str, str] = field(default_factory=dict)
+    #: The partition of modules that have them; None is the newest that has ended.
+    partition: str | None = None
+    #: Of a module: the partitions of a backfill, one run each in this order, and whether it goes on after one that failed.
+    partitions: Sequence[str] = ()
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)

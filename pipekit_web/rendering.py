@@ -41,7 +41,7 @@ def _environment() -> Environment:
         "counted": counted,
         "exact": escape,
         "first_line": first_line,
-        "part": lambda text: quote(str(text), safe=""),
+        "part": part,
         "seconds": figures.seconds,
         "size": figures.size,
         "sql": coloured_sql,
@@ -49,6 +49,11 @@ def _environment() -> Environment:
     }
     made.globals |= {"version": __version__}
     return made
+
+
+def part(text: object) -> str:
+    """A text as a part of an address."""
+    return quote(str(text), safe="")
 
 
 def render(template: str, **values: Any) -> str:

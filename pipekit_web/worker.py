@@ -44,11 +44,25 @@ def main() -> int:
             voice.say(Begun(event.run_id, engine.store.runs.get(event.run_id).group_run_id))
 
         try:
+            if wanted.partitions:
+                filled = engine.backfill(
+                    wanted.name,
+                    keys=wanted.partitions,
+                    again=True,
+                    keep_going=wanted.keep_going,
+                    triggered_by=wanted.by,
+                    on_event=hear,
+                    cancel=cancel,
+                )
+                # For a backfill of which nothing could begin.
+                voice.say(Begun(problem="\n".join(filled.failed.values()) or "It was cancelled before it began."))
+                return 1 if filled.failed or filled.cancelled else 0
             if wanted.kind == "groups":
                 group = engine.run_group(
                     wanted.name,
                     dry_run=wanted.dry_run,
                     watermarks=wanted.watermarks,
+                    partition=wanted.partition,
                     triggered_by=wanted.by,
                     on_event=hear,
                     cancel=cancel,
@@ -59,6 +73,7 @@ def main() -> int:
                     wanted.name,
                     dry_run=wanted.dry_run,
                     watermarks=wanted.watermarks,
+                    partition=wanted.partition,
                     triggered_by=wanted.by,
                     on_event=hear,
                     cancel=cancel,

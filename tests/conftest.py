@@ -6,13 +6,16 @@ green CI run means that PostgreSQL, MariaDB and Java were really there.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from zlib import crc32
 
 import pytest
 
@@ -45,6 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-faults", action="store_true", help="all of tests/faults, not the quick cut")
 
 
+#: The option that asks for a slow suite, and the mark of the tests that are left out without it.
+SLOW_SUITES = {"--slow": "slow", "--all-pairs": "all_pairs", "--all-faults": "all_faults"}
+
+
 def leave_out(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
     """Deselect the items with a mark."""
     left_out = {item for item in items if item.get_closest_marker(mark)}
@@ -52,12 +59,32 @@ def leave_out(config: pytest.Config, items: list[pytest.Item], mark: str) -> Non
     items[:] = [item for item in items if item not in left_out]
 
 
+def mark_the_rest(items: list[pytest.Item]) -> None:
+    """Mark what the quick cut leaves of tests with `@pytest.mark.sample(n, rest="slow")`: all but the n-th part of their cases.
+
+    The cases are ordered by a hash of their names, so that the same ones are chosen everywhere, and of every parameter some.
+    """
+    cases: dict[tuple[Path, str], list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
+            cases[item.path, item.originalname].append(item)
+    for of_one in cases.values():
+        sample = of_one[0].get_closest_marker("sample")
+        assert sample
+        rest = sample.kwargs.get("rest", "slow")
+        of_one = [item for item in of_one if not item.get_closest_marker(rest)]
+        of_one.sort(key=lambda item: crc32(item.name.encode()))
+        for item in of_one[math.ceil(len(of_one) / sample.args[0]) :]:
+            item.add_marker(rest)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the slow suites' greater part out unless it is asked for.
 
     Put the files that start real daemons first: they take longest, and a worker that gets them last works alone.
     """
-    for option, mark in (("--slow", "slow"), ("--all-pairs", "all_pairs"), ("--all-faults", "all_faults")):
+    mark_the_rest(items)
+    for option, mark in SLOW_SUITES.items():
         if not config.getoption(option):
             leave_out(config, items, mark)
     slow = {item.path for item in items if item.get_closest_marker("daemon")}

@@ -85,6 +85,23 @@ def turn(instance: DagsterInstance, state: Any, on: bool) -> None:
     instance.update_instigator_state(state)
 
 
+def purge_ticks(instance: DagsterInstance, location: str, before: float) -> None:
+    """Delete the ended ticks of a location's schedules and sensors from before a time, in seconds since the epoch.
+
+    The newest one stays: from it the daemon counts the next. Check: `purge_ticks` and `get_ticks` of `dagster/_core/instance`,
+    the names of TickStatus; that `dagster/_scheduler/scheduler.py` goes on from the newest tick.
+    """
+    from dagster._core.scheduler.instigation import TickStatus
+
+    ended = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
+    for state in instance.all_instigator_state():
+        if state.repository_selector.location_name == location:
+            origin, selector = state.instigator_origin_id, state.selector_id
+            newest = instance.get_ticks(origin, selector, limit=1)
+            if newest:
+                instance.purge_ticks(origin, selector, min(before, newest[0].timestamp), ended)
+
+
 #: Mutations by which a person turns a switch, and what they say.
 _SWITCHED = {"startSchedule": True, "stopRunningSchedule": False, "startSensor": True, "stopSensor": False}
 

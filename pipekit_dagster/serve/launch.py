@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipekit_dagster.build import MODULES_JOB, Names
@@ -38,6 +38,9 @@ def launch(
     name: str,
     dry_run: bool,
     watermarks: Mapping[str, str],
+    partition: str | None = None,
+    partitions: Sequence[str] = (),
+    keep_going: bool = False,
     triggered_by: str = "manual",
 ) -> str:
     """Queue a run of the module or group; its Dagster run id. Raises NotFoundError and LaunchRefused."""
@@ -54,6 +57,10 @@ def launch(
         settings["dry_run"] = True
     if watermarks:
         settings["watermarks"] = dict(watermarks)
+    if partition is not None:
+        settings["partition"] = partition
+    if partitions:
+        settings |= {"partitions": list(partitions), "keep_going": keep_going}
     params = {
         "selector": {"repositoryLocationName": LOCATION, "repositoryName": _REPOSITORY, **selector},
         "runConfigData": {"resources": {"pipekit": {"config": settings}}} if settings else {},

@@ -27,6 +27,9 @@ def _add_tag(arguments: dict[str, Any], tag: dict[str, str]) -> None:
         if launch:
             metadata = launch.setdefault("executionMetadata", {})
             metadata["tags"] = [*(metadata.get("tags") or ()), tag]
+    backfill = arguments.get("backfillParams")
+    if backfill:
+        backfill["tags"] = [*(backfill.get("tags") or ()), tag]
     again = arguments.get("reexecutionParams")
     if again:
         again["extraTags"] = [*(again.get("extraTags") or ()), tag]

@@ -46,6 +46,9 @@ class DagsterLauncher:
                 name=wanted.name,
                 dry_run=wanted.dry_run,
                 watermarks=wanted.watermarks,
+                partition=wanted.partition,
+                partitions=wanted.partitions,
+                keep_going=wanted.keep_going,
                 triggered_by=wanted.by,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -86,6 +87,24 @@ def write_private(path: Path, text: str, *, mode: int = 0o600, group: int = -1, 
         stream.flush()
         os.fsync(handle)
     _flush(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that is read, changed and replaced, against every other process and thread. Raises OSError.
+
+    The lock is a file of its own beside it: the file is replaced, so a lock on it would be a lock on the old one.
+    """
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if os.geteuid() == 0:
+            # So that whoever the folder belongs to can take it after root has.
+            owner = path.parent.stat()
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def create_private(path: Path, like: Path | None = None) -> None:

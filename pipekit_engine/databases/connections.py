@@ -132,8 +132,9 @@ class Connections:
             opened = _open_in_turn(session, request, dialect, cancel, say)
         except JRunnerError as error:
             hint = _locked_hint(error, dialect) or _login_hint(error, connection)
-            hint += dialect.advise(error.sqlstate, error.vendor_code, str(error))
-            hint += tls_hint("\n".join([error.message, *error.causes]), connection.tls)
+            hint += tls_hint("\n".join([error.message, *error.causes]), connection.tls) or dialect.advise(
+                error.sqlstate, error.vendor_code, str(error)
+            )
             hint += tunnel.hint() if tunnel else ""
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
         if refused := too_old(opened.driver, opened.driver_version):

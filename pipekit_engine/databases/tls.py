@@ -89,7 +89,8 @@ _COMPLAINTS = (
         "tls.ca: the server's certificate is signed by none of the authorities in {ca}.",
     ),
     (
-        r"could not be verified by hostname|SubjectAltName|subject alternative|identity verification|doesn't correspond to",
+        r"could not be verified by hostname|SubjectAltName|subject alternative|identity verification|doesn't correspond to"
+        r"|failed to validate the server name|does not match the CN",
         "tls.mode {mode}: the server's certificate is for another name than the one in the jdbc_url.",
     ),
     (

@@ -113,18 +113,27 @@ class BackfillResult:
 
 
 def chosen_partitions(
-    module: Module, filled: Mapping[str, Filled], since: str | None, until: str | None, *, again: bool
+    module: Module,
+    filled: Mapping[str, Filled],
+    since: str | None,
+    until: str | None,
+    *,
+    keys: Sequence[str] | None = None,
+    again: bool,
 ) -> tuple[list[str], list[str]]:
     """The keys of a backfill in order, and of those that are filled already and are left out unless `again`.
 
     From the partition in which `since` lies to the one in which `until` lies, both included; the first, and the last that has
-    ended, where they are not given. Raises ConfigurationError.
+    ended, where they are not given; or those in which the `keys` lie. Raises ConfigurationError.
     """
     partition = module.partition
     assert partition is not None, "the module has partitions"
     first = partition.find(since or partition.start)
     now = datetime.now(timezone.utc)
-    if until is None:
+    if keys is not None:
+        named = {item.key: item for item in map(partition.find, keys)}
+        items = sorted(named.values(), key=lambda item: item.start)
+    elif until is None:
         items = list(partition.complete(now, first.start))
     else:
         last = partition.find(until)
@@ -134,6 +143,11 @@ def chosen_partitions(
     states = [_state(partition, item, filled.get(item.key)) for item in items]
     wanted = [state.item.key for state in states if again or state.state != "filled"]
     return wanted, [state.item.key for state in states if not again and state.state == "filled"]
+
+
+def ends_backfill(error: PipekitError, *, keep_going: bool) -> bool:
+    """Whether a partition's failure leaves out those after it; a cancel and a wrong definition do, whatever was asked for."""
+    return not keep_going or isinstance(error, ConfigurationError | RunCancelled)
 
 
 class Backfill:
@@ -179,7 +193,7 @@ class Backfill:
                     result.runs.append(error.record)
                 result.failed[key] = str(error)
                 self._tell("failed", key, number, first_line(error))
-                if not self._keep_going or isinstance(error, ConfigurationError):
+                if ends_backfill(error, keep_going=self._keep_going):
                     result.left = list(self._keys[number:])
                     break
         return result

@@ -6,18 +6,16 @@ A reference is resolved when a run needs it, from this file, then from where the
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from dotenv.parser import Binding, parse_stream
 
-from pipekit_engine.common.files import write_private
+from pipekit_engine.common.files import locked, write_private
 from pipekit_engine.errors import SecretError
 from pipekit_engine.security.providers import Provider, providers
 from pipekit_engine.security.redact import learn
@@ -176,7 +174,7 @@ class Secrets:
         target = Path(os.path.realpath(self.path))
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _lock(target):
+            with locked(target):
                 text = change(_parse(_read(target), self.path))
                 write_private(target, text)
         except OSError as error:
@@ -233,14 +231,3 @@ def _parse(text: str, path: Path) -> list[Binding]:
 
 def _values(bindings: list[Binding]) -> dict[str, str]:
     return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
-
-
-@contextmanager
-def _lock(target: Path) -> Iterator[None]:
-    # The lock is a file of its own: the secrets file is replaced, so a lock on it would be a lock on the old one.
-    handle = os.open(target.with_name(target.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

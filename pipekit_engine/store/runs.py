@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LIVE_LOG_LIMIT = 1_000_000
 _LOGS = ("stdout", "stderr", "live_log")
 _JSON = ("watermarks", "timings")
+#: What a list of runs has no use for.
+_LONG = frozenset({*_LOGS, "source_sql", "merge_sql", "watermarks"})
 #: The columns of a record; `token` and `cancel_requested` are the store's own.
 _COLUMNS = tuple(RunRecord.model_fields)
 #: What not every database's text can hold: PostgreSQL refuses NUL, and UTF-8 has no halves of characters.
@@ -147,7 +149,7 @@ class RunStore:
 
         One query, which reads by the index: its time grows with what it gives, not with the history.
         """
-        columns = [name for name in _COLUMNS if name not in {*_LOGS, "source_sql", "merge_sql", "watermarks"}]
+        columns = [name for name in _COLUMNS if name not in _LONG]
         values: dict[str, Any] = {"skipped": count - 1}
         wanted = ""
         if modules is not None:
@@ -167,6 +169,18 @@ class RunStore:
             for row in transaction.execute(query, values).rows:
                 found.setdefault(row["module"], []).append(_to_record(row))
         return found
+
+    def newest_of_partitions(self, module: str) -> dict[str, RunRecord]:
+        """The newest real run of each partition of a module, by the partition's key, without logs and SQL; no dry runs."""
+        columns = [name for name in _COLUMNS if name not in _LONG]
+        query = (
+            f"SELECT {', '.join(f'log.{name}' for name in columns)} FROM run_log log JOIN (SELECT max(id) AS id FROM run_log "
+            "WHERE module = :module AND partition IS NOT NULL AND status <> 'dry_run' GROUP BY partition) newest "
+            "ON log.id = newest.id"
+        )
+        with self._database.plain_read() as transaction:
+            found = [_to_record(row) for row in transaction.execute(query, {"module": module}).rows]
+        return {run.partition: run for run in found if run.partition is not None}
 
     def tail(self, run_id: int, offset: int = 0) -> str:
         """What live_log holds from character `offset` on."""

@@ -339,6 +339,7 @@ token = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime),
     Column("last_used_at", UTCDateTime),
+    Column("owner", Text),
 )
 
 #: One row: counts the changes of definitions, so that a reader can tell cheaply whether anything changed.

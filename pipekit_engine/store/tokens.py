@@ -27,13 +27,14 @@ _NOTE_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token: everything but itself."""
+    """What is known of a token: everything but itself. `owner` is the user who made it for themselves, if one did."""
 
     name: str
     role: str
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    owner: str | None = None
 
     @property
     def expired(self) -> bool:
@@ -47,7 +48,7 @@ class TokenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, name: str, role: str, lifetime: timedelta | None = None) -> str:
+    def create(self, name: str, role: str, lifetime: timedelta | None = None, owner: str | None = None) -> str:
         """A new token's text, which cannot be had again. Raises ConfigurationError where there is one of that name."""
         text, now = PREFIX + secrets.token_urlsafe(_BYTES), datetime.now(timezone.utc)
         table = schema.token
@@ -61,6 +62,7 @@ class TokenStore:
                     digest=_digest(text),
                     created_at=now,
                     expires_at=now + lifetime if lifetime is not None else None,
+                    owner=owner,
                 )
             )
         return text

@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from pipekit_engine.models import DefinitionKind, Group, GroupRunRecord, RunRecord, Schedule
 from pipekit_engine.records.statuses import RunStatus
+from pipekit_web.views.partitions import Standing
 
 MAX_LIMIT = 1000
 
@@ -26,6 +27,54 @@ class RunOptions(BaseModel):
     watermarks: dict[str, str] = Field(
         default_factory=dict, description="watermark values for this run, by name or by module.name"
     )
+    partition: str | None = Field(
+        default=None,
+        max_length=40,
+        description="the partition to run of modules that have them, such as 2024-05-31; else the newest that has ended",
+    )
+
+
+class BackfillOptions(BaseModel):
+    """Which partitions to fill: those named, or a range, by default all that have ended; all of it may be left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    since: str | None = Field(default=None, alias="from", max_length=40, description="the first partition")
+    until: str | None = Field(default=None, alias="to", max_length=40, description="the last partition, included")
+    partitions: list[str] = Field(
+        default_factory=list, max_length=2000, description="these, also where they are filled; instead of a range"
+    )
+    again: bool = Field(default=False, description="also those that are filled already")
+    keep_going: bool = Field(default=False, description="go on with the next partition after one that failed")
+
+
+class PartitionShown(BaseModel):
+    """How a partition stands. `run_id`, `rows` and `filled_at` are of the newest run that filled it."""
+
+    partition: str
+    state: Standing
+    run_id: int | None
+    rows: int | None
+    filled_at: datetime | None
+    tried_by: int | None = Field(description="the newest run, where that has not filled it")
+
+
+class TableShown(BaseModel):
+    """A table at an end of a module; no parts of a name for what a query reads that cannot be told."""
+
+    connection: str
+    table: list[str]
+    modules: list[str] = Field(
+        description="other modules: those that fill what is read, those that read what is written"
+    )
+
+
+class Lineage(BaseModel):
+    """The tables that a module reads and writes. `beside` are the other modules that write its table."""
+
+    reads: list[TableShown]
+    writes: TableShown
+    beside: list[str]
 
 
 class RunFilter(BaseModel):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from pipekit_engine._version import __version__
-from pipekit_web.api import definitions, history, machine, overview, people, running, saving, sources, wizard
+from pipekit_web.api import definitions, history, machine, modules, overview, people, running, saving, sources, wizard
 from pipekit_web.api.problems import add_error_handlers, problems
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def build_api(config: Config, launcher: Launcher | None) -> FastAPI:
         responses=problems(401, 403, 429, 503),
     )
     api.state.config, api.state.launcher = config, launcher
-    for part in (running, definitions, history, sources, wizard, machine, overview, people):
+    for part in (running, modules, definitions, history, sources, wizard, machine, overview, people):
         api.include_router(part.router)
     api.add_api_route(
         "/api/openapi.json", lambda: describe_api(api), summary="This description", response_model=dict[str, Any]

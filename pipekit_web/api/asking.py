@@ -51,6 +51,7 @@ def _user(role: Role) -> Callable[[Request], User]:
 
 
 #: The user, who must be at least of that role. Stands before the store, so that who may not is told before anything is opened.
+Viewer = Annotated[User, Depends(_user("viewer"))]
 Operator = Annotated[User, Depends(_user("operator"))]
 Editor = Annotated[User, Depends(_user("editor"))]
 Admin = Annotated[User, Depends(_user("admin"))]

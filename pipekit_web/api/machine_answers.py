@@ -115,6 +115,7 @@ class TokenShown(BaseModel):
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    owner: str | None = Field(description="whose it is: it ends with them; null for one that the command made")
     expired: bool
 
 

@@ -1,19 +1,18 @@
-"""Users, roles and tokens below `/api`, for an admin. A token is told once, when it is made."""
+"""Users and roles below `/api`, for an admin; and tokens, each one's own. A token is told once, when it is made."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 
 from pipekit_engine.errors import ConfigurationError, StoreError
-from pipekit_web.api.asking import Admin, Name, OpenStore, config_of
+from pipekit_web.api.asking import Admin, Name, OpenStore, Viewer, config_of
 from pipekit_web.api.machine_answers import NewToken, TokenMade, TokenShown, UserFields, UserShown
 from pipekit_web.api.problems import CheckedBody, problems
-from pipekit_web.server.auth import Users, users_file
+from pipekit_web.server.auth import User, Users, users_file
 from pipekit_web.server.people import change_user, take_user_away
-from pipekit_web.server.tokens import check_new
+from pipekit_web.server.tokens import make_token, may_manage, revoke_token, tokens_of
 
 router = APIRouter(prefix="/api", route_class=CheckedBody)
 UserName = Annotated[str, Path(min_length=1, max_length=100)]
@@ -45,19 +44,26 @@ def delete_user(user: Admin, name: UserName, request: Request) -> None:
         raise HTTPException(409, str(error)) from None
 
 
-@router.get("/tokens", summary="Tokens of programs; never a token itself")
-def tokens(user: Admin, store: OpenStore) -> list[TokenShown]:
-    return [TokenShown(**vars(item), expired=item.expired) for item in store.tokens.list()]
+def _token_maker(user: Viewer) -> User:
+    if not may_manage(user):
+        raise HTTPException(403, f"{user.name} is a token; only an admin's makes and revokes others.")
+    return user
+
+
+TokenMaker = Annotated[User, Depends(_token_maker)]
+
+
+@router.get("/tokens", summary="Tokens of one's own, all for an admin; never a token itself")
+def tokens(user: TokenMaker, store: OpenStore) -> list[TokenShown]:
+    return [TokenShown(**vars(item), expired=item.expired) for item in tokens_of(store, user)]
 
 
 @router.post("/tokens", status_code=201, summary="Make a token, which is told this once", **_CHANGES)
-def create_token(user: Admin, body: NewToken, store: OpenStore) -> TokenMade:
+def create_token(user: TokenMaker, body: NewToken, store: OpenStore) -> TokenMade:
+    if not user.may(body.role):
+        raise HTTPException(422, f"A token may do at most what its maker may, who is in the role {user.role}.")
     try:
-        check_new(body.name, body.role)
-    except ConfigurationError as error:
-        raise HTTPException(422, str(error)) from None
-    try:
-        text = store.tokens.create(body.name, body.role, timedelta(days=body.days) if body.days else None)
+        text = make_token(store, user, body.name, body.role, body.days)
     except StoreError:
         raise
     except ConfigurationError as error:
@@ -66,5 +72,5 @@ def create_token(user: Admin, body: NewToken, store: OpenStore) -> TokenMade:
 
 
 @router.delete("/tokens/{name}", status_code=204, summary="Revoke a token: it is refused at once", **_CHANGES)
-def revoke_token(user: Admin, name: Name, store: OpenStore) -> None:
-    store.tokens.revoke(name)
+def delete_token(user: TokenMaker, name: Name, store: OpenStore) -> None:
+    revoke_token(store, user, name)

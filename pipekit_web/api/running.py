@@ -5,11 +5,12 @@ POST answers at once with a number under which GET tells what became of the star
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import RUN_LOGS, GroupRunRecord, RunRecord
 from pipekit_engine.store import Store
 from pipekit_web.api.answers import (
@@ -26,16 +27,17 @@ from pipekit_web.api.problems import CheckedBody, problems
 from pipekit_web.launching import Wanted
 from pipekit_web.routes.looking import follow
 from pipekit_web.server.auth import ANYONE, User
+from pipekit_web.views.partitions import check_partition
 
 _EACH_WITHOUT_LOGS: dict[str, Any] = {"__all__": set(RUN_LOGS)}
 _NO_OPTIONS = RunOptions()
 RunId = Annotated[str, Path(min_length=1, description="number of a run of pipekit, or what a start gave")]
 
 router = APIRouter(prefix="/api", route_class=CheckedBody)
-_STARTS: dict[str, Any] = {"status_code": 202, "responses": problems(400, 404, 409, 413, 415, 422)}
+STARTS: dict[str, Any] = {"status_code": 202, "responses": problems(400, 404, 409, 413, 415, 422)}
 
 
-@router.post("/modules/{name}/run", summary="Run a module; answers at once", **_STARTS)
+@router.post("/modules/{name}/run", summary="Run a module; answers at once", **STARTS)
 def run_module(
     user: Operator,
     name: Name,
@@ -44,11 +46,10 @@ def run_module(
     response: Response,
     options: RunOptions = _NO_OPTIONS,
 ) -> Started:
-    store.definitions.module(name)
-    return _start(Wanted("modules", name, _by(user), options.dry_run, options.watermarks), store, request, response)
+    return start(_wanted("modules", name, user, store, options), store, request, response)
 
 
-@router.post("/groups/{name}/run", summary="Run a group; answers at once", **_STARTS)
+@router.post("/groups/{name}/run", summary="Run a group; answers at once", **STARTS)
 def run_group(
     user: Operator,
     name: Name,
@@ -57,15 +58,28 @@ def run_group(
     response: Response,
     options: RunOptions = _NO_OPTIONS,
 ) -> Started:
-    store.definitions.group(name)
-    return _start(Wanted("groups", name, _by(user), options.dry_run, options.watermarks), store, request, response)
+    return start(_wanted("groups", name, user, store, options), store, request, response)
 
 
-def _by(user: User) -> str:
+def asked_by(user: User) -> str:
+    """The user as `triggered_by` of runs names them."""
     return "manual" if user is ANYONE else user.by
 
 
-def _start(wanted: Wanted, store: Store, request: Request, response: Response) -> Started:
+def _wanted(kind: Literal["modules", "groups"], name: str, user: User, store: Store, options: RunOptions) -> Wanted:
+    if kind == "modules":
+        store.definitions.module(name)
+    else:
+        store.definitions.group(name)
+    try:
+        check_partition(store, kind, name, options.partition)
+    except ConfigurationError as error:
+        raise HTTPException(422, str(error)) from None
+    return Wanted(kind, name, asked_by(user), options.dry_run, options.watermarks, options.partition)
+
+
+def start(wanted: Wanted, store: Store, request: Request, response: Response) -> Started:
+    """Begin a run; what the POST answers. Raises LaunchRefused."""
     launcher = launcher_of(request)
     ticket = launcher.start(request, store, wanted)
     started = Started(

@@ -9,7 +9,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pipekit_engine.operations.doctor import run_checks
 from pipekit_web.launching import Wanted
+from pipekit_web.rendering import part
 from pipekit_web.routes.looking import Number
+from pipekit_web.views.modules import check_now
+from pipekit_web.views.partitions import check_partition, partitions_to_fill
 from pipekit_web.visit import Look, Operate, Visit
 
 router = APIRouter()
@@ -19,23 +22,45 @@ Runnable = Literal["modules", "groups"]
 @router.post("/pipekit/{kind}/{name}/run")
 def run(visit: Operate, kind: Runnable, name: str) -> Response:
     """Start a module or group, or a dry run of it; the page that follows waits for the run to begin."""
-    _see_that_it_is_there(visit, kind, name)
+    partition = visit.field("partition").strip() or None
+    check_partition(visit.store, kind, name, partition)
     prefix = "watermark."
     values = {
         field.removeprefix(prefix): visit.field(field)
         for field in visit.form
         if field.startswith(prefix) and visit.field(field) != ""
     }
-    wanted = Wanted(kind, name, visit.by, dry_run=visit.field("dry_run") == "1", watermarks=values)
-    ticket = visit.launcher.start(visit.request, visit.store, wanted)
-    return RedirectResponse(f"/pipekit/started/{ticket}", 303)
+    is_dry = visit.field("dry_run") == "1"
+    return _start(visit, Wanted(kind, name, visit.by, dry_run=is_dry, watermarks=values, partition=partition))
 
 
-def _see_that_it_is_there(visit: Visit, kind: Runnable, name: str) -> None:
-    if kind == "modules":
-        visit.store.definitions.module(name)
-    else:
-        visit.store.definitions.group(name)
+@router.post("/pipekit/modules/{name}/backfill")
+def backfill(visit: Operate, name: str) -> Response:
+    """Fill partitions of a module, those that are ticked or a range of them; the page that follows shows the first run."""
+    keys = partitions_to_fill(
+        visit.store,
+        visit.store.definitions.module(name),
+        visit.field("from").strip(),
+        visit.field("to").strip(),
+        [key for key in visit.form.getlist("partition") if isinstance(key, str)],
+        again=visit.field("again") == "1",
+    )
+    return _start(
+        visit, Wanted("modules", name, visit.by, partitions=keys, keep_going=visit.field("keep_going") == "1")
+    )
+
+
+def _start(visit: Visit, wanted: Wanted) -> Response:
+    return RedirectResponse(f"/pipekit/started/{visit.launcher.start(visit.request, visit.store, wanted)}", 303)
+
+
+@router.post("/pipekit/modules/{name}/check")
+def check(visit: Operate, name: str) -> RedirectResponse:
+    """Ask a module's checks of its destination as it is now."""
+    visit.store.definitions.module(name)
+    with visit.engine() as engine:
+        check_now(engine, name)
+    return RedirectResponse(f"/pipekit/modules/{part(name)}#checks", 303)
 
 
 @router.get("/pipekit/started/{ticket}")

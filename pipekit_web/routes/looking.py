@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from pipekit_engine.lint import LEVELS, lint_store
 from pipekit_engine.records.statuses import RUN_STATUSES
 from pipekit_engine.store import Store
-from pipekit_web.views import groups, machine, modules, overview, runs
+from pipekit_web.views import groups, machine, modules, overview, partitions, runs
 from pipekit_web.visit import Look
 
 router = APIRouter()
@@ -62,6 +62,16 @@ def module_list(
 def module(visit: Look, name: str) -> HTMLResponse:
     """One module."""
     return visit.page("module.html", view=modules.module_page(visit.store, name))
+
+
+@router.get("/pipekit/modules/{name}/partitions")
+def module_partitions(
+    visit: Look, name: str, state: str = "", page: Annotated[int, Query(ge=1, lt=10**6)] = 1
+) -> HTMLResponse:
+    """All partitions of a module."""
+    found = visit.store.definitions.module(name)
+    view = partitions.partitions_page(visit.store, found, page=page, standing=state)
+    return visit.page("partitions.html", view=view)
 
 
 @router.get("/pipekit/groups")

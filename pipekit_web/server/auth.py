@@ -16,11 +16,13 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from pipekit_engine.common.files import write_private
+from pipekit_engine.common.files import locked, write_private
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.store.audit import BY_TOKEN, BY_USER
 
@@ -65,14 +67,18 @@ class User:
 ANYONE = User("anyone", "admin", "")
 
 
+#: Is given the users before a change, which nobody else makes meanwhile; raises ConfigurationError to refuse it.
+Check: TypeAlias = Callable[[dict[str, User]], None]
+
+
 def users_file(config: Config) -> Path:
     """Where the users stand."""
     named = os.environ.get("PIPEKIT_USERS")
     return Path(named) if named else config.folder / _USERS_FILE
 
 
-def set_password(config: Config, user: str, password: str, role: str | None = None) -> Path:
-    """Create a user or change their password; returns the file that was written.
+def set_password(config: Config, user: str, password: str, role: str | None = None, check: Check | None = None) -> Path:
+    """Create a user or change their password; returns the file that was written. `check` may refuse it.
 
     `role` is one of `RANKS`; None keeps the role of a user who exists and makes a new one admin. Sessions opened with the old
     password end. Raises ConfigurationError for a name, password or role that cannot be.
@@ -84,32 +90,42 @@ def set_password(config: Config, user: str, password: str, role: str | None = No
     known = get_args(Role)
     if role is not None and role not in known:
         raise ConfigurationError(f"{role!r} is not a role; roles are {', '.join(known[:-1])} and {known[-1]}.")
-    path = users_file(config)
-    data = _read(path)
-    role = role or data["users"].get(user, {}).get("role", "admin")
-    data["users"][user] = {"role": role, "scrypt": _hash(password, secrets.token_bytes(16))}
-    _write(path, data)
-    return path
+    hashed = _hash(password, secrets.token_bytes(16))
+    with _changing(config, check) as users:
+        users[user] = {"role": role or users.get(user, {}).get("role", "admin"), "scrypt": hashed}
+    return users_file(config)
 
 
-def set_role(config: Config, user: str, role: str) -> None:
+def set_role(config: Config, user: str, role: str, check: Check | None = None) -> None:
     """Change what a user may do; their sessions end. Raises ConfigurationError for no such user or role."""
-    path = users_file(config)
-    data = _read(path)
-    if user not in data["users"] or role not in RANKS:
-        raise ConfigurationError(f"There is no user {user!r}, or no role {role!r}.")
-    data["users"][user]["role"] = role
-    _write(path, data)
+    with _changing(config, check) as users:
+        if user not in users or role not in RANKS:
+            raise ConfigurationError(f"There is no user {user!r}, or no role {role!r}.")
+        users[user]["role"] = role
 
 
-def remove_user(config: Config, user: str) -> None:
+def remove_user(config: Config, user: str, check: Check | None = None) -> None:
     """Take a user away; their sessions end. Raises ConfigurationError when there is no such user."""
+    with _changing(config, check) as users:
+        if user not in users:
+            raise ConfigurationError(f"There is no user {user!r} in {users_file(config)}.")
+        del users[user]
+
+
+@contextmanager
+def _changing(config: Config, check: Check | None) -> Iterator[dict[str, dict[str, str]]]:
+    """The users as the file has them, to be changed: nobody else changes them meanwhile. `check` is given them as they are."""
     path = users_file(config)
-    data = _read(path)
-    if user not in data["users"]:
-        raise ConfigurationError(f"There is no user {user!r} in {path}.")
-    del data["users"][user]
-    _write(path, data)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path))
+        except OSError as error:
+            raise ConfigurationError(f"{path}: cannot be changed: {error.strerror}") from None
+        data = _read(path)
+        if check is not None:
+            check(_users_of(data))
+        yield data["users"]
+        _write(path, data)
 
 
 def _hash(password: str, salt: bytes) -> str:
@@ -139,6 +155,10 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: is not a file of users ({error}); move it away and set the passwords anew."
         ) from None
     return data
+
+
+def _users_of(data: dict[str, Any]) -> dict[str, User]:
+    return {name: User(name, entry["role"], entry["scrypt"]) for name, entry in data["users"].items()}
 
 
 def _write(path: Path, data: dict[str, Any]) -> None:
@@ -193,7 +213,7 @@ class Users:
             return
         if stamp != self._stamp:
             data = _read(self._path)
-            self._users = {name: User(name, entry["role"], entry["scrypt"]) for name, entry in data["users"].items()}
+            self._users = _users_of(data)
             self._cookie_key = bytes.fromhex(data["cookie_key"])
             self._remembered.clear()
             self._stamp = stamp

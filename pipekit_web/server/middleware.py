@@ -230,7 +230,7 @@ class Login:
         """A program's request: no session is opened, and no browser sends such a header by itself."""
         client = _client(scope)
         try:
-            user = await asyncio.to_thread(self._tokens.user, token) if self._tokens is not None else None
+            user = await asyncio.to_thread(self._tokens.user, token, self._users) if self._tokens is not None else None
         except PipekitError as error:
             _log.error("no token can be checked: %s", error)
             await _refuse(scope, receive, send, 503, "Tokens cannot be checked now; the server's log says why.")
@@ -335,7 +335,7 @@ class Login:
                     return
                 if token is not None:
                     assert self._tokens is not None
-                    if await asyncio.to_thread(self._tokens.user, token) != user:
+                    if await asyncio.to_thread(self._tokens.user, token, self._users) != user:
                         return
                     continue
                 users = self._users.all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
-from pipekit_web.server.auth import ANYONE, RANKS, User, Users, remove_user, set_password, set_role, users_file
+from pipekit_web.server.auth import ANYONE, RANKS, User, remove_user, set_password, set_role
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
@@ -13,24 +13,25 @@ if TYPE_CHECKING:
 
 def change_user(config: Config, by: User, name: str, password: str, role: str) -> None:
     """Add a user, or change their role and, unless it is empty, their password. Raises ConfigurationError."""
-    known = Users(users_file(config)).all()
     if role not in RANKS:
         raise ConfigurationError(f"A role is one of {', '.join(RANKS)}.")
-    if not known and role != "admin":
-        raise ConfigurationError("The first user is an admin: nobody else could add others.")
-    _see_that_an_admin_stays(known, by, name, role)
+
+    def check(known: dict[str, User]) -> None:
+        if not known and role != "admin":
+            raise ConfigurationError("The first user is an admin: nobody else could add others.")
+        _see_that_an_admin_stays(known, by, name, role)
+        if not password and name not in known:
+            raise ConfigurationError("A new user needs a password.")
+
     if password:
-        set_password(config, name, password, role)
-    elif name in known:
-        set_role(config, name, role)
+        set_password(config, name, password, role, check)
     else:
-        raise ConfigurationError("A new user needs a password.")
+        set_role(config, name, role, check)
 
 
 def take_user_away(config: Config, by: User, name: str) -> None:
     """Remove a user; their sessions end. Raises ConfigurationError."""
-    _see_that_an_admin_stays(Users(users_file(config)).all(), by, name, "")
-    remove_user(config, name)
+    remove_user(config, name, lambda known: _see_that_an_admin_stays(known, by, name, ""))
 
 
 def _see_that_an_admin_stays(known: dict[str, User], by: User, name: str, role: str) -> None:

@@ -47,6 +47,8 @@ class GroupPage:
     yaml: str
     runs: list[GroupRunRecord]
     lease: Lease | None
+    #: Whether any member has partitions.
+    divided: bool
 
 
 def schedule_view(store: Store, schedule: Schedule, times: int = _TIMES) -> ScheduleView:
@@ -81,4 +83,5 @@ def group_page(store: Store, name: str) -> GroupPage:
         to_yaml(Definitions.model_construct(None, groups={name: group}), ["groups"]),
         store.group_runs.list(group=name, limit=20),
         store.leases.find("group", name),
+        any(rows[member].module.partition is not None for member in group.members if member in rows),
     )

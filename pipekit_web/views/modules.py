@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Literal, get_args
 from markupsafe import Markup
 
 from pipekit_engine.definitions.export import to_yaml
-from pipekit_engine.models import Definitions, Module, RunRecord
-from pipekit_engine.running.partitions import PartitionState, partition_states, partition_summary
+from pipekit_engine.models import Check, Definitions, Module, RunRecord
+from pipekit_engine.operations.lineage import ModuleLineage, module_lineage
 from pipekit_web import charts
+from pipekit_web.asking import LONG_S, asking
+from pipekit_web.views.partitions import SHOWN, PartitionsPage, partitions_page
 
 if TYPE_CHECKING:
+    from pipekit_engine.engine import Engine
     from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.store import BrokenRecord, Lease, Store
 
 State = Literal["running", "failed", "cancelled", "ok", "never", "disabled"]
 STATES: tuple[State, ...] = get_args(State)
 PER_PAGE = 100
-#: Partitions on a module's page, the newest.
-_PARTITIONS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ class ModulePage:
     history: Markup
     newest: RunRecord | None
     lease: Lease | None
-    #: What its checks found last.
-    checks: list[CheckResult]
-    #: How many partitions are filled, and how the newest of them stand; empty for a module without any.
-    partitions_filled: str
-    partitions: list[PartitionState]
+    #: Its checks, each with what it found last; None for one that was not asked yet.
+    checks: list[tuple[Check, CheckResult | None]]
+    #: The newest partitions; None for a module without any.
+    partitions: PartitionsPage | None
+    lineage: ModuleLineage
 
 
 def groups_of(definitions: Definitions) -> dict[str, tuple[str, ...]]:
@@ -150,7 +151,7 @@ def module_page(store: Store, name: str) -> ModulePage:
     definitions = store.definitions.load_checked()[0]
     runs = store.runs.newest_of_each(charts.HISTORY_RUNS, [name]).get(name, [])
     newest = store.runs.list(module=name, limit=1)
-    filled = store.partitions.of(name)
+    found = {result.name: result for result in store.checks.last(name).get(name, [])}
     row = ModuleRow(
         module,
         groups_of(definitions).get(name, ()),
@@ -164,7 +165,13 @@ def module_page(store: Store, name: str) -> ModulePage:
         charts.history(runs) if runs else Markup(),
         store.runs.get(newest[0].id) if newest else None,
         store.leases.find("module", name),
-        store.checks.last(name).get(name, []),
-        partition_summary(module, filled),
-        partition_states(module.partition, filled)[: -_PARTITIONS_SHOWN - 1 : -1] if module.partition else [],
+        [(check, found.get(check.name)) for check in module.checks],
+        partitions_page(store, module, per_page=SHOWN) if module.partition else None,
+        module_lineage(module, definitions),
     )
+
+
+def check_now(engine: Engine, name: str) -> list[CheckResult]:
+    """Ask a module's checks of its destination; the results are in the store. Raises PipekitError after two minutes."""
+    with asking(engine, LONG_S) as workspace:
+        return engine.check(name, sessions=workspace.sessions)

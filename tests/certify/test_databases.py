@@ -16,7 +16,7 @@ from pipekit_engine.databases.dialects import get_dialect, kinds
 from tests.certify.conftest import KINDS, Make, Subject
 
 #: Of these `make test` runs a cut.
-QUICK = ("sqlite", "postgresql", "mariadb")
+QUICK = ("sqlite", "postgresql")
 CERTIFICATES = Path(__file__).resolve().parents[2] / "docs" / "certificates"
 
 

@@ -35,6 +35,7 @@ def test_the_driver_under_the_faults_is_good(crooked: Make) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.sample(3)
 def test_a_fault_of_a_driver_is_found(crooked: Make, fault: str) -> None:
     checks, said = FAULTS[fault]
     found = broken(crooked(fault).certify(checks).findings)

@@ -139,6 +139,7 @@ def test_signals_and_ends_reach_the_run(project: Project) -> None:
         assert handed(project, "run", "copy")[0].status == 0
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_killed(project: Project) -> None:
     with agent(project) as process, Handed(project, ["run", "endless"]) as command:
         command.wait_for_run()

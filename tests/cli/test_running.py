@@ -82,6 +82,7 @@ def test_ctrl_c_cancels_cleanly(project: Project) -> None:
 
 @pytest.mark.parametrize("command_line", ["run-group slow", "run endless"])
 @pytest.mark.parametrize("pause_s", [0, 0.0005, 0.003])
+@pytest.mark.sample(3)
 def test_a_second_signal_stops_at_once(project: Project, command_line: str, pause_s: float) -> None:
     in_time = False
     while not in_time:

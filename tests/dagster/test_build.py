@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pipekit_dagster import DagsterPipekitTranslator
 from pipekit_dagster.build import assemble
-from pipekit_dagster.lineage import source_tables, table_parts
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_engine.config import Config
 from pipekit_engine.models import Connection, Definitions, Group, Module, Schedule, Trigger
+from pipekit_engine.operations.lineage import source_tables, table_parts
 from pipekit_engine.sql.syntax import UNKNOWN
 from pipekit_engine.store import BrokenRecord
 

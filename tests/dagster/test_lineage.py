@@ -7,9 +7,9 @@ import pytest
 
 from pipekit_dagster import DagsterPipekitTranslator
 from pipekit_dagster.build import assemble
-from pipekit_dagster.lineage import source_tables
 from pipekit_engine.config import Config
 from pipekit_engine.models import Connection, Definitions, Module
+from pipekit_engine.operations.lineage import source_tables
 from pipekit_engine.sql.syntax import UNKNOWN
 
 

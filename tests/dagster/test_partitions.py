@@ -110,6 +110,25 @@ def test_a_group_takes_the_newest_partition_or_the_one_of_its_settings(project: 
         assert [run.partition for run in store.runs.list()] == ["2024-01-02", "2024-01-01", "2024-01-04"]
 
 
+def test_the_settings_of_a_run_name_the_partitions_of_a_backfill(project: Project) -> None:
+    """What the pages ask Dagster for: each is a materialization; one that fails ends it unless it is to go on."""
+    days(project, dedupe="error", merge_key="id")
+    project.sql(project.source, "INSERT INTO t VALUES (2, '2024-01-02 10:00:00')")
+    project.add_group("g", ("days",))
+    config: dict[str, Any] = {"partitions": ["2024-01-01", "2024-01-02", "2024-01-03"]}
+    with project.instance() as instance:
+        for more, filled in ({}, ["2024-01-01"]), ({"keep_going": True}, ["2024-01-01", "2024-01-03"]):
+            result = run_job(
+                project, instance, "g", run_config={"resources": {"pipekit": {"config": {**config, **more}}}}
+            )
+            assert not result.success
+            events = result.filter_events(lambda event: event.is_step_materialization)
+            assert [event.partition for event in events] == filled
+    with project.store() as store:
+        assert list(store.partitions.of("days")) == ["2024-01-01", "2024-01-03"]
+        assert [run.status for run in store.runs.list()][::-1] == ["success", "error", "success", "error", "success"]
+
+
 def test_ranges_of_numbers_are_static_partitions(project: Project) -> None:
     partition = Partition(by="number", start="0", end="25", step=10, column="id")
     query = "SELECT id, name FROM numbers WHERE id >= {partition_start} AND id < {partition_end}"

@@ -243,6 +243,7 @@ def test_comments_are_cut_to_what_is_held(bed: Bed) -> None:
         bed.run(bed.dialect.drop_table_sql(table))
 
 
+@pytest.mark.sample(3)
 def test_odd_names_of_tables_and_columns(bed: Bed) -> None:
     """Each name is a table's and a column's; it is found, described, selected from, and written so that it reads back."""
     dialect = bed.dialect

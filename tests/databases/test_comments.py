@@ -94,6 +94,7 @@ EXPECTED = TableRemarks(TABLE_REMARK, {name: text for name, text in NASTY.items(
         ("hsqldb", "h2"),
     ],
 )
+@pytest.mark.sample(2)
 def test_remarks_arrive_as_comments(bench: Any, source: str, dest: str) -> None:
     bench.connect_to("source", source)
     bench.connect_to("dst", dest)

@@ -116,6 +116,7 @@ def test_golden() -> None:
     assert GOLDEN.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.sample(2)
 def test_every_type_can_be_created(bed: Bed) -> None:
     types = sorted({sql for dest, _, _, sql, _ in mapped_types() if dest == bed.kind})
     for index, sql_type in enumerate(types):

@@ -214,7 +214,7 @@ def definitions(draw: st.DrawFn) -> Definitions:
     )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(wanted=definitions())
 def test_apply_export_apply_is_no_change(wanted: Definitions) -> None:
     with tempfile.TemporaryDirectory() as temporary:
@@ -229,7 +229,7 @@ def test_apply_export_apply_is_no_change(wanted: Definitions) -> None:
             assert [line for line in again.plan.lines() if line[0] in "+~-"] == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(wanted=definitions())
 def test_yaml_says_exactly_what_the_records_say(wanted: Definitions) -> None:
     with tempfile.TemporaryDirectory() as temporary:

@@ -60,6 +60,7 @@ def test_the_tutorial(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.sample(2)
 def test_a_guide(page: str, finished: Path, programs: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("dagster"))
     play_page(page, tmp_path, programs)

@@ -9,8 +9,8 @@ import jrunner.kinds.Kind;
 import jrunner.kinds.Kinds;
 
 /**
- * Arguments KIND CLASS URL: prints the properties that a kind gives to a driver, then a line "known" and those that the driver
- * tells that it knows.
+ * Arguments KIND CLASS URL: prints the properties that a kind gives to a driver, then a line "known" and the names of those that
+ * the driver tells that it knows.
  */
 public final class UnknownProperties {
     public static void main(String[] args) throws Exception {
@@ -22,7 +22,9 @@ public final class UnknownProperties {
         spec.driverClass = args[1];
         Properties given = new Properties();
         kind.properties(given, spec, args[1]);
-        new TreeSet<>(given.stringPropertyNames()).forEach(System.out::println);
+        for (String name : new TreeSet<>(given.stringPropertyNames())) {
+            System.out.println(name + "=" + given.getProperty(name));
+        }
         System.out.println("known");
         Set<String> known = new TreeSet<>();
         for (DriverPropertyInfo info : driver.getPropertyInfo(args[2], new Properties())) {

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_engine.jrunner import MigrateRequest, Session
+from pipekit_engine.jrunner import MigrateRequest, OpenRequest, Session
+from tests.jars import jar
 from tests.jrunner.conftest import connector_j_request, mariadb_request, sqlite_request
 from tests.servers.mariadb import MariaDBServer
+from tests.servers.rogue import RogueMySQL
 
 pytestmark = pytest.mark.mariadb
 
@@ -67,3 +69,16 @@ def test_texts_of_every_character_set(session: Session, both: str, connection: s
             session.query("my", f"SELECT HEX(CONVERT({name} USING utf8mb4)) FROM u").first
             == text.encode().hex().upper()
         )
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_staging_tables_need_no_primary_key(session: Session, kind: str) -> None:
+    """sql_require_primary_key is off for the session where the login may; MariaDB has no such variable and is not asked."""
+    with RogueMySQL("", polite=100) as server:
+        session.open(
+            OpenRequest(
+                "db", f"jdbc:mysql://127.0.0.1:{server.port}/d", [jar("mysql")], user="u", password="p", kind=kind
+            )
+        )
+        session.close("db")
+        assert ("SET SESSION sql_require_primary_key = OFF" in server.statements) is (kind == "mysql")

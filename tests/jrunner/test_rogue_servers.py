@@ -61,6 +61,7 @@ def attack(session: Session, rogue: RogueServer, folder: Path, driver: str, url:
 @pytest.mark.parametrize("writes", [False, True])
 @pytest.mark.parametrize("kind", ["mariadb", "mysql", "generic"])
 @pytest.mark.parametrize("driver", ["mariadb", "mysql"])
+@pytest.mark.sample(4)
 def test_local_infile(
     session: Session, tmp_path: Path, secrets: Path, driver: str, kind: str, writes: bool, polite: int
 ) -> None:
@@ -165,6 +166,7 @@ def refused(pool: SessionPool, name: str, rogue: RogueServer, timeout_s: int = T
 @pytest.mark.parametrize(
     "talk", [pytest.param(talk, marks=[] if talk in QUICK else [pytest.mark.slow]) for talk in TALKS]
 )
+@pytest.mark.sample(4)
 def test_a_server_that_speaks_something_else(pool: SessionPool, secrets: Path, name: str, talk: str) -> None:
     """A driver that made room for the length that it read in a web page ended jrunner, which said that a row was too large."""
     with TALKS[talk](str(secrets)) as rogue:
@@ -172,6 +174,7 @@ def test_a_server_that_speaks_something_else(pool: SessionPool, secrets: Path, n
 
 
 @pytest.mark.parametrize("name", IN_CIRCLES)
+@pytest.mark.sample(4)
 def test_a_server_that_leads_in_circles(pool: SessionPool, secrets: Path, name: str) -> None:
     with IN_CIRCLES[name](str(secrets)) as rogue:
         refused(pool, name, rogue, timeout_s=8)

@@ -250,6 +250,7 @@ def test_what_must_not_go_back_in_time_does_not(project: Project) -> None:
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut", "newer", "another"])
+@pytest.mark.sample(4)
 def test_a_file_that_is_no_sound_backup_changes_nothing(project: Project, damage: str) -> None:
     assert project("run", "items").status == 0
     assert project.look("backup", "b").status == 0
@@ -273,6 +274,7 @@ def test_a_file_that_is_no_sound_backup_changes_nothing(project: Project, damage
 
 
 @pytest.mark.parametrize("damage", ["garbage", "newer", "missing"])
+@pytest.mark.sample(3)
 def test_restore_in_place_of_state_that_cannot_be_used(project: Project, damage: str) -> None:
     assert project("run", "items").status == 0
     assert project.look("backup", "b").status == 0

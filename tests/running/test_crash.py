@@ -45,6 +45,7 @@ def numbers(bench: Workbench, count: int = 200) -> None:
 
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 @pytest.mark.parametrize("phase", ["plan", "stage", "verify", "merge", "hooks"])
+@pytest.mark.sample(4)
 def test_sigkill_at_the_start_of_each_phase(bench: Workbench, strategy: str, phase: str) -> None:
     """`append` reads from where the destination ends, so that it, too, can be run again."""
     numbers(bench)
@@ -242,6 +243,7 @@ def test_many_at_once_exactly_one_wins(bench: Workbench) -> None:
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans)), "no two ran at once"
 
 
+@pytest.mark.sample(3)
 def test_two_modules_into_one_destination(main_bench: Workbench) -> None:
     """Both merge the same keys; whoever comes last is what is there, nothing doubles."""
     bench = main_bench

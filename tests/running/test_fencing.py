@@ -125,6 +125,7 @@ def last(bench: Workbench) -> RunRecord:
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("strategy", ["append", "incremental", "upsert", "full"])
+@pytest.mark.sample(2)
 def test_a_frozen_run_that_wakes_commits_nothing_more(
     pg_bench: Workbench, postgresql: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
@@ -193,6 +194,7 @@ def mariadb_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Wo
 
 @pytest.mark.mariadb
 @pytest.mark.parametrize("opens", [True, False], ids=["ends by itself", "has to be ended"])
+@pytest.mark.sample(2)
 def test_a_dead_runs_merge_in_mariadb(
     mariadb_bench: Workbench, mariadb: MariaDBServer, monkeypatch: pytest.MonkeyPatch, opens: bool
 ) -> None:

@@ -26,6 +26,7 @@ def warnings(bench: Workbench) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("strategy", ["upsert", "incremental"])
+@pytest.mark.sample(2)
 def test_a_table_without_an_index_is_told_and_mended(any_bench: Workbench, strategy: str) -> None:
     bench = any_bench
     kind = bench.store.definitions.connection("dst").driver

@@ -56,6 +56,7 @@ def module(bench: Workbench, key: str, table: str, strategy: str = "upsert") -> 
 
 
 @pytest.mark.parametrize("kind", OWN_TEXTS)
+@pytest.mark.sample(3)
 def test_numbers_in_a_text_are_written_in_one_way(
     kind: str, numbers: tuple[str, str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -35,6 +35,7 @@ def load(bench: Workbench, table: str, rows: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.sample(2)
 def test_keys_stay_apart_in_a_created_table(any_bench: Workbench, strategy: str) -> None:
     """In two runs and in one; Derby's texts cannot tell blanks at the end apart, so there it is refused."""
     bench = any_bench
@@ -59,6 +60,7 @@ def test_keys_stay_apart_in_a_created_table(any_bench: Workbench, strategy: str)
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("collation", ["utf8mb4_nopad_bin", "utf8mb4_bin", "utf8mb4_general_ci"])
+@pytest.mark.sample(3)
 def test_mariadb_keys_are_those_of_their_collation(mariadb_bench: Workbench, collation: str, strategy: str) -> None:
     """Within MariaDB the source's own collation tells which texts differ; a created key tells all of them apart."""
     bench = mariadb_bench
@@ -161,6 +163,7 @@ COARSE = {
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", COARSE)
+@pytest.mark.sample(3)
 def test_a_coarser_table_of_ones_own_is_refused(
     name: str, strategy: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -199,6 +202,7 @@ FIXED = {
 
 
 @pytest.mark.parametrize("kind", FIXED)
+@pytest.mark.sample(2)
 def test_a_char_key_is_not_given_texts_that_end_in_blanks(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -243,6 +247,7 @@ def test_a_char_key_of_the_source_has_no_blanks(pg_bench: Workbench) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("key", ["k VARCHAR(20)", "k VARCHAR(20), m INTEGER", "k DATE", "k DECIMAL(10, 2)", "k TEXT"])
+@pytest.mark.sample(3)
 def test_a_created_table_has_an_index_on_its_key(any_bench: Workbench, strategy: str, key: str) -> None:
     """Unique for upsert, so that nothing else puts a key there twice."""
     bench = any_bench

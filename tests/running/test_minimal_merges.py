@@ -65,6 +65,7 @@ def test_equal_rows_fire_no_trigger_and_others_do(main_bench: Workbench, strateg
     "change",
     ["name = 'a '", "name = 'A'", "name = 'ä'", "name = ''", "name = NULL", "amount = NULL", "amount = 0.01"],
 )
+@pytest.mark.sample(3)
 def test_the_least_difference_is_written(any_bench: Workbench, strategy: str, change: str) -> None:
     """Also under a collation that takes the texts for equal."""
     start(any_bench, strategy)
@@ -94,6 +95,7 @@ def test_what_was_changed_by_hand_is_mended(main_bench: Workbench, strategy: str
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.sample(3)
 def test_no_rows_and_only_new_rows(any_bench: Workbench, strategy: str) -> None:
     start(any_bench, strategy)
     any_bench.run()

@@ -51,6 +51,7 @@ def at(phase: str, act: Callable[[], object]) -> Callable[[RunEvent], None]:
 
 
 @pytest.mark.parametrize("phase", ["resolve", "plan", "stage", "verify", "merge", "hooks"])
+@pytest.mark.sample(3)
 def test_a_store_that_is_away_for_a_moment_costs_no_run(shared: Workbench, proxy: CuttableProxy, phase: str) -> None:
     """In each phase the next thing that the run wants of its store is refused at least once."""
     shared.module()

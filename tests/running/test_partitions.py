@@ -41,6 +41,7 @@ def ids(bench: Workbench) -> list[int]:
 
 
 @pytest.mark.parametrize("type_name", ["TIMESTAMP", "DATE", "TIMESTAMPTZ"])
+@pytest.mark.sample(3)
 def test_a_partition_is_replaced_and_no_other(any_bench: Workbench, type_name: str) -> None:
     days(any_bench, type_name)
     first = any_bench.run(partition="2024-01-02")
@@ -219,6 +220,7 @@ def test_a_failed_partition_ends_a_backfill_unless_it_keeps_going(bench: Workben
 
 
 @pytest.mark.parametrize("phase", ["stage", "verify", "merge", "hooks"])
+@pytest.mark.sample(2)
 def test_a_partition_whose_run_is_killed_is_whole(bench: Workbench, phase: str) -> None:
     """Old or new, never mixed; and the next run heals it."""
     days(bench, partition=Partition(**{**DAYS, "end": "2024-01-03"}))

@@ -62,6 +62,7 @@ def test_values_that_an_insert_trigger_changes_are_told_or_refused(main_bench: W
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.sample(3)
 def test_triggers_that_change_nothing_are_not_worth_a_word(main_bench: Workbench, strategy: str) -> None:
     start(main_bench)
     kind = main_bench.store.definitions.connection("dst").driver

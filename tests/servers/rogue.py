@@ -63,7 +63,14 @@ def receive(client: socket.socket, count: int) -> bytes:
 
 
 class RogueMySQL(RogueServer):
-    """Asks for a file in answer to statements (LOCAL INFILE), which the protocol lets a server do at any time."""
+    """Asks for a file in answer to statements (LOCAL INFILE), which the protocol lets a server do at any time.
+
+    `statements`: those that were answered as a server would.
+    """
+
+    def __init__(self, file: str, *, polite: int = 0) -> None:
+        super().__init__(file, polite=polite)
+        self.statements: list[str] = []
 
     def talk(self, client: socket.socket) -> None:
         capabilities = 0x00FFF7FF & ~0x00000800 & ~0x00000020  # neither TLS nor compression
@@ -81,6 +88,7 @@ class RogueMySQL(RogueServer):
                 self._send(client, number + 1, b"\0\0\0\x02\0\0\0")
             elif polite > 0:
                 polite -= 1
+                self.statements.append(command[1:].decode(errors="replace"))
                 self._answer(client, command[1:].decode(errors="replace"))
             else:
                 self.asked += 1

@@ -434,6 +434,7 @@ def test_the_newest_runs_of_each_module_are_one_query(store: Store) -> None:
     assert [run.status for run in store.runs.list(before=newest["m"][0].id)] == ["error", "success"]
 
 
+@pytest.mark.sample(2)
 def test_fifty_processes_write_at_once(store: Store, url: str) -> None:
     """No `database is locked`, and every run that was begun is there, ended."""
     with _processes(50) as pool:

@@ -49,6 +49,7 @@ def copies(make_database: Callable[[str], Database]) -> Callable[[str], tuple[Da
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(4, rest="all_pairs")
 def test_a_corruption_is_found(copies: Callable[[str], tuple[Database, Database]], kind: str, name: str) -> None:
     one, two = copies(kind)
     source = one.read("t")

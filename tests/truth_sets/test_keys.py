@@ -130,6 +130,7 @@ def _cases() -> list[object]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("source", "dest", "name"), _cases())
+@pytest.mark.sample(2, rest="all_pairs")
 def test_two_keys_stay_two_rows(
     alike: Callable[[str, str], dict[str, list[str]]], source: str, dest: str, name: str
 ) -> None:
@@ -200,6 +201,7 @@ COARSE = {
         for name in COARSE for source in ("postgresql", "mariadb", "sqlite") for strategy in STRATEGIES
     ],
 )  # fmt: skip
+@pytest.mark.sample(2, rest="all_pairs")
 def test_a_coarser_table_of_ones_own(site: Callable[[str, str], Site], name: str, source: str, strategy: str) -> None:
     dest, statements, pair = COARSE[name]
     place = site(source, dest)
@@ -254,6 +256,7 @@ QUICK_SAME = {("numeric", "sqlite", "upsert"), ("timestamptz", "sqlite", "upsert
         for name in SAME for dest in KINDS for strategy in STRATEGIES
     ],
 )  # fmt: skip
+@pytest.mark.sample(2, rest="all_pairs")
 def test_one_key_written_differently_stays_one_row(
     site: Callable[[str, str], Site], name: str, dest: str, strategy: str
 ) -> None:

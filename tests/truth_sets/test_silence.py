@@ -257,6 +257,7 @@ FILLED = (
         for setting in SETTINGS for dest in ("postgresql", "sqlite")
     ],
 )  # fmt: skip
+@pytest.mark.sample(2, rest="all_pairs")
 def test_settings_of_the_databases_change_no_value(site: MakeSite, setting: str, dest: str) -> None:
     place = site("postgresql", dest)
     place.source.execute(CREATED, FILLED)
@@ -311,6 +312,7 @@ NIGHTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("run_on", ["failure", "always"])
 @pytest.mark.parametrize("night", cases("hooks", *NIGHTS, quick=2))
+@pytest.mark.sample(2, rest="all_pairs")
 def test_a_failed_run_runs_its_hooks(site: MakeSite, night: str, run_on: str) -> None:
     place = small(site)
     place.dest.execute(
@@ -398,6 +400,7 @@ def lied_to(site: MakeSite, jar: Path, how: str, **fields: object) -> Site:
 
 
 @pytest.mark.parametrize("how", cases("found", "swap", "drop", "cut", quick=3))
+@pytest.mark.sample(3, rest="all_pairs")
 def test_the_comparer_finds_what_a_driver_did(site: MakeSite, lying_jar: Path, how: str) -> None:
     place = lied_to(site, lying_jar, how)
     place.apply()

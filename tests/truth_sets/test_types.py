@@ -182,6 +182,7 @@ def _cases() -> list[object]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("source", "dest", "shape"), _cases())
+@pytest.mark.sample(2, rest="all_pairs")
 def test_a_type_arrives_exactly_or_is_refused(
     pair: Callable[[str, str], Pair], source: str, dest: str, shape: str
 ) -> None:

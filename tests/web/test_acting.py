@@ -100,7 +100,7 @@ def running(site: Site) -> Site:
     return site
 
 
-def _wait(launcher: ProcessLauncher, ticket: str) -> Begun:
+def wait_for_begun(launcher: ProcessLauncher, ticket: str) -> Begun:
     until = time.monotonic() + 120
     while time.monotonic() < until:
         begun = launcher.look(None, None, ticket)  # type: ignore[arg-type]
@@ -114,14 +114,16 @@ def _wait(launcher: ProcessLauncher, ticket: str) -> Begun:
 def test_a_run_without_dagster_is_a_process_of_its_own(running: Site) -> None:
     launcher: Any = ProcessLauncher(running.config)
     with running.store() as store:
-        begun = _wait(launcher, launcher.start(None, store, Wanted("modules", "copy", "user:ada")))
+        begun = wait_for_begun(launcher, launcher.start(None, store, Wanted("modules", "copy", "user:ada")))
         assert begun.run_id is not None
         until = time.monotonic() + 120
         while store.runs.status(begun.run_id) == "running" and time.monotonic() < until:
             time.sleep(0.1)
         run = store.runs.get(begun.run_id)
         assert (run.status, run.triggered_by, run.rows_inserted) == ("success", "user:ada", 1), run.error
-        refused = _wait(launcher, launcher.start(None, store, Wanted("modules", "items", "x", watermarks={"no": "1"})))
+        refused = wait_for_begun(
+            launcher, launcher.start(None, store, Wanted("modules", "items", "x", watermarks={"no": "1"}))
+        )
         assert "no" in (refused.problem or "")
 
 

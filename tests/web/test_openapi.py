@@ -19,7 +19,7 @@ from pipekit_web.api.app import build_api
 from tests.web.conftest import Site
 
 #: What starts a Java process each time that it is asked about something that is there.
-JAVA = ".*/(introspect/.*|test|try|wizard|doctor)$"
+JAVA = ".*/(introspect/.*|test|try|wizard|doctor|check)$"
 #: What is there of each kind: names that are made up lead to a 404 and no further.
 THERE = {
     "modules": "copy",

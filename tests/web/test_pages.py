@@ -26,6 +26,7 @@ PAGES = [
     "/pipekit/connections",
     "/pipekit/connections/dw",
     "/pipekit/secrets",
+    "/pipekit/tokens",
     "/pipekit/drivers",
     "/pipekit/lint",
     "/pipekit/doctor",
@@ -214,4 +215,5 @@ def test_a_module_page_shows_which_partitions_are_filled(site: Site) -> None:
         store.runs.finish(started[0], "success", rows_inserted=77)
     text = site.browser("viewer").ask("GET", "/pipekit/modules/days").text
     assert "Partitions: 1 of 3 days filled" in text
-    assert text.index("2024-01-03</td><td>missing") < text.index("2024-01-02</td><td>filled")
+    status = '</td><td><span class="status {0}">{0}'
+    assert text.index("2024-01-03" + status.format("missing")) < text.index("2024-01-02" + status.format("filled"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sqlite3
 import time
 from datetime import timedelta
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 from pipekit_engine.errors import ConfigurationError, NotFoundError
+from pipekit_web.server.auth import remove_user, set_password
 from pipekit_web.server.tokens import check_new
-from tests.web.conftest import HOST, Answer, Site
+from tests.web.conftest import HOST, PASSWORD, Answer, Site
+from tests.web.test_api import Program
+from tests.web.test_pages import check_shape
 
 
 def make(site: Site, name: str, role: str, **options: Any) -> str:
@@ -117,3 +121,65 @@ def test_a_revoked_token_ends_its_streams_within_a_second(site: Site) -> None:
     assert sent[0]["status"] == 200
     assert sent[-1]["more_body"] is False
     assert took < 3, "a second, and what a busy machine adds"
+
+
+def made_on_the_page(site: Site, user: str, name: str, role: str) -> str:
+    """The token that a person makes for themselves."""
+    answer = site.browser(user).post("/pipekit/tokens", name=name, role=role, days="90")
+    assert answer.status == 200, answer.text
+    found = re.search(r">(pipekit_[^<]+)</pre>", answer.text)
+    assert found is not None
+    return found[1]
+
+
+def test_everyone_makes_tokens_for_themselves_and_an_admin_sees_all(site: Site) -> None:
+    theirs, cis = (
+        made_on_the_page(site, "viewer", "mine", "viewer"),
+        made_on_the_page(site, "operator", "ci", "operator"),
+    )
+    make(site, "by-command", "editor")
+    viewer, admin = site.browser("viewer"), site.browser("admin")
+    page = viewer.get("/pipekit/tokens")
+    check_shape(page)
+    assert "mine" in page
+    assert "by-command" not in page
+    assert "<strong>ci" not in page
+    assert theirs not in page, "it was shown once"
+    assert [name in admin.get("/pipekit/tokens") for name in ("mine", "ci", "by-command")] == [True] * 3
+    assert ask(site, cis).status == 200
+    for form, told in (
+        ({"name": "more", "role": "operator", "days": ""}, "at most what you may"),
+        ({"name": "mine", "role": "viewer", "days": ""}, "already"),
+        ({"name": "<b>", "role": "viewer", "days": ""}, "letters, digits"),
+        ({"name": "x", "role": "root", "days": ""}, "&#39;root&#39; is not a role"),
+        ({"name": "x", "role": "viewer", "days": "-1"}, "how long"),
+    ):
+        answer = viewer.post("/pipekit/tokens", **form)
+        assert (answer.status, told in answer.text) == (400, True), answer.text
+    assert viewer.post("/pipekit/tokens/ci/revoke").status == 404, "as if it were not there"
+    assert ask(site, cis).status == 200
+    assert viewer.post("/pipekit/tokens/mine/revoke").status == 303
+    assert ask(site, theirs).status == 401
+    assert admin.post("/pipekit/tokens/ci/revoke").status == 303
+    assert ask(site, cis).status == 401
+
+
+def test_a_token_of_a_persons_never_may_more_than_they_and_ends_with_them(site: Site) -> None:
+    token = made_on_the_page(site, "operator", "ci", "operator")
+    assert ask(site, token, "/pipekit/edit/modules/copy").status == 403
+    assert ask(site, token, "/pipekit/runs/1/cancel", "POST").status == 403, "no form token"
+    set_password(site.config, "operator", PASSWORD, "viewer")
+    assert ask(site, token).status == 200
+    assert "is a viewer" in ask(site, token, "/pipekit/runs/1/cancel", "POST").text
+    remove_user(site.config, "operator")
+    assert ask(site, token).status == 401
+
+
+def test_a_token_makes_no_tokens(site: Site) -> None:
+    """Whoever finds one has it until it is revoked, and no other."""
+    editor, admin = Program(site, "editor"), Program(site, "admin")
+    for method, target in (("GET", "/api/tokens"), ("POST", "/api/tokens"), ("DELETE", "/api/tokens/a-editor")):
+        assert editor.ask(method, target, {"name": "more"} if method == "POST" else None)[0] == 403, target
+    assert admin.ask("POST", "/api/tokens", {"name": "more", "role": "operator"})[0] == 201
+    page = ask(site, make(site, "look", "operator"), "/pipekit/tokens")
+    assert (page.status, "Make it" in page.text) == (200, False)

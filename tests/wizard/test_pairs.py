@@ -100,6 +100,7 @@ def literal(kind: str, text: str, column: str) -> str:
     ("source", "dest", "zoned"),
     [(*pair, False) for pair in PAIRS] + [(*pair, True) for pair in PAIRS if pair[0] in ZONED],
 )
+@pytest.mark.sample(4)
 def test_a_time_is_followed_to_the_microsecond(pairs: Pairs, source: str, dest: str, zoned: bool) -> None:
     column = ZONED[source] if zoned else TIMES.get(source, "TIMESTAMP")
     table = pairs.table(source, column)

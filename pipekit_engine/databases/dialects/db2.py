@@ -98,7 +98,7 @@ class DB2(PaddedKeys, Dialect):
                     untold=True,
                 ),
             ),
-            verified="nothing: the driver does not tell its settings",
+            verified="a server with a certificate alone; the driver compares the name after it has sent the login",
         ),
     }
     risky_settings = words(

@@ -105,6 +105,7 @@ class Oracle(Dialect):
                 ),
             ),
             tls_url=(r"@\s*tcps:|PROTOCOL\s*=\s*tcps", "jdbc:oracle:thin:@tcps://HOST:2484/SERVICE"),
+            verified="a server with a certificate alone",
         )
     }
     risky_settings = words(

@@ -102,6 +102,7 @@ class SQLServer(Dialect):
                 ),
             ),
             host_name="hostNameInCertificate",
+            verified="a server with a certificate alone",
         ),
         "net.sourceforge.jtds.jdbc.Driver": WaysIn(
             (TlsSettings({"disable": {"ssl": "off"}, "prefer": {"ssl": "request"}, "require": {"ssl": "require"}}),)
@@ -131,9 +132,9 @@ class SQLServer(Dialect):
     advices = (
         Advice(
             "Microsoft's driver encrypts from version 10.1 on, and checks the server's certificate. Where no known authority "
-            "signed it, name a trust store with the one who did (`options: {trustStore: FILE, trustStorePassword: $KEY}`), or, "
-            'in a network that you trust, take any certificate (`options: {trustServerCertificate: "true"}`). A server without '
-            'TLS: `options: {encrypt: "false"}`. In a URL: `;trustServerCertificate=true`.',
+            "signed it, name the one who did (`tls: {mode: verify-full, ca: FILE.pem}`, or the driver's own `trustStore`), or, "
+            "in a network that you trust, take any certificate (`tls: {mode: require}`; in a URL "
+            "`;encrypt=true;trustServerCertificate=true`). A server without TLS: `tls: {mode: disable}` (`;encrypt=false`).",
             pattern="PKIX path|certification path|secure (?:sockets layer|connection)|\\bSSL\\b",
         ),
     )

@@ -48,6 +48,7 @@ OTHER_SIZES = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(2)
 def test_families_and_sizes(truth: Truth, kind: str) -> None:
     wrong = []
     for shape in SHAPES:

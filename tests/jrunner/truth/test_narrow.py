@@ -96,6 +96,7 @@ SPELLING = {
 
 
 @pytest.mark.parametrize(("kind", "path"), WAYS)
+@pytest.mark.sample(3)
 def test_narrow(truth: Truth, kind: str, path: str) -> None:
     columns = sorted({case.column for case in CASES})
     for number, column in enumerate(columns):

@@ -19,6 +19,7 @@ def test_sources_hold_what_the_table_says(truth: Truth, kind: str) -> None:
 
 @pytest.mark.parametrize("dest", KINDS)
 @pytest.mark.parametrize("source", KINDS)
+@pytest.mark.sample(3)
 def test_pair(truth: Truth, source: str, dest: str) -> None:
     wrong: list[str] = []
     for shape in SHAPES:
@@ -32,6 +33,7 @@ def test_pair(truth: Truth, source: str, dest: str) -> None:
 @pytest.mark.parametrize(
     ("source", "dest"), [("mysql", kind) for kind in KINDS] + [(kind, "mysql") for kind in (*KINDS, "mysql")]
 )
+@pytest.mark.sample(3)
 def test_pair_by_connector_j(truth: Truth, source: str, dest: str) -> None:
     """MariaDB's tables by MySQL's own driver, which converts and describes otherwise."""
     test_pair(truth, source, dest)

@@ -300,6 +300,7 @@ FOREVER = {
         ("mariadb", "h2", "auto"),
     ],
 )
+@pytest.mark.sample(3)
 def test_cancel_in_the_middle(truth: Truth, source: str, dest: str, path: str) -> None:
     truth.execute(
         f"{dest}_to", f"CREATE TABLE endless (id INT, v {TEXT[dest]})", "INSERT INTO endless VALUES (1, 'kept')"
@@ -360,6 +361,7 @@ def test_a_cut_connection_is_the_error_reported(
         ("mariadb", "sqlite", "batch"),
     ],
 )
+@pytest.mark.sample(3)
 def test_huge_rows_do_not_add_up_in_memory(truth: Truth, source: str, dest: str, path: str) -> None:
     """Twenty rows of ten megabytes each through a heap of 256 MB; with all of them in it, it would not do."""
     numbers = {
