@@ -34,9 +34,10 @@ from pipekit_engine.store import Store
 
 _DEFINITIONS = "pipekit_dagster.definitions"
 #: What a run imports when it needs it.
-_WARM = """
-    pipekit_dagster.worker pipekit_dagster.threads dagster._cli.api dagster_postgres psycopg
-"""
+_WARM = (
+    *("pipekit_dagster.worker", "pipekit_dagster.threads", "pipekit_dagster.dagster_internals.step_logs"),
+    *("pipekit_engine.engine", "pipekit_engine.jrunner.external", "psycopg"),
+)
 
 
 class RunServer(ForkServer):
@@ -67,7 +68,9 @@ class RunServer(ForkServer):
         before = _descriptors()
         logging.disable()  # the code server says what is wrong with definitions, and so does each run
         try:
-            for name in _WARM.split():
+            from pipekit_dagster.dagster_internals.launching import IMPORTED_BY_RUNS
+
+            for name in (*_WARM, *IMPORTED_BY_RUNS):
                 with suppress(ImportError):
                     import_module(name)
             self._loaded = _in_force()
