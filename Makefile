@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-dagster test-slow test-truth test-faults wheel certify lint check bench screenshots pins clean
+.PHONY: help setup-demo setup demo serve test test-dagster test-slow test-truth test-faults wheel certify lint check bench soak screenshots pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ check: setup ## ruff, formatting, mypy --strict and the import contract
 
 bench: setup ## measure jrunner against other tools; tables go to bench/results
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: setup ## thousands of runs, one after another: what grows (ARGS='--engine 200 --served 20' for a few)
+	@$(BIN)/python bench/soak.py $(ARGS)
 
 screenshots: setup ## walk through the pages in a browser and leave a picture of each in docs/images/pages
 	@mkdir -p docs/images/pages

@@ -405,8 +405,15 @@ def databases_page(notes: Notes) -> str:
     )
     page += table(heads, promises) + "\n" + notes.text("oldest_drivers") + "\n"
     page += table(
-        ("driver", "from version", "an older one is refused:"),
-        [(driver.told_as, driver.oldest, driver.older) for _, driver in catalogue() if driver.oldest],
+        ("driver", "from version", "an older one is refused, or what is known of it"),
+        [
+            (
+                f"`{driver.artifact}`",
+                driver.oldest or "any",
+                f"refused: {driver.older}" if driver.oldest else driver.older,
+            )
+            for _, driver in catalogue()
+        ],
     )
     page += "\n" + notes.text("tls") + "\n" + _tls_table() + "\n" + notes.text("advices") + "\n"
     # Two kinds may share what they say.

@@ -13,7 +13,7 @@ import dagster as dg
 
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_engine.common.visible import fenced, plain_markdown
-from pipekit_engine.models import BUILTIN_CHECKS
+from pipekit_engine.models import ASKED_ALONE, BUILTIN_CHECKS
 
 if TYPE_CHECKING:
     from pipekit_engine.models import Check, Module
@@ -51,6 +51,8 @@ def check_specs(modules: Sequence[Module], asset_key: dg.AssetKey, names: CheckN
 
 def _describe(module: Module, check: Check) -> str:
     when = "before the merge" if check.on == "staging" else "after the merge"
+    if check.builtin and check.name in ASKED_ALONE:
+        when = "when it is picked alone, not in a run,"
     if check.sql is None:
         return f"{BUILTIN_CHECKS[check.name]}; asked {when} of module {plain_markdown(module.name)}"
     return f"Must give no rows; asked {when} of module {plain_markdown(module.name)}:\n\n{fenced(check.sql)}"

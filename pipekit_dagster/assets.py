@@ -17,6 +17,7 @@ import dagster as dg
 from pipekit_dagster.asset_checks import CheckNames, check_names, check_specs
 from pipekit_dagster.naming import dagster_name, distinct_names
 from pipekit_dagster.ops import build_asset_op
+from pipekit_dagster.outcome import page_metadata
 from pipekit_dagster.partitions import partitions_definition, table_partition
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
 from pipekit_dagster.translator import DagsterPipekitTranslator, connection_kind
@@ -175,7 +176,10 @@ def table_spec(
         partitions_def=None if partition is None else partitions_definition(partition),
         deps=sorted(table.deps),
         description="\n\n".join(texts),
-        metadata=dict(translator.asset_metadata(first, definitions)),
+        metadata={
+            **translator.asset_metadata(first, definitions),
+            **page_metadata(f"modules/{first.name}"),
+        },
         # A dry run gives no output, and so no materialization.
         skippable=bool(table.enabled),
         group_name=translator.asset_group(first, definitions),

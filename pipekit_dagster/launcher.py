@@ -10,6 +10,7 @@ everything, and a run stays STARTED for ever. Here a run is a process of its own
 - The launcher's own process waits for it on a thread, and reports a process that died without a last word at once.
 - Terminate sends SIGINT. A run of another machine finds the request itself: its worker looks at the run's status.
 - The worker writes signs of life into the run's tags, so that other machines notice when its own has vanished.
+- Where `workers` are configured, runs go to other hosts instead (`workers`), and are such processes there.
 - Stopping the daemon, the code server or `pipekit serve` leaves running runs alone; they end by themselves.
 
 What the process prints goes to `run_output/RUN_ID.log` in DAGSTER_HOME, is shown when the process died, and removed when
@@ -39,6 +40,7 @@ from pipekit_dagster.dagster_internals.launching import (
 )
 from pipekit_dagster.run_client import ForkedProcess, fork_process
 from pipekit_dagster.serve.lease import require_lead
+from pipekit_dagster.workers.dispatcher import dispatcher
 from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
@@ -46,14 +48,19 @@ if TYPE_CHECKING:
 
     from dagster import DagsterRun
 
+    from pipekit_engine.store import Store
+
     _Process: TypeAlias = subprocess.Popen[bytes] | ForkedProcess
 
+#: Argument of a run's process that was sent here: it takes the run first, and does nothing when another has it.
+TAKE = "--take"
 #: Tag with the `ProcessName` of a run's process. The leading dot hides it in the UI.
 WORKER_TAG = ".dagster/pipekit_worker"
 #: Tag with the time of the worker's last sign of life, in seconds since the epoch.
 SEEN_TAG = ".dagster/pipekit_worker_seen"
-#: Seconds of silence after which the worker of another machine counts as gone; a living one writes every 15.
-SILENCE_S = 60.0
+#: Seconds of silence after which the worker of another machine counts as gone; a living one writes every 10. Run monitoring asks
+#: every ten seconds: within a minute the run is told as failed.
+SILENCE_S = 45.0
 _TAIL_CHARS = 4000
 #: Seconds that the output of a run's process is kept when nobody removed it at the run's end.
 _KEEP_OUTPUT_S = 7 * 24 * 3600
@@ -69,33 +76,55 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
-        self._launched: dict[str, tuple[_Process, threading.Thread]] = {}
+        self._launched: dict[str, _Process] = {}
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process and return. A daemon whose server no longer leads ends here: another one launches runs."""
         require_lead()
         run_id = context.dagster_run.run_id
+        if (workers := dispatcher()) is not None:
+            workers.launch(self.instance, context.dagster_run)
+            return
+        process = self._start(run_id)
+        threading.Thread(target=self._watch, args=(run_id, process), name=f"watch {run_id}", daemon=True).start()
+
+    def run_here(self, run_id: str, store: Store) -> None:
+        """Start a run that was sent to this host, in a process that takes it first, and wait for its end."""
+        process = self._start(run_id, TAKE)
+        name = ProcessName.of(process.pid)
+        status = process.wait()
+        self._launched.pop(run_id, None)
+        # One that died before it took the run is as one that died afterwards: the next would die, too.
+        taken = any(item.id == run_id and item.worker == name for item in store.dispatches.taken())
+        if taken or (status != 0 and store.dispatches.withdraw(run_id)):
+            self._tell_end(run_id, status)
+            store.dispatches.forget([run_id])
+
+    def _start(self, run_id: str, *options: str) -> _Process:
         home = self.instance.root_directory
         output = _output_file(home, run_id)
         output.parent.mkdir(parents=True, exist_ok=True)
         _prune(output.parent)
         with output.open("ab") as sink:
-            process: _Process = fork_process(home, run_id, sink) or subprocess.Popen(
-                [sys.executable, "-m", "pipekit_dagster.worker", run_id],
+            forked = None if options else fork_process(home, run_id, sink)
+            process: _Process = forked or subprocess.Popen(
+                [sys.executable, "-m", "pipekit_dagster.worker", run_id, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 env={**os.environ, "DAGSTER_HOME": home},
                 start_new_session=True,
             )
-        thread = threading.Thread(target=self._watch, args=(run_id, process), name=f"watch {run_id}", daemon=True)
-        self._launched[run_id] = process, thread
-        thread.start()
+        self._launched[run_id] = process
+        return process
 
     def _watch(self, run_id: str, process: _Process) -> None:
-        """Wait for the process; say what became of a run that it left unfinished."""
         status = process.wait()
         self._launched.pop(run_id, None)
+        self._tell_end(run_id, status)
+
+    def _tell_end(self, run_id: str, status: int | None) -> None:
+        """Say what became of a run that its process has left unfinished."""
         if not self.has_instance:
             return
         run = self.instance.get_run_by_id(run_id)
@@ -119,9 +148,11 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
         run = self.instance.get_run_by_id(run_id) or run
         name = ProcessName.parse(run.tags.get(WORKER_TAG))
         if name is None:
-            launched = self._launched.get(run_id)
-            if launched is not None:
-                launched[0].send_signal(signal.SIGINT)
+            process = self._launched.get(run_id)
+            if process is not None:
+                process.send_signal(signal.SIGINT)
+            elif (workers := dispatcher()) is not None and workers.withdraw(run_id):
+                self.instance.report_run_canceled(run, "Cancelled before a worker took it.")
             # Else its process is starting elsewhere: it looks at the status once it has named itself.
             return True
         alive = name.alive()
@@ -162,8 +193,10 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
 
     def join(self, timeout: int = 30) -> None:
         """Wait for the runs launched from here, at most `timeout` seconds for each."""
-        for _, thread in list(self._launched.values()):
-            thread.join(timeout)
+        for run_id in list(self._launched):
+            until = time.monotonic() + timeout
+            while run_id in self._launched and time.monotonic() < until:
+                time.sleep(0.05)
 
 
 def _output_file(home: str, run_id: str) -> Path:

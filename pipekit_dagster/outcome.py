@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipekit_dagster.serve.home import PAGES
 from pipekit_engine.common.visible import fenced, visible
 from pipekit_engine.errors import RunError
 from pipekit_engine.jrunner.errors import JRunnerError
@@ -38,7 +40,13 @@ def record_metadata(record: RunRecord) -> dict[str, Any]:
     for name, watermark in record.watermarks.items():
         data[f"watermark/{name}"] = dg.MetadataValue.text(f"{watermark.value} ({watermark.origin})")
     data["pipekit_run"] = dg.MetadataValue.text(str(record.id))  # a number would be plotted
-    return data
+    return data | page_metadata(f"runs/{record.id}")
+
+
+def page_metadata(page: str) -> dict[str, dg.UrlMetadataValue]:
+    """A link to one of pipekit's own pages, where they are served."""
+    pages = os.environ.get(PAGES)
+    return {"pipekit_page": dg.MetadataValue.url(f"{pages.rstrip('/')}/{page}")} if pages else {}
 
 
 def dry_run_metadata(result: RunResult) -> Mapping[str, Any]:

@@ -15,6 +15,8 @@ from pydantic import Field, PrivateAttr
 
 from pipekit_dagster.cancellation import abort_reason, cancel_event
 from pipekit_dagster.tags import DRY_RUN_TAG, GROUP_TAG, SELECTION_TAG, TRIGGERED_BY_TAG
+from pipekit_dagster.workers.dispatcher import dispatcher
+from pipekit_dagster.workers.members import Members
 from pipekit_engine.config import Config, load_config
 from pipekit_engine.errors import ModuleLocked, PipekitError, RunCancelled
 from pipekit_engine.running.connection_slots import ConnectionSlots
@@ -80,6 +82,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     _cancel: threading.Event = PrivateAttr(default_factory=threading.Event)
     _slots: ConnectionSlots = PrivateAttr(default_factory=lambda: ConnectionSlots({}))
     _modules: dict[str, Any] = PrivateAttr(default_factory=dict)
+    #: Runs members elsewhere, in the run of a group that is `spread`.
+    _members_elsewhere: Any = PrivateAttr(default=None)
 
     @classmethod
     def bound_to(
@@ -118,10 +122,7 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         self._run_id = run.run_id if run else None
         tick = tags.get(_TICK_TAG)
         self._tick = datetime.fromisoformat(tick) if tick else None
-        # A re-execution carries the tags of the run that it repeats, but a person asked for it, whom its tag names if it can.
-        repeated = run is not None and run.parent_run_id is not None
-        asked = tags.get(TRIGGERED_BY_TAG, "manual")
-        self._triggered_by = asked if not repeated or asked.startswith("user:") else "manual"
+        self._triggered_by = asked_by(tags, repeated=run is not None and run.parent_run_id is not None)
         self._cancel = cancel_event(run.run_id) if run else threading.Event()
         group = tags.get(GROUP_TAG)
         if run is not None:
@@ -149,6 +150,8 @@ class PipekitResource(dg.ConfigurableResource[Any]):
                 )
             )
             self._active = active
+            if definitions.groups[group].spread and (workers := dispatcher()) is not None:
+                self._members_elsewhere = Members(engine.store, workers, active.id)
             self._say_skipped(context, definitions.groups.get(group))
             yield self
             reason = abort_reason(run.run_id) if run else None
@@ -271,16 +274,25 @@ class PipekitResource(dg.ConfigurableResource[Any]):
         on_event: Callable[[RunEvent], None] | None,
     ) -> RunResult:
         divided = found is not None and found.partition is not None
+        request: dict[str, Any] = {
+            "partition": partition or (self.partition if divided else None),
+            "dry_run": self.dry_run,
+            "watermarks": self.overrides(found) if found else {},
+            "triggered_by": self._triggered_by,
+            "dagster_run_id": self._run_id,
+        }
         with self._slots.held(found, self._cancel) if found else nullcontext():
+            if self._members_elsewhere is not None:
+                request["now"] = self._tick.isoformat() if self._tick else None
+                elsewhere: RunResult = self._members_elsewhere.run(
+                    module, request, cancel=self._cancel, on_event=on_event
+                )
+                return elsewhere
             return self.engine.run(
                 module,
-                partition=partition or (self.partition if divided else None),
+                **request,
                 now=self._tick,
-                dry_run=self.dry_run,
-                watermarks=self.overrides(found) if found else {},
-                triggered_by=self._triggered_by,
                 group_run_id=self._active.id if self._active else None,
-                dagster_run_id=self._run_id,
                 on_event=on_event,
                 cancel=self._cancel,
                 sessions=self._sessions,
@@ -289,6 +301,15 @@ class PipekitResource(dg.ConfigurableResource[Any]):
     def check(self, module: str, names: Sequence[str] = ()) -> list[CheckResult]:
         """Ask a module's checks, or those of these names, of its destination as it is; see `Engine.check`."""
         return self.engine.check(module, names=names, cancel=self._cancel, sessions=self._sessions)
+
+
+def asked_by(tags: Mapping[str, str], *, repeated: bool) -> str:
+    """Who asked for a run. A re-execution carries the tags of the run that it repeats, but somebody else may have asked for it.
+
+    That one's name is in its tag where there is a login, and the schedule or trigger of the first run is not who asked.
+    """
+    asked = tags.get(TRIGGERED_BY_TAG, "manual")
+    return asked if not repeated or asked.startswith(("user:", "token:")) else "manual"
 
 
 #: Dagster's tag with the moment for which a schedule fired.

@@ -43,6 +43,11 @@ class ForkedProcess:
         self.name = name
         self._connection = connection
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.name.pid
+
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it lives."""
         if self.name.alive():

@@ -22,6 +22,7 @@ from pipekit_dagster.dagster_internals.instigation import is_test_evaluation
 from pipekit_dagster.pools import sync_pools
 from pipekit_dagster.progress import group_in_progress
 from pipekit_dagster.tags import ORIGIN_TAG, TRIGGERED_BY_TAG
+from pipekit_dagster.workers.dispatcher import dispatcher
 from pipekit_engine.errors import NotFoundError, RunCancelled, SourceError
 from pipekit_engine.store import Store
 
@@ -183,6 +184,8 @@ def build_reconcile_sensor(config: Config, translator: DagsterPipekitTranslator,
         for record in ended:
             context.log.warning(f"Run {record.id} of {record.module} was ended as {record.status}: {record.error}")
         said = [f"ended {len(ended)} runs of dead processes" if ended else "all runs have a living process"]
+        if (workers := dispatcher()) is not None:
+            said += workers.tend(context.instance)
         said += switched
         said += [f"{item.label} is broken: {item.problem}" for item in broken]
         return dg.SkipReason("; ".join(said) + ".")

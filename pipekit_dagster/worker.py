@@ -16,13 +16,13 @@ from contextlib import suppress
 from dagster import DagsterInstance, DagsterRunStatus
 
 from pipekit_dagster.dagster_internals.launching import capture_interrupts, execute_run
-from pipekit_dagster.launcher import SEEN_TAG, WORKER_TAG
+from pipekit_dagster.launcher import SEEN_TAG, TAKE, WORKER_TAG
 from pipekit_engine.common.processes import ProcessName
 
 #: Seconds between two looks whether the run is to be cancelled: for requests from machines that cannot signal this one.
 _CANCEL_POLL_S = 2.0
 #: Seconds between two signs of life in the run's tags: for machines that cannot look at this process.
-_SEEN_EVERY_S = 15.0
+_SEEN_EVERY_S = 10.0
 
 
 def _watch_for_cancel(instance: DagsterInstance, run_id: str, done: threading.Event) -> None:
@@ -30,16 +30,30 @@ def _watch_for_cancel(instance: DagsterInstance, run_id: str, done: threading.Ev
     while not done.wait(_CANCEL_POLL_S):
         with suppress(Exception):  # the storage may be away for a moment; the run itself reports lasting trouble
             if time.monotonic() - seen > _SEEN_EVERY_S:
-                seen = time.monotonic()
                 instance.add_run_tags(run_id, {SEEN_TAG: f"{time.time():.0f}"})
+                seen = time.monotonic()  # not before it is written: after an outage of the storage it is, at once
             run = instance.get_run_by_id(run_id)
             if run is not None and run.status == DagsterRunStatus.CANCELING:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
 
-def main(run_id: str) -> int:
-    """Execute the run; 0 unless the process itself failed: a failed run is told by Dagster's own events."""
+def _take(run_id: str) -> bool:
+    """Take a run that was sent to several hosts, or twice to one: True for one process of them all."""
+    from pipekit_engine.config import load_config
+    from pipekit_engine.store import Store
+
+    with Store.open(load_config().database_url) as store:
+        return store.dispatches.claim(run_id)
+
+
+def main(run_id: str, *, take: bool = False) -> int:
+    """Execute the run; 0 unless the process itself failed: a failed run is told by Dagster's own events.
+
+    With `take`, only if no other process has taken it.
+    """
+    if take and not _take(run_id):
+        return 0
     # Interrupts are noted, not raised, until the executor looks for them.
     with capture_interrupts(), DagsterInstance.get() as instance:
         instance.add_run_tags(run_id, {WORKER_TAG: str(ProcessName.current()), SEEN_TAG: f"{time.time():.0f}"})
@@ -64,4 +78,4 @@ def main(run_id: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], take=TAKE in sys.argv[2:]))

@@ -103,6 +103,35 @@ class RetentionConfig(_Section):
         return None if self.runs is None else parse_age(self.runs)
 
 
+class WorkersConfig(_Section):
+    """Hosts that share the runs, by a Redis that hands them out."""
+
+    broker: str = Field(description="redis://host:6379/0, or rediss://host for TLS; `password` holds its password")
+    username: str | None = Field(default=None, description="login, if the broker wants one")
+    password: str | None = Field(default=None, description="a $VAR reference")
+    queue: str = Field(
+        default="pipekit", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$", description="the queue that runs are put into"
+    )
+    at_once: int = Field(default=4, ge=1, le=1000, description="runs that a worker has at work side by side")
+
+    @field_validator("broker")
+    @classmethod
+    def _broker_is_a_redis(cls, url: str) -> str:
+        if not re.fullmatch(r"rediss?://[^@/?#\s]+(/\d+)?", url):
+            # The text itself is not repeated: a password may stand in it.
+            raise ValueError(
+                "must be redis://HOST:PORT/NUMBER or rediss://..., without a login: `username` and `password` hold it"
+            )
+        return url
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_a_reference(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\$(\w+|\{\w+\})", value):
+            raise ValueError("must be a $VAR reference; set the value with `pipekit secrets set VAR`")
+        return value
+
+
 class Config(_Section):
     """The whole configuration. `path` is the file it came from, None when defaults stand."""
 
@@ -140,7 +169,17 @@ class Config(_Section):
     jrunner: JRunnerConfig = JRunnerConfig()
     alerts: AlertsConfig = AlertsConfig()
     retention: RetentionConfig = RetentionConfig()
+    workers: WorkersConfig | None = Field(
+        default=None,
+        description="spread the runs of `pipekit serve` over the hosts on which `pipekit serve --worker` runs",
+    )
     path: Path | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _workers_share_their_state(self) -> Config:
+        if self.workers is not None and (self.dagster_storage is None or self.database_url.startswith("sqlite")):
+            raise ValueError("`workers` need `database` and `dagster_storage` on PostgreSQL, which all hosts reach")
+        return self
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -437,6 +437,7 @@ class Engine:
                 session,
                 self._connections(),
                 self.store,
+                staging_schema=self.config.staging_schema,
                 names=names,
                 clean=self._redactor.clean,
                 cancel=cancel,

@@ -241,7 +241,10 @@ BUILTIN_CHECKS: Final[dict[str, str]] = {
     "not_null": "the columns of the merge_key, or those named, hold no NULL",
     "freshness": "the last success is not older than `fresh_within`",
     "volume": "the number of rows read is near that of earlier runs",
+    "diff": "the destination has what the source has now",
 }
+#: Those of them that no run asks: the source goes on changing while a run reads it, and all rows would be read twice more.
+ASKED_ALONE: Final = frozenset({"diff"})
 #: Those of them that can be asked of staged rows.
 _STAGING_CHECKS: Final = frozenset({"unique_key", "not_null", "volume"})
 
@@ -466,6 +469,16 @@ class Module(NamedRecord):
             raise ValueError("has two checks of one name")
         if "freshness" in checks and self.fresh_within is None:
             raise ValueError("check freshness needs fresh_within")
+        if "diff" in checks:
+            undefaulted = [watermark.name for watermark in self.watermarks if watermark.default is None]
+            if undefaulted:
+                raise ValueError(
+                    f"check diff compares all rows: watermark {undefaulted[0]} needs a `default` that leaves none out"
+                )
+            if self.dedupe_column is not None or self.strategy == "append":
+                raise ValueError(
+                    "check diff is not for `append` or `dedupe: latest`: the destination has other rows than the query"
+                )
         for check in self.checks:
             if check.builtin and not self.merge_key and not check.columns and check.name in ("unique_key", "not_null"):
                 raise ValueError(
@@ -494,6 +507,9 @@ class Group(NamedRecord):
     layers: tuple[tuple[str, ...], ...] = Field(min_length=1)
     max_parallel: int = Field(default=1, ge=1)
     on_failure: OnFailure = "continue"
+    spread: bool = Field(
+        default=False, description="whether a run of `pipekit serve` gives the members to the workers, each by itself"
+    )
 
     @field_validator("layers")
     @classmethod

@@ -236,6 +236,10 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages += ["firebird3.0-server", "firebird3.0-utils"]
         if profile == "test" and not has_sshd():
             packages += ["openssh-server", "openssh-client"]
+        if profile == "test" and shutil.which("redis-server") is None:
+            packages.append(
+                "redis-server"
+            )  # with its library and tools 1.9 MB to fetch; the tests start one of their own
         if profile == "test" and not has_chromium():
             packages.append("chromium")
         return packages

@@ -29,6 +29,7 @@ __all__ = [
     "LaunchRunContext",
     "WorkerStatus",
     "capture_interrupts",
+    "create_run",
     "execute_run",
 ]
 
@@ -84,6 +85,26 @@ def capture_interrupts() -> AbstractContextManager[None]:
     from dagster._utils.interrupts import capture_interrupts as captured
 
     return captured()
+
+
+def create_run(instance: DagsterInstance, module: str, job: str, location: str) -> str:
+    """Make a run of a job of a module's `defs`, as a code location of this name would have it; its id.
+
+    Check: the origins and the tag `.dagster/repository` that `create_valid_pipeline_run` of `dagster_graphql` gives to a run; the
+    UI finds a job's runs by these.
+    """
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+
+    found = ReconstructableRepository.for_module(module, "defs").get_reconstructable_job(job)
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
+    made = instance.create_run_for_job(
+        found.get_definition(),
+        job_code_origin=found.get_python_origin(),
+        remote_job_origin=repository.get_job_origin(job),
+        tags={".dagster/repository": repository.get_label()},
+    )
+    return made.run_id
 
 
 def execute_run(run: DagsterRun, code: JobPythonOrigin) -> None:

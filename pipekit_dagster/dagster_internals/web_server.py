@@ -32,7 +32,16 @@ from dagster_webserver.webserver import DagsterWebserver
 if TYPE_CHECKING:
     from dagster._core.workspace.load_target import WorkspaceLoadTarget
 
+#: How the paths of the pages of Dagster's UI begin, and of those that lead on to them. Its server answers every path with the
+#: UI; the paths themselves stand in its JavaScript, against which a test holds this list.
+UI_PAGES = frozenset({
+    "asset-groups", "assets", "automation", "backfills", "catalog", "concurrency", "config", "deployment", "graphs",
+    "guess", "health", "instance", "jobs", "locations", "overview", "partitions", "pipelines", "playground", "runs",
+    "schedules", "selections", "sensors", "settings", "snapshots", "timeline", "workspace",
+})  # fmt: skip
+
 __all__ = [
+    "UI_PAGES",
     "VERSION",
     "BaseWorkspaceRequestContext",
     "DagsterWebserver",

@@ -9,6 +9,17 @@
 from __future__ import annotations
 
 
+def worker(at_once: int | None = None, queues: list[str] | None = None) -> int:
+    """Take runs that a server sends, until SIGINT or SIGTERM; the exit status. None takes what the configuration says.
+
+    Raises ConfigurationError when it cannot start as asked.
+    """
+    from pipekit_dagster.workers.host import serve
+    from pipekit_engine.config import load_config
+
+    return serve(load_config(), at_once=at_once, queues=queues)
+
+
 def main(host: str | None = None, port: int | None = None, reload_: bool = False, *, agent: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. None takes host and port from the configuration.
 

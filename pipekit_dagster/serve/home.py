@@ -27,6 +27,8 @@ LOCATION = "pipekit"
 STORAGE_URL = "PIPEKIT_DAGSTER_STORAGE"
 #: Environment variable by which the supervisor asks a code server to have everything ready before it takes over.
 PREPARE_SNAPSHOTS = "PIPEKIT_PREPARE_SNAPSHOTS"
+#: Environment variable with the address of pipekit's own pages, to which Dagster's metadata links; none where there are none.
+PAGES = "PIPEKIT_PAGES"
 #: Longest path of a Unix socket that every system takes.
 _SOCKET_PATH_MAX = 100
 
@@ -38,17 +40,19 @@ class Home:
     folder: Path
     #: URL of the PostgreSQL database of Dagster's own records; None keeps them in the folder.
     storage: str | None = None
+    #: Whether runs go to workers of other hosts.
+    spread: bool = False
 
     @classmethod
     def of(cls, config: Config) -> Home:
         """DAGSTER_HOME where it is set, else the folder `dagster` beside the state. Raises ConfigurationError."""
-        storage = config.dagster_storage_url
+        storage, spread = config.dagster_storage_url, config.workers is not None
         named = os.environ.get("DAGSTER_HOME")
         if named:
-            return cls(Path(named).absolute(), storage)
+            return cls(Path(named).absolute(), storage, spread)
         if config.database_url.startswith("sqlite:///"):
-            return cls(Path(config.database_url.removeprefix("sqlite:///")).parent / "dagster", storage)
-        return cls(config.folder.absolute() / "dagster", storage)
+            return cls(Path(config.database_url.removeprefix("sqlite:///")).parent / "dagster", storage, spread)
+        return cls(config.folder.absolute() / "dagster", storage, spread)
 
     def environment(self) -> dict[str, str]:
         """What a process needs to find this instance. It holds no password: others can read a process's environment."""
@@ -79,7 +83,7 @@ class Home:
 
         Makes the folder, with pipekit's dagster.yaml unless there is one. Raises ConfigurationError.
         """
-        self._prepare_folder()
+        self.prepare()
         with (self._runtime / "lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,7 +94,8 @@ class Home:
             self._prepare_files()
             yield
 
-    def _prepare_folder(self) -> None:
+    def prepare(self) -> None:
+        """Make the folder, with pipekit's dagster.yaml unless there is one. Raises ConfigurationError."""
         try:
             # Events and logs of runs lie in it: SQL, errors, values of watermarks.
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,9 +106,13 @@ class Home:
 
     def _prepare_dagster_yaml(self) -> None:
         """Write dagster.yaml where there is none, or one of pipekit's own for another storage. A person's own stays."""
-        file, wanted = self.folder / "dagster.yaml", default_dagster_yaml(shared=self.storage is not None)
+        shared = self.storage is not None
+        file, wanted = self.folder / "dagster.yaml", default_dagster_yaml(shared=shared, spread=self.spread)
         present = file.read_text(encoding="utf-8") if file.exists() else None
-        if present is None or present == default_dagster_yaml(shared=self.storage is None):
+        others = ((False, False), (True, False), (True, True))
+        if present is None or (
+            present != wanted and present in [default_dagster_yaml(shared=one, spread=two) for one, two in others]
+        ):
             fresh = file.with_suffix(".new")
             fresh.write_text(wanted, encoding="utf-8")
             fresh.replace(file)
@@ -176,7 +185,20 @@ storage:
 """
 
 
-def default_dagster_yaml(*, shared: bool = False) -> str:
-    """The dagster.yaml that `pipekit serve` starts with; `shared` puts Dagster's records where `dagster_storage` says."""
+#: What is set otherwise where runs go to workers: how many there are says how much is done at once, and a run that waits for
+#: one of them has been launched.
+_SPREAD = {
+    "max_concurrent_runs: 10\n": "max_concurrent_runs: 1000\n",
+    "  cancel_timeout_seconds: 60\n": "  cancel_timeout_seconds: 60\n  start_timeout_seconds: 86400\n",
+}
+
+
+def default_dagster_yaml(*, shared: bool = False, spread: bool = False) -> str:
+    """The dagster.yaml that `pipekit serve` starts with.
+
+    `shared` puts Dagster's records where `dagster_storage` says; `spread` is for runs that go to workers.
+    """
     text = resources.files("pipekit_dagster").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    for line, other in _SPREAD.items() if spread else ():
+        text = text.replace(line, other)
     return f"{text}\n{_SHARED_STORAGE}" if shared else text

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_dagster.serve.home import LOCATION, PREPARE_SNAPSHOTS, Home
+from pipekit_dagster.serve.home import LOCATION, PAGES, PREPARE_SNAPSHOTS, Home
 from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.lease import LEASE_VARIABLE
 from pipekit_dagster.serve.reload import Reloader
@@ -69,6 +69,8 @@ def _refuse_missing_packages(config: Config) -> None:
     wanted = dict.fromkeys(names, "dagster")
     if config.dagster_storage_url is not None:
         wanted["dagster_postgres"] = "hosts"
+    if config.workers is not None:
+        wanted |= {"dagster_celery": "celery", "redis": "celery"}
     for package, extra in wanted.items():
         if find_spec(package) is None:
             raise RuntimeMissing(f"`pipekit serve` needs {package}. Install it with: pip install 'pipekit[{extra}]'")
@@ -85,7 +87,7 @@ class Supervisor:
         found = {"PIPEKIT_CONFIG": str(config.path)} if config.path is not None else {}
         # The agent is what its clients are: it gets the environment that this process was started with.
         as_started = {**os.environ, **found}
-        env = {**as_started, **home.environment(), "PYTHONUNBUFFERED": "1"}
+        env = {**as_started, **home.environment(), "PYTHONUNBUFFERED": "1", PAGES: "/pipekit"}
         os.environ.update(env)
         python = sys.executable
         self._code = Service(

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket
 
 from pipekit_dagster.dagster_internals.instigation import start_new_schedules
 from pipekit_dagster.dagster_internals.web_server import (
+    UI_PAGES,
     VERSION,
     DagsterWebserver,
     WorkspaceProcessContext,
@@ -208,8 +209,9 @@ class PipekitWebserver(DagsterWebserver[Any, Any]):
         return [*ours, *super().build_routes()]  # type: ignore[no-untyped-call]
 
     def index_html_endpoint(self, request: Request) -> HTMLResponse:
-        """Dagster's page, with a link to ours; for a path that no page of Dagster's has, only a browser is told so by a page."""
-        if request.url.path != "/" and "text/html" not in request.headers.get("accept", ""):
+        """Dagster's page, with a link to ours. No page has `/metrics`, nor any other path of which Dagster's UI knows nothing."""
+        path, for_browser = request.url.path, "text/html" in request.headers.get("accept", "")
+        if path != "/" and not (for_browser and path.split("/")[1] in UI_PAGES):
             return HTMLResponse("There is no such path.\n", status_code=404, media_type="text/plain")
         page: HTMLResponse = super().index_html_endpoint(request)
         text = bytes(page.body).decode().replace("</body>", f"{LINK}</body>")

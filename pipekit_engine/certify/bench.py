@@ -6,9 +6,14 @@ SQLite file, which Python fills without any driver, and from an H2 file, which h
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
+import tempfile
 import threading
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.certify.outcomes import Broken, cause
@@ -20,6 +25,7 @@ from pipekit_engine.databases.dialects.sqlite import SQLite
 from pipekit_engine.databases.names import TableName, quoted_name
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import ConfigurationError, PipekitError, RunCancelled
+from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.jrunner.start import start_own_session
 from pipekit_engine.models import Connection, Driver, Module
@@ -28,7 +34,6 @@ from pipekit_engine.store import Change, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from pipekit_engine.config import Config
     from pipekit_engine.databases.connections import OpenConnection, Role
@@ -118,6 +123,8 @@ class Bench:
     def __init__(self, config: Config, connection: Connection, driver: Driver, schema: str, folder: Path) -> None:
         self.dialect: Dialect = get_dialect(driver.kind)
         self.kind = driver.kind
+        self._url = connection.jdbc_url
+        self._turn = ExitStack()
         parts = self.dialect.table_name(f"{schema}.{PREFIX}x")
         self.schema = parts.schema if self.dialect.capabilities.schemas else None
         self.cancel = threading.Event()
@@ -164,8 +171,10 @@ class Bench:
 
     def __enter__(self) -> Bench:
         try:
+            self._take_turn()
             self._check_schema()
             self.drop_tables()
+            self._check_rights()
         except BaseException:
             self.close()
             raise
@@ -181,6 +190,20 @@ class Bench:
         """End every process of the bench."""
         self.pool.close()
         self.engine.close()
+        self._turn.close()
+
+    def _take_turn(self) -> None:
+        """Raise ConfigurationError where another certification of this user's is in the schema: each drops the other's tables."""
+        place = f"{self._url}\n{self.schema}".encode()
+        file = Path(tempfile.gettempdir(), f"pipekit-certify-{os.getuid()}-{sha256(place).hexdigest()[:16]}.lock")
+        lock = self._turn.enter_context(os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"Another certification is at work in {self.schema or 'the database'}: wait until it has ended."
+            ) from None
+        self._turn.callback(file.unlink, missing_ok=True)
 
     # The certified database
 
@@ -195,7 +218,7 @@ class Bench:
         known = self._open.get((name, role))
         if known is not None and known[0] is session:
             return known[1]
-        connections = Connections(self.config, self.engine.store.definitions, Secrets.load(self.config.secrets_file))
+        connections = Connections(self.config, self.engine.store.definitions, Secrets.of(self.config))
         opened = connections.open(session, name, role, application_name="pipekit certify", creates=True)
         self._open[name, role] = (session, opened)
         return opened
@@ -280,6 +303,17 @@ class Bench:
                 f"{len(others)} tables in {self.schema or 'the database'} are not pipekit's ({', '.join(others[:3])}): a scratch "
                 "schema holds nothing else. Make an empty one for this purpose, and name it by --schema."
             )
+
+    def _check_rights(self) -> None:
+        number = str(self.dialect.types["int32"])
+        try:
+            table = self.create("rights", ("id", number))
+            self.execute(f"INSERT INTO {table} VALUES (1)", self.dialect.drop_table_sql(self.table("rights")))
+        except JRunnerError as error:
+            where = self.schema or "the database"
+            raise ConfigurationError(
+                f"The login may not make, fill and drop tables in {where}, which a certification does there: {cause(error)}"
+            ) from error
 
     # Rows and runs
 

@@ -67,7 +67,7 @@ def certify(
         bench = Bench(config, connection, driver, schema, Path(folder))
         if cancel is not None:
             bench.cancel = cancel
-        redactor = Redactor(Secrets.load(config.secrets_file).values())
+        redactor = Redactor(Secrets.of(config).values())
         anonymizer = Anonymizer(connection, schema, (folder, str(config.folder)))
 
         def clean(text: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
 
 #: jrunner's ways into a table (`transfer/TransferRequest.java`); one that a database does not have is not possible there.
-PATHS = ("auto", "copy-binary", "copy-text", "load-data", "bulk", "batch")
+PATHS = ("auto", "copy-binary", "copy-text", "load-data", "appender", "batch")
 _H2 = H2()
 #: The types that went wrong most often.
 _QUICK = frozenset(("decimal", "text", "date", "time", "timestamp", "timestamp with time zone"))
@@ -79,10 +79,14 @@ class _Trial:
         self._look_at_digits()
         taken: list[str] = []
         for path in PATHS:
+            if path in taken:
+                continue
             self._refused = {}
             ran = self._move(path)
-            if ran is None or (path != "auto" and ran in taken):
+            if ran is None:
                 continue
+            if path not in ("auto", ran):
+                raise Broken(f"{self._type}: {path} was asked for, and the rows went in by {ran}")
             taken.append(ran)
             self._compare(ran)
         self._read_what_sql_wrote()

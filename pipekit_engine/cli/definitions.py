@@ -169,6 +169,7 @@ NameArgument = Annotated[str | None, typer.Argument(help="Show this one as YAML 
 def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:
     """List the modules with their last run, or show one."""
     from pipekit_engine.cli.output import count, moment, print_json, print_table, status
+    from pipekit_engine.records.checks import summary
     from pipekit_engine.running.partitions import partition_summary
 
     with settings(context).store() as store:
@@ -182,6 +183,12 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
         }
         divided = [module for module in definitions.modules.values() if module.partition is not None]
         filled = {module.name: partition_summary(module, store.partitions.of(module.name)) for module in divided}
+        results = store.checks.last()
+    checked = {
+        module.name: summary(results[module.name]) if module.name in results else "not asked yet"
+        for module in definitions.modules.values()
+        if module.checks
+    }
     groups: dict[str, list[str]] = {}
     for group in definitions.groups.values():
         for member in group.members:
@@ -209,10 +216,12 @@ def modules(context: typer.Context, name: NameArgument = None, as_json: JsonFlag
                 moment(run.started_at) if run else "never",
                 count(run.rows_read) if run else "",
                 *([filled.get(module.name, "")] if filled else []),
+                *([checked.get(module.name, "")] if checked else []),
             )
         )
     headings: tuple[str, ...] = ("MODULE", "SOURCE", "DESTINATION", "STRATEGY", "GROUPS", "LAST RUN", "AT", "ROWS")
-    print_table((*headings, "PARTITIONS") if filled else headings, rows, right=["ROWS"])
+    more = [heading for heading, shown in (("PARTITIONS", filled), ("CHECKS", checked)) if shown]
+    print_table((*headings, *more), rows, right=["ROWS"])
 
 
 def groups(context: typer.Context, name: NameArgument = None, as_json: JsonFlag = False) -> None:

@@ -80,19 +80,36 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port to listen on; the configuration's when not given.")
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes, for development.")] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Take runs that the server of another host sends, instead of serving.")
+    ] = False,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Runs of a worker side by side; the configuration's when not given.")
+    ] = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Queue of a worker; the configuration's when not given. May be repeated.")
+    ] = None,
     no_agent: Annotated[
         bool, typer.Option("--no-agent", help="Keep no warm agent for the commands of this machine.")
     ] = False,
 ) -> None:
-    """Run the user interface, the schedules and the sensors; the one process to start."""
+    """Run the user interface, the schedules and the sensors; the one process to start. A worker only takes runs."""
     import os
 
     config = settings(context).config()
     if config.path is not None:
         # The server starts processes of its own; they find the same configuration.
         os.environ["PIPEKIT_CONFIG"] = str(config.path)
-    serve_main = dagster_part("serve", "`pipekit serve`").main
-    raise typer.Exit(serve_main(host, port, reload, agent=not no_agent) or 0)
+    if not worker and (at_once or queue):
+        raise typer.BadParameter(
+            "is for a worker: pipekit serve --worker", param_hint="--at-once" if at_once else "--queue"
+        )
+    if worker and (host or port or reload):
+        raise typer.BadParameter("takes no --host, --port or --reload: a worker serves no pages", param_hint="--worker")
+    part = dagster_part("serve", "`pipekit serve`")
+    if worker:
+        raise typer.Exit(part.worker(at_once, queue))
+    raise typer.Exit(part.main(host, port, reload, agent=not no_agent) or 0)
 
 
 def web(

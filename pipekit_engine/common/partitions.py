@@ -129,6 +129,23 @@ class Partition(Record):
         ranges = self._from(self._first if first is None else first)
         return ranges if self.by == "number" else takewhile(lambda item: self.instant(item.end) <= now, ranges)
 
+    def count_complete(self, now: datetime) -> int:
+        """How many `complete` gives, without making them."""
+        first, newest = self._first, self.newest(now)
+        if isinstance(first, int):
+            last, step = self._last, self.step
+            assert isinstance(last, int)
+            assert step is not None
+            return -((first - last) // step)
+        if newest is None:
+            return 0
+        start = newest.start
+        assert isinstance(start, datetime)
+        if self.by == "month":
+            return (start.year - first.year) * 12 + start.month - first.month + 1
+        length = timedelta(hours=1 if self.by == "hour" else 7 * 24 if self.by == "week" else 24)
+        return (start - first) // length + 1
+
     def ranges(self) -> Iterator[PartitionRange]:
         """All partitions, without an end where the module's have none."""
         return self._from(self._first)

@@ -137,7 +137,7 @@ class Connections:
             )
             hint += tunnel.hint() if tunnel else ""
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
-        if refused := too_old(opened.driver, opened.driver_version):
+        if refused := too_old(opened):
             session.close(request.connection)
             raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
         return OpenConnection(connection, dialect, request.connection, opened, missing)

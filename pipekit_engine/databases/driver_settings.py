@@ -1,4 +1,4 @@
-"""Settings of JDBC drivers that do more than connect: run SQL or a class of one's choice, read, write or fetch files.
+"""Settings of JDBC drivers that do more than connect: run SQL or a class of one's choice, read or write files, change rows.
 
 A definition may come from a pull request, an import or a form; with such a setting it would be a program. All kinds' settings
 are looked for in every connection, for any driver may be registered under any kind.
@@ -25,7 +25,7 @@ _ANY_URL = {"jndi": r"\b(?:jndi|rmi|iiop|corba(?:name|loc)?):"}
 
 
 def refuse_risky_settings(connection: Connection, allowed: Collection[str]) -> None:
-    """Raise ConfigurationError for a URL or option that is risky, unless its name is in `allowed` (without case)."""
+    """Raise ConfigurationError for a URL or option that is risky or changes rows, unless its name is in `allowed`."""
     permitted = {_folded(name) for name in allowed}
     for name, place in _risky(connection):
         if _folded(name) not in permitted:
@@ -33,6 +33,12 @@ def refuse_risky_settings(connection: Connection, allowed: Collection[str]) -> N
                 f"Connection {connection.name!r} is not opened: {name} in its {place} lets a driver run code or use files that "
                 "the definition chooses. Leave it out; if it is meant, the configuration must allow it: "
                 f"allowed_driver_settings: [{name}]"
+            )
+    wrong = {key: why for kind in kinds() for key, why in get_dialect(kind).wrong_settings.items()}
+    for name, place in written_settings(connection):
+        if (why := wrong.get(_folded(name))) and _folded(name) not in permitted:
+            raise ConfigurationError(
+                f"Connection {connection.name!r} is not opened: leave {name} out of its {place}. With it rows change: {why}."
             )
 
 

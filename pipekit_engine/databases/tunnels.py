@@ -258,7 +258,7 @@ def _advice(said: str, tunnel: Tunnel, folder: Path) -> str:
     file = str(folder / tunnel.known_hosts) if tunnel.known_hosts else "~/.ssh/known_hosts of who runs pipekit"
     if "Permission denied" in said and tunnel.key and _has_passphrase(folder / Path(tunnel.key).expanduser()):
         said += "incorrect passphrase"
-    for words, advice in _advices(login, file):
+    for words, advice in _advices(login, file, keyed=tunnel.key is not None):
         if words in said:
             return f"\n{advice}"
     return ""
@@ -273,7 +273,7 @@ def _has_passphrase(key: Path) -> bool:
     return False
 
 
-def _advices(login: str, known_hosts: str) -> Iterator[tuple[str, str]]:
+def _advices(login: str, known_hosts: str, *, keyed: bool) -> Iterator[tuple[str, str]]:
     yield (
         "HOST IDENTIFICATION HAS CHANGED",
         (
@@ -296,6 +296,12 @@ def _advices(login: str, known_hosts: str) -> Iterator[tuple[str, str]]:
             'forwarding (in authorized_keys: restrict,port-forwarding,permitopen="HOST:PORT").'
         ),
     )
+    if not keyed:
+        yield (
+            "Permission denied",
+            "The server takes none of the keys that stand in ~/.ssh under OpenSSH's own names. No agent is asked: name the key's "
+            "file by tunnel.key.",
+        )
     yield (
         "Permission denied",
         (f"The server takes neither the key nor the user: is the public key in its authorized_keys? Try `{login}`."),

@@ -80,9 +80,7 @@ class Demo:
     def sync(self, expected: dict[str, int]) -> None:
         """Run the group's Dagster job and hold its run_log against the number of rows that each module must move."""
         before = {run["id"] for run in self.runs()}
-        self.command(
-            [sys.executable, "-m", "dagster", "job", "execute", "-m", "pipekit_dagster.definitions", "-j", GROUP]
-        )
+        self.command([sys.executable, "-m", "pipekit_dagster.execute", GROUP])
         moved = {run["module"]: run for run in self.runs() if run["id"] not in before}
         for module, rows in expected.items():
             run = moved.get(module)

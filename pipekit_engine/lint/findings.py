@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
         Rule("PK212", "error", "a query that gives rows on the boundary of its partition to the earlier one, or none"),
         Rule("PK213", "error", "a partition column that the query does not give"),
         Rule("PK214", "warning", "a member of a group with partitions by number"),
+        Rule("PK215", "warning", "partitions that begin in the future"),
         # Destinations
         Rule("PK301", "error", "a name that the destination cannot have"),
         Rule("PK302", "error", "several modules write a table that one of them replaces as a whole"),
@@ -77,7 +78,7 @@ RULES: dict[str, Rule] = {
         Rule("PK604", "warning", "a column mapping that loses something"),
         Rule("PK605", "error", "a module that cannot be planned"),
         Rule("PK606", "warning", "times that are kept as texts and compared as texts, though their order is another"),
-        Rule("PK607", "warning", "a destination without an index on its key or a watermark's column"),
+        Rule("PK607", "warning", "a destination without an index on its key, its partitions' or a watermark's column"),
         Rule("PK608", "info", "a source without an index on the watermark's column or the key"),
     )
 }

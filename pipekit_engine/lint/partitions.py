@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.names import find_name
@@ -21,6 +22,11 @@ def check_partition(read: ReadModule) -> None:
         return
     if not set(BOUNDS).intersection(placeholders(read.module.query, read.syntax)):
         read.report("PK211", f"{UNBOUNDED}.")
+    if partition.by != "number" and partition.instant(partition.find(partition.start).start) > datetime.now(
+        timezone.utc
+    ):
+        message = f"its first partition begins in the future: until {partition.start} there is nothing to fill."
+        read.report("PK215", message, "Let `start` be where the first rows are.", loc=("partition", "start"))
     for use in read.bounds:
         if use.operator in ("<=", "and", "between") or (use.operator == ">" and use.name == PARTITION_START):
             message = f"`{use.operator}` with {{{use.name}}}: rows on the boundary belong to the later partition."

@@ -1,4 +1,4 @@
-"""The columns of a destination that want an index: the key, which merges look up, and what watermarks ask the greatest of."""
+"""The columns of a destination that want an index: what merges look up, the key or the partition, and what watermarks ask for."""
 
 from __future__ import annotations
 
@@ -43,13 +43,25 @@ def watermark_columns(module: Module, dest: Dialect, names: Collection[str]) -> 
 def wanted_indexes(
     module: Module, dest: Dialect, names: Collection[str], key: Sequence[str]
 ) -> tuple[tuple[tuple[str, ...], str], ...]:
-    """The indexes that runs of a module want: columns, and `key` or `mark`. One on the key serves its first column, too."""
+    """The indexes that runs of a module want: columns, and `key`, `part` or `mark`. One serves its first column, too."""
     wanted: list[tuple[tuple[str, ...], str]] = []
     if STRATEGIES[module.strategy].needs_key and key:
         wanted.append((tuple(key), "key"))
+    partition = _partition_column(module, names)
+    if partition is not None:
+        wanted.append(((partition,), "part"))
     first = {columns[0] for columns, _ in wanted}
     wanted += [((name,), "mark") for name in watermark_columns(module, dest, names) if name not in first]
     return tuple(wanted)
+
+
+def _partition_column(module: Module, names: Collection[str]) -> str | None:
+    """The destination's column by which a merge finds the rows of its partition; None without partitions."""
+    if module.partition is None:
+        return None
+    renamed = {item.source_name: item.dest_name for item in module.columns}
+    given = find_name(module.partition.column, renamed)
+    return find_name(renamed[given] if given is not None else module.partition.column, names)
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ class MissingIndex:
 
     def warning(self, module: str, table: str) -> str:
         """The warning of a plan."""
-        use = "each merge looks up" if self.purpose == "key" else "each run asks the greatest value of"
+        use = "each run asks the greatest value of" if self.purpose == "mark" else "each merge looks up"
         way = f"{self.ddl} (pipekit tables fix {module} does it)" if self.ddl else "their types take none"
         return f"{table} has no index on {', '.join(self.columns)}, which {use}: {way}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipekit_engine.common.names import find_name
 from pipekit_engine.errors import ConfigurationError, NotFoundError
-from pipekit_engine.models import CHECK_PLACEHOLDERS
+from pipekit_engine.models import ASKED_ALONE, CHECK_PLACEHOLDERS
 from pipekit_engine.sql.text import as_subquery, materialize
 from pipekit_engine.strategies import STRATEGIES
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Check, Module
 
 #: How a check's answer is read: its rows are wrong; its number is that of the wrong rows; its number must be that of the rows
-#: moved, or no smaller; it is compared with earlier runs, or with the clock.
-How = Literal["rows", "count", "exactly", "at_least", "history", "age"]
+#: moved, or no smaller; it is compared with earlier runs, with the clock, or with the source.
+How = Literal["rows", "count", "exactly", "at_least", "history", "age", "diff"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ def plan_module_checks(
     """
     planned = []
     for check in module.checks:
+        if check.builtin and check.name in ASKED_ALONE and staging is not None:
+            continue
         on = check.on if staging is not None else "destination"
         asked = staging if on == "staging" and staging is not None else table
         planned.append(_plan(check, module, dest, on, asked, table, columns, key, staging))
@@ -91,7 +93,7 @@ def _plan(
         return PlannedCheck(check, on, how, f"SELECT COUNT(*) FROM {table}")
     if check.name == "volume":
         return PlannedCheck(check, on, "history")
-    return PlannedCheck(check, on, "age")
+    return PlannedCheck(check, on, "diff" if check.name == "diff" else "age")
 
 
 def key_columns(module: Module, columns: Sequence[str]) -> tuple[str, ...]:

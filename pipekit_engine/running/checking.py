@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipekit_engine.models import Module, RunRecord
     from pipekit_engine.planning.module_checks import PlannedCheck
     from pipekit_engine.records.checks import CheckStatus
+    from pipekit_engine.running.comparing import Comparison
     from pipekit_engine.store import Store
 
 #: Rows that a check's SQL gives are counted up to this many.
@@ -61,13 +62,15 @@ class _Answer:
     message: str
     count: int | None = None
     details: dict[str, int | float | str] | None = None
+    #: What was asked, where it was not known before.
+    sql: str | None = None
 
 
 class CheckRunner:
     """Asks checks in one session. `dest` is the destination's connection in it.
 
     `moved` is the run that they are about, None where there was none; `during` says that it is under way. `clean` takes secrets
-    out of texts.
+    out of texts, `compare` answers `diff`.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class CheckRunner:
         during: bool,
         clean: Callable[[str], str],
         cancel: threading.Event | None = None,
+        compare: Callable[[], Comparison] | None = None,
     ) -> None:
         self._session = session
         self._dest = dest
@@ -90,6 +94,7 @@ class CheckRunner:
         self._during = during
         self._clean = clean
         self._cancel = cancel
+        self._compare = compare
 
     def ask(self, planned: PlannedCheck) -> CheckResult:
         """One check. What goes wrong is its result. Raises RunCancelled, and JRunnerDied."""
@@ -108,7 +113,7 @@ class CheckRunner:
             status=answer.status,
             count=answer.count,
             message=self._clean(answer.message),
-            sql=self._clean(planned.sql) if planned.sql is not None else None,
+            sql=self._clean(sql) if (sql := planned.sql or answer.sql) is not None else None,
             details=answer.details or {},
             run_id=self._moved.run_id if self._during and self._moved is not None else None,
             checked_at=datetime.now(timezone.utc),
@@ -125,6 +130,8 @@ class CheckRunner:
             return self._total(planned)
         if planned.how == "history":
             return self._volume(planned)
+        if planned.how == "diff":
+            return self._diff()
         return self._age()
 
     def _no_rows(self, sql: str) -> _Answer:
@@ -163,6 +170,21 @@ class CheckRunner:
         message = f"{counted(read, 'row')} read, {mean:,.0f} on average of {len(volumes)} runs"
         return _Answer("failed" if far else "passed", message, None, details)
 
+    def _diff(self) -> _Answer:
+        assert self._compare is not None, "a run does not ask for it"
+        if self._moved is None:
+            return _Answer("skipped", "no run has succeeded yet")
+        found = self._compare()
+        away = abs(found.rows_source - found.rows_destination)
+        details: dict[str, int | float | str] = {
+            "rows_source": found.rows_source,
+            "rows_destination": found.rows_destination,
+            "columns": found.columns,
+        }
+        return _Answer(
+            "failed" if away or found.differences else "passed", found.message, away or None, details, found.sql
+        )
+
     def _age(self) -> _Answer:
         if self._during:
             return _Answer("passed", "filled by this run")
@@ -181,6 +203,7 @@ def check_module(
     connections: Connections,
     store: Store,
     *,
+    staging_schema: str | None,
     names: Collection[str] = (),
     clean: Callable[[str], str],
     cancel: threading.Event | None = None,
@@ -189,11 +212,15 @@ def check_module(
 
     Raises RunCancelled; a destination that cannot be asked is the result of all of them.
     """
+    from pipekit_engine.running.comparing import compare_module  # a run does without
+
     asked = [check for check in module.checks if not names or check.name in names]
     if not asked:
         return []
     started = datetime.now(timezone.utc)
     last = store.runs.list(module.name, status="success", limit=1)
+    filled = last[0].partition if last else None
+    partition = module.partition.find(filled) if module.partition is not None and filled is not None else None
     try:
         opened = connections.open(
             session, module.dest, "read", application_name=f"pipekit check {module.name}", cancel=cancel
@@ -217,6 +244,9 @@ def check_module(
                 during=False,
                 clean=clean,
                 cancel=cancel,
+                compare=lambda: compare_module(
+                    module, session, connections, partition=partition, staging_schema=staging_schema, cancel=cancel
+                ),
             )
             results = [runner.ask(item) for item in planned]
         finally:

@@ -56,9 +56,12 @@ def partition_summary(module: Module, filled: Mapping[str, Filled]) -> str:
     partition = module.partition
     if partition is None:
         return ""
-    states = partition_states(partition, filled)
+    # Counted, not listed: ten years of hours are many.
+    now = datetime.now(timezone.utc)
+    states = [_state(partition, partition.find(key), item) for key, item in filled.items()]
     done = sum(state.state == "filled" for state in states)
-    return f"{done:,} of {counted(len(states), partition.unit)}"
+    later = sum(not partition.has_ended(state.item, now) for state in states)
+    return f"{done:,} of {counted(partition.count_complete(now) + later, partition.unit)}"
 
 
 def partition_to_run(module: Module, wanted: str | None, now: datetime | None = None) -> PartitionRange | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,6 +79,10 @@ class Secrets:
         """The secrets of a configuration: its file, and whatever it names beside. Raises as `load`."""
         loaded = cls.load(config.secrets_file)
         return cls(loaded.path, loaded._values, providers(config.secrets_from, config.folder))
+
+    def with_values(self, values: Mapping[str, str]) -> Secrets:
+        """These, with other values laid over them that no file holds yet."""
+        return Secrets(self.path, {**self._values, **values}, self._others)
 
     def has(self, key: str) -> bool:
         """Whether a key can be resolved; asks wherever secrets are looked for."""

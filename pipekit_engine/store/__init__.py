@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pipekit_engine.store.audit import AuditStore
+    from pipekit_engine.store.dispatches import DispatchStore
     from pipekit_engine.store.ticks import TickStore
     from pipekit_engine.store.tokens import TokenStore
 
@@ -45,7 +46,7 @@ class Store:
         self.certificates = CertificateStore(database)
         self.checks = CheckStore(database)
 
-    # Imported when they are first asked for: they bring SQLAlchemy, which a run does without.
+    # Imported when they are first asked for: most bring SQLAlchemy, which a run does without.
 
     @cached_property
     def audit(self) -> AuditStore:
@@ -53,6 +54,13 @@ class Store:
         from pipekit_engine.store.audit import AuditStore
 
         return AuditStore(self._database)
+
+    @cached_property
+    def dispatches(self) -> DispatchStore:
+        """Work that is sent to workers of other hosts."""
+        from pipekit_engine.store.dispatches import DispatchStore
+
+        return DispatchStore(self._database)
 
     @cached_property
     def ticks(self) -> TickStore:

@@ -39,7 +39,7 @@ _TIMES = frozenset(
         "updated_at",
     }
 )
-_FLAGS = frozenset({"enabled", "running", "cancel_requested"})
+_FLAGS = frozenset({"enabled", "running", "cancel_requested", "spread"})
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 #: A PostgreSQL URL that needs no reading of SQLAlchemy's: nothing escaped, no options.
 _PLAIN_POSTGRESQL = re.compile(

@@ -12,6 +12,8 @@ from pipekit_engine.store import leases
 from pipekit_engine.store.runs import storable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipekit_engine.store.database import Database
 
 #: The columns of a record; `group` is called group_name in the database.
@@ -100,6 +102,17 @@ class GroupRunStore:
         if not dry_runs:
             conditions.append("status <> 'dry_run'")
         return self._select({} if group is None else {"group": group}, *conditions, limit=limit)
+
+    def newest(self, groups: Sequence[str]) -> dict[str, GroupRunRecord]:
+        """The newest real run of each of these groups; no dry runs."""
+        if not groups:
+            return {}
+        names = {f"g{number}": name for number, name in enumerate(groups)}
+        newest = (
+            "id IN (SELECT max(id) FROM group_run WHERE status <> 'dry_run' "
+            f"AND group_name IN ({', '.join(f':{name}' for name in names)}) GROUP BY group_name)"
+        )
+        return {run.group: run for run in self._select(names, newest)}
 
     def unfinished(self, dagster_run_id: str | None = None) -> builtins.list[GroupRunRecord]:
         """Group runs that have not ended, of one Dagster run if it is named."""

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 #: How often an owner renews its lock, and when the lock of an owner that cannot be looked at counts as abandoned.
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
-HEARTBEAT_TIMEOUT = timedelta(seconds=60)
+#: Who looks for such locks does so every few seconds: within a minute the module is free.
+HEARTBEAT_TIMEOUT = timedelta(seconds=50)
 #: The time between the two is for the cancel: jrunner ends within ten seconds, by force if need be.
-HEARTBEAT_FENCE = timedelta(seconds=45)
+HEARTBEAT_FENCE = timedelta(seconds=37)
 
 What = Literal["module", "group"]
 _TABLES: dict[What, str] = {"module": "module", "group": "grp"}

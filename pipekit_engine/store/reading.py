@@ -104,7 +104,9 @@ def _groups(transaction: Transaction, name: str | None) -> Iterator[Builder]:
 
 
 def _group(values: Row, layers: Sequence[Sequence[str]]) -> models.Group:
-    return models.Group(**_pick(values, "name", "max_parallel", "on_failure"), layers=tuple(map(tuple, layers)))
+    return models.Group(
+        **_pick(values, "name", "max_parallel", "on_failure", "spread"), layers=tuple(map(tuple, layers))
+    )
 
 
 def _group_names(transaction: Transaction) -> dict[int, str]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -195,6 +196,7 @@ grp = Table(
     Column("name", String(100), nullable=False, unique=True),
     Column("max_parallel", Integer, nullable=False, server_default="1"),
     Column("on_failure", String(10), nullable=False, server_default="continue"),
+    Column("spread", Boolean, nullable=False, server_default=false()),
     Column("updated_at", UTCDateTime, nullable=False),
     Column("running", Boolean, nullable=False, server_default=false()),
     Column("running_token", String(36)),
@@ -309,6 +311,21 @@ check_result = Table(
     Column("checked_at", UTCDateTime, nullable=False),
     Column("result", Text, nullable=False),
     UniqueConstraint("module_id", "name"),
+)
+
+#: Work that is sent to workers of other hosts, until it has ended. Times are seconds since the epoch, by the store's clock.
+dispatch = Table(
+    "dispatch",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    Column("queue", String(100), nullable=False),
+    Column("group_run_id", Integer),
+    Column("payload", Text),
+    Column("sent_s", Float, nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_s", Float),
+    Column("outcome", Text),
 )
 
 #: Each change of a definition. `before` and `after` hold the record as JSON; null where there was, or is, none.

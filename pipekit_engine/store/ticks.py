@@ -63,6 +63,13 @@ class TickStore:
         found: datetime | None = self._field(schema.schedule, "schedule", schedule, "last_fired_at")  # type: ignore[assignment]
         return found
 
+    def all_fired(self) -> dict[str, datetime]:
+        """The newest tick that fired, of each schedule of which one did."""
+        table = schema.schedule
+        with self._database.read() as connection:
+            rows = connection.execute(select(table.c.name, table.c.last_fired_at)).all()
+        return {row.name: row.last_fired_at for row in rows if row.last_fired_at is not None}
+
     def trigger_cursor(self, trigger: str) -> str | None:
         """The value that the trigger saw last; None before the first. Raises NotFoundError."""
         found: str | None = self._field(schema.trigger, "trigger", trigger, "cursor")  # type: ignore[assignment]

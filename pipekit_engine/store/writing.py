@@ -105,7 +105,7 @@ def _partitioning(connection: Connection, name: str) -> Any:
 
 
 def _write_group(connection: Connection, record: models.Group, now: datetime) -> None:
-    values = {"max_parallel": record.max_parallel, "on_failure": record.on_failure}
+    values = {field: getattr(record, field) for field in ("max_parallel", "on_failure", "spread")}
     group_id = _put(connection, schema.grp, record.name, values, now)
     connection.execute(delete(schema.group_member).where(schema.group_member.c.group_id == group_id))
     for run_order, layer in enumerate(record.layers, start=1):

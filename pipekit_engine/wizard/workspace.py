@@ -40,7 +40,7 @@ class Workspace:
         self._owns_pool = sessions is None
         self.new_connections: dict[str, Connection] = {}
         self.new_secrets: dict[str, str] = {}
-        self._known = Secrets.load(engine.config.secrets_file)
+        self._known = Secrets.of(engine.config)
         self._definitions = GivenDefinitions(self.new_connections, {}, fallback=engine.store.definitions)
         self._browsers: dict[str, Browser] = {}
         self._stack = ExitStack()
@@ -145,6 +145,5 @@ class Workspace:
         )
 
     def _connections(self) -> tuple[Connections, Redactor]:
-        known = {key: self._known.resolve(f"${key}") for key in self._known.keys()}  # noqa: SIM118 (not a mapping)
-        secrets = Secrets(self._known.path, {**known, **self.new_secrets})
+        secrets = self._known.with_values(self.new_secrets)
         return Connections(self.engine.config, self._definitions, secrets), Redactor(secrets.values())

@@ -12,15 +12,16 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from pipekit_engine.lint import LEVELS, lint_store
 from pipekit_engine.records.statuses import RUN_STATUSES
 from pipekit_engine.store import Store
 from pipekit_web.views import groups, machine, modules, overview, partitions, runs
+from pipekit_web.views.lint import lint_page
 from pipekit_web.visit import Look
 
 router = APIRouter()
 #: A number that any of the store's databases takes for a key.
 Number = Annotated[int, Path(ge=1, lt=2**31)]
+PageNumber = Annotated[int, Query(ge=1, lt=10**6)]
 
 #: Seconds between two looks for more of a live log, and after which the browser has to ask, and log in, anew.
 _POLL_S, _STREAM_S = 0.4, 30.0
@@ -51,7 +52,7 @@ def module_list(
     group: str = "",
     connection: str = "",
     state: str = "",
-    page: Annotated[int, Query(ge=1, lt=10**6)] = 1,
+    page: PageNumber = 1,
 ) -> HTMLResponse:
     """All modules."""
     filters = modules.Filters(q, group, connection, state, page)
@@ -65,9 +66,7 @@ def module(visit: Look, name: str) -> HTMLResponse:
 
 
 @router.get("/pipekit/modules/{name}/partitions")
-def module_partitions(
-    visit: Look, name: str, state: str = "", page: Annotated[int, Query(ge=1, lt=10**6)] = 1
-) -> HTMLResponse:
+def module_partitions(visit: Look, name: str, state: str = "", page: PageNumber = 1) -> HTMLResponse:
     """All partitions of a module."""
     found = visit.store.definitions.module(name)
     view = partitions.partitions_page(visit.store, found, page=page, standing=state)
@@ -75,11 +74,9 @@ def module_partitions(
 
 
 @router.get("/pipekit/groups")
-def group_list(visit: Look) -> HTMLResponse:
+def group_list(visit: Look, q: str = "", page: PageNumber = 1) -> HTMLResponse:
     """All groups."""
-    definitions = visit.store.definitions.load_checked()[0]
-    rows = groups.group_rows(visit.store, definitions, list(definitions.groups.values()))
-    return visit.page("groups.html", rows=rows)
+    return visit.page("groups.html", view=groups.group_list(visit.store, q[:200], page))
 
 
 @router.get("/pipekit/groups/{name}")
@@ -89,11 +86,9 @@ def group(visit: Look, name: str) -> HTMLResponse:
 
 
 @router.get("/pipekit/schedules")
-def schedules(visit: Look) -> HTMLResponse:
+def schedules(visit: Look, page: PageNumber = 1, show: str = "") -> HTMLResponse:
     """All schedules and triggers."""
-    definitions = visit.store.definitions.load_checked()[0]
-    views = [groups.schedule_view(visit.store, item) for item in definitions.schedules.values()]
-    return visit.page("schedules.html", schedules=views, triggers=list(definitions.triggers.values()))
+    return visit.page("schedules.html", view=groups.schedule_list(visit.store, page, show))
 
 
 @router.get("/pipekit/runs")
@@ -190,11 +185,9 @@ def drivers(visit: Look) -> HTMLResponse:
 
 
 @router.get("/pipekit/lint")
-def lint(visit: Look) -> HTMLResponse:
+def lint(visit: Look, level: str = "", q: str = "", page: PageNumber = 1) -> HTMLResponse:
     """What can be told about the definitions."""
-    found = lint_store(visit.config)
-    counts = {level: sum(item.level == level for item in found) for level in LEVELS}
-    return visit.page("lint.html", findings=sorted(found, key=lambda item: LEVELS.index(item.level)), counts=counts)
+    return visit.page("lint.html", view=lint_page(visit.store, visit.config, level, q[:200], page))
 
 
 @router.get("/pipekit/locks")

@@ -17,6 +17,7 @@ from pipekit_engine.wizard.batch import GroupWish
 from pipekit_web.asking import LONG_S, asking
 from pipekit_web.launching import Wanted
 from pipekit_web.routes.editing import saved
+from pipekit_web.routes.looking import PageNumber
 from pipekit_web.views import live, wizard
 from pipekit_web.visit import Edit, Visit
 
@@ -26,13 +27,19 @@ _FIELDS = ("name", "dest_table", "strategy", "key", "watermark")
 
 @router.get("/pipekit/wizard")
 def begin(
-    visit: Edit, source: str = "", dest: str = "", database: str = "", schema: str = "", q: str = ""
+    visit: Edit,
+    source: str = "",
+    dest: str = "",
+    database: str = "",
+    schema: str = "",
+    q: str = "",
+    page: PageNumber = 1,
 ) -> HTMLResponse:
     """Choose a source and a destination, then the source's tables; without a destination they are only looked at."""
     connections = visit.store.definitions.load_checked()[0].connections
     listing = None
     if source in connections and (dest in connections or not dest):
-        place = wizard.Place(database, schema, q[:200])
+        place = wizard.Place(database, schema, q[:200], page)
         with visit.engine() as engine:
             try:
                 with asking(engine) as workspace:

@@ -65,42 +65,52 @@
   }
   document.addEventListener("DOMContentLoaded", () => dress(document));
 
-  // What is typed into a form is kept for this tab until it is saved: a session that ends takes no text with it.
-  const place = "pipekit-kept:" + location.pathname.replace("/edit/", "/form/");
+  // What is typed into a form is kept for this tab until it is saved or left by its link: neither a session that ends, nor a
+  // reload, nor a step back takes text with it. What is kept names the form that it goes to, and the version that it was made from.
+  const KEPT = "pipekit-kept:";
   const typed = (form) => JSON.stringify([...new FormData(form)].filter(([name]) => !["form_token", "version", "do", "secret_value"].includes(name)));
   const keeping = () => document.querySelector("form[data-keep]");
+  const place = (form) => KEPT + form.getAttribute("action").replace("/edit/", "/form/") + "/" + (form.querySelector("[name=name]")?.value || "");
   let atFirst = null;
   function keep() {
     const form = keeping();
-    if (form && atFirst !== null && typed(form) !== atFirst) sessionStorage.setItem(place, JSON.stringify([location.href, typed(form)]));
+    if (!form || atFirst === null || typed(form) === atFirst) return;
+    sessionStorage.setItem(place(form), JSON.stringify([form.getAttribute("action"), form.querySelector("[name=version]")?.value || "", typed(form)]));
   }
   document.addEventListener("DOMContentLoaded", () => {
-    const form = keeping();
+    const form = keeping(), saving = sessionStorage.getItem("pipekit-saving");
+    sessionStorage.removeItem("pipekit-saving");
     if (!form) {
-      // A page after the editor: it was saved, or left. The login in between is neither.
-      if (!location.pathname.startsWith("/pipekit/login")) for (const key of Object.keys(sessionStorage)) if (key.startsWith("pipekit-kept:")) sessionStorage.removeItem(key);
+      // What was to be saved led to another page than a form or the login: it is saved.
+      if (saving && !location.pathname.startsWith("/pipekit/login") && !document.querySelector("[data-refused]")) sessionStorage.removeItem(saving);
       return;
     }
     atFirst = typed(form);
-    const kept = JSON.parse(sessionStorage.getItem(place) || "null");
-    if (!kept || kept[1] === atFirst) return;
+    const kept = JSON.parse(sessionStorage.getItem(place(form)) || "null");
+    if (!kept || kept[2] === atFirst) return;
     const offer = document.createElement("p");
     offer.className = "note warn";
     offer.setAttribute("role", "status");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Take it back";
-    button.addEventListener("click", () => restore(form, JSON.parse(kept[1])));
-    offer.append("What you typed here before was not saved. ", button);
+    const button = (label, act) => {
+      const made = document.createElement("button");
+      made.type = "button";
+      made.textContent = label;
+      made.addEventListener("click", act);
+      return made;
+    };
+    offer.append(
+      "What you typed here before was not saved. ", button("Take it back", () => restore(form, kept)), " ",
+      button("Forget it", () => { sessionStorage.removeItem(place(form)); offer.remove(); }),
+    );
     form.before(offer);
   });
-  // The fields go to the server, which makes the form that has rows for all of them.
-  function restore(form, fields) {
+  document.addEventListener("click", (event) => { if (event.target.closest("[data-leave]") && keeping()) sessionStorage.removeItem(place(keeping())); });
+  // The fields go to the server, which makes the form that has rows for all of them, and tells who has changed the record since.
+  function restore(form, [action, version, fields]) {
     const sent = document.createElement("form");
     sent.method = "post";
-    sent.action = form.getAttribute("action");
-    const own = [...new FormData(form)].filter(([name]) => ["form_token", "version"].includes(name));
-    for (const [name, value] of [...own, ...fields, ["do", "plan"]]) {
+    sent.action = action;
+    for (const [name, value] of [["form_token", form.querySelector("[name=form_token]").value], ["version", version], ...JSON.parse(fields), ["do", "plan"]]) {
       const field = document.createElement("textarea");
       field.name = name; field.value = value; field.hidden = true;
       sent.append(field);
@@ -116,8 +126,43 @@
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "1";
     keep();
+    if (event.submitter?.value === "save" && keeping()) sessionStorage.setItem("pipekit-saving", place(keeping()));
+    if (form.matches("[data-saves]")) sessionStorage.setItem("pipekit-saving", KEPT + "/pipekit/wizard/");
   });
   addEventListener("pageshow", () => { for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent; });
+
+  // Tables that are ticked in the wizard stay ticked while one filters, turns pages, goes back or reloads.
+  document.addEventListener("DOMContentLoaded", () => {
+    const form = document.querySelector("form[data-picks]"), PICKS = "pipekit-picks:";
+    if (!/^\/pipekit\/(wizard|login|form\/connections|connections)/.test(location.pathname)) {
+      for (const key of Object.keys(sessionStorage)) if (key.startsWith(PICKS)) sessionStorage.removeItem(key);
+    }
+    if (!form) return;
+    const key = PICKS + form.dataset.picks, picked = new Set(JSON.parse(sessionStorage.getItem(key) || "[]"));
+    const boxes = () => [...form.querySelectorAll("input[type=checkbox][name=table]")];
+    const told = form.querySelector("[data-picked]");
+    function show() {
+      const here = new Set(boxes().map((box) => box.value)), others = [...picked].filter((table) => !here.has(table));
+      told.textContent = "";
+      for (const table of others) {
+        const field = document.createElement("input");
+        field.type = "hidden"; field.name = "table"; field.value = table;
+        told.append(field);
+      }
+      if (!others.length) return;
+      const forget = document.createElement("button");
+      forget.type = "button"; forget.className = "quiet"; forget.textContent = "Untick these";
+      forget.addEventListener("click", () => { for (const table of others) picked.delete(table); store(); });
+      told.append(`Also ticked, not in this list: ${others.slice(0, 12).join(", ")}${others.length > 12 ? ` and ${others.length - 12} more` : ""} `, forget);
+    }
+    function store() {
+      sessionStorage.setItem(key, JSON.stringify([...picked]));
+      show();
+    }
+    for (const box of boxes()) if (picked.has(box.value)) box.checked = true;
+    form.addEventListener("change", () => { for (const box of boxes()) picked[box.checked ? "add" : "delete"](box.value); store(); });
+    show();
+  });
 
   // Members of a group by drag: dropped on another, a member takes its place; its step with it.
   let dragged = null;
@@ -151,7 +196,11 @@
     if (event.target.closest("[data-steps]")) { const field = event.target; mark(); field.focus(); }
     // All of a list at once.
     const all = event.target.closest("[data-all]");
-    if (all) for (const box of document.querySelectorAll(all.dataset.all)) box.checked = all.checked;
+    if (all) {
+      const boxes = [...document.querySelectorAll(all.dataset.all)];
+      for (const box of boxes) box.checked = all.checked;
+      boxes[0]?.dispatchEvent(new Event("change", { bubbles: true }));
+    }
   });
 
   document.addEventListener("submit", (event) => {
@@ -168,6 +217,9 @@
     }
   });
   document.addEventListener("keydown", (event) => {
+    // What was opened over the page closes, and the focus is where it was.
+    const open = event.key === "Escape" && (event.target.closest("details.drop[open]") || document.querySelector("details.drop[open]"));
+    if (open) { open.open = false; open.querySelector("summary").focus(); }
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();

@@ -25,6 +25,7 @@ _WHOLE = frozenset({"runs", "retry", "retry_merge", "parallel", "max_parallel", 
 _NUMBERS = frozenset({"max_shrink_percent", "deviation_percent"})
 _LISTS = frozenset({"merge_key", "owners", "columns"})
 _MAPPINGS = frozenset({"options", "tags"})
+_TICKED = frozenset({"enabled", "spread"})
 #: Fields that are rows of fields, and what a new row holds.
 _ROWS: dict[str, dict[str, Any]] = {
     "watermarks": {"name": "", "connection": "", "resolver_sql": ""},
@@ -122,8 +123,8 @@ def posted(kind: DefinitionKind, name: str, names: Iterable[str], value: Callabl
             fields[key] = item
     for key, found in rows.items():
         fields[key] = [found[number] for number in sorted(found)]
-    if "enabled" in RECORD_TYPES[kind].model_fields:
-        fields["enabled"] = fields.get("enabled") == "1"
+    for ticked in _TICKED & RECORD_TYPES[kind].model_fields.keys():
+        fields[ticked] = fields.get(ticked) == "1"
     return Form(kind, name, fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,11 +11,13 @@ from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.models import Definitions, Group, GroupRunRecord, Schedule, Trigger
 from pipekit_engine.operations.schedules import cron_in_words, late_since, next_times
 from pipekit_web.views.modules import ModuleRow, module_rows
+from pipekit_web.views.paging import page_of
 
 if TYPE_CHECKING:
     from pipekit_engine.store import Lease, Store
 
 _TIMES = 5
+PER_PAGE, SCHEDULES_PER_PAGE = 100, 50
 
 
 @dataclass(frozen=True)
@@ -51,24 +54,75 @@ class GroupPage:
     divided: bool
 
 
-def schedule_view(store: Store, schedule: Schedule, times: int = _TIMES) -> ScheduleView:
-    """One schedule."""
-    fired = store.ticks.last_fired_at(schedule.name)
+@dataclass(frozen=True)
+class GroupList:
+    """A page of groups whose names hold some words, of `found` that do."""
+
+    rows: list[GroupRow]
+    found: int
+    page: int
+    pages: int
+    words: str
+
+
+@dataclass(frozen=True)
+class ScheduleList:
+    """A page of schedules and triggers."""
+
+    schedules: list[ScheduleView]
+    triggers: list[Trigger]
+    page: int
+    pages: int
+
+
+def schedule_view(schedule: Schedule, fired: datetime | None, times: int = _TIMES) -> ScheduleView:
+    """One schedule, which fired last at a moment."""
     words = cron_in_words(schedule.cron)
     return ScheduleView(schedule, words, fired, next_times(schedule, times), late_since(schedule, fired))
 
 
-def group_rows(store: Store, definitions: Definitions, groups: list[Group]) -> list[GroupRow]:
-    """A row for each of the groups."""
+def group_rows(store: Store, definitions: Definitions, groups: Sequence[Group], times: int = _TIMES) -> list[GroupRow]:
+    """A row for each of the groups, with the next `times` of its schedules."""
+    fired, newest = store.ticks.all_fired(), store.group_runs.newest([group.name for group in groups])
+    schedules: dict[str, list[Schedule]] = {}
+    triggers: dict[str, list[Trigger]] = {}
+    for schedule in definitions.schedules.values():
+        schedules.setdefault(schedule.group, []).append(schedule)
+    for trigger in definitions.triggers.values():
+        triggers.setdefault(trigger.group, []).append(trigger)
     return [
         GroupRow(
             group,
-            next(iter(store.group_runs.list(group=group.name, limit=1, dry_runs=False)), None),
-            [schedule_view(store, item) for item in definitions.schedules.values() if item.group == group.name],
-            [item for item in definitions.triggers.values() if item.group == group.name],
+            newest.get(group.name),
+            [schedule_view(item, fired.get(item.name), times) for item in schedules.get(group.name, ())],
+            triggers.get(group.name, []),
         )
         for group in groups
     ]
+
+
+def group_list(store: Store, words: str, page: int) -> GroupList:
+    """The groups whose names hold the words, a page of them."""
+    definitions = store.definitions.load_checked()[0]
+    found = [group for name, group in definitions.groups.items() if words.casefold() in name.casefold()]
+    shown, page, pages = page_of(found, page, PER_PAGE)
+    return GroupList(group_rows(store, definitions, shown, times=1), len(found), page, pages, words)
+
+
+def schedule_list(store: Store, page: int, name: str = "") -> ScheduleList:
+    """All schedules, then all triggers, a page of them: the one on which `name` stands if there is one of that name."""
+    definitions = store.definitions.load_checked()[0]
+    fired = store.ticks.all_fired()
+    everything: list[Schedule | Trigger] = [*definitions.schedules.values(), *definitions.triggers.values()]
+    at = next((i for i, item in enumerate(everything) if item.name == name), None)
+    page = page if at is None else at // SCHEDULES_PER_PAGE + 1
+    shown, page, pages = page_of(everything, page, SCHEDULES_PER_PAGE)
+    return ScheduleList(
+        [schedule_view(item, fired.get(item.name)) for item in shown if isinstance(item, Schedule)],
+        [item for item in shown if isinstance(item, Trigger)],
+        page,
+        pages,
+    )
 
 
 def group_page(store: Store, name: str) -> GroupPage:

@@ -14,6 +14,7 @@ from pipekit_engine.models import Check, Definitions, Module, RunRecord
 from pipekit_engine.operations.lineage import ModuleLineage, module_lineage
 from pipekit_web import charts
 from pipekit_web.asking import LONG_S, asking
+from pipekit_web.views.paging import page_of
 from pipekit_web.views.partitions import SHOWN, PartitionsPage, partitions_page
 
 if TYPE_CHECKING:
@@ -113,9 +114,7 @@ def module_list(store: Store, filters: Filters) -> ModuleList:
     """The modules that fit the filters, a page of them with their history."""
     definitions, broken = store.definitions.load_checked()
     fitting = [row for row in module_rows(definitions, store.runs.newest_of_each(1)) if _fits(row, filters)]
-    pages = max(1, -(-len(fitting) // PER_PAGE))
-    page = min(max(1, filters.page), pages)
-    shown = fitting[(page - 1) * PER_PAGE : page * PER_PAGE]
+    shown, page, pages = page_of(fitting, filters.page, PER_PAGE)
     runs = store.runs.newest_of_each(charts.SPARK_RUNS, [row.module.name for row in shown])
     return ModuleList(
         [_with_history(row, runs.get(row.module.name, [])) for row in shown],

@@ -17,6 +17,7 @@ from pipekit_engine.models import (
     singular,
 )
 from pipekit_engine.operations.schedules import late_since, next_time
+from pipekit_web.rendering import part
 from pipekit_web.views.machine import without_secrets
 from pipekit_web.views.modules import STATES, State, module_rows
 
@@ -68,7 +69,8 @@ def overview(store: Store) -> Overview:
     failed = [row.last for row in rows if row.last is not None and row.state == "failed"]
     failed = sorted((run for run in failed if now - run.started_at < _NIGHT), key=lambda run: run.id, reverse=True)
     schedules = list(definitions.schedules.values())
-    late = [(item, late_since(item, store.ticks.last_fired_at(item.name), now)) for item in schedules]
+    fired = store.ticks.all_fired()
+    late = [(item, late_since(item, fired.get(item.name), now)) for item in schedules]
     ticks = [(item, next_time(item, now)) for item in schedules]
     return Overview(
         {state: counted[state] for state in STATES},
@@ -117,5 +119,5 @@ def search(store: Store, words: str) -> list[Hit]:
 def record_url(kind: DefinitionKind, name: str) -> str:
     """The page that shows a definition."""
     if kind in ("schedules", "triggers"):
-        return f"/pipekit/schedules#{name}"
-    return "/pipekit/drivers" if kind == "drivers" else f"/pipekit/{kind}/{name}"
+        return f"/pipekit/schedules?show={part(name)}#{part(name)}"
+    return "/pipekit/drivers" if kind == "drivers" else f"/pipekit/{kind}/{part(name)}"

@@ -19,6 +19,7 @@ from pipekit_engine.running.partitions import (
     partition_to_run,
 )
 from pipekit_web import charts
+from pipekit_web.views.paging import page_of
 
 if TYPE_CHECKING:
     from pipekit_engine.models import RunRecord
@@ -77,15 +78,14 @@ def partitions_page(
     """The partitions of a module that stand so, a page of them; all for an empty `standing`."""
     rows = partition_rows(store, module)
     fitting = [row for row in reversed(rows) if standing in ("", row.standing)]
-    pages = max(1, -(-len(fitting) // per_page))
-    page = min(max(1, page), pages)
+    shown, page, pages = page_of(fitting, page, per_page)
     counts = Counter(row.standing for row in rows)
     return PartitionsPage(
         module,
         partition_summary(module, store.partitions.of(module.name)),
         {standing: counts[standing] for standing in STANDINGS if counts[standing]},
         charts.strip([row.standing for row in rows]),
-        fitting[(page - 1) * per_page : page * per_page],
+        shown,
         len(fitting),
         pages,
         page,

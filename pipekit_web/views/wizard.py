@@ -17,6 +17,7 @@ from pipekit_engine.wizard.batch import GroupWish, Request, already_synced, outc
 from pipekit_engine.wizard.builder import Wishes
 from pipekit_engine.wizard.proposals import candidates
 from pipekit_engine.wizard.writing import Folder, preview_yaml
+from pipekit_web.views.paging import page_of
 
 if TYPE_CHECKING:
     from pipekit_engine.databases.browser import Browser
@@ -40,6 +41,7 @@ class Place:
     database: str = ""
     schema: str = ""
     words: str = ""
+    page: int = 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,13 @@ class Listing:
     schemas: Sequence[str] = ()
     tables: Sequence[tuple[str, TableInfo]] = ()
     found: int = 0
+    pages: int = 1
     problem: str = ""
+
+    @property
+    def first(self) -> int:
+        """The place of the first table that is shown among those that were found, from 1 on."""
+        return (self.place.page - 1) * LISTED + 1
 
 
 @dataclass(frozen=True)
@@ -133,8 +141,10 @@ def look_around(workspace: Workspace, source: str, place: Place) -> Listing:
         found = browser.tables(schema or None, place.database or None)
         words = place.words.casefold()
         fitting = [table for table in found if words in table.name.casefold()]
-        named = [(browser.dialect.source_name(table), table) for table in fitting[:LISTED]]
-        return Listing(Place(place.database, schema, place.words), databases, schemas, named, len(fitting))
+        shown, page, pages = page_of(fitting, place.page, LISTED)
+        named = [(browser.dialect.source_name(table), table) for table in shown]
+        at = Place(place.database, schema, place.words, page)
+        return Listing(at, databases, schemas, named, len(fitting), pages)
     except PipekitError as error:
         return Listing(place, problem=str(error))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from pipekit_engine.certify.outcomes import Finding
 from pipekit_engine.databases.dialects.derby import Derby
+from pipekit_engine.jrunner.client import Session
+from pipekit_engine.jrunner.protocol import MigrateRequest, MigrateResult
 from tests.certify.conftest import Make
 
 #: A fault of the driver, the checks that are run, and what one of them says.
@@ -40,6 +45,21 @@ def test_a_fault_of_a_driver_is_found(crooked: Make, fault: str) -> None:
     checks, said = FAULTS[fault]
     found = broken(crooked(fault).certify(checks).findings)
     assert any(said in detail for detail in found), found
+
+
+@pytest.mark.postgresql
+def test_a_path_that_falls_back_without_a_word_is_found(subject: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Microsoft's driver did, whose bulk copy turned itself off for dates, while "bulk" was told."""
+    migrate = Session.migrate
+
+    def fall_back(session: Session, request: MigrateRequest, **more: Any) -> MigrateResult:
+        return migrate(session, replace(request, path="batch") if request.path == "copy-text" else request, **more)
+
+    made = subject("postgresql")
+    assert broken(made.certify("types: date").findings) == []
+    monkeypatch.setattr(Session, "migrate", fall_back)
+    found = broken(made.certify("types: date").findings)
+    assert any("copy-text was asked for, and the rows went in by batch" in detail for detail in found), found
 
 
 def test_keys_that_differ_by_blanks_alone_are_found_to_be_folded(

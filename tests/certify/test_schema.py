@@ -11,12 +11,14 @@ import pytest
 
 from pipekit_engine.certify.bench import PREFIX
 from pipekit_engine.certify.certify import certify, checks
-from pipekit_engine.certify.outcomes import Finding
+from pipekit_engine.certify.outcomes import Check, Finding
 from pipekit_engine.certify.report import Anonymizer
+from pipekit_engine.config import SecretSource
 from pipekit_engine.databases.dialects import get_dialect, kinds
 from pipekit_engine.errors import ConfigurationError, RunCancelled
 from pipekit_engine.models import Connection
 from tests.certify.conftest import Make
+from tests.servers.postgresql import PostgreSQLServer
 
 
 def tables(path: Path) -> list[str]:
@@ -31,6 +33,52 @@ def test_a_schema_with_tables_of_others_is_refused_and_left_alone(subject: Make,
     with pytest.raises(ConfigurationError, match=r"1 tables in the database are not pipekit's \(orders\)"):
         subject("sqlite").certify("names")
     assert sorted(tables(tmp_path / "d.db")) == ["orders", f"{PREFIX}left"]
+
+
+@pytest.mark.parametrize("name", ["pipekit_certify", "pipekit_certifyX", "Pipekit_certify_x", "my_pipekit_certify_x"])
+def test_a_name_like_ours_is_another_s(subject: Make, tmp_path: Path, name: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "d.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE {name} (id INTEGER)")
+    with pytest.raises(ConfigurationError, match=rf"1 tables in the database are not pipekit's \({name}\)"):
+        subject("sqlite").certify("names")
+    assert tables(tmp_path / "d.db") == [name]
+
+
+def test_another_one_in_the_schema_is_not_disturbed(subject: Make) -> None:
+    """Each drops at its beginning what an earlier one left: it took the tables of the other."""
+    made, said = subject("sqlite"), []
+
+    def once_more(finding: Finding) -> None:
+        with pytest.raises(ConfigurationError, match="Another certification is at work") as raised:
+            made.certify("types: date")
+        said.append(raised.value)
+
+    def asked(check: Check) -> bool:
+        return check.name == "date"
+
+    report = certify(made.config, made.connection, made.driver, made.schema, only=asked, on_finding=once_more)
+    assert (report.count("held"), len(said)) == (1, 1)
+    assert made.certify("types: date").count("held") == 1
+
+
+@pytest.mark.postgresql
+def test_a_login_that_may_only_read_is_told(subject: Make, postgresql: PostgreSQLServer) -> None:
+    """Instead of sixty checks that are broken. Its password comes from a folder."""
+    made = subject("postgresql")
+    with postgresql.connect(made.connection.jdbc_url.rsplit("/", 1)[1].partition("?")[0]) as connection:
+        connection.execute("CREATE ROLE certify_reader LOGIN PASSWORD 'read-only'")
+        try:
+            folder = made.config.folder / "run"
+            folder.mkdir()
+            (folder / "READER").write_text("read-only\n")
+            made.config = made.config.model_copy(update={"secrets_from": (SecretSource(folder=folder),)})
+            made.connection = made.connection.model_copy(update={"username": "certify_reader", "password": "$READER"})
+            with pytest.raises(
+                ConfigurationError, match=r"may not make, fill and drop tables in public, .*permission denied"
+            ):
+                made.certify("types: date")
+        finally:
+            connection.execute("DROP ROLE certify_reader")
 
 
 def test_a_schema_that_is_not_there_is_refused(subject: Make) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipekit_engine.certify import certify as certifying
+from pipekit_engine.certify.bench import PREFIX
 from pipekit_engine.certify.outcomes import Broken, Check, Refused
-from tests.cli.conftest import Project
+from tests.cli.conftest import COMMAND, Project
+from tests.waiting import LIMIT, wait_until
 
 
 def _held(_: object) -> str:
@@ -70,6 +76,36 @@ def test_what_is_broken_is_told_written_and_remembered(scratch: Project) -> None
     first = run.json["live_log"].splitlines()[0] if "live_log" in run.json else run.err.splitlines()[0]
     assert "connection new: certified on" in first
     assert "broken: keys: case" in first
+
+
+def test_ctrl_c_empties_the_schema(project: Project) -> None:
+    """In the midst of a certification by the command itself: nothing stays, nothing is remembered."""
+    project.write("c.yaml", 'connections: {new: {driver: sqlite, jdbc_url: "jdbc:sqlite:new.db"}}')
+    assert project.look("apply", "c.yaml").status == 0
+
+    def tables() -> list[str]:
+        with closing(sqlite3.connect(project.folder / "new.db", timeout=30)) as connection:
+            return [str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+    command = [*COMMAND, "connections", "certify", "new", "--schema", "main", "--yes"]
+    with subprocess.Popen(
+        command,
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: tables() != [], "its first table")
+        assert all(name.startswith(PREFIX) for name in tables())
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130, said
+    assert "its tables were dropped" in said
+    assert tables() == []
+    assert not (project.folder / "certificate-new.json").exists()
+    (listed,) = [item for item in project.look("connections", "list", "--json").json if item["name"] == "new"]
+    assert listed["certificate"] is None
 
 
 def test_all_held_is_a_success(scratch: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Project(Configured):
     def save(self, *records: Record, action: str = "create") -> None:
         """Put records into the store."""
         with self.store() as store:
-            changes = [Change(action, _kind(item), item.name, item) for item in records]  # type: ignore[attr-defined, arg-type]
+            changes = [Change(action, kind_of(item), item.name, item) for item in records]  # type: ignore[attr-defined, arg-type]
             store.definitions.save(changes)
 
     def add_module(self, name: str, **fields: Any) -> Module:
@@ -112,6 +112,6 @@ class Project(Configured):
         return self.sql(self.dest, f'SELECT * FROM "{table}" ORDER BY 1')
 
 
-def _kind(record: Record) -> str:
+def kind_of(record: Record) -> str:
     kinds = {Connection: "connections", Module: "modules", Group: "groups", Schedule: "schedules", Trigger: "triggers"}
     return kinds.get(type(record), "drivers")

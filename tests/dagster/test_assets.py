@@ -10,6 +10,8 @@ import pytest
 
 from pipekit_dagster import DagsterPipekitTranslator, build_pipekit_definitions
 from pipekit_dagster.build import AUTOMATION_SENSOR, assemble
+from pipekit_dagster.outcome import page_metadata
+from pipekit_dagster.serve.home import PAGES
 from pipekit_engine.config import Config
 from pipekit_engine.definitions.export import to_yaml
 from pipekit_engine.definitions.load import load_definitions
@@ -211,6 +213,17 @@ def test_a_cron_waits_for_no_table_that_no_module_fills(project: Project) -> Non
 def test_anything_else_is_refused(field: str, value: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         module("x", **{field: value})
+
+
+def test_metadata_links_to_pipekits_pages_where_they_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    def links() -> list[object]:
+        node = build(definitions(module("orders"))).asset_graph.get(dg.AssetKey(["dw", "analytics", "orders"]))
+        return [node.metadata.get("pipekit_page"), page_metadata("runs/7").get("pipekit_page")]
+
+    assert links() == [None, None]
+    monkeypatch.setenv(PAGES, "https://etl.example.org/pipekit/")
+    urls = [f"https://etl.example.org/pipekit/{page}" for page in ("modules/orders", "runs/7")]
+    assert links() == [dg.MetadataValue.url(url) for url in urls]
 
 
 def test_names_with_odd_characters_and_meeting_ones_load() -> None:

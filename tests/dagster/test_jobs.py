@@ -18,6 +18,8 @@ import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from pipekit_dagster import executor as executor_module
+from pipekit_dagster.resource import asked_by
+from pipekit_dagster.tags import TRIGGERED_BY_TAG
 from tests.dagster.project import SLOW_QUERY, Project
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -193,6 +195,15 @@ def test_reexecution_from_failure(project: Project) -> None:
         assert (newest.status, newest.triggered_by) == ("success", "manual")
         assert (oldest.status, oldest.triggered_by) == ("error", "schedule:1")
         assert sorted(run.module for run in store.runs.list(group_run_id=newest.id)) == ["bad", "last"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "again"),
+    [("schedule:1", "manual"), ("automation", "manual"), ("user:anna", "user:anna"), ("token:ci", "token:ci")],
+)
+def test_who_asked_for_a_reexecution(asked: str, again: str) -> None:
+    tags = {TRIGGERED_BY_TAG: asked}
+    assert [asked_by(tags, repeated=repeated) for repeated in (False, True)] == [asked, again]
 
 
 def test_one_module_by_op_selection(project: Project) -> None:

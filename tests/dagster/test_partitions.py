@@ -49,6 +49,7 @@ def test_the_bounds_are_those_of_dagster(by: Any, zone: str) -> None:
         window = definition.time_window_for_partition_key(name)
         theirs.append((name, window.start.astimezone(timezone.utc), window.end.astimezone(timezone.utc)))
     assert ours == theirs
+    assert partition.count_complete(until) == len(ours)
     newest = partition.newest(until)
     assert newest is not None
     assert newest.key == ours[-1][0]

@@ -100,6 +100,7 @@ def test_ticks_go_but_the_newest(project: Project) -> None:
                     status=TickStatus.SUCCESS,
                     timestamp=at,
                     selector_id=state.selector_id,
+                    run_ids=[],
                 )
                 instance.create_tick(tick)
 

@@ -13,14 +13,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import dagster_webserver
 import pytest
 import uvicorn
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from starlette.routing import BaseRoute
 
+from pipekit_dagster.dagster_internals.web_server import UI_PAGES
 from pipekit_dagster.serve.home import Home
 from pipekit_dagster.serve.web import PipekitWebserver, ProcessContext
 from pipekit_web.server.auth import set_password
@@ -127,6 +130,22 @@ def logins(app: Any) -> dict[str, dict[str, str]]:
         ask(app, "GET", "/api/nothing", LOGINS[who])
         found[who] = {"cookie": cookies.pop()}
     return found
+
+
+def test_a_path_that_no_page_has_is_not_there_for_a_browser_either(app: Any, logins: dict[str, dict[str, str]]) -> None:
+    browser = {**logins["admin"], "accept": "text/html"}
+    for path in ("/metrics", "/nothing/at/all", "/wp-login.php", "/Runs", "/pipekit/nope", "/api/nope"):
+        assert ask(app, "GET", path, browser) == 404, path
+    for path in ("/", "/runs", "/locations/x/jobs/y", "/overview/activity", "/pipekit/"):
+        assert ask(app, "GET", path, browser) == 200, path
+
+
+def test_all_pages_of_dagsters_ui_are_known() -> None:
+    folder = Path(dagster_webserver.__file__).parent / "webapp" / "build" / "_next"
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in folder.rglob("*.js")]
+    begun = {name for text in texts for name in re.findall(r'path:\[?"/([a-z][a-z-]*)', text)}
+    assert {"runs", "locations", "overview"} <= begun, "its JavaScript is written otherwise"
+    assert begun <= UI_PAGES
 
 
 @pytest.mark.parametrize(

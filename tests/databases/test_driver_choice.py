@@ -8,7 +8,7 @@ import pytest
 
 from pipekit_engine.config import Config
 from pipekit_engine.databases.connections import Connections, GivenDefinitions
-from pipekit_engine.databases.dialects import builtin_drivers, driver_for, find_jars, get_dialect, too_old
+from pipekit_engine.databases.dialects import builtin_drivers, catalogue, driver_for, find_jars, get_dialect, too_old
 from pipekit_engine.errors import ConnectError, RuntimeMissing
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest, OpenResult
@@ -84,6 +84,8 @@ def test_a_class_or_jar_of_ones_own_stands() -> None:
         ("MySQL Connector/J", "mysql-connector-j-8.4.0 (Revision: 1c3f5c149e0bfe31c7fbeb24e2d260cd890972c4)", None),
         ("Oracle JDBC driver", "12.1.0.2.0", "java.time"),
         ("Oracle JDBC driver", "23.4.0.24.05", None),
+        ("HSQL Database Engine Driver", "2.6.1", "fraction of a time"),
+        ("HSQL Database Engine Driver", "2.7.1", None),
         ("PostgreSQL JDBC Driver", "9.4", None),
     ],
 )  # fmt: skip
@@ -91,7 +93,7 @@ def test_a_driver_that_changes_values_is_refused(tmp_path: Path, name: str, vers
     (tmp_path / "jtds.jar").touch()
     session = Answering(name, version)
     if why is None:
-        assert too_old(name, version) is None
+        assert too_old(session.answer) is None
         open_with(session, tmp_path, "sqlserver", "jdbc:jtds:sqlserver://h:1433/d")
         assert not session.closed
         return
@@ -99,6 +101,20 @@ def test_a_driver_that_changes_values_is_refused(tmp_path: Path, name: str, vers
         open_with(session, tmp_path, "sqlserver", "jdbc:jtds:sqlserver://h:1433/d")
     assert version.split("-")[-1].split(" ")[0] in str(caught.value)
     assert session.closed == ["read:db"]
+
+
+@pytest.mark.parametrize(("version", "good"), [("v1.3.2", False), ("v1.4.1", True), ("v1.5.6", True)])
+def test_duckdbs_driver_is_as_old_as_its_database(version: str, good: bool) -> None:
+    """It calls itself 1.0, whatever it is."""
+    found = too_old(OpenResult("DuckDB", version, "DuckDBJ", "1.0", reused=False))
+    assert (found is None) is good
+    assert good or "before version 1.4 it writes times before 1970 a second late" in str(found)
+
+
+def test_of_each_driver_it_is_said_what_older_ones_do() -> None:
+    for _, driver in catalogue():
+        assert driver.older.startswith("not known to matter") is (driver.oldest is None)
+        assert (driver.told_as is None) is (driver.oldest is None)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +131,8 @@ def test_a_driver_that_changes_values_is_refused(tmp_path: Path, name: str, vers
         ("db2", ("55019", -7008, "ORDERS in ERPLIB not valid for operation."), "STRJRNPF"),
         ("oracle", ("42000", 1031, "ORA-01031: insufficient privileges"), "staging_schema"),
         ("oracle", ("42000", 1950, "ORA-01950: no privileges on tablespace 'USERS'"), "QUOTA"),
+        ("duckdb", (None, 0, "IO Error: Trying to read a database file with version number 68, but we can only read versions "
+                    "between 64 and 67.\nThe database file was created with an newer version of DuckDB."), "--version VERSION"),
         ("postgresql", ("42601", 0, "syntax error"), ""),
     ],
 )  # fmt: skip

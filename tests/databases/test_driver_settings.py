@@ -56,6 +56,15 @@ def test_a_url_that_does_more_than_connect_is_refused(bench: Workbench, kind: st
         bench.engine._connections()._request("c", "read", "pipekit", None)
 
 
+def test_a_setting_that_changes_rows_is_refused(bench: Workbench) -> None:
+    """Wherever it stands, and whatever the kind that the driver is registered under."""
+    bench.connect("c", "sqlserver", "jdbc:sqlserver://h;useBulkCopyForBatchInsert=true")
+    bench.connect("d", "generic", "jdbc:sqlserver://h", options={"UseBulkCopyForBatchInsert": "true"})
+    for name, place in (("c", "jdbc_url"), ("d", "options")):
+        with pytest.raises(ConfigurationError, match=rf"(?i)leave useBulk\w+ out of its {place}.*become NULL"):
+            bench.engine._connections()._request(name, "write", "pipekit", None)
+
+
 def test_options_are_read_too_and_the_configuration_may_allow_them(bench: Workbench) -> None:
     bench.connect(
         "c", "postgresql", "jdbc:postgresql://h/d", options={"sslFactory": "org.postgresql.ssl.NonValidatingFactory"}

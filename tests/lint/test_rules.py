@@ -86,6 +86,7 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "partition of everything": (["PK211"], {"partition": BY_DAY}),
     "partition with a closed end": (["PK212"], {"query": OF_DAY.replace("<", "<="), "partition": BY_DAY}),
     "partition with an open start": (["PK212"], {"query": OF_DAY.replace(">=", ">"), "partition": BY_DAY}),
+    "partitions of the future": (["PK215"], {"query": OF_DAY, "partition": BY_DAY.replace("2024", "2999")}),
     "partition column not selected": (["PK213"], {"query": OF_DAY.replace("id, at", "id"), "partition": BY_DAY}),
     "partition by number in a group": (
         ["PK214"],

@@ -19,6 +19,8 @@ EMBEDDED = {
 }
 
 
+#: MySQL's own driver against MariaDB: in `make test-slow` alone.
+CONNECTOR_J = "mysql"
 #: Kinds of destination that the quick cut has in these files alone: what runs mean, and what they promise.
 OTHER_KINDS = ("h2", "hsqldb", "duckdb")
 ON_EVERY_KIND = ("test_strategies.py", "test_promises.py")
@@ -28,10 +30,11 @@ ON_EVERY_KIND = ("test_strategies.py", "test_promises.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the rarer kinds of destination to `make test-slow`, but for the files that show what all kinds have in common."""
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name not in ON_EVERY_KIND:
+        if item.path.parent == Path(__file__).parent:
             assert isinstance(item, pytest.Function)
             given = item.callspec.params if hasattr(item, "callspec") else {}
-            if given.get("any_bench") in OTHER_KINDS:
+            kind = given.get("any_bench")
+            if kind == CONNECTOR_J or (kind in OTHER_KINDS and item.path.name not in ON_EVERY_KIND):
                 item.add_marker(pytest.mark.slow)
 
 
@@ -59,17 +62,18 @@ def bench_to(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterato
         bench.connect("dst", kind, url.format(folder=folder), user, "" if user else None)
         yield bench
     else:
-        server = request.getfixturevalue(kind)
+        server = request.getfixturevalue("mariadb" if kind == CONNECTOR_J else kind)
         with server.fresh_database() as database:
-            fields = {"staging_schema": f"{database}_staging"} if kind == "mariadb" else {}
-            bench.connect("dst", kind, server.jdbc_url(database), server.user, server.password, **fields)
+            fields = {"staging_schema": f"{database}_staging"} if kind in ("mariadb", CONNECTOR_J) else {}
+            url = server.jdbc_url(database).replace("jdbc:mariadb:", f"jdbc:{kind}:")
+            bench.connect("dst", kind, url, server.user, server.password, **fields)
             yield bench
-            if kind == "mariadb":
+            if kind in ("mariadb", CONNECTOR_J):
                 server.sql(database, f"DROP DATABASE IF EXISTS `{database}_staging`")
     bench.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "h2", "derby", "hsqldb", "duckdb"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", CONNECTOR_J, "h2", "derby", "hsqldb", "duckdb"])
 def any_bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workbench]:
     """From SQLite into each kind of destination."""
     yield from bench_to(request.param, tmp_path, request)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipekit_engine.errors import CheckError, ConfigurationError, NotFoundError
-from pipekit_engine.models import Check, Hook, Module
+from pipekit_engine.models import Check, Hook, Module, Partition, Watermark
 from pipekit_engine.records.checks import CheckResult
 from tests.running.workbench import Workbench
 
@@ -173,3 +173,61 @@ def test_a_dry_run_shows_the_checks(bench: Workbench) -> None:
     assert "-- check mine (error), before the merge, on dst\nSELECT 1 FROM " in plan.render()
     assert '-- check rows (error), after the merge, on dst\nSELECT COUNT(*) FROM "main"."t";' in plan.render()
     assert found(bench) == {}
+
+
+def test_diff_of_source_and_destination(any_bench: Workbench) -> None:
+    """Asked alone: rows that the destination has no more or still has, and other values, by their columns and without them."""
+    bench = any_bench
+    bench.source("CREATE TABLE t (id INTEGER, n BIGINT, day DATE, word TEXT)")
+    bench.fill("t", [(1, 9_007_199_254_740_993, "2024-01-01", "a"), (2, -5, "2024-02-29", None), (3, None, None, "")])
+    bench.module(
+        query="SELECT * FROM t WHERE id > {since}",
+        strategy="upsert",
+        merge_key="id",
+        watermarks={"since": ("src", "SELECT 2", "0")},
+        checks=checks(diff={}),
+    )
+
+    def diff() -> tuple[str, int | None, str]:
+        (result,) = bench.engine.check("m", sessions=bench.pool)
+        assert "9007199254740993" not in result.model_dump_json(), "nothing is kept of the rows"
+        return result.status, result.count, result.message.lower()
+
+    bench.engine.run("m", watermarks={"since": "0"}, sessions=bench.pool)
+    assert found(bench) == {}, "no run asks it"
+    assert diff() == ("passed", None, "3 rows on both sides, alike in 4 columns")
+    bench.source("UPDATE t SET n = n - 1 WHERE id = 1", "UPDATE t SET word = NULL WHERE id = 1")
+    assert diff() == ("failed", None, "3 rows on both sides, and other values: n (greatest, sum); word (nulls)")
+    bench.source("UPDATE t SET n = n + 1, word = 'a' WHERE id = 1", "DELETE FROM t WHERE id = 2")
+    assert diff() == ("failed", 1, "2 rows in the source, 3 in the destination")
+    bench.run()
+    assert found(bench)["diff"].status == "failed", "a run leaves what was found"
+
+
+def test_diff_of_the_partition_that_was_filled_last(bench: Workbench) -> None:
+    filled(
+        bench,
+        query="SELECT * FROM t WHERE id >= {partition_start} AND id < {partition_end}",
+        partition=Partition(by="number", start="0", end="10", step=2, column="id"),
+        checks=checks(diff={}),
+    )
+    (before,) = bench.engine.check("m", sessions=bench.pool)
+    bench.run(partition="2")
+    (after,) = bench.engine.check("m", sessions=bench.pool)
+    assert (before.status, after.status, after.details["rows_source"]) == ("error", "passed", 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"strategy": "append"}, "not for `append`"),
+        ({"strategy": "upsert", "merge_key": ("id",), "dedupe": "latest by n"}, "dedupe: latest"),
+        (
+            {"strategy": "full", "watermarks": (Watermark(name="since", connection="d", resolver_sql="SELECT 1"),)},
+            "default",
+        ),
+    ],
+)
+def test_diff_needs_a_destination_that_can_equal_the_query(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Module(name="m", source="s", dest="d", query="SELECT 1", dest_table="t", checks=checks(diff={}), **fields)

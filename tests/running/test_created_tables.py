@@ -193,7 +193,7 @@ def test_the_watermark_has_an_index(any_bench: Workbench) -> None:
     bench.source("CREATE TABLE t (k INTEGER, at INTEGER)", "INSERT INTO t VALUES (1, 5)")
     columns = {"at": ("dst", 'SELECT max("at") - 1 FROM t', "0")}
     kind = bench.store.definitions.connection("dst").driver
-    quoted = "`at`" if kind == "mariadb" else '"AT"' if kind in ("h2", "derby", "hsqldb") else '"at"'
+    quoted = "`at`" if kind in ("mariadb", "mysql") else '"AT"' if kind in ("h2", "derby", "hsqldb") else '"at"'
     columns["at"] = ("dst", f"SELECT max({quoted}) - 1 FROM t", "0")
     bench.module(query="SELECT * FROM t WHERE at >= {at}", strategy="upsert", merge_key="k", watermarks=columns)
     plan = bench.engine.run("m", dry_run=True, sessions=bench.pool).plan
@@ -240,7 +240,7 @@ def test_an_index_that_is_left(any_bench: Workbench) -> None:
     name = '"T_key"' if kind in ("h2", "derby", "hsqldb") else "t_key"
     bench.execute(f"CREATE INDEX {name} ON old (k)")
     bench.module(strategy="upsert", merge_key="k")
-    if kind in ("postgresql", "mariadb", "h2"):
+    if kind in ("postgresql", "mariadb", "mysql", "h2"):
         bench.run()
         return
     with pytest.raises(MergeError, match=r"(?is)t_key.*An index of that name is there already.*Rename or drop"):
@@ -310,7 +310,7 @@ def test_names_that_are_long_or_odd(any_bench: Workbench) -> None:
     bench = any_bench
     table = "T" + "x" * 60 + "y"
     bench.source('CREATE TABLE t ("the ""key""" INTEGER NOT NULL, "At Time" INTEGER)', "INSERT INTO t VALUES (1, 1)")
-    quote = "`" if bench.store.definitions.connection("dst").driver == "mariadb" else '"'
+    quote = "`" if bench.store.definitions.connection("dst").driver in ("mariadb", "mysql") else '"'
     marks = {"at": ("dst", f"SELECT max({quote}At Time{quote}) FROM {quote}{table}{quote}", "0")}
     bench.module(
         query='SELECT * FROM t WHERE "At Time" >= {at}', dest_table=f'"{table}"', strategy="upsert",

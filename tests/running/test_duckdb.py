@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,10 +16,12 @@ import pytest
 
 from pipekit_engine.databases import connections
 from pipekit_engine.errors import ConnectError, RunError
-from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session
+from pipekit_engine.jrunner import JRunnerDied, JRunnerError, OpenRequest, Session
+from tests.conftest import unavailable
 from tests.jars import jar
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -121,3 +128,72 @@ def test_killed_in_the_middle_the_file_is_free(bench: Workbench) -> None:
     holder.kill()
     bench.module(source="dst", query="SELECT 1 AS id", dest_table="t")
     assert bench.run().rows_inserted == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=False).returncode
+    ):
+        unavailable("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(bench: Workbench, small_disk: Path) -> None:
+    bench.connect("small", "duckdb", f"jdbc:duckdb:{small_disk}/d.duckdb")
+    bench.source("CREATE TABLE t (id INTEGER, v TEXT)", "INSERT INTO t VALUES (1, 'kept')")
+    bench.module(dest="small", merge_key="id", strategy="upsert")
+    bench.run()
+    bench.source("DELETE FROM t")
+    bench.fill("t", [(i, os.urandom(500).hex()) for i in range(20_000)])
+    with pytest.raises(RunError, match=r"(?i)no space left|could not write|disk"):
+        bench.run()
+    assert bench.rows("SELECT * FROM t", "small") == [("1", "kept")]
+    bench.source("DELETE FROM t WHERE id > 10")
+    assert bench.run().status == "success"
+    assert bench.rows("SELECT count(*) FROM t", "small") == [("11",)]
+
+
+def test_killed_before_the_commit_nothing_is_merged(bench: Workbench) -> None:
+    """The engine and its jrunner at once, by SIGKILL at the beginning of the merge; then jrunner alone, in the midst of one."""
+    bench.source("CREATE TABLE t (id INTEGER, v INTEGER)")
+    bench.fill("t", [(i, 1) for i in range(1000)])
+    bench.module(merge_key="id", strategy="upsert")
+    bench.run()
+    bench.source("UPDATE t SET v = 2", "INSERT INTO t VALUES (1000, 2)")
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.running.child", str(bench.folder), "m", "merge"],
+        cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    wait_until(
+        lambda: bench.rows("SELECT count(*), sum(v) FROM t") in ([("1000", "1000")], [("1001", "2002")]), "the file"
+    )
+    assert bench.run().status == "success"
+    assert bench.rows("SELECT count(*), sum(v) FROM t") == [("1001", "2002")]
+    assert bench.staging_left() == []
+    with Session() as session:
+        session.open(dataclasses.replace(warehouse(bench), writes=True))
+        endless = ["UPDATE t SET v = 3", "SELECT count(*) FROM range(1000000) a, range(1000000) b"]
+        threading.Timer(2, session.kill).start()
+        with pytest.raises(JRunnerDied):
+            session.execute("held", endless)
+    assert bench.rows("SELECT count(*), sum(v) FROM t") == [("1001", "2002")]
+
+
+def test_a_damaged_file_is_told(bench: Workbench) -> None:
+    bench.source("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1)")
+    bench.module()
+    bench.run()
+    file = bench.folder / "dest.duckdb"
+    content = bytearray(file.read_bytes())
+    content[12:20] = bytes(8)
+    file.write_bytes(content)
+    with pytest.raises(ConnectError, match="Corrupt database file"):
+        bench.run()
+    assert file.read_bytes() == content

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,27 @@ def test_firebird_as_a_source(bench: Workbench) -> None:
     bench.module("back", source="dst", dest="file", query="SELECT * FROM D", dest_table="b", strategy="full")
     assert bench.run("back").status == "success"
     assert bench.rows("SELECT * FROM b", "file") == [("1", "ж", "1.25", "2024-02-29 12:34:56.1234", "long")]
+
+
+@pytest.mark.parametrize("strategy", ["full", "upsert"])
+def test_long_texts_go_there_and_back(bench: Workbench, strategy: str) -> None:
+    """A BLOB SUB_TYPE TEXT is a CLOB to the driver: written, compared by a merge, read."""
+    texts = ["ж😀" * 50_000, "", None, "it's\nlong\t", "\u00e9" * 8192]
+    bench.source("CREATE TABLE L (ID INTEGER, NOTE TEXT, RAW BLOB)")
+    bench.fill("L", [(at, text, None if text is None else text.encode()) for at, text in enumerate(texts)])
+    bench.execute("CREATE TABLE D (ID INTEGER NOT NULL, NOTE BLOB SUB_TYPE TEXT, RAW BLOB SUB_TYPE BINARY)")
+    key = {"merge_key": ("ID",)} if strategy == "upsert" else {}
+    bench.module(query="SELECT * FROM L", dest_table="D", strategy=strategy, **key)
+    bench.connect("file", "sqlite", f"jdbc:sqlite:{bench.folder}/d.db")
+    bench.module("back", source="dst", dest="file", query="SELECT * FROM D", dest_table="b", strategy="full")
+    bench.run()
+    for _ in range(2):
+        bench.source("UPDATE L SET NOTE = NOTE || 'x', RAW = CAST(RAW || 'x' AS BLOB)")
+        assert bench.run().status == "success"
+        bench.run("back")
+        with (
+            closing(sqlite3.connect(bench.folder / "d.db")) as there,
+            closing(sqlite3.connect(bench.source_file)) as here,
+        ):
+            found = there.execute("SELECT * FROM b ORDER BY ID").fetchall()
+            assert found == here.execute("SELECT ID, NOTE, RAW FROM L ORDER BY ID").fetchall()

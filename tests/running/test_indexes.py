@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.databases.dialects import get_dialect
-from pipekit_engine.models import Module, Watermark
+from pipekit_engine.models import Column, Module, Partition, Watermark
 from pipekit_engine.planning.indexes import compared_columns
 from tests.running.conftest import bench_to
 from tests.running.workbench import Workbench
@@ -31,7 +31,9 @@ def test_a_table_without_an_index_is_told_and_mended(any_bench: Workbench, strat
     bench = any_bench
     kind = bench.store.definitions.connection("dst").driver
     bench.source("CREATE TABLE t (k VARCHAR(20), nr INTEGER, seen INTEGER)", "INSERT INTO t VALUES ('a', 1, 5)")
-    text = "VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" if kind == "mariadb" else "VARCHAR(20)"
+    text = (
+        "VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" if kind in ("mariadb", "mysql") else "VARCHAR(20)"
+    )
     bench.execute(f"CREATE TABLE own (k {text}, nr INTEGER, seen INTEGER)")
     bench.module(
         query="SELECT * FROM t WHERE seen >= {since}",
@@ -85,10 +87,32 @@ def test_a_created_table_lacks_none(any_bench: Workbench) -> None:
         query="SELECT * FROM t WHERE seen >= {since}",
         strategy="upsert",
         merge_key="k",
-        watermarks={"since": ("dst", f"SELECT max(seen) FROM {'`t`' if kind == 'mariadb' else 't'}", "0")},
+        watermarks={"since": ("dst", f"SELECT max(seen) FROM {'`t`' if kind in ('mariadb', 'mysql') else 't'}", "0")},
     )
     bench.run()
     assert bench.engine.missing_indexes("m", sessions=bench.pool) == []
+
+
+def test_the_column_of_partitions_has_an_index(any_bench: Workbench) -> None:
+    """Under its name in the destination; a table of one's own is told."""
+    bench = any_bench
+    bench.source("CREATE TABLE t (k TEXT, seen INTEGER)", "INSERT INTO t VALUES ('a', 5)")
+    bench.execute("CREATE TABLE own (k VARCHAR(20), nr INTEGER)")
+    for table in ("made", "own"):
+        bench.module(
+            table,
+            query="SELECT * FROM t WHERE seen >= {partition_start} AND seen < {partition_end}",
+            dest_table=table,
+            partition=Partition(by="number", start="0", end="10", step=10, column="seen"),
+            columns=(Column(source_name="k", dest_name="k"), Column(source_name="seen", dest_name="nr")),
+        )
+        bench.run(table, partition="0")
+    assert bench.engine.missing_indexes("made", sessions=bench.pool) == []
+    (missing,) = bench.engine.missing_indexes("own", sessions=bench.pool)
+    assert (missing.purpose, [name.lower() for name in missing.columns]) == ("part", ["nr"])
+    assert missing.ddl is not None
+    bench.engine.execute("dst", [missing.ddl], sessions=bench.pool)
+    assert bench.engine.missing_indexes("own", sessions=bench.pool) == []
 
 
 def test_a_type_that_takes_no_index(mariadb_bench: Workbench) -> None:

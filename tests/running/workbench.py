@@ -122,7 +122,7 @@ class Workbench:
         """What staging has left behind: files for SQLite, tables elsewhere."""
         files = sorted(path.name for path in self.folder.glob("*.staging*"))
         kind = self.store.definitions.connection("dst").driver
-        if kind in ("postgresql", "mariadb", "h2", "hsqldb", "duckdb"):
+        if kind in ("postgresql", "mariadb", "mysql", "h2", "hsqldb", "duckdb"):
             sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'pipekit_staging'"
             files += [str(row[0]) for row in self.rows(sql)]
         return files

@@ -50,6 +50,14 @@ def test_a_rotated_secret_is_read_anew(tmp_path: Path) -> None:
     assert known.resolve("$F") == "second one"
 
 
+def test_values_of_no_file_yet_are_laid_over_the_others(tmp_path: Path) -> None:
+    """The wizard's new passwords; those of a folder were unknown to it."""
+    (tmp_path / "K").write_text("of the folder")
+    known = secrets(tmp_path, {"folder": tmp_path}).with_values({"N": "new"})
+    assert [known.resolve(f"${key}") for key in ("K", "N")] == ["of the folder", "new"]
+    assert not (tmp_path / "secrets.env").exists()
+
+
 def test_what_was_read_is_redacted_everywhere(tmp_path: Path) -> None:
     there = Redactor()
     known = secrets(tmp_path, {"command": program(tmp_path, "print('s3ntinel-of-a-command')")})

@@ -134,6 +134,11 @@ class Chromium:
         """Type where the cursor is."""
         self._ask("Input.insertText", text=text)
 
+    def key(self, key: str, code: int, text: str = "") -> None:
+        """Press a key, such as Tab (9), Escape (27), or Enter (13) with its text."""
+        for kind in ("keyDown", "keyUp"):
+            self._ask("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text=text)
+
     def await_address(self, part: str, within_s: float = 20) -> None:
         """Wait until the page's address holds a text. Raises AssertionError."""
         until = time.monotonic() + within_s

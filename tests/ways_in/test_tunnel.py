@@ -17,7 +17,7 @@ import pytest
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.databases.addresses import Address
 from pipekit_engine.databases.tunnels import SshTunnel
-from pipekit_engine.errors import ConfigurationError, ConnectError
+from pipekit_engine.errors import ConfigurationError, ConnectError, OutcomeUnknown, PipekitError
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerError
 from pipekit_engine.jrunner.pool import SessionPool
@@ -108,6 +108,91 @@ def test_a_tunnel_that_is_cut_while_rows_go_is_named(tunnelled: Workbench, sshd:
         asking.join(20)
         assert "the SSH tunnel through 127.0.0.1 port" in str(failed[0])
         assert "ended" in str(failed[0])
+
+
+@pytest.mark.parametrize("where", ["in staging", "in the merge", "in the commit"])
+def test_a_run_whose_tunnel_is_cut(
+    tunnelled: Workbench, tls_postgresql: TlsPostgreSQL, sshd: SshServer, where: str
+) -> None:
+    """All of the merge or nothing, the tunnel is named, and the next run gives the exact rows."""
+    bench = tunnelled
+    bench.source("CREATE TABLE t (a INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)")
+    bench.module(dest_table="public.t", strategy="full")
+    bench.run()
+    bench.source("INSERT INTO t VALUES (3)")
+    # A run waits before the lock that `holder` has: a trigger's of the staging table, of the table, of its transaction's end.
+    wait = (
+        "CREATE FUNCTION wait() RETURNS {} LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN {}; END $$"
+    )
+    made = {
+        "in staging": [
+            wait.format("event_trigger", "").replace("RETURN ;", ""),
+            "CREATE EVENT TRIGGER wait ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION wait()",
+        ],
+        "in the merge": [
+            wait.format("trigger", "NULL"),
+            "CREATE TRIGGER wait BEFORE INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION wait()",
+        ],
+        "in the commit": [
+            wait.format("trigger", "NULL"),
+            "CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()",
+        ],
+    }
+    database = bench.store.definitions.connection("dst").jdbc_url.rsplit("/", 1)[1]
+    with tls_postgresql.connect(database) as holder:
+        for statement in made[where]:
+            holder.execute(statement)  # type: ignore[call-overload]
+        holder.execute("SELECT pg_advisory_lock(1)")
+        failed: list[PipekitError] = []
+
+        def run() -> None:
+            try:
+                bench.run()
+            except PipekitError as error:
+                failed.append(error)
+
+        running = threading.Thread(target=run)
+        running.start()
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory' "
+            "AND pid <> pg_backend_pid()"
+        )
+        wait_until(lambda: holder.execute(waiting).fetchall() != [], "the wait")
+        sshd.cut()
+        running.join(60)
+        [error] = failed
+        assert "the SSH tunnel through 127.0.0.1 port" in str(error)
+        assert isinstance(error, OutcomeUnknown) is (where == "in the commit"), str(error)
+        holder.execute("SELECT pg_advisory_unlock(1)")
+        wait_until(lambda: holder.execute(waiting).fetchall() == [], "the end of the lost session")
+        counted = holder.execute("SELECT count(*) FROM t").fetchall()
+        assert counted == [(2,)] or (where == "in the commit" and counted == [(3,)])
+    assert bench.run().status == "success"
+    assert bench.rows("SELECT a FROM public.t") == [("1",), ("2",), ("3",)]
+    assert bench.staging_left() == []
+
+
+def test_an_agent_is_not_asked(
+    bench: Workbench, tls_postgresql: TlsPostgreSQL, sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose key would go unnoticed, and stay behind with a server's next login: the message says to name a file."""
+    socket = tmp_path / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(socket.exists, "the agent")
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        subprocess.run(["ssh-add", "-q", str(sshd.key)], check=True)
+        connect(bench, "agent", tls_postgresql, sshd, key=None)
+        with (
+            pytest.raises(ConnectError, match=r"could not be opened(.|\n)*No agent is asked.*tunnel\.key"),
+            bench.session("agent"),
+        ):
+            pass
+    finally:
+        agent.terminate()
+        agent.wait()
 
 
 def test_what_is_wrong_with_a_tunnel_is_told(

@@ -199,3 +199,38 @@ def test_checks_are_asked_and_partitions_are_filled_from_the_page(site: Site) ->
     found = Program(site, "operator").ask("GET", "/api/modules/days/checks")[1]
     assert [item["status"] for item in found] == ["passed", "failed"], json.dumps(found)
     assert browser.post("/pipekit/modules/nope/check").status == 404
+
+
+def test_what_is_left_of_a_deleted_module(site: Site) -> None:
+    """Its runs are still there; its page, which somebody still has open, changes nothing any more."""
+    ended, running = site.add_run("copy"), site.add_run("items", "running")
+    browser = site.browser("editor")
+    stale = browser.ask("GET", "/pipekit/form/modules/copy")
+    group = site.browser("admin")
+    assert group.post("/pipekit/groups/good/delete").status == 400, "a schedule refers to it"
+    for kind, name in (("schedules", "nightly"), ("triggers", "changed"), ("groups", "good"), ("modules", "copy")):
+        assert browser.post(f"/pipekit/{kind}/{name}/delete").status == 303, name
+    for target in ("", "/partitions"):
+        assert browser.ask("GET", f"/pipekit/modules/copy{target}").status == 404
+    for action in ("run", "backfill", "check", "switch", "delete"):
+        assert browser.post(f"/pipekit/modules/copy/{action}").status == 404, action
+    assert "Run again" not in browser.get(f"/pipekit/runs/{ended}")
+    version = stale.text.partition('name="version" value="')[2].partition('"')[0]
+    form = {
+        "name": "copy",
+        "version": version,
+        "source": "src",
+        "dest": "dw",
+        "query": "SELECT 2 AS x",
+        "dest_table": "copy",
+    }
+    saved = browser.post("/pipekit/form/modules", **form, strategy="full", do="save")
+    assert (saved.status, "(deleted)" in saved.text) == (409, True), saved.text
+    assert not site.launcher.wanted
+    with site.store() as store:
+        assert "copy" not in store.definitions.load_checked()[0].modules
+        # A run that ends while somebody looks: what its page asks for then is answered, and changes nothing.
+        store.runs.finish(running, "success")
+    assert browser.post(f"/pipekit/runs/{running}/cancel").status == 303
+    assert 'hx-trigger="every 2s"' not in browser.get(f"/pipekit/runs/{running}")
+    assert "ended" in browser.get(f"/pipekit/runs/{running}/events")

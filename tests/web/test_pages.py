@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipekit_engine.models import Module, Partition, ResolvedWatermark
+from pipekit_engine.models import Group, Module, Partition, ResolvedWatermark, Schedule
 from tests.web.conftest import Site
 
 PAGES = [
@@ -197,10 +197,36 @@ def test_a_thousand_modules_are_shown_quickly(site: Site) -> None:
     site.save(*(Module(name=f"m{n:04d}", dest_table=f"t{n}", **fields) for n in range(1000)))
     browser = site.browser("viewer")
     browser.get("/pipekit/")
-    for page in ("/pipekit/", "/pipekit/modules", "/pipekit/modules?page=5"):
+    site.save(*(Group(name=f"g{n:03d}", layers=((f"m{n:04d}",),)) for n in range(500)))
+    site.save(*(Schedule(name=f"s{n:03d}", group=f"g{n:03d}", cron="0 2 * * *") for n in range(500)))
+    browser.get("/pipekit/lint")
+    pages = ("/pipekit/", "/pipekit/modules", "/pipekit/modules?page=5", "/pipekit/lint", "/pipekit/groups")
+    for page in (*pages, "/pipekit/lint?level=warning&page=3", "/pipekit/groups?q=g01", "/pipekit/schedules?show=s400"):
         started = time.process_time()
         check_shape(browser.get(page))
         assert time.process_time() - started < 1.5, "a third of a second on an idle machine"
+
+
+def test_long_lists_are_told_a_page_at_a_time(site: Site) -> None:
+    fields: Any = {"source": "src", "dest": "dw", "strategy": "full", "query": "SELECT * FROM t"}
+    site.save(*(Module(name=f"m{n:03d}", dest_table=f"t{n}", **fields) for n in range(250)))
+    site.save(*(Group(name=f"g{n:03d}", layers=((f"m{n:03d}",),)) for n in range(120)))
+    site.save(*(Schedule(name=f"s{n:03d}", group=f"g{n:03d}", cron="0 2 * * *") for n in range(60)))
+    browser = site.browser("viewer")
+    assert "121 groups" in browser.get("/pipekit/groups")
+    last = browser.get("/pipekit/groups?page=2")
+    assert "page 2 of 2" in last
+    assert "<strong>g119" not in browser.get("/pipekit/groups?q=G00")
+    assert 'id="s055"' in browser.get("/pipekit/schedules?show=s055")
+    assert 'id="changed"' in browser.get("/pipekit/schedules?page=2"), "triggers come after the schedules"
+    found = browser.get("/pipekit/lint?q=m249")
+    assert "module m249" in found
+    assert "module m248" not in found
+    assert "page 1 of" in browser.get("/pipekit/lint")
+    site.save(Module(name="newest", dest_table="newest", **fields))
+    assert "module newest" in browser.get("/pipekit/lint?q=newest"), (
+        "what was found of other definitions counts no more"
+    )
 
 
 def test_a_module_page_shows_which_partitions_are_filled(site: Site) -> None:

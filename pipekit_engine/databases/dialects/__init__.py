@@ -30,6 +30,8 @@ from pipekit_engine.security import redact
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipekit_engine.jrunner.protocol import OpenResult
+
 __all__ = [
     "GENERIC", "USUAL_SCHEMAS", "BrowseField", "Capabilities", "Catalog", "ColumnInfo", "Dialect", "JdbcDriver", "Key",
     "MappedType", "TableInfo", "builtin_drivers", "catalogue", "driver_for", "driver_record", "find_jars", "get_dialect",
@@ -136,10 +138,11 @@ def driver_for(driver: Driver, url: str) -> Driver:
     return driver.model_copy(update={"class_name": other.class_name, "jar": jar})
 
 
-def too_old(name: str, version: str) -> str | None:
-    """Why a driver of this name and version, as it tells them itself, must not be used, and the fix; None for one that may."""
+def too_old(opened: OpenResult) -> str | None:
+    """Why a driver must not be used, by what it told of itself when it was opened, and the fix; None for one that may."""
     for dialect, driver in catalogue():
-        if why := driver.too_old(name, version):
+        version = opened.product_version if driver.is_database else opened.driver_version
+        if why := driver.too_old(opened.driver, version):
             newer = f"pipekit drivers install {dialect.kind} --version {driver.version}"
             return f"{why}. Get a newer one: `{newer}`."
     return None

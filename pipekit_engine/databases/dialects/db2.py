@@ -56,6 +56,7 @@ class DB2(PaddedKeys, Dialect):
             version="20.0.7",
             sha256="29c8e345aba17f94ad4b7f05e90f18f91ebef7c3fc752863840647dec9c8566d",
             licence="IPL-1.0",
+            older="not known to matter: no older one was tried",
             debian="libjt400-java",
             debian_jar="jt400.jar",
         ),
@@ -68,6 +69,7 @@ class DB2(PaddedKeys, Dialect):
             version="12.1.0.0",
             sha256="29a514dd740a20661d6a22f67a3a118e2c11dc14fa4056e4faeb08afb1738fd8",
             licence="IPLA (IBM International Program License Agreement)",
+            older="not known to matter: no older one was tried",
             note="DB2 for Linux, UNIX and Windows; DB2 for i needs a licence of DB2 Connect beside it.",
         ),
     )

@@ -39,6 +39,7 @@ class Derby(PaddedKeys, Dialect):
             version="10.14.2.0",
             sha256="2c40eb581e5221ab33c7c796979b49ce404e7e393357c58f7bcdb30a09efca72",
             licence="Apache-2.0",
+            older="not known to matter: 10.12 holds every type; before 10.11 an upsert fails, for there is no MERGE",
             debian="libderby-java",
             debian_jar="derby.jar",
         ),

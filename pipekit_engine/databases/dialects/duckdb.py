@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
@@ -50,6 +51,10 @@ class DuckDB(Dialect):
             version="1.5.6.0",
             sha256="04ae3375d7c40dc88dc9bf0014b82ba5e66715564584af4e3abea39c7ba144d3",
             licence="MIT",
+            told_as="DuckDB",
+            oldest="1.4",
+            older="it writes times before 1970 a second late",
+            is_database=True,
             note="It reads files of its own version and older ones: take one that is not older than what writes yours.",
         ),
     )
@@ -90,6 +95,13 @@ class DuckDB(Dialect):
         instants="utc",
         max_comment_length=100_000,
         bulk_path="the driver's appender",
+    )
+    advices = (
+        Advice(
+            "A driver reads the files of its own version and of older ones: take that of the version which wrote this one, "
+            "`pipekit drivers install duckdb --version VERSION`.",
+            pattern="created with an? (?:newer|older) version of DuckDB",
+        ),
     )
     system_schemas = ("information_schema", "pg_catalog")
     usual_schemas = frozenset({"main"})

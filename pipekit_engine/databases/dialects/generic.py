@@ -45,6 +45,7 @@ class Generic(Dialect):
             version="5.0.6.java11",
             sha256="462547f12acf2512951d88b8f591e83379f97c33dcc22cb9c50203344df47f72",
             licence="LGPL-2.1-or-later",
+            older="not known to matter: no older one was tried",
             note="Firebird.",
         ),
     )

@@ -36,6 +36,7 @@ class H2(InformationSchema, Dialect):
             version="2.3.232",
             sha256="8dae62d22db8982c3dcb3826edb9c727c5d302063a67eef7d63d82de401f07d3",
             licence="MPL-2.0 or EPL-1.0",
+            older="not known to matter: 1.4.200, 2.0.206 and 2.1.214 hold every type",
             debian="libh2-java",
             debian_jar="h2.jar",
             note="A database file is bound to H2's version: take the one that wrote yours.",

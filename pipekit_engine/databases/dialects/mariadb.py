@@ -72,6 +72,7 @@ class MariaDB(Dialect):
             version="2.7.12",  # the 2.7 line, which most of the tests run on
             sha256="ccf16f38a7bc5bd55e59aa5e3590d74faebb2fb92d111ed5641d5175c4a3624a",
             licence="LGPL-2.1-or-later",
+            older="not known to matter: 1.8.0, 2.2.6, 2.4.4, 3.1.4 and 3.5.3 hold every type; 3.0.8 fails to read a boolean",
             debian="libmariadb-java",
             debian_jar="mariadb-java-client.jar",
         ),

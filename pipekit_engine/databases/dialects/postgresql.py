@@ -109,6 +109,7 @@ class PostgreSQL(Dialect):
             version="42.7.13",
             sha256="6e0e4cc2d8cae902084f8a2b18728b073a6fd9d1f87c9d8bff8f298c18185b93",
             licence="BSD-2-Clause",
+            older="not known to matter: 42.2.5 and 42.2.29 hold every type; before 42.2 there is no SCRAM",
             debian="libpostgresql-jdbc-java",
             debian_jar="postgresql.jar",
         ),

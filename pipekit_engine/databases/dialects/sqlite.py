@@ -51,6 +51,7 @@ class SQLite(Dialect):
             version="3.49.1.0",
             sha256="5c8609d2ca341deb8c6f71778974b5ba4995c7d32d7c7c89d9392a3e72c39291",
             licence="Apache-2.0",
+            older="not known to matter: 3.8.11, 3.21, 3.36 and 3.40 hold every type",
             debian="libxerial-sqlite-jdbc-java",
             debian_jar="sqlite-jdbc.jar",
         ),

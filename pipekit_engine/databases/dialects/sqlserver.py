@@ -70,6 +70,7 @@ class SQLServer(Dialect):
             version="1.3.1",
             sha256="aac05ebf5504c91b29420129b02dd878a86c52f8fa6eccf9235e0bfd7a60bef1",
             licence="LGPL-2.1-or-later",
+            older="not known to matter: the last release",
             debian="libjtds-java",
             debian_jar="jtds.jar",
             note="jTDS is taken for its own URLs. It knows none of the types date, time, datetime2 and datetimeoffset.",
@@ -114,6 +115,10 @@ class SQLServer(Dialect):
         accesstokencallbackclass
         """
     )
+    wrong_settings: ClassVar = {
+        "usebulkcopyforbatchinsert": "columns behind one whose name begins with a blank become NULL, texts may become "
+        "`[B@...`, and with dates, times or money it turns itself off without a word",
+    }
     capabilities = Capabilities(
         quote=("[", "]"),
         syntax=SqlSyntax(parser="tsql", any_case=True, nested_comments=True, brackets="names", equals_names=True),

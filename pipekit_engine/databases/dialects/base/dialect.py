@@ -49,6 +49,8 @@ class Dialect(
     one_process: ClassVar[bool] = False
     #: Properties of its drivers, in lower case, that run SQL or code, or read, write or fetch files; see `driver_settings`.
     risky_settings: ClassVar[frozenset[str]] = frozenset()
+    #: Properties of its drivers, in lower case, with which rows are changed without a word, and how.
+    wrong_settings: ClassVar[Mapping[str, str]] = {}
     #: By the driver's class, how it is told of TLS and tunnels.
     ways_in: ClassVar[Mapping[str, WaysIn]] = {}
     #: What to do about errors, the first that fits; those of the kind and of its drivers.

@@ -31,15 +31,18 @@ class JdbcDriver:
     #: SHA-256 of the jar of this version in the central repository.
     sha256: str
     licence: str
+    #: What versions before `oldest` do; where there is none, how much is known of older ones.
+    older: str
     #: A Debian package that puts `debian_jar` into /usr/share/java.
     debian: str | None = None
     debian_jar: str | None = None
     #: What a person should know before taking it.
     note: str | None = None
-    #: How the name begins that the driver gives itself, the oldest version of it that is right, and what older ones do.
+    #: How the name begins that the driver gives itself, and the oldest version that is right; None: none is known to be wrong.
     told_as: str | None = None
     oldest: str | None = None
-    older: str | None = None
+    #: The driver holds the database, whose version it tells in place of its own.
+    is_database: bool = False
 
     @property
     def url_prefix(self) -> str:

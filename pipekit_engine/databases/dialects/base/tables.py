@@ -87,7 +87,8 @@ class TableStatements(Identifiers):
     ) -> list[str]:
         """Statements that index the key's (name, type) columns of a new table; none where that cannot be, or is not known.
 
-        `purpose` is a part of the index's name where the database gives none: `key`, or `mark` for a watermark's column.
+        `purpose` is a part of the index's name where the database gives none: `key`, `part` for a partition's column, or
+        `mark` for a watermark's.
         """
         return []
 
