@@ -1,4 +1,4 @@
-"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only SECTION,SECTION]"""
+"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only SECTION,SECTION] [--threshold SHARE,SHARE]"""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.5, help="scale factor of TPC-H's lineitem")
     parser.add_argument("--rounds", type=int, default=3, help="times that the sides are run in turn")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections to run, of " + ", ".join(SECTIONS))
+    parser.add_argument(
+        "--threshold",
+        metavar="SHARES",
+        help="merges: `full` alone, with these shares changed, such as 0.2,0.5; the difference is taken whatever a sample says",
+    )
     options = parser.parse_args()
     sections = options.only.split(",")
     unknown = set(sections) - set(SECTIONS)
@@ -54,7 +59,12 @@ def main() -> None:
         if "merges" in sections:
             logging = MariaDBServer(*merges.MARIADB_OPTIONS)
             try:
-                write("merges", merges.page(pg, logging, folder, options.rows))
+                if options.threshold:
+                    shares = [float(share) for share in options.threshold.split(",")]
+                    text = merges.page(pg, logging, folder, options.rows, shares, ("full",), forced=True)
+                    write("merges-threshold", text)
+                else:
+                    write("merges", merges.page(pg, logging, folder, options.rows))
             finally:
                 logging.stop()
 

@@ -103,9 +103,19 @@ class Side:
 
 
 def page(
-    pg: PostgreSQLServer, mariadb: MariaDBServer, folder: Path, rows: int, shares: Sequence[float] = SHARES
+    pg: PostgreSQLServer,
+    mariadb: MariaDBServer,
+    folder: Path,
+    rows: int,
+    shares: Sequence[float] = SHARES,
+    strategies: Sequence[str] = STRATEGIES,
+    *,
+    forced: bool = False,
 ) -> str:
-    """A line for each server, strategy and share, both merges measured in turn."""
+    """A line for each server, strategy and share, both merges measured in turn.
+
+    `forced`: the difference is taken whatever a sample says, which tells where MIN_UNCHANGED_PERCENT should be.
+    """
     text = (
         f"# Merges that write only what changes\n\n{rows:,} rows of ten mixed columns, a primary key; the merge phase alone, all "
         "rows written (before) and only those that differ (after), in turn. *Needed* is what the merge of the changed rows alone "
@@ -127,8 +137,8 @@ def page(
             side.sql(f"CREATE SCHEMA {schema}")
             bench.connect("from", server.kind, url, server.user, server.password)
             try:
-                for strategy in STRATEGIES:
-                    text += "".join(_lines(side, strategy, shares))
+                for strategy in strategies:
+                    text += "".join(_lines(side, strategy, shares, forced=forced))
             finally:
                 bench.close()
                 if not side.is_postgresql:
@@ -147,8 +157,10 @@ def _plan(bench: Workbench, strategy: str) -> RunPlan:
     return plan
 
 
-def _lines(side: Side, strategy: str, shares: Sequence[float]) -> list[str]:
+def _lines(side: Side, strategy: str, shares: Sequence[float], *, forced: bool) -> list[str]:
     after = _plan(side.bench, strategy)
+    if forced and after.difference is not None:
+        after = replace(after, difference=after.difference.always())
     before = replace(after, difference=None)
     # What is needed for full's changed rows is what incremental writes for them.
     needed = replace(_plan(side.bench, "incremental"), difference=None) if strategy == "full" else before

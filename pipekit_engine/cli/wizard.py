@@ -264,7 +264,8 @@ def _at_once(
         return status
     _tell(plan, files)
     for item in proposed:
-        for warning in item.plan.warnings if item.plan else ():
+        # The log of a single run has them itself.
+        for warning in item.plan.warnings if item.plan and not (run and len(drafts) == 1) else ():
             note(f"warning: {item.title}: {warning}")
     if request.patterns:
         if any(DELETED_STAY in draft.cautions for draft in drafts):

@@ -81,10 +81,15 @@ class ExternalProgram:
         try:
             # As a load is run: in a small environment, and ended with all its children.
             with _started([*words, "--help"], _environment(), None) as process:
-                reader = threading.Thread(target=_read, args=(process.stdout, lines, ()), daemon=True)
-                reader.start()
+                readers = [
+                    threading.Thread(target=_read, args=(stream, lines, ()), daemon=True)
+                    for stream in (process.stdout, process.stderr)
+                ]
+                for reader in readers:
+                    reader.start()
                 process.wait(PROBE_TIMEOUT_S)
-                reader.join(1)
+                for reader in readers:
+                    reader.join(1)
         except OSError as error:
             raise RuntimeMissing(f"The configured jrunner command {words[0]!r} cannot be started: {error}") from None
         except subprocess.TimeoutExpired:
@@ -119,6 +124,8 @@ class ExternalSession(Session):
         self._timeout_s = timeout_s
         self._cwd = cwd
         self._opened: dict[str, OpenRequest] = {}
+        #: The program's last lines on stdout alone.
+        self._printed: deque[str] = deque(maxlen=OUTPUT_LINES)
         super().__init__(java=java, heap=heap, jar=jar, cwd=cwd, on_stderr=on_stderr)
 
     def open(self, request: OpenRequest, *, cancel: threading.Event | None = None) -> OpenResult:
@@ -251,7 +258,10 @@ class ExternalSession(Session):
         with tempfile.TemporaryDirectory(prefix="pipekit-external-") as folder:
             command = self._command(Path(folder), request, sql, source, dest)
             lines: deque[str] = deque(maxlen=OUTPUT_LINES)
-            status = self._wait(command, lines, secrets, on_progress, cancel)
+            try:
+                status = self._wait(command, lines, secrets, on_progress, cancel)
+            finally:
+                self._output += list(self._printed)
         output = list(lines)
         complaint = next((line for line in output if ERROR_TEXT.search(line)), None)
         if status != 0 or complaint is not None:
@@ -303,12 +313,19 @@ class ExternalSession(Session):
     ) -> int:
         began = told = time.monotonic()
         with _started(command, _environment(), self._cwd) as process:
-            reader = threading.Thread(target=_read, args=(process.stdout, lines, secrets), daemon=True)
-            reader.start()
+            self._printed = deque(maxlen=OUTPUT_LINES)
+            hearers = ((process.stdout, self._printed.append), (process.stderr, self._hear))
+            readers = [
+                threading.Thread(target=_read, args=(stream, lines, secrets, hear), daemon=True)
+                for stream, hear in hearers
+            ]
+            for reader in readers:
+                reader.start()
             while True:
                 try:
                     status = process.wait(POLL_S)
-                    reader.join(1)
+                    for reader in readers:
+                        reader.join(1)
                     return status
                 except subprocess.TimeoutExpired:
                     pass
@@ -342,7 +359,7 @@ def _started(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         env=environment,
         cwd=cwd,
         start_new_session=True,
@@ -360,11 +377,14 @@ def _started(
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
-def _read(stream: IO[bytes] | None, lines: deque[str], secrets: Sequence[str]) -> None:
+def _read(
+    stream: IO[bytes] | None, lines: deque[str], secrets: Sequence[str], hear: Callable[[str], None] = lambda _: None
+) -> None:
     if stream is None:
         return
     with contextlib.suppress(OSError, ValueError):
@@ -373,6 +393,7 @@ def _read(stream: IO[bytes] | None, lines: deque[str], secrets: Sequence[str]) -
             for secret in secrets:
                 line = line.replace(secret, "***")
             lines.append(line)
+            hear(line)
 
 
 def _told_rows(lines: Sequence[str]) -> int | None:

@@ -107,6 +107,8 @@ class JRunnerProcess:
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
+        #: What a program that moved rows in the process's place has printed, until `take_output`.
+        self._output: list[str] = []
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
         self._ready: EventQueue[dict[str, Any] | None] = EventQueue()
         #: Where drivers unpack their libraries, and keys lie as drivers read them; it goes with the session.
@@ -151,6 +153,11 @@ class JRunnerProcess:
     def stderr_count(self) -> int:
         """How many lines the process has written to stderr."""
         return self._stderr_count
+
+    def take_output(self) -> list[str]:
+        """What a program that moved rows in the process's place has printed on stdout since the last call; its last lines."""
+        taken, self._output = self._output, []
+        return taken
 
     def stderr_since(self, count: int) -> tuple[str, ...]:
         """The lines that came after so many, as far as they are kept: those of one of the session's users."""
@@ -403,12 +410,14 @@ class JRunnerProcess:
         assert stderr is not None
         with contextlib.suppress(OSError, ValueError):
             for raw in stderr:
-                line = raw.decode(errors="replace").rstrip()
-                self._stderr.append(line)
-                self._stderr_count += 1
-                if self._on_stderr is not None:
-                    with contextlib.suppress(Exception):
-                        self._on_stderr(line)
+                self._hear(raw.decode(errors="replace").rstrip())
+
+    def _hear(self, line: str) -> None:
+        self._stderr.append(line)
+        self._stderr_count += 1
+        if self._on_stderr is not None:
+            with contextlib.suppress(Exception):
+                self._on_stderr(line)
 
     def _died(self, message: str) -> JRunnerDied:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -159,12 +159,26 @@ class Interruption:
     fate: Fate | None = None
 
 
+#: What is asked of the cells of a key's column.
+KeyCells = Literal["usual", "single"]
+
+
 @dataclass(frozen=True)
 class ColumnPair:
-    """Which source column goes into which destination column; names without quotes."""
+    """Which source column goes into which destination column; names without quotes.
+
+    ``key`` keeps two keys of the source from becoming one: ``usual`` refuses a text that becomes another type and is not the
+    usual text of its value, ``single`` as well a number among texts, or a text among numbers, of a column without a type.
+    """
 
     source: str
     dest: str
+    key: KeyCells | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """The pair's fields."""
+        pair = {"source": self.source, "dest": self.dest}
+        return pair if self.key is None else {**pair, "key": self.key}
 
 
 @dataclass(frozen=True)
@@ -200,7 +214,7 @@ class MigrateRequest:
             "sql": self.sql,
             "dest": self.dest,
             "table": self.table,
-            "columns": [{"source": pair.source, "dest": pair.dest} for pair in self.columns],
+            "columns": [pair.to_json() for pair in self.columns],
             "path": self.path,
             "trim": self.trim,
             "clear": self.clear,

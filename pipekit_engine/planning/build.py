@@ -18,8 +18,10 @@ from pipekit_engine.planning.keys import (
     exact_key_types,
     find_coarse_keys,
     find_fixed_keys,
+    find_key_cells,
     find_rewritten_keys,
     key_columns,
+    refuse_key_types,
 )
 from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.partitions import plan_partition
@@ -101,7 +103,10 @@ def plan_run(
     creates = dest_columns is None
     if creates:
         layout = _fit_row(
-            module, dest, replace(layout, columns=exact_key_types(module, dest, layout.columns, key, facts)), key
+            module,
+            dest,
+            replace(layout, columns=exact_key_types(module, source, dest, layout.columns, key, facts, source_columns)),
+            key,
         )
     staging_table = staging_name(module.name, dest, staging_schema, table)
     strategy = STRATEGIES[module.strategy]
@@ -160,6 +165,9 @@ def plan_run(
     coarse = find_coarse_keys(source, dest, dest.table_sql(table), keyed, facts)
     if not strategy.needs_key and module.dedupe == "none":
         keyed = ()  # nothing compares them
+    refuse_key_types(source, dest, dest.table_sql(table), keyed)
+    asked = find_key_cells(source, dest, keyed)
+    layout = replace(layout, columns=tuple(replace(item, key=asked.get(item.dest)) for item in layout.columns))
     fixed = find_fixed_keys(source, dest, dest.table_sql(table), keyed)
     rewritten = find_rewritten_keys(source, dest, dest.table_sql(table), keyed)
     rewrite = [rewrite_keys_sql(dest, dest.table_sql(staging_table), rewritten)] if rewritten else []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
+    from pipekit_engine.jrunner.protocol import KeyCells
     from pipekit_engine.models import Module
     from pipekit_engine.planning.source_columns import SourceColumns
 
@@ -32,11 +33,12 @@ _TEXTUAL = frozenset({"text", "any", "other", "json", "xml", "uuid", "array", "i
 
 @dataclass(frozen=True)
 class PlannedColumn:
-    """A column of the run."""
+    """A column of the run; `key` is what `pipekit_engine.jrunner.protocol.ColumnPair` says of it."""
 
     source: str
     dest: str
     dest_type: str
+    key: KeyCells | None = None
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Catalog
+    from pipekit_engine.jrunner.protocol import KeyCells
     from pipekit_engine.models import Module
 
 #: Families whose values are texts; citext is a type of PostgreSQL's extensions.
 _TEXTS = frozenset({"text", "other"})
-#: Families of a source whose values may be texts that end in blanks.
-_MAY_END_IN_BLANKS = frozenset({"text", "other", "any"})
+#: Families of a source whose values may be any texts.
+_ANY_TEXTS = frozenset({"text", "other", "any"})
 #: Types of texts, as they are written.
 _TEXT_NAME = re.compile(r"char|text|clob|large object", re.I)
 #: java.sql.Types.CHAR and NCHAR, and how such a type is written.
@@ -137,16 +138,66 @@ def _folding(source: tuple[Dialect, Catalog], sql: str, columns: Sequence[Column
 
 
 def exact_key_types(
-    module: Module, dest: Dialect, columns: Sequence[PlannedColumn], key: Sequence[str], facts: KeyFacts
+    module: Module,
+    source: Dialect,
+    dest: Dialect,
+    columns: Sequence[PlannedColumn],
+    key: Sequence[str],
+    facts: KeyFacts,
+    source_columns: Sequence[Column],
 ) -> tuple[PlannedColumn, ...]:
     """The columns of a new table, those of its key in types fit for it; a type that the module gives stands."""
     given = {item.dest_name for item in module.columns if item.dest_type}
+    described = {column.name: column for column in source_columns}
+
+    def fit(column: PlannedColumn) -> str:
+        if source.kind == dest.kind and source.is_untyped(described[column.source]):
+            return ""
+        return dest.key_type(column.dest_type, facts.exact_collation)
+
     return tuple(
-        replace(column, dest_type=dest.key_type(column.dest_type, facts.exact_collation))
-        if column.dest in key and column.dest not in given
-        else column
+        replace(column, dest_type=fit(column)) if column.dest in key and column.dest not in given else column
         for column in columns
     )
+
+
+def find_key_cells(source: Dialect, dest: Dialect, key: Sequence[KeyColumn]) -> dict[str, KeyCells]:
+    """What is asked of cells of the key while they are read, by the destination's name of their column.
+
+    An equal value is one key in a column of numbers, moments or UUIDs, though its texts are several at the source.
+    """
+    found: dict[str, KeyCells] = {}
+    for item in key:
+        there = item.own or replace(item.given, type_name=item.planned.dest_type)
+        if source.is_untyped(item.given):
+            if not (source.kind == dest.kind and dest.is_untyped(there)):
+                found[item.planned.dest] = "single"
+        elif item.given.family in _ANY_TEXTS:
+            found[item.planned.dest] = "usual"
+    return found
+
+
+def refuse_key_types(source: Dialect, dest: Dialect, table: str, key: Sequence[KeyColumn]) -> None:
+    """Raise DestinationError for a type of the destination in which keys cannot be compared, or several texts are one key."""
+    for item in key:
+        column = item.own or replace(item.given, name=item.planned.dest, type_name=item.planned.dest_type)
+        told = (
+            f"Key column {column.name} of {table} {'is' if item.own else 'would be'} {column.type_name}, and the query gives "
+            f"{item.given.type_name or item.given.family}: "
+        )
+        if dest.incomparable_types and dest.incomparable_types.match(column.type_name):
+            raise DestinationError(
+                f"{told}{dest.label} cannot tell which values of that type are equal. Give the column another dest_type (a text "
+                "or a number), convert it in the query, or choose another key."
+            )
+        as_text = item.given.family in _ANY_TEXTS or item.given.family == "json"
+        same = source.kind == dest.kind and column.type_name == item.given.type_name
+        # Of a moment only the usual text is taken.
+        is_moment = column.family in ("timestamptz", "timetz")
+        if as_text and not same and not is_moment and dest.key_writings(column) == "many":
+            raise DestinationError(
+                f"{told}several texts of it are one key there. Keep it in a column of text, or choose another key."
+            )
 
 
 def find_coarse_keys(
@@ -158,6 +209,8 @@ def find_coarse_keys(
         if _folds(source, item.given, facts):
             continue
         column = item.own or replace(item.given, name=item.planned.dest, type_name=item.planned.dest_type)
+        if item.own is None and column.family == "any":
+            column = replace(column, family="text")
         asked = facts.coarse if item.own else None
         why = dest.coarse_type(column) if asked is None else asked.get(column.name)
         if why is not None and column.family in _TEXTS:
@@ -173,7 +226,7 @@ def find_fixed_keys(source: Dialect, dest: Dialect, table: str, key: Sequence[Ke
     for item in key:
         column, planned = item.given, item.planned
         fixed = item.own.jdbc_type in _FIXED_JDBC if item.own else _FIXED_NAME.match(planned.dest_type)
-        if not fixed or column.family not in _MAY_END_IN_BLANKS:
+        if not fixed or column.family not in _ANY_TEXTS:
             continue
         if source.binding_types and column.jdbc_type in _FIXED_JDBC:
             continue

@@ -195,7 +195,10 @@ class Planner:
         except JRunnerError as error:
             if dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
                 return None
-            raise DestinationError(f"The destination {table} cannot be described: {error}") from error
+            raise DestinationError(
+                f"The destination {table} cannot be described: {error}"
+                f"{dialect.advise(error.sqlstate, error.vendor_code, error.message)}"
+            ) from error
 
     def _identity_columns(self, catalog: Catalog) -> frozenset[str]:
         dest = self._connections.dest

@@ -108,6 +108,7 @@ class ModuleRun:
         self._on_event = on_event
         self._timings: dict[str, float] = {}
         self._stderr: list[str] = []
+        self._stdout: list[str] = []
         #: What is known of the run and not yet written down: it goes with the next phase, or the end.
         self._unwritten: dict[str, Any] = {}
         self._state: RunState
@@ -200,6 +201,7 @@ class ModuleRun:
                     self._work_in(connections, phases)
                 finally:
                     self._stderr += session.stderr_since(heard)
+                    self._stdout += session.take_output()
                     if session.alive:
                         phases.clean_up()
                         phases.forget_settings()
@@ -388,9 +390,9 @@ class ModuleRun:
             "phase": self._monitor.phase,
             "timings": self._timings,
             "error": self._redactor.clean(error_text(error, self._state)) if error is not None else None,
-            "stdout": self._redactor.clean(self._state.plan.render())
-            if self._state.plan and self._request.dry_run
-            else "",
+            "stdout": self._redactor.clean(
+                self._state.plan.render() if self._state.plan and self._request.dry_run else "\n".join(self._stdout)
+            ),
             "stderr": self._redactor.clean("\n".join(self._stderr)),
             **self._state.counts,
         }

@@ -6,6 +6,7 @@ phase does. The destination changes in one transaction, in `merge`, and only whi
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 #: Seconds before the second, third, ... try of a merge that the database took back.
 MERGE_RETRY_DELAYS_S = (0.2, 1, 3, 10, 30)
+#: SQLStates of a repeated value in a unique column; MySQL's stands for other constraints, too.
+_UNIQUE_VIOLATIONS = frozenset({"23505", "23000"})
 #: How many runs are looked at for one whose merge may not have ended.
 _RUNS_LOOKED_AT = 50
 
@@ -139,7 +142,8 @@ class Phases:
             dest=self._dest.handle,
             table=self._plan.staging.table,
             columns=[
-                ColumnPair(column.source, column.dest) for column in (*self._plan.columns, *self._plan.staging.as_read)
+                ColumnPair(column.source, column.dest, column.key)
+                for column in (*self._plan.columns, *self._plan.staging.as_read)
             ],
             split_by=self._module.split_by,
             split_query=self._split_query(),
@@ -265,8 +269,16 @@ class Phases:
         if known:
             return known
         if error.code == "count_mismatch":
-            return "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that."
-        if (error.sqlstate or "").startswith("23") and self._module.strategy == "upsert":
+            told = "\nA trigger, rule or policy of the destination that keeps, changes or adds rows does that"
+            if self._module.strategy != "upsert" or not (error.statement or "").startswith("UPDATE"):
+                return f"{told}."
+            key = ", ".join(self._dest.dialect.quote_identifier(name) for name in self._plan.key)
+            return (
+                f"{told}, and so do rows of the destination that share a key: SELECT {key} FROM {self._plan.dest_table} "
+                f"GROUP BY {key} HAVING COUNT(*) > 1 finds them."
+            )
+        is_null = re.search(self._dest.dialect.capabilities.null_message, first_line(error), re.IGNORECASE)
+        if error.sqlstate in _UNIQUE_VIOLATIONS and self._module.strategy == "upsert" and not is_null:
             return (
                 "\nRows that exchange the values of a unique column cannot be updated one after another: strategy incremental "
                 "deletes them first, or make the constraint DEFERRABLE INITIALLY DEFERRED where the database has that."
@@ -393,8 +405,11 @@ class Phases:
                 if self._session.query(self._dest.handle, exists, cancel=self._state.cancel).rows:
                     return
             raise StagingError(
-                f"The schema {schema!r} is not in {self._module.dest} and could not be made: {error}\n"
-                "Ask for the right to create it, have it made, or set staging_schema to one that exists."
+                f"The schema {schema!r} is not in {self._module.dest} and could not be made: {error}"
+                + (
+                    self._dest.dialect.advise(error.sqlstate, error.vendor_code, error.message)
+                    or "\nAsk for the right to create it, have it made, or set staging_schema to one that exists."
+                )
             ) from error
 
     def clean_up(self) -> None:

@@ -30,6 +30,15 @@ def explain(plan: RunPlan, dialect: Dialect, message: str) -> str:
                     f"\nColumn {name} of {plan.dest_table} is NOT NULL, and the query gave a NULL for it. If the source allows "
                     f"NULL there now, {way}; else give a value in the query (COALESCE), or leave such rows out."
                 )
+        fed = any(
+            re.search(rf"{known.column_in_message}{re.escape(item.dest)}(?!\w)", said, re.IGNORECASE)
+            for item in plan.columns
+        )
+        if not fed and not plan.creates_destination:
+            return (
+                f"\nThe query does not give that column of {plan.dest_table}: give it a default there, let it be NULL, or add it "
+                "to the query."
+            )
     if known.long_key_message and re.search(known.long_key_message, message, re.IGNORECASE):
         return (
             f"\nA text of the key ({', '.join(plan.key) or 'of the destination'}) is longer than an index of {dialect.label} "

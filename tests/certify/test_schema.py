@@ -62,13 +62,13 @@ def test_another_one_in_the_schema_is_not_disturbed(subject: Make) -> None:
 
 
 @pytest.mark.postgresql
-def test_a_login_that_may_only_read_is_told(subject: Make, postgresql: PostgreSQLServer) -> None:
+def test_a_login_that_may_only_read_is_told(subject: Make, postgresql: PostgreSQLServer, tmp_path: Path) -> None:
     """Instead of sixty checks that are broken. Its password comes from a folder."""
     made = subject("postgresql")
     with postgresql.connect(made.connection.jdbc_url.rsplit("/", 1)[1].partition("?")[0]) as connection:
         connection.execute("CREATE ROLE certify_reader LOGIN PASSWORD 'read-only'")
         try:
-            folder = made.config.folder / "run"
+            folder = tmp_path / "secrets"
             folder.mkdir()
             (folder / "READER").write_text("read-only\n")
             made.config = made.config.model_copy(update={"secrets_from": (SecretSource(folder=folder),)})

@@ -249,3 +249,13 @@ def test_mistakes_in_schedules_name_the_fix(store: Store, write: Write, schedule
     with pytest.raises(DefinitionsError) as caught:
         apply_definitions(store, folder)
     assert told in caught.value.problems[0]
+
+
+def test_the_definitions_of_a_fresh_checkout_apply(store: Store) -> None:
+    """The folder as it is: demo.yaml with the connections beside it."""
+    plan = apply_definitions(store, Path(__file__).parents[2] / "definitions")
+    assert {(change.action, change.kind) for change in plan.changes} >= {
+        ("create", "connections"),
+        ("create", "modules"),
+    }
+    assert store.definitions.module("flights").source == "ops"

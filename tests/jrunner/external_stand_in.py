@@ -39,6 +39,10 @@ if behaviour == "error-text":
     print("java.sql.SQLException: connection refused")
 elif behaviour == "does-nothing":
     print("done")
+elif behaviour in ("talks", "talks-and-fails"):
+    print("0 rows for", flags.get("-dcu"))
+    print("an old driver", file=sys.stderr)
+    sys.exit(3 if behaviour == "talks-and-fails" else 0)
 elif behaviour == "loads-too-few":
     load(1)
 elif behaviour == "tells-too-many":

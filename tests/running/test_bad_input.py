@@ -16,6 +16,7 @@ from pipekit_engine.errors import (
     ConfigurationError,
     ConnectError,
     DestinationError,
+    MergeError,
     NotFoundError,
     SourceError,
     StagingError,
@@ -225,3 +226,99 @@ def test_doctor_finds_stale_locks_and_open_secrets(bench: Workbench) -> None:
     assert checks["connection src"].ok is True
     assert bench.store.leases.all() == []
     assert bench.store.runs.get(started[0]).status == "error"
+
+
+def test_a_label_that_the_destinations_enum_lacks(pg_bench: Workbench) -> None:
+    """The column, the row and what can be done about it."""
+    bench = pg_bench
+    bench.execute("CREATE TYPE mood AS ENUM ('happy')", "CREATE TABLE t (id int, m mood)")
+    bench.source("CREATE TABLE t (id INTEGER, m TEXT)")
+    bench.fill("t", [(1, "happy"), (2, "sad")])
+    bench.module()
+    with pytest.raises(StagingError, match=r"(?s)enum mood: \"sad\".*column 'm', row 2.*ALTER TYPE .* ADD VALUE.*CASE"):
+        bench.run()
+
+
+def test_why_an_upsert_failed_is_not_guessed(main_bench: Workbench) -> None:
+    """Rows that share a key, written by somebody else; a column without a default that the query lacks."""
+    bench = main_bench
+    bench.source("CREATE TABLE t (id INTEGER, n INTEGER)")
+    bench.fill("t", [(1, 1), (2, 2)])
+    bench.execute("CREATE TABLE t (id int, n int)", "INSERT INTO t VALUES (1, 0), (1, 0)")
+    bench.module(strategy="upsert", merge_key="id")
+    with pytest.raises(MergeError, match=r"(?is)changed 2 rows, expected 1.*share a key: SELECT .id. FROM .*HAVING"):
+        bench.run()
+    bench.execute("CREATE TABLE extra (id int, n int, more int NOT NULL)")
+    bench.module("extra", dest_table="extra", strategy="upsert", merge_key="id", on_schema_change="ignore")
+    with pytest.raises(MergeError, match=r"(?is)more.*does not give that column.*default") as refused:
+        bench.run("extra")
+    assert "exchange" not in str(refused.value)
+
+
+def test_a_derby_database_with_the_order_of_a_language(bench: Workbench) -> None:
+    """Its catalogue compares with no literal, and its texts of other case may be equal: refused, for new tables and others."""
+    url = f"jdbc:derby:{bench.folder}/order;create=true;territory=de_DE;collation=TERRITORY_BASED:PRIMARY"
+    bench.connect("order", "derby", url)
+    bench.execute('CREATE TABLE own ("id" INTEGER, "name" VARCHAR(9))', connection="order")
+    bench.source("CREATE TABLE t (id INTEGER, name TEXT)")
+    for table, error in (("new", StagingError), ("own", DestinationError)):
+        bench.module(table, dest="order", dest_table=table)
+        with pytest.raises(error, match=r"(?s)TERRITORY_BASED.*anew with collation=UCS_BASIC"):
+            bench.run(table)
+
+
+def test_a_login_that_may_make_no_staging_table(pg_bench: Workbench) -> None:
+    bench = pg_bench
+    own = bench.store.definitions.connection("dst")
+    bench.execute(
+        "CREATE ROLE keeps_to_itself LOGIN PASSWORD 'pw-of-a-test'", "CREATE TABLE t (id int)",
+        "GRANT ALL ON t TO keeps_to_itself", "CREATE SCHEMA pipekit_staging",
+    )  # fmt: skip
+    bench.connect("narrow", "postgresql", own.jdbc_url, "keeps_to_itself", "pw-of-a-test")
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module(dest="narrow")
+    try:
+        with pytest.raises(StagingError, match=r"(?s)permission denied for schema pipekit_staging.*`staging_schema`"):
+            bench.run()
+    finally:
+        bench.execute("REVOKE ALL ON t FROM keeps_to_itself", "DROP ROLE keeps_to_itself")
+
+
+@pytest.mark.parametrize(("type_", "value"), [("INTEGER", "x"), ("DECIMAL(10,2)", "1,5"), ("DATE", "soon")])
+def test_a_text_in_a_typed_column_of_sqlite(pg_bench: Workbench, type_: str, value: str) -> None:
+    """The way out is named: another type at the destination."""
+    pg_bench.source(f"CREATE TABLE t (v {type_})")
+    pg_bench.fill("t", [(value,)])
+    pg_bench.module()
+    with pytest.raises(StagingError, match=rf"'{value}' is not a .*dest_type for text.*column 'v', row 1"):
+        pg_bench.run()
+
+
+def test_from_mariadb_into_postgresql_and_back(pg_bench: Workbench, request: pytest.FixtureRequest) -> None:
+    """Types that only MariaDB has come back as they were; and repeated keys name the collation that takes them for equal."""
+    bench, server = pg_bench, request.getfixturevalue("mariadb")
+    values = (
+        "(1, b'1', b'10100101', '01234567-89ab-cdef-fedc-ba9876543210', '2001:db8::1'), (2, b'0', NULL, NULL, '::')"
+    )
+    with server.fresh_database() as database:
+        staging = f"{database}_staging"
+        bench.connect("my", "mariadb", server.jdbc_url(database), server.user, server.password, staging_schema=staging)
+        made = "(id int primary key, b1 bit(1), b8 bit(8), u uuid, i inet6)"
+        bench.execute(
+            f"CREATE TABLE s {made}", f"INSERT INTO s VALUES {values}", f"CREATE TABLE own {made}", connection="my"
+        )
+        bench.module("there", source="my", query="SELECT * FROM s", dest_table="s")
+        for table in ("own", "new"):
+            bench.module(f"back_{table}", source="dst", dest="my", query="SELECT * FROM s", dest_table=table)
+        for module in ("there", "back_own", "back_new"):
+            bench.run(module)
+        original = bench.rows("SELECT * FROM s", "my")
+        assert bench.rows("SELECT * FROM own", "my") == bench.rows("SELECT * FROM new", "my") == original
+        ci = "CREATE TABLE ci (k varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, n int)"
+        bench.execute(ci, connection="my")
+        bench.source("CREATE TABLE t (k TEXT, n INTEGER)")
+        bench.fill("t", [("a", 1), ("a", 2)])
+        bench.module("ci", dest="my", dest_table="ci", strategy="upsert", merge_key="k")
+        with pytest.raises(StagingError, match=r"1 staged row repeats .*Column k .*the collation utf8mb4_general_ci"):
+            bench.run("ci")
+        server.sql(database, f"DROP DATABASE IF EXISTS `{staging}`")

@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from pipekit_engine.config import JRunnerConfig
+from pipekit_engine.engine import Engine
 from pipekit_engine.errors import (
     ConfigurationError,
     ConnectError,
@@ -18,6 +20,7 @@ from pipekit_engine.errors import (
     RuntimeMissing,
     SecretError,
     SourceError,
+    StagingError,
 )
 from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.models import Column, Hook
@@ -27,6 +30,7 @@ from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.security.redact import Redactor
 from tests.jars import PINNED
+from tests.jrunner.test_external import stand_in
 from tests.running.workbench import Workbench
 from tests.waiting import wait_until
 
@@ -46,6 +50,25 @@ def failed(bench: Workbench, error: type[PipekitError], match: str, **options: o
     assert bench.store.leases.all() == []
     assert not list(bench.folder.glob("*.staging*"))
     return record.error or ""
+
+
+@pytest.mark.parametrize("behaviour", ["talks", "talks-and-fails"])
+def test_what_an_external_jrunner_says_is_kept(bench: Workbench, behaviour: str) -> None:
+    """Its stdout and its stderr apart, whether it worked or not, and without the addresses' passwords."""
+    bench.connect("own", "sqlite", f"jdbc:sqlite:{bench.folder}/own.db", "u", "s3ntinel-said")
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.module(dest="own")
+    config = bench.config.model_copy(update={"jrunner": JRunnerConfig(command=stand_in(behaviour))})
+    engine = Engine(config)
+    if behaviour == "talks":
+        engine.run("m")
+    else:
+        with pytest.raises(StagingError, match="ended with status 3"):
+            engine.run("m")
+    engine.close()
+    record = bench.store.runs.get(bench.store.runs.list(module="m")[0].id)
+    assert record.stdout.startswith("0 rows for jdbc:sqlite:")
+    assert record.stderr == "an old driver"
 
 
 class TestHooks:

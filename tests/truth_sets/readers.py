@@ -97,6 +97,7 @@ class PostgreSQL(Database):
     def _ask(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
         with self._server.connect(self.name) as connection:
             for setting in (
+                "client_encoding TO 'UTF8'",
                 "TimeZone TO 'UTC'",
                 "DateStyle TO 'ISO, YMD'",
                 "IntervalStyle TO 'postgres'",

@@ -56,8 +56,14 @@ class SetTable:
         return inserts(kind, _name(kind, self.name), [[literal(kind, value) for value in row] for row in self.rows])
 
 
+#: Names of columns that these three take in quotes alone.
+_RESERVED = frozenset({"year", "month", "day", "hour", "minute", "language"})
+
+
 def _name(kind: str, name: str) -> str:
     # Names in lower case stand without quotes, as the published scripts have them; Chinook's keep their case.
+    if kind in ("h2", "derby", "hsqldb") and name in _RESERVED:
+        return quoted(name.upper())
     return name if name.islower() else f"`{name}`" if kind == "mariadb" else quoted(name)
 
 

@@ -37,8 +37,14 @@ def kept(source: Table, dest: Table, key: tuple[str, ...], columns: list[str]) -
     return Table(dest.columns, [row for row in dest.rows if tuple(str(row[i]).rstrip() for i in places) in there])
 
 
-def differences(site: Site, table: SetTable, strategy: str, dest: str | None = None) -> list[Difference]:
+def differences(
+    site: Site, table: SetTable, strategy: str, dest: str | None = None, late: frozenset[str] = frozenset()
+) -> list[Difference]:
+    """What differs; `late` are first parts of keys whose rows came too late for a watermark without a lag."""
     source, found = site.source.read(table.name), site.dest.read(dest or table.name)
+    if late:
+        at = [column.name.lower() for column in source.columns].index(table.key[0].lower())
+        source = Table(source.columns, [row for row in source.rows if str(row[at]).rstrip() not in late])
     if strategy in ("upsert", "incremental"):
         found = kept(source, found, table.key, [column.name.lower() for column in source.columns])
     return compare(table.name, site.source.kind, source, found, table.key)
@@ -57,7 +63,9 @@ def test_a_set_by_the_wizard(site: MakeSite, name: str, source: str, dest: str) 
     place = site(source, dest)
     tables = SETS_BY_NAME[name]()
     fill(place, tables)
-    done = place.wizard("--tables", "*", "--lag", "1h")
+    # Derby subtracts no time from a time, so that late rows do not arrive there.
+    takes_lag = dest != "derby"
+    done = place.wizard("--tables", "*", *(["--lag", "1h"] if takes_lag else []))
     assert done.status == 0, done.err
     modules = {}
     for file in (place.project.folder / "definitions").glob("*.yaml"):
@@ -66,16 +74,26 @@ def test_a_set_by_the_wizard(site: MakeSite, name: str, source: str, dest: str) 
         fields["dest_table"].split(".")[-1].strip('"`').lower(): (module, fields) for module, fields in modules.items()
     }
     assert set(by_table) == {table.name.lower() for table in tables}, done.err
+    late: dict[str, set[str]] = {table.name: set() for table in tables}
     for run in (1, 2, 3):
         if run > 1:
+            before = {table.name: len(table.rows) for table in tables}
             tables = [changed(table, run) for table in tables]
+            for table in tables:
+                if not takes_lag and table.changed is not None and len(table.rows) > before[table.name]:
+                    late[table.name].add(str(table.rows[-1][list(table.columns).index(table.key[0])]))
             fill(place, tables, again=True)
         outcomes = place.run(modules)
         problems = [f"run {run}, {module}: {outcome.error}" for module, outcome in outcomes.items() if outcome.error]
         for table in tables:
             module, fields = by_table[table.name.lower()]
             if outcomes[module].error is None:
-                found = differences(place, table, fields["strategy"])
+                found = differences(
+                    place,
+                    table,
+                    fields["strategy"],
+                    late=frozenset(late[table.name] if fields.get("watermarks") else ()),
+                )
                 problems += [f"run {run}, {module} ({fields['strategy']}): {difference}" for difference in found]
         assert not problems, "\n".join(problems)
 

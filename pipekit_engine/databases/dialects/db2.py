@@ -198,6 +198,8 @@ class DB2(PaddedKeys, Dialect):
         found = view_query("QSYS2.SYSCOLUMNS", table, "TABLE_SCHEMA", "TABLE_NAME", "CURRENT SCHEMA")
         return f"{found.replace('SELECT 1 ', 'SELECT COLUMN_NAME ', 1)} AND IDENTITY_GENERATION = 'ALWAYS'"
 
+    incomparable_types = re.compile("(?:DB)?CLOB|BLOB|XML", re.I)
+
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""
         return f"VARCHAR({MAX_KEY_TEXT}) CCSID 1208" if sql_type.startswith("CLOB") else sql_type

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.catalog import view_query
 from pipekit_engine.databases.dialects.base.comparing import null_safe
@@ -84,6 +86,15 @@ class Derby(PaddedKeys, Dialect):
         temporary transaction trim upper whenever work xml xmlexists xmlparse xmlserialize year
         """
     )
+    advices = (
+        Advice(
+            "This database orders texts by a language (collation=TERRITORY_BASED), and takes some that differ for equal: its "
+            "catalogue cannot be asked, and keys are not told apart. Make the database anew with collation=UCS_BASIC, Derby's "
+            "default.",
+            pattern="TERRITORY_BASED",
+        ),
+    )
+    incomparable_types = re.compile("CLOB|BLOB|LONG VARCHAR|XML", re.I)
     types: ClassVar = {
         "boolean": "BOOLEAN",
         "int16": "SMALLINT",
@@ -173,8 +184,9 @@ class Derby(PaddedKeys, Dialect):
         return f"ALTER TABLE {self.table_sql(table)} ALTER COLUMN {self.quote_identifier(column)} NULL"
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
-        """A CLOB cannot be compared; a longer key is refused."""
-        return f"VARCHAR({MAX_KEY_TEXT})" if sql_type == "CLOB" else sql_type
+        """No large object can be compared; a longer key is refused."""
+        sized = {"CLOB": f"VARCHAR({MAX_KEY_TEXT})", "BLOB": f"VARCHAR({MAX_KEY_TEXT}) FOR BIT DATA"}
+        return sized.get(sql_type, sql_type)
 
     def is_view_sql(self, table: TableName) -> str:
         """Tables and views share one catalogue."""

@@ -154,6 +154,10 @@ class MariaDB(Dialect):
     )
     advices = (
         Advice(
+            "The query does not give that column: give it a default in the table, let it be NULL, or add it to the query.",
+            codes=frozenset({1364}),
+        ),
+        Advice(
             "The server wants to know the password, and without TLS the driver may not ask for the key to encrypt it with. Use "
             "TLS (`options: {sslMode: VERIFY_CA}` and the like), or, in a network that you trust, "
             '`options: {allowPublicKeyRetrieval: "true"}`.',

@@ -184,6 +184,8 @@ class Oracle(Dialect):
             "SELECT 1 ", "SELECT c.TABLE_NAME ", 1
         )
 
+    incomparable_types = re.compile("N?CLOB|BLOB|BFILE|LONG|(?:SYS\\.)?XMLTYPE", re.I)
+
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A CLOB cannot be compared; a longer key is refused."""
         return f"VARCHAR2({MAX_KEY_TEXT} CHAR)" if sql_type == "CLOB" else sql_type

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from pipekit_engine.databases.dialects.base.advice import Advice
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
@@ -360,6 +361,15 @@ class PostgreSQL(Dialect):
 
     def exact_sql(self, column: Column, text: str) -> str:
         return f'CAST({text} AS text) COLLATE "C"'
+
+    advices = (
+        Advice(
+            "The enum of that column has no such label: add it (ALTER TYPE ... ADD VALUE '...'), write another one in the query "
+            "(CASE), or make the column a text.",
+            pattern="invalid input value for enum",
+        ),
+    )
+    incomparable_types = re.compile("(?:json|xml|point|line|polygon)$", re.I)
 
     def key_writings(self, column: Column) -> Writings:
         """1 mon equals 30 days, and 1.0 equals 1.00 within other values; times with a zone are equal if their zones are."""

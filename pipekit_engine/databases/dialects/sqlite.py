@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 #: Decimal digits that SQLite's 8-byte floats keep; longer decimals are stored as text.
 _FLOAT_DIGITS = 15
+
+#: In the name of a type, these come before BLOB.
+_HAS_AFFINITY = re.compile("INT|CHAR|CLOB|TEXT")
 
 
 def _decimal(column: Column, source: TypeSystem) -> MappedType:
@@ -112,8 +116,13 @@ class SQLite(Dialect):
         return None if not path or path.startswith(":") else path
 
     def native_type(self, column: Column) -> str | None:
-        """The declared type as it was written; an expression without one is mapped by family."""
-        return column.type_name or None if column.family != "any" else None
+        """The declared type as it was written; an expression without one is mapped by family, and has none if that is open."""
+        return "" if column.family == "any" else column.type_name or None
+
+    def is_untyped(self, column: Column) -> bool:
+        """Of no affinity, by SQLite's rules; ANY has none in a STRICT table."""
+        name = column.type_name.upper()
+        return not name or name == "ANY" or ("BLOB" in name and not _HAS_AFFINITY.search(name))
 
     def narrowing(self, there: Column, column: Column, source: TypeSystem) -> str | None:
         """Nothing: a declared type here is a preference."""

@@ -306,6 +306,8 @@ class SQLServer(Dialect):
         )
         return Fence(enter=(take,), is_free=f"SELECT APPLOCK_TEST('public', N'{name.text}', 'Exclusive', 'Session')")
 
+    incomparable_types = re.compile("n?text|image|xml|geography|geometry", re.I)
+
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """A binary collation, and a length that an index holds. Blanks at the end are ignored by every collation."""
         sized = "nvarchar(400)" if sql_type.lower() == "nvarchar(max)" else sql_type

@@ -182,12 +182,12 @@ public final class Sqlite extends Kind {
         return seen;
     }
 
-    /** The family that holds this value and those of {@code before}, which is null for none; text holds all but bytes. */
+    /** The family of this value and of those of {@code before}, which is null for none; {@code ANY} where they differ. */
     private static Family common(Family before, Object value) {
         Family family = value instanceof Integer || value instanceof Long ? Family.INT64
             : value instanceof Double ? Family.FLOAT64
             : value instanceof byte[] ? Family.BINARY : Family.TEXT;
-        return before == null || before == family ? family : before == Family.BINARY ? before : Family.TEXT;
+        return before == null || before == family ? family : Family.ANY;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package jrunner.session;
 
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import jrunner.Failure;
 import jrunner.db.Database;
@@ -12,6 +13,18 @@ import jrunner.transfer.TransferResult;
 final class Migrate {
     private Migrate() {}
 
+    private static TransferRequest.Key key(String name) throws Failure {
+        for (TransferRequest.Key key : TransferRequest.Key.values()) {
+            if (key.name().toLowerCase(Locale.ROOT).equals(name)) {
+                return key;
+            }
+        }
+        if (name != null) {
+            throw Request.failure("field 'key' must be usual or single");
+        }
+        return null;
+    }
+
     static Map<String, ?> run(Task task, Connections connections) throws Failure {
         Request request = task.request;
         Database source = connections.get(request.text("source"));
@@ -20,7 +33,8 @@ final class Migrate {
         transfer.sql = request.text("sql");
         transfer.table = request.text("table");
         for (Request pair : request.objects("columns")) {
-            transfer.columns.add(new TransferRequest.Pair(pair.text("source"), pair.text("dest")));
+            transfer.columns.add(new TransferRequest.Pair(pair.text("source"), pair.text("dest"),
+                key(pair.text("key", null))));
             pair.finish();
         }
         transfer.path = request.text("path", TransferRequest.AUTO);

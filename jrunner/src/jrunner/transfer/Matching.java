@@ -38,7 +38,7 @@ final class Matching {
                     problems.add("the query has two columns named '" + column.name()
                         + "': give one another name with AS");
                 }
-                pairs.add(new TransferRequest.Pair(column.name(), column.name()));
+                pairs.add(new TransferRequest.Pair(column.name(), column.name(), null));
             }
         }
         int[] places = new int[pairs.size()];

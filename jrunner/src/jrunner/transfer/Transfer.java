@@ -26,6 +26,7 @@ public final class Transfer {
     private final Progress progress;
     private final Cancel cancel;
     private final TransferResult result = new TransferResult();
+    private final List<KeyedSource> keyed = new ArrayList<>();
     private Fingerprint read;
     private List<ColumnInfo> loaded;
 
@@ -228,11 +229,11 @@ public final class Transfer {
                     fingerprints.add(((FingerprintedSource) each).take(matching.targets));
                 }
             }
-            List<Target> targets = new ArrayList<>();
-            Convert convert = new Convert();
-            for (ColumnInfo column : matching.targets) {
-                targets.add(new Target(dest.kind(), column, source.kind(), convert));
+            for (KeyedSource each : keyed) {
+                Convert convert = new Convert();
+                each.check(request.columns, targets(matching, convert), convert);
             }
+            List<Target> targets = targets(matching, new Convert());
             sink = dest.kind().rowSink(new Load(dest, targets, columnList(matching.targets), request, result));
             Pump pump = new Pump(sources, sink, targets.size(), progress, cancel);
             RowSink running = sink;
@@ -260,8 +261,21 @@ public final class Transfer {
         }
     }
 
+    private List<Target> targets(Matching matching, Convert convert) {
+        List<Target> targets = new ArrayList<>();
+        for (ColumnInfo column : matching.targets) {
+            targets.add(new Target(dest.kind(), column, source.kind(), convert));
+        }
+        return targets;
+    }
+
     private RowSource source(Database from, String sql) throws Failure {
         RowSource plain = from.kind().rowSource(from, sql, request.fetchRows, cancel);
+        if (request.columns.stream().anyMatch(pair -> pair.key != null)) {
+            KeyedSource checked = new KeyedSource(plain);
+            keyed.add(checked);
+            plain = checked;
+        }
         RowSource trimmed = request.trim == TransferRequest.Trim.NONE ? plain : new TrimmedSource(plain, request.trim);
         return request.verifyValues ? new FingerprintedSource(trimmed) : trimmed;
     }

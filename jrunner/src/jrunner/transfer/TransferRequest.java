@@ -14,14 +14,25 @@ public final class TransferRequest {
         ALL
     }
 
+    /** What is asked of the cells of a key, so that two keys of the source do not become one. */
+    public enum Key {
+        /** A text that becomes another type is the usual text of its value. */
+        USUAL,
+        /** That, and the source's column has no type: all its cells are numbers or all are texts, as the destination's. */
+        SINGLE
+    }
+
     /** A source column and the destination column it goes to, as plain names. */
     public static final class Pair {
         final String source;
         final String dest;
+        /** Null for a column of no key, or of one that cannot be mistaken. */
+        final Key key;
 
-        public Pair(String source, String dest) {
+        public Pair(String source, String dest, Key key) {
             this.source = source;
             this.dest = dest;
+            this.key = key;
         }
     }
 

@@ -36,9 +36,16 @@ class KeyEquality(Identifiers):
     #: Families of which equal values of other kinds may be different ones here.
     finer_families: ClassVar[frozenset[str]] = frozenset()
 
+    #: Types, by their names, of whose values the kind cannot say which are equal.
+    incomparable_types: ClassVar[re.Pattern[str] | None] = None
+
     def usual_value_sql(self, value: str) -> str:
         """A value (SQL text) of a finer family, not of a text, as the one that stands for all that are equal elsewhere."""
         return value
+
+    def is_untyped(self, column: Column) -> bool:
+        """Whether a column holds numbers beside texts that look the same, and tells them apart."""
+        return False
 
     def coarse_type(self, column: Column) -> str | None:
         """Why a column may take different texts for equal, from its description alone; None where it takes none for equal."""
