@@ -95,8 +95,8 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
         status = process.wait()
         self._launched.pop(run_id, None)
         # One that died before it took the run is as one that died afterwards: the next would die, too.
-        taken = any(item.id == run_id and item.worker == name for item in store.dispatches.taken())
-        if taken or (status != 0 and store.dispatches.withdraw(run_id)):
+        found = store.dispatches.find(run_id)  # none once the run is known to have ended
+        if found is None or found.worker == name or (status != 0 and store.dispatches.withdraw(run_id)):
             self._tell_end(run_id, status)
             store.dispatches.forget([run_id])
 
