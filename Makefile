@@ -58,7 +58,8 @@ bench: setup ## measure jrunner against other tools; tables go to bench/results
 soak: setup ## thousands of runs, one after another: what grows (ARGS='--engine 200 --served 20' for a few)
 	@$(BIN)/python bench/soak.py $(ARGS)
 
-screenshots: setup ## walk through the pages in a browser and leave a picture of each in docs/images/pages
+screenshots: setup ## make the pictures of README and docs anew; a walk through all pages leaves one of each in docs/images/pages
+	@$(BIN)/python docs/build_pictures.py
 	@mkdir -p docs/images/pages
 	@PIPEKIT_SCREENSHOTS=$(CURDIR)/docs/images/pages $(BIN)/python -m pytest -q --slow tests/web/test_walk.py $(ARGS)
 
