@@ -238,7 +238,7 @@ class Planner:
     def _destination_indexes(self, catalog: Catalog, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
         """The destination's indexes, if a run has a use for any; None where they are not asked for, or not told."""
         dest, module = self._connections.dest, self._module
-        if columns is None or not (module.merge_key or module.watermarks):
+        if columns is None or not (module.merge_key or module.watermarks or module.partition):
             return None
         try:
             return dest.dialect.get_indexes(catalog, dest.dialect.table_name(module.dest_table))

@@ -14,10 +14,11 @@ from pipekit_engine.config import Config
 from pipekit_engine.engine import Engine
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.running.events import RunEvent
+from tests.jars import JAR_FOLDERS
 
 
 def main(folder: str, module: str, kill_at: str = "") -> int:
-    config = Config(database=str(Path(folder, "pipekit.db")), secrets=Path(folder, "secrets.env"))
+    config = Config(database=str(Path(folder, "pipekit.db")), secrets=Path(folder, "secrets.env"), jars=JAR_FOLDERS)
 
     def on_event(event: RunEvent) -> None:
         if event.kind == "phase":
