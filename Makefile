@@ -34,7 +34,7 @@ test-dagster: setup ## the tests of Dagster that need no server, with the oldest
 	@grep -vi '^dagster' constraints.txt > .venv-dagster/constraints.txt
 	@.venv-dagster/bin/pip install -q -c .venv-dagster/constraints.txt -e '.[hosts]' 'dagster==1.12.*' pytest pytest-timeout pytest-xdist hypothesis pexpect
 	@.venv-dagster/bin/python -m pytest -q $(addprefix tests/dagster/test_,$(addsuffix .py,build internals assets asset_checks decorator \
-		public ticks surface jobs executor switches)) $(ARGS)
+		public ticks surface jobs executor switches partitions retention)) $(ARGS)
 
 wheel: setup-demo ## a wheel for machines without a JDK, with jrunner's jar and the drivers of four databases, in dist/
 	@$(BIN)/python scripts/wheel.py
@@ -58,7 +58,8 @@ bench: setup ## measure jrunner against other tools; tables go to bench/results
 soak: setup ## thousands of runs, one after another: what grows (ARGS='--engine 200 --served 20' for a few)
 	@$(BIN)/python bench/soak.py $(ARGS)
 
-screenshots: setup ## walk through the pages in a browser and leave a picture of each in docs/images/pages
+screenshots: setup ## make the pictures of README and docs anew; a walk through all pages leaves one of each in docs/images/pages
+	@$(BIN)/python docs/build_pictures.py
 	@mkdir -p docs/images/pages
 	@PIPEKIT_SCREENSHOTS=$(CURDIR)/docs/images/pages $(BIN)/python -m pytest -q --slow tests/web/test_walk.py $(ARGS)
 

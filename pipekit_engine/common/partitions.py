@@ -127,7 +127,12 @@ class Partition(Record):
     def complete(self, now: datetime, first: Point | None = None) -> Iterator[PartitionRange]:
         """The partitions that have ended at an instant, the oldest first; all ranges of numbers. From `first` on, if given."""
         ranges = self._from(self._first if first is None else first)
-        return ranges if self.by == "number" else takewhile(lambda item: self.instant(item.end) <= now, ranges)
+        if self.by == "number":
+            return ranges
+        newest = self.newest(now)
+        return (
+            iter(()) if newest is None else takewhile(lambda item: not self._before(newest.start, item.start), ranges)
+        )
 
     def count_complete(self, now: datetime) -> int:
         """How many `complete` gives, without making them."""
@@ -254,7 +259,8 @@ class Partition(Record):
         return PartitionRange(key, start, end)
 
     def _from(self, start: Point) -> Iterator[PartitionRange]:
-        while self.end is None or self._before(start, self._last):
+        last = None if self.end is None else self._last
+        while last is None or self._before(start, last):
             found = self._range(start)
             yield found
             start = found.end

@@ -79,7 +79,7 @@ RULES: dict[str, Rule] = {
         Rule("PK605", "error", "a module that cannot be planned"),
         Rule("PK606", "warning", "times that are kept as texts and compared as texts, though their order is another"),
         Rule("PK607", "warning", "a destination without an index on its key, its partitions' or a watermark's column"),
-        Rule("PK608", "info", "a source without an index on the watermark's column or the key"),
+        Rule("PK608", "info", "a source without an index on the watermark's column, the partitions' or the key"),
     )
 }
 

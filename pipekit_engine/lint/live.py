@@ -93,7 +93,7 @@ def _unindexed_at_source(
     opened = opener.open(session, module.source, "read")
     dialect, catalog = opened.dialect, Catalog(session, opened.handle)
     query = read_query(plan.source_sql, dialect.capabilities.syntax)
-    if len(query.tables) != 1 or not query.sources or not (module.merge_key or module.watermarks):
+    if len(query.tables) != 1 or not query.sources or not (module.merge_key or module.watermarks or module.partition):
         return []
     try:
         table = dialect.table_name(quoted_name(query.tables[0]))

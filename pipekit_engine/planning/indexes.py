@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipekit_engine.common.names import find_name
+from pipekit_engine.common.partitions import BOUNDS
 from pipekit_engine.databases.names import quoted_name, split_name
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.sql.comparisons import uses
@@ -116,8 +117,8 @@ _COMPARED = re.compile(
 
 
 def compared_columns(module: Module, source: Dialect) -> tuple[str, ...]:
-    """The columns that the query compares with its watermarks, as the source folds their names."""
-    declared = {watermark.name for watermark in module.watermarks}
+    """The columns that the query compares with its watermarks, or its partition's bounds, as the source folds their names."""
+    declared = {watermark.name for watermark in module.watermarks}.union(BOUNDS if module.partition else ())
     found = []
     for use in uses(module.query, source.capabilities.syntax):
         before = _COMPARED.search(module.query[: use.position])

@@ -99,7 +99,7 @@ def compare_module(
         )
         comparison = Comparison(left.rows, right.rows, len(pairs), right.sql)
         for (_, other), asked, one_side, other_side in zip(pairs, ways, left.answers, right.answers, strict=True):
-            unlike = [way for way, a, b in zip(asked, one_side, other_side, strict=True) if _differ(way, a, b)]
+            unlike = [way for way, a, b in zip(asked, one_side, other_side, strict=True) if differ(way, a, b)]
             if unlike:
                 comparison.differences.append(f"{other.name} ({', '.join(unlike)})")
         return comparison
@@ -157,12 +157,13 @@ def _ask(
     return _Side(count, answers, first_sql)
 
 
-def _differ(way: str, one: str | None, other: str | None) -> bool:
+def differ(way: str, one: str | None, other: str | None) -> bool:
+    """Whether two answers, as the databases write them, are not the same."""
     if way == "NULLs":
         return int(one or 0) != int(other or 0)
     if one is None or other is None:
         return one is not other
-    return _comparable(one) != _comparable(other)
+    return one != other and _comparable(one) != _comparable(other)
 
 
 def _comparable(text: str) -> Decimal | str:

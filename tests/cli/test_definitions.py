@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
+from pipekit_engine.records.checks import CheckResult
+from pipekit_engine.store import Store
 from tests.cli.conftest import DEFINITIONS, Project
 
 
@@ -104,6 +107,35 @@ def test_lists(shared: Project) -> None:
     assert by_name["items"]["groups"] == ["good"]
     assert [item["name"] for item in shared.look("groups", "--json").json] == ["good", "mixed", "slow"]
     assert shared.look("schedules", "--json").json["schedules"][0]["next_at"]
+
+
+def test_modules_show_their_checks_and_partitions_where_some_have_any(project: Project) -> None:
+    sleeping = "    dest_table: sleeping\n    strategy: full\n"
+    checks = "    checks: {rows: , few: {sql: SELECT 1, severity: warning}}\n"
+    partition = "    partition: {by: hour, start: 2016-01-01 00:00, end: 2016-01-01 05:00, column: at}\n"
+    text = DEFINITIONS.replace(sleeping, sleeping + checks).replace(
+        "SELECT 1 AS x", "\"SELECT 1 AS x, 2 AS at WHERE '{partition_start}' < '{partition_end}'\""
+    )
+    project.write("definitions/all.yaml", text.replace(checks, checks + partition))
+    applied = project.look("apply")
+    assert applied.status == 0, applied.err
+    columns = {"COLUMNS": "200"}
+    before = project.look("modules", **columns).out
+    assert before.splitlines()[0].split()[-2:] == ["PARTITIONS", "CHECKS"]
+    assert re.search(r"sleeping .* 0 of 5 hours +not asked yet", before)
+    with Store.open(f"sqlite:///{project.folder / 'pipekit.db'}") as store:
+        result = {
+            "module": "sleeping",
+            "severity": "warning",
+            "on": "destination",
+            "checked_at": datetime.now(timezone.utc),
+        }
+        found = [
+            CheckResult(name="rows", status="passed", **result),
+            CheckResult(name="few", status="failed", **result),
+        ]
+        store.checks.save("sleeping", found, keep=["rows", "few"])
+    assert re.search(r"sleeping .* 1 warning, 1 passed", project.look("modules", **columns).out)
 
 
 def test_times_of_a_schedule_are_in_its_own_zone(shared: Project) -> None:

@@ -186,6 +186,7 @@ def definitions(draw: st.DrawFn) -> Definitions:
                 layers=layers,
                 max_parallel=draw(st.integers(1, 4)),
                 on_failure=draw(st.sampled_from(["continue", "stop"])),
+                spread=draw(st.booleans()),
             )
             for n in groups
         },

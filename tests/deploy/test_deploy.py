@@ -170,6 +170,17 @@ def test_what_was_damaged_is_put_right(installed: Place) -> None:
     assert "s3cret" in secrets.read_text()
 
 
+def test_a_worker_s_unit_is_the_server_s_but_for_its_command() -> None:
+    """So what is tried of the one holds for the other."""
+    server, worker = (
+        [line for line in (ROOT / "deploy" / unit).read_text().splitlines() if not line.startswith("#")]
+        for unit in ("systemd/pipekit.service", "celery/pipekit-worker.service")
+    )
+    differ = {line.partition("=")[0] for line in {*server} ^ {*worker}}
+    assert differ == {"Description", "After", "ExecStart", "SyslogIdentifier", "TimeoutStopSec"}
+    assert "ExecStart=/opt/pipekit/current/bin/pipekit serve --worker" in worker
+
+
 @pytest.mark.slow
 def test_the_units_are_sound_and_hardened(installed: Place) -> None:
     folder = installed.prefix / "etc/systemd/system"

@@ -141,7 +141,8 @@ def test_a_run_whose_member_is_elsewhere_is_cancelled(cluster: Cluster) -> None:
     with cluster.store() as store:
         cluster.wait(lambda: [run for run in store.runs.list("endless") if run.phase == "stage"], "the endless member")
         query = f'mutation {{ terminateRun(runId: "{run_id}") {{ __typename }} }}'
-        assert cluster.http("/graphql", {"query": query})[0] == 200
+        answer = cluster.http("/graphql", {"query": query})
+        assert answer == (200, {"data": {"terminateRun": {"__typename": "TerminateRunSuccess"}}})
         assert _ended(cluster, [run_id])[run_id].status == dg.DagsterRunStatus.CANCELED
         assert store.runs.list("endless")[0].status == "cancelled"
         assert store.group_runs.list("far")[0].status == "cancelled"
@@ -180,19 +181,23 @@ def test_what_the_broker_loses_is_sent_again(cluster: Cluster) -> None:
         assert [len(store.runs.list(module=f"m{n}", limit=None)) for n in (2, 3)] == [2, 2]
 
 
-def test_a_run_that_nobody_has_taken_is_cancelled_at_once(cluster: Cluster) -> None:
+def test_a_run_that_nobody_has_taken_is_ended_by_force_and_never_begins(cluster: Cluster) -> None:
+    """Dagster lets a run that starts be terminated by force alone."""
     cluster.redis.stop()
     run_id = cluster.run_group("g4")
     with cluster.instance() as instance, cluster.store() as store:
+        before = len(store.runs.list("m4", limit=None))
         cluster.wait(lambda: store.dispatches.is_open(run_id), "the launch")
-        query = f'mutation {{ terminateRun(runId: "{run_id}") {{ __typename }} }}'
-        assert cluster.http("/graphql", {"query": query})[0] == 200
+        force = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
+        query = f'mutation {{ terminateRun(runId: "{run_id}", {force}) {{ __typename }} }}'
+        answer = cluster.http("/graphql", {"query": query})
+        assert answer == (200, {"data": {"terminateRun": {"__typename": "TerminateRunSuccess"}}})
+        cluster.redis.start()
+        cluster.wait(lambda: store.dispatches.find(run_id) is None, "the end of what was sent")
         run = instance.get_run_by_id(run_id)
         assert run is not None
         assert run.status == dg.DagsterRunStatus.CANCELED
-    cluster.redis.start()
-    with cluster.store() as store:
-        assert not store.dispatches.is_open(run_id)
+        assert len(store.runs.list("m4", limit=None)) == before
 
 
 def test_the_password_of_the_broker_is_in_no_process_and_no_record(cluster: Cluster) -> None:

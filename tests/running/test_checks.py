@@ -10,6 +10,7 @@ import pytest
 from pipekit_engine.errors import CheckError, ConfigurationError, NotFoundError
 from pipekit_engine.models import Check, Hook, Module, Partition, Watermark
 from pipekit_engine.records.checks import CheckResult
+from pipekit_engine.running.comparing import differ
 from tests.running.workbench import Workbench
 
 
@@ -202,6 +203,25 @@ def test_diff_of_source_and_destination(any_bench: Workbench) -> None:
     assert diff() == ("failed", 1, "2 rows in the source, 3 in the destination")
     bench.run()
     assert found(bench)["diff"].status == "failed", "a run leaves what was found"
+
+
+@pytest.mark.parametrize(
+    ("way", "one", "other", "unlike"),
+    [
+        ("sum", "1.50", "1.5", False),
+        ("sum", "12E+2", "1200", False),
+        ("greatest", "NaN", "NaN", False),
+        ("greatest", "2024-02-29", "2024-02-29 00:00:00.000", False),
+        ("greatest", "2024-02-29T10:00", "2024-02-29 10:00:00", False),
+        ("greatest", "2024-02-29 10:00:00.120", "2024-02-29 10:00:00.12", False),
+        ("greatest", "2024-02-29 10:00:00.1", "2024-02-29 10:00:00.12", True),
+        ("least", None, "0", True),
+        ("least", None, None, False),
+        ("NULLs", None, "0", False),
+    ],
+)
+def test_answers_are_compared_by_what_they_mean(way: str, one: str | None, other: str | None, unlike: bool) -> None:
+    assert differ(way, one, other) is unlike
 
 
 def test_diff_of_the_partition_that_was_filled_last(bench: Workbench) -> None:

@@ -201,7 +201,19 @@ def _walk(walk: Walk, postgresql: PostgreSQLServer, database: str, folder: Path)
     browser.await_text("What you typed here before was not saved", within_s=20)
     browser.press("Take it back")
     browser.await_text("/* unsaved */", "~ module orders", within_s=20)
-    for page in ("", "modules", "runs", "groups", "schedules", "connections", "secrets", "drivers", "lint", "locks"):
+    for page in (
+        "",
+        "modules",
+        "runs",
+        "groups",
+        "schedules",
+        "connections",
+        "secrets",
+        "drivers",
+        "tokens",
+        "lint",
+        "locks",
+    ):
         walk.go(page)
         walk.look(page or "overview")
     for page in (
