@@ -5,6 +5,8 @@ everything, and a run stays STARTED for ever. Here a run is a process of its own
 
 - It writes its `ProcessName` into the run's tags before it does anything else, so whoever looks later can tell whether that very
   process still lives. Run monitoring asks `check_run_worker_health` every few seconds and fails the runs of dead processes.
+- It comes from the run server of `pipekit serve` (`run_server`), where that is to be had: there all is imported already. Else it
+  starts by itself.
 - The launcher's own process waits for it on a thread, and reports a process that died without a last word at once.
 - Terminate sends SIGINT. A run of another machine finds the request itself: its worker looks at the run's status.
 - The worker writes signs of life into the run's tags, so that other machines notice when its own has vanished.
@@ -36,14 +38,19 @@ from pipekit_dagster.dagster_internals.launching import (
     LaunchRunContext,
     WorkerStatus,
 )
+from pipekit_dagster.run_client import ForkedProcess, fork_process
 from pipekit_dagster.serve.lease import require_lead
 from pipekit_dagster.workers.dispatcher import dispatcher
 from pipekit_engine.common.processes import ProcessName
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from dagster import DagsterRun
 
     from pipekit_engine.store import Store
+
+    _Process: TypeAlias = subprocess.Popen[bytes] | ForkedProcess
 
 #: Argument of a run's process that was sent here: it takes the run first, and does nothing when another has it.
 TAKE = "--take"
@@ -69,7 +76,7 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
-        self._launched: dict[str, subprocess.Popen[bytes]] = {}
+        self._launched: dict[str, _Process] = {}
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process and return. A daemon whose server no longer leads ends here: another one launches runs."""
@@ -93,13 +100,14 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
             self._tell_end(run_id, status)
             store.dispatches.forget([run_id])
 
-    def _start(self, run_id: str, *options: str) -> subprocess.Popen[bytes]:
+    def _start(self, run_id: str, *options: str) -> _Process:
         home = self.instance.root_directory
         output = _output_file(home, run_id)
         output.parent.mkdir(parents=True, exist_ok=True)
         _prune(output.parent)
         with output.open("ab") as sink:
-            process = subprocess.Popen(
+            forked = None if options else fork_process(home, run_id, sink)
+            process: _Process = forked or subprocess.Popen(
                 [sys.executable, "-m", "pipekit_dagster.worker", run_id, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -110,12 +118,12 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
         self._launched[run_id] = process
         return process
 
-    def _watch(self, run_id: str, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, run_id: str, process: _Process) -> None:
         status = process.wait()
         self._launched.pop(run_id, None)
         self._tell_end(run_id, status)
 
-    def _tell_end(self, run_id: str, status: int) -> None:
+    def _tell_end(self, run_id: str, status: int | None) -> None:
         """Say what became of a run that its process has left unfinished."""
         if not self.has_instance:
             return
@@ -185,8 +193,10 @@ class PipekitRunLauncher(ConfiguredRunLauncher):
 
     def join(self, timeout: int = 30) -> None:
         """Wait for the runs launched from here, at most `timeout` seconds for each."""
-        for process in list(self._launched.values()):
-            process.wait(timeout)
+        for run_id in list(self._launched):
+            until = time.monotonic() + timeout
+            while run_id in self._launched and time.monotonic() < until:
+                time.sleep(0.05)
 
 
 def _output_file(home: str, run_id: str) -> Path:
@@ -201,7 +211,9 @@ def _prune(folder: Path) -> None:
                 file.unlink()
 
 
-def _exit(status: int) -> str:
+def _exit(status: int | None) -> str:
+    if status is None:
+        return "ended, unseen"
     if status < 0:
         return f"ended by signal {signal.Signals(-status).name}"
     return f"exit status {status}"

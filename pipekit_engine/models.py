@@ -353,6 +353,11 @@ class Module(NamedRecord):
         description="what is compared of the rows read and those in staging: their number, or also their values as the "
         "destination gives them back, which reads staging once more",
     )
+    staging: Literal["always", "auto"] = Field(
+        default="always",
+        description="whether rows go into a staging table first: `auto` loads them straight into the destination, in the merge's "
+        "transaction, where nothing asks the staged rows; its locks then last as long as the source is read",
+    )
     retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
     watermarks: tuple[Watermark, ...] = ()
     hooks: tuple[Hook, ...] = ()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "IMPORTED_BY_RUNS",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "ConfiguredRunLauncher",
@@ -59,6 +60,24 @@ class ConfiguredRunLauncher(RunLauncher, ConfigurableClass):
     def instance(self) -> DagsterInstance:
         """The instance whose launcher this is. Check: `_instance` and `has_instance` of MayHaveInstanceWeakref."""
         return self._instance
+
+
+#: What a run imports when it comes to it. A name that is gone costs the time of its import. Check: the
+#: modules that the process of a run imports between its start and its first op.
+IMPORTED_BY_RUNS = (
+    "dagster._cli.api",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
+    "dagster._core.utility_ops",
+    "dagster._core.workspace.autodiscovery",
+    "dagster._utils.test.definitions",
+    "dagster_postgres",
+    "fsspec.implementations.local",
+    "upath.implementations.local",
+)
 
 
 def capture_interrupts() -> AbstractContextManager[None]:

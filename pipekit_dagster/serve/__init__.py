@@ -20,12 +20,13 @@ def worker(at_once: int | None = None, queues: list[str] | None = None) -> int:
     return serve(load_config(), at_once=at_once, queues=queues)
 
 
-def main(host: str | None = None, port: int | None = None, reload_: bool = False) -> int:
+def main(host: str | None = None, port: int | None = None, reload_: bool = False, *, agent: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. None takes host and port from the configuration.
 
-    `reload_` also watches pipekit's own Python files. Raises ConfigurationError when it cannot start as asked.
+    `reload_` also watches pipekit's own Python files; `agent` also starts `pipekit agent`.
+    Raises ConfigurationError when it cannot start as asked.
     """
     from pipekit_dagster.serve.supervisor import serve
     from pipekit_engine.config import load_config
 
-    return serve(load_config(), host=host, port=port, reload_=reload_)
+    return serve(load_config(), host=host, port=port, reload_=reload_, agent=agent)

@@ -21,6 +21,8 @@ from pipekit_engine.errors import PipekitError
 from pipekit_engine.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from pipekit_dagster.serve.services import Service
     from pipekit_engine.config import Config
 
@@ -40,13 +42,25 @@ _MAX_FAILURES = 5
 
 
 class Reloader:
-    """Watches the store (and with `watch_code` pipekit's own files) and reloads the code location. Runs on a thread."""
+    """Watches the store (and with `watch_code` pipekit's own files) and reloads the code location. Runs on a thread.
 
-    def __init__(self, config: Config, socket: Path, *, code_server: Service, watch_code: bool = False) -> None:
+    `reloaded` is called after each reload for changed definitions.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        socket: Path,
+        *,
+        code_server: Service,
+        watch_code: bool = False,
+        reloaded: Callable[[], None] = lambda: None,
+    ) -> None:
         self._config = config
         self._code_server = CodeServer(socket)
         self._service = code_server
         self._watch_code = watch_code
+        self._reloaded = reloaded
         self._shown: str | None = None
         self._last_ping = 0.0
         self._failures = 0
@@ -90,6 +104,7 @@ class Reloader:
             began = time.monotonic()
             if self._reload():
                 self._shown = found
+                self._reloaded()
                 _log.info("definitions changed; the code location was reloaded in %.1f s", time.monotonic() - began)
             return
         if time.monotonic() - self._last_ping >= _PING_S:
@@ -130,14 +145,11 @@ class Reloader:
         """Changes whenever what the code location should show has changed."""
         if self._store is None:
             self._store = Store.open(self._config.database_url)
-        parts = [self._store.definitions.fingerprint()]
-        files = [self._config.path] if self._config.path else []
+        files: list[Path] = []
         if self._watch_code:
             package = Path(__file__).resolve().parents[1]
             files += [*package.rglob("*.py"), *(package.parent / "pipekit_engine").rglob("*.py")]
-        for file in sorted(file for file in files if file.exists()):
-            parts.append(f"{file}:{file.stat().st_mtime_ns}")
-        return "\n".join(parts)
+        return fingerprint(self._config, self._store, files)
 
     def _reload(self) -> bool:
         try:
@@ -165,3 +177,9 @@ class Reloader:
             self._code_server.reload(_RELOAD_TIMEOUT_S)
         except Exception as error:
             _log.info("the code server was asked for a new process: %s", type(error).__name__)
+
+
+def fingerprint(config: Config, store: Store, files: Iterable[Path] = ()) -> str:
+    """Changes whenever what a code location shows does: definitions, the configuration file, or one of `files`."""
+    watched = sorted(file for file in (*([config.path] if config.path else []), *files) if file.exists())
+    return "\n".join([store.definitions.fingerprint(), *(f"{file}:{file.stat().st_mtime_ns}" for file in watched)])

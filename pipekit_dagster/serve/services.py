@@ -104,6 +104,11 @@ class Service:
         self.since = time.time()
         self.restarts += 1
 
+    def send_signal(self, number: int) -> None:
+        """A signal, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL; `poll` starts it again."""
         if self._process is not None:
@@ -114,13 +119,16 @@ class Service:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
-    def wait_stopped(self, timeout_s: float) -> None:
-        """Wait until it has ended; SIGKILL after `timeout_s`."""
+    def wait_stopped(self, timeout_s: float, *, kill: bool = True) -> None:
+        """Wait until it has ended; SIGKILL after `timeout_s`, or not: then it ends when its work has."""
         if self._process is None:
             return
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            if not kill:
+                _log.info("%s, process %d, ends once what it works at has ended", self.name, self._process.pid)
+                return
             _log.warning("%s did not end within %.0f s and was killed", self.name, timeout_s)
             self._process.kill()
             self._process.wait()

@@ -1,5 +1,7 @@
 """The supervisor: starts code server, daemon and web server, and keeps them and the shown definitions up to date.
 
+Two more make things begin at once: the run server, which forks the processes of runs, and the agent, which takes commands.
+
 Runs are not its children: `PipekitRunLauncher` gives each a session of its own. So a restart of any part, and a stop of the
 whole, leaves running runs alone; their locks have living owners, and after a start they are shown as before.
 """
@@ -22,6 +24,8 @@ from pipekit_dagster.serve.leader import Leader
 from pipekit_dagster.serve.lease import LEASE_VARIABLE
 from pipekit_dagster.serve.reload import Reloader
 from pipekit_dagster.serve.services import Service
+from pipekit_engine.agent.forking import listening
+from pipekit_engine.agent.server import path_for
 from pipekit_engine.common.signals import on_signals
 from pipekit_engine.errors import RuntimeMissing
 from pipekit_engine.store import Store
@@ -34,9 +38,13 @@ _log = logging.getLogger("pipekit.serve")
 _TICK_S = 0.2
 #: Seconds that each service gets to end after SIGTERM.
 _STOP_TIMEOUT_S = 10.0
+#: Seconds that the agent gets, before it is left to the commands that it works at.
+_AGENT_TIMEOUT_S = 3.0
 
 
-def serve(config: Config, *, host: str | None = None, port: int | None = None, reload_: bool = False) -> int:
+def serve(
+    config: Config, *, host: str | None = None, port: int | None = None, reload_: bool = False, agent: bool = False
+) -> int:
     """Serve until SIGINT or SIGTERM; 0 after a clean stop.
 
     Raises ConfigurationError before anything is started: no state store, an address that needs a password, a port in use,
@@ -51,7 +59,7 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, r
     with home.hold():
         stop = threading.Event()
         with on_signals((signal.SIGINT, signal.SIGTERM), stop.set):
-            Supervisor(config, home, host, port, watch_code=reload_).run(stop)
+            Supervisor(config, home, host, port, watch_code=reload_, agent=agent).run(stop)
     return 0
 
 
@@ -69,14 +77,17 @@ def _refuse_missing_packages(config: Config) -> None:
 
 
 class Supervisor:
-    """Runs the three services. `run` returns when asked to stop."""
+    """Runs the services. `run` returns when asked to stop."""
 
-    def __init__(self, config: Config, home: Home, host: str, port: int, *, watch_code: bool = False) -> None:
+    def __init__(
+        self, config: Config, home: Home, host: str, port: int, *, watch_code: bool = False, agent: bool = False
+    ) -> None:
         self._home = home
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        env = {**os.environ, **home.environment(), "PYTHONUNBUFFERED": "1", PAGES: "/pipekit"}
-        if config.path is not None:
-            env["PIPEKIT_CONFIG"] = str(config.path)
+        found = {"PIPEKIT_CONFIG": str(config.path)} if config.path is not None else {}
+        # The agent is what its clients are: it gets the environment that this process was started with.
+        as_started = {**os.environ, **found}
+        env = {**as_started, **home.environment(), "PYTHONUNBUFFERED": "1", PAGES: "/pipekit"}
         os.environ.update(env)
         python = sys.executable
         self._code = Service(
@@ -107,7 +118,27 @@ class Supervisor:
             ready=lambda: _listens(home.socket),
         )
         self._services = [self._code, self._daemon, self._web]
-        self._reloader = Reloader(config, home.socket, code_server=self._code, watch_code=watch_code)
+        #: Whether the web server has answered: what only makes things faster is started after that.
+        self._answered = False
+        self._runs = Service(
+            "run server", [python, "-m", "pipekit_dagster.run_server"], env, ready=lambda: self._answered
+        )
+        agent_socket = path_for(config)
+        self._agent = Service(
+            "agent",
+            [python, "-m", "pipekit_engine.cli.entry", "agent"],
+            as_started,
+            ready=lambda: self._answered and listening(agent_socket) is None,
+        )
+        if sys.platform == "linux":
+            self._services += [self._runs, self._agent] if agent else [self._runs]
+        self._reloader = Reloader(
+            config,
+            home.socket,
+            code_server=self._code,
+            watch_code=watch_code,
+            reloaded=lambda: self._runs.send_signal(signal.SIGHUP),
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Start the services, keep them running until `stop` is set, stop them."""
@@ -117,11 +148,10 @@ class Supervisor:
             self._reloader.mark_shown()
             self._poll_services()
             thread.start()
-            announced = False
             while not stop.wait(_TICK_S):
                 self._poll_services()
-                if not announced and _answers(self._url):
-                    announced = True
+                if not self._answered and _answers(self._url):
+                    self._answered = True
                     _log.info("pipekit is served at %s", self._url)
         finally:
             stop.set()
@@ -129,7 +159,10 @@ class Supervisor:
             for service in reversed(self._services):
                 service.terminate()
             for service in self._services:
-                service.wait_stopped(_STOP_TIMEOUT_S)
+                if service is self._agent:
+                    service.wait_stopped(_AGENT_TIMEOUT_S, kill=False)
+                else:
+                    service.wait_stopped(_STOP_TIMEOUT_S)
             self._leader.stop()
             if thread.is_alive():
                 thread.join(5)

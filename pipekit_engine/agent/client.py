@@ -17,11 +17,16 @@ import re
 import signal
 import sys
 
+#: Not of `typing`: see `pipekit_engine.cli.entry`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
 #: Commands that are handed over: they do one thing and end. Others talk for long, or are servers themselves.
 COMMANDS = frozenset({"run", "run-group", "modules", "groups", "schedules", "runs", "cancel", "unlock"})
 #: Seconds that an agent has to take a command; one that is too busy is done without.
 _TAKE_S = 1.0
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Longest path that a Unix socket takes; longer ones are reached by way of their folder.
 _LONGEST_PATH = 100
 _DATABASE = re.compile(r"^database:[ \t]*([^\s#'\"]+|'[^'\n]*'|\"[^\"\\\n]*\")[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -56,7 +61,7 @@ def identity() -> dict[str, object]:
 def hand_over(command: Command | None, arguments: list[str]) -> int | None:
     """Let the agent run a command; its exit status, None when it has to run here."""
     path = _agent_for(command) if sys.platform == "linux" else None
-    return None if path is None else _ask(path, arguments)
+    return None if path is None else _run(path, arguments)
 
 
 class Command:
@@ -108,56 +113,84 @@ def _agent_for(command: Command | None) -> str | None:
     return path if os.path.exists(path) else None
 
 
-def _ask(path: str, arguments: list[str]) -> int | None:
-    import array
-    import json
+def reach(path: str, timeout_s: float) -> socket.socket:
+    """A connection to the server of this user that listens there; each thing said takes at most `timeout_s`. Raises OSError."""
     import socket
     import struct
 
-    with socket.socket(socket.AF_UNIX) as agent:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout_s)
+        reachable, folder = within_reach(path)
         try:
-            agent.settimeout(_TAKE_S)
-            reachable, folder = within_reach(path)
-            try:
-                agent.connect(reachable)
-            finally:
-                if folder >= 0:
-                    os.close(folder)
-            _, uid, _ = struct.unpack("3i", agent.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            if uid != os.getuid():
-                return None
-            umask = os.umask(0o077)
-            os.umask(umask)
-            request = {
-                **identity(),
-                "arguments": arguments,
-                "folder": os.getcwd(),
-                "environment": dict(os.environ),
-                "umask": umask,
-                "ignored": [number for number in _PASSED_ON if signal.getsignal(number) is signal.SIG_IGN],
-                "streams": [[stream.encoding, stream.errors] for stream in (sys.stdin, sys.stdout, sys.stderr)],
-            }
-            line = json.dumps(request).encode() + b"\n"
-            files = array.array("i", [0, 1, 2])
-            sent = agent.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
-            agent.sendall(line[sent:])
+            connection.connect(reachable)
+        finally:
+            if folder >= 0:
+                os.close(folder)
+        _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.getuid():
+            raise PermissionError(f"another user listens on {path}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def ask(connection: socket.socket, wanted: dict[str, object], files: list[int]) -> None:
+    """Send a request with what the forked process takes over from this one, and open files. Raises OSError."""
+    import array
+    import json
+    import socket
+
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        umask = next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
+    request = {
+        **identity(),
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "umask": umask,
+        "ignored": [number for number in PASSED_ON if signal.getsignal(number) is signal.SIG_IGN],
+        **wanted,
+    }
+    line = json.dumps(request).encode() + b"\n"
+    sent = connection.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
+    connection.sendall(line[sent:])
+
+
+def read_line(connection: socket.socket) -> bytes:
+    """What the server says up to the end of a line, or of the connection."""
+    answer = b""
+    while not answer.endswith(b"\n") and (part := connection.recv(4096)):
+        answer += part
+    return answer
+
+
+def _run(path: str, arguments: list[str]) -> int | None:
+    import json
+
+    try:
+        agent = reach(path, _TAKE_S)
+    except OSError:
+        return None
+    with agent:
+        try:
+            streams = [[stream.encoding, stream.errors] for stream in (sys.stdin, sys.stdout, sys.stderr)]
+            ask(agent, {"arguments": arguments, "streams": streams}, [0, 1, 2])
             if agent.recv(1) != b"+":
                 return None
-            for number in _PASSED_ON:
+            for number in PASSED_ON:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     # The socket is written to, not waited for: the handler runs between two bytecodes of the reading below.
                     signal.signal(number, lambda number, _frame: agent.send(bytes([number])))
             agent.settimeout(None)
             agent.sendall(b"g")
-        except (OSError, AttributeError, ValueError):
+        except (OSError, AttributeError, ValueError, StopIteration):
             return None
-        answer = b""
         try:
-            while not answer.endswith(b"\n") and (part := agent.recv(100)):
-                answer += part
+            answer = read_line(agent)
         except OSError:
-            pass
-    for number in _PASSED_ON:
+            answer = b""
+    for number in PASSED_ON:
         signal.signal(number, signal.SIG_DFL)
     ended = json.loads(answer) if answer.endswith(b"\n") else {}
     if "signal" in ended:

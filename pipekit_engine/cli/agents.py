@@ -59,6 +59,7 @@ def stop(context: typer.Context) -> None:
 
 def _listening(context: typer.Context) -> int | None:
     """The process id of this project's agent."""
-    from pipekit_engine.agent.server import listening, path_for
+    from pipekit_engine.agent.forking import listening
+    from pipekit_engine.agent.server import path_for
 
     return listening(path_for(settings(context).config()))

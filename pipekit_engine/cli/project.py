@@ -89,6 +89,9 @@ def serve(
     queue: Annotated[
         list[str] | None, typer.Option(help="Queue of a worker; the configuration's when not given. May be repeated.")
     ] = None,
+    no_agent: Annotated[
+        bool, typer.Option("--no-agent", help="Keep no warm agent for the commands of this machine.")
+    ] = False,
 ) -> None:
     """Run the user interface, the schedules and the sensors; the one process to start. A worker only takes runs."""
     import os
@@ -104,7 +107,9 @@ def serve(
     if worker and (host or port or reload):
         raise typer.BadParameter("takes no --host, --port or --reload: a worker serves no pages", param_hint="--worker")
     part = dagster_part("serve", "`pipekit serve`")
-    raise typer.Exit(part.worker(at_once, queue) if worker else part.main(host, port, reload) or 0)
+    if worker:
+        raise typer.Exit(part.worker(at_once, queue))
+    raise typer.Exit(part.main(host, port, reload, agent=not no_agent) or 0)
 
 
 def web(

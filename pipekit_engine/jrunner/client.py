@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from pipekit_engine.common.columns import Column
 from pipekit_engine.jrunner.errors import JRunnerDied
@@ -31,6 +31,9 @@ class Session(JRunnerProcess):
     was done before the cancel came (a commit, say), the result is returned as if nothing had happened. An exception in the
     waiting thread (KeyboardInterrupt) cancels the request, too; ``execute`` tells an :class:`Interruption` how that ended.
     """
+
+    #: Statements can share a migration's transaction.
+    loads_in_transaction: ClassVar[bool] = True
 
     def __enter__(self) -> Session:
         return self
@@ -109,7 +112,11 @@ class Session(JRunnerProcess):
         if before_commit is not None:
             request["confirm"] = True
         answer = self.request(
-            request, on_progress=on_progress, before_commit=before_commit, cancel=cancel, interruption=interruption
+            request,
+            on_progress=on_progress,
+            before_commit=None if before_commit is None else lambda _: before_commit(),
+            cancel=cancel,
+            interruption=interruption,
         )
         return ExecuteResult(counts=tuple(answer["counts"]), elapsed_ms=answer["elapsed_ms"])
 
@@ -132,15 +139,27 @@ class Session(JRunnerProcess):
         request: MigrateRequest,
         *,
         on_progress: ProgressHandler | None = None,
+        before_commit: Callable[[int], None] | None = None,
         cancel: threading.Event | None = None,
+        interruption: Interruption | None = None,
     ) -> MigrateResult:
         """Moves a query's rows into a table. On any error the table is as it was before.
 
         ``on_progress`` is called in the calling thread, about once a second; an exception in it cancels the migration.
+        ``before_commit`` and ``interruption`` are those of `execute`; the former is told how many rows were read.
         """
-        answer = self.request(request.to_json(), on_progress=on_progress, cancel=cancel)
-        names = MigrateResult.__dataclass_fields__
-        return MigrateResult(**{name: answer[name] for name in names})
+        fields = request.to_json()
+        if before_commit is not None:
+            fields["confirm"] = True
+        answer = self.request(
+            fields,
+            on_progress=on_progress,
+            before_commit=None if before_commit is None else lambda event: before_commit(event["rows_read"]),
+            cancel=cancel,
+            interruption=interruption,
+        )
+        names = [name for name in MigrateResult.__dataclass_fields__ if name != "counts"]
+        return MigrateResult(**{name: answer[name] for name in names}, counts=tuple(answer.get("counts", ())))
 
     def metadata(
         self,

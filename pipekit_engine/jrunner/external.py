@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.common.text import counted
@@ -37,7 +37,7 @@ from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerError
 from pipekit_engine.jrunner.process import POLL_S, TERM_TIMEOUT_S, ProgressHandler
-from pipekit_engine.jrunner.protocol import MigrateRequest, MigrateResult, OpenRequest, OpenResult
+from pipekit_engine.jrunner.protocol import Interruption, MigrateRequest, MigrateResult, OpenRequest, OpenResult
 
 #: What nobody can promise about a program that is known by its flags only; for `pipekit doctor`.
 LIMITS = (
@@ -103,11 +103,13 @@ class ExternalProgram:
 
 
 class ExternalSession(Session):
-    """A session whose :meth:`migrate` runs an external jrunner. Everything else is pipekit's own.
+    """A session whose :meth:`migrate` runs an external jrunner, in a transaction of that. Everything else is pipekit's own.
 
     :param program: the external jrunner, or its command.
     :param timeout_s: a migration that takes longer is ended; None waits for ever (cancel still works).
     """
+
+    loads_in_transaction: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -144,7 +146,9 @@ class ExternalSession(Session):
         request: MigrateRequest,
         *,
         on_progress: ProgressHandler | None = None,
+        before_commit: Callable[[int], None] | None = None,
         cancel: threading.Event | None = None,
+        interruption: Interruption | None = None,
     ) -> MigrateResult:
         """Runs the program and checks what it did by counting.
 
@@ -157,6 +161,12 @@ class ExternalSession(Session):
             raise JRunnerError(
                 "the external jrunner moves the rows by itself, so that their values are not seen: leave out `verify: values`, "
                 "or let pipekit's own jrunner move them",
+                phase="migrate",
+                code="protocol",
+            )
+        if request.before or request.after or before_commit is not None:
+            raise JRunnerError(
+                "the external jrunner has a transaction of its own, in which nothing else can be done",
                 phase="migrate",
                 code="protocol",
             )

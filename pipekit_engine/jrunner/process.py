@@ -233,7 +233,7 @@ class JRunnerProcess:
         request: dict[str, Any],
         *,
         on_progress: ProgressHandler | None = None,
-        before_commit: Callable[[], None] | None = None,
+        before_commit: Callable[[Mapping[str, Any]], None] | None = None,
         cancel: threading.Event | None = None,
         interruption: Interruption | None = None,
     ) -> dict[str, Any]:
@@ -269,7 +269,7 @@ class JRunnerProcess:
         number: int,
         events: EventQueue[dict[str, Any] | None],
         on_progress: ProgressHandler | None,
-        before_commit: Callable[[], None] | None,
+        before_commit: Callable[[Mapping[str, Any]], None] | None,
         cancel: threading.Event | None,
     ) -> dict[str, Any]:
         deadline: float | None = None
@@ -291,7 +291,7 @@ class JRunnerProcess:
             elif event["event"] == "confirm":
                 if before_commit is not None and deadline is None:
                     try:
-                        before_commit()
+                        before_commit(event)
                     except BaseException as reason:
                         raise _CommitRefusedError(reason) from reason
                     self._send({"id": self._new_id(None), "op": "confirm", "target": number})

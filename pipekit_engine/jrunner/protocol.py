@@ -119,14 +119,16 @@ class QueryResult:
 class Statement:
     """A statement to execute; ``expect_rows`` makes any other row count an error.
 
-    So does ``expect_count_of`` with any other count than that of an earlier statement, by its index. ``is_count``: a query,
-    the number in its first row is its count.
+    So does ``expect_count_of`` with any other count than that of an earlier statement, by its index, and ``expect_read``, behind
+    the rows of a migration, with any other than the number of rows read. ``is_count``: a query, the number in its first row is
+    its count.
     """
 
     sql: str
     expect_rows: int | None = None
     expect_count_of: int | None = None
     is_count: bool = False
+    expect_read: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The item of a request's ``statements``."""
@@ -137,6 +139,8 @@ class Statement:
             item["expect_count_of"] = self.expect_count_of
         if self.is_count:
             item["is_count"] = True
+        if self.expect_read:
+            item["expect_read"] = True
         return item
 
 
@@ -188,7 +192,8 @@ class MigrateRequest:
     ``table`` is SQL text (quoted as the destination wants it), ``columns`` are plain names; empty: every source column under
     its own name. ``path`` forces how rows are written; ``split_by`` names a column of the query by whose ranges ``parallel``
     connections read side by side; ``split_query`` is the query for that, its WITH clause apart and the rest fit for a subquery.
-    ``verify`` "values" reads the rows back and compares them with those that were read.
+    ``verify`` "values" reads the rows back and compares them with those that were read. ``before`` and ``after`` are statements
+    of the same transaction, around the rows; the table may be made by the former.
     """
 
     source: str
@@ -205,6 +210,8 @@ class MigrateRequest:
     trim: bool = False
     clear: bool = False
     verify: str = "counts"
+    before: Sequence[Statement] = ()
+    after: Sequence[Statement] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The request's fields."""
@@ -229,12 +236,17 @@ class MigrateRequest:
             "split_sql": self.split_query and self.split_query[1],
         }
         request.update({name: value for name, value in optional.items() if value is not None})
+        around = {"before": self.before, "after": self.after}
+        request.update({name: [item.to_json() for item in items] for name, items in around.items() if items})
         return request
 
 
 @dataclass(frozen=True)
 class MigrateResult:
-    """Counts as the reading and the writing side saw them, and the path that was taken with the reason for it."""
+    """Counts as the reading and the writing side saw them, and the path that was taken with the reason for it.
+
+    `counts` are those of the statements before and after the rows.
+    """
 
     rows_read: int
     rows_written: int
@@ -244,3 +256,4 @@ class MigrateResult:
     elapsed_ms: int
     read_ms: int
     write_ms: int
+    counts: tuple[int, ...] = ()

@@ -12,6 +12,7 @@ from pipekit_engine.errors import ConfigurationError, DestinationError
 from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
 from pipekit_engine.planning.columns import Layout, PlannedColumn, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
+from pipekit_engine.planning.direct import plan_direct
 from pipekit_engine.planning.indexes import MissingIndex, missing_indexes, wanted_indexes
 from pipekit_engine.planning.keys import (
     KeyFacts,
@@ -83,6 +84,7 @@ def plan_run(
     dest_indexes: Sequence[Sequence[str]] | None = None,
     dest_triggers: Sequence[str] = (),
     partition: PartitionRange | None = None,
+    load_obstacle: str | None = None,
 ) -> RunPlan:
     """Plan a run.
 
@@ -93,7 +95,8 @@ def plan_run(
     `key_facts` is what the databases said of texts in keys, `known_columns` what the source's catalogue said of new columns;
     `dest_indexes` are the destination's (None: not known), `identity_columns` those of its columns that it numbers itself unless
     an INSERT says otherwise. `dest_triggers` are the names of those that may change a row which is written.
-    `partition` is the one that is replaced, of a module that has them.
+    `partition` is the one that is replaced, of a module that has them. `load_obstacle` says why rows cannot go straight into the
+    destination, with `staging: auto`, where the databases know that.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -193,29 +196,52 @@ def plan_run(
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     never_null = known_columns.never_null if known_columns else frozenset()
     made = _typed(layout.columns if creates else layout.added)
+    fed = {column.dest for column in layout.columns}
+    not_null = tuple(item.name for item in dest_columns or () if not item.nullable and item.name in fed)
     if creates:
         given = {item.dest_name for item in module.columns if item.dest_type}
         required = {item.dest for item in layout.columns if item.source in never_null and item.dest not in given}
+        not_null = tuple(key)
         made = [(name, dest.not_null_type(sql) if name in required.union(key) else sql) for name, sql in made]
     ddl: list[str] = []
+    indexes: list[str] = []
     if creates:
         ddl.append(dest.create_table_sql(table, made))
         # Without them each later merge would read the whole table, and each resolver.
         types = dict(_typed(layout.columns))
         for names, purpose in wanted_indexes(module, dest, types, key):
             typed = [(name, types[name]) for name in names]
-            ddl += dest.index_key_sql(table, typed, unique=strategy.unique_key and purpose == "key", purpose=purpose)
-    ddl += [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
+            indexes += dest.index_key_sql(
+                table, typed, unique=strategy.unique_key and purpose == "key", purpose=purpose
+            )
+    added = [dest.add_column_sql(table, column.dest, column.dest_type) for column in layout.added]
     comments: list[str] = []
     if remarks:
         new = layout.columns if creates else layout.added
         comments = dest.comment_sql(table, _in_dest_names(remarks, new, new_table=creates), made)
-    fed = {column.dest for column in layout.columns}
     lacking: tuple[MissingIndex, ...] = ()
     if dest_columns is not None and dest_indexes is not None:
         lacking = missing_indexes(module, dest, key, dest_columns, dest_indexes)
     in_transaction = dest.capabilities.transactional_ddl
     undo = [dest.drop_table_sql(table)] if creates and not in_transaction else []
+    entered = [MergeStatement(sql) for sql in fence.enter]
+    commented = [MergeStatement(sql, optional=True) for sql in comments if in_transaction]
+    direct, why_staged = plan_direct(
+        module,
+        dest,
+        rows,
+        merge,
+        first=[*entered, *(MergeStatement(sql) for sql in ddl), *commented],
+        indexes=indexes,
+        creates=creates,
+        adds_columns=bool(added),
+        needs_setup=bool(facts.setup),
+        compares_rows=difference is not None,
+        compares_keys=bool(coarse or fixed or rewritten),
+        triggers=dest_triggers,
+        obstacle=load_obstacle,
+    )
+    ddl += [*indexes, *added]
     return RunPlan(
         module=module,
         source_sql=source_sql,
@@ -244,14 +270,16 @@ def plan_run(
         comments=() if in_transaction else tuple(comments),
         undo_prepare=tuple(undo),
         merge=(
-            *(MergeStatement(sql) for sql in fence.enter),
+            *entered,
             *(MergeStatement(sql) for sql in ddl if in_transaction),
-            *(MergeStatement(sql, optional=True) for sql in comments if in_transaction),
+            *commented,
             *merge,
         ),
         difference=difference and difference.behind(fence.enter),
         comparison=comparison,
-        not_null=tuple(item.name for item in dest_columns or () if not item.nullable and item.name in fed),
+        direct=direct,
+        why_staged=why_staged,
+        not_null=not_null,
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         module_checks=plan_module_checks(
             module,

@@ -51,6 +51,20 @@ class Staging:
 
 
 @dataclass(frozen=True)
+class DirectLoad:
+    """A load without staging: statements before and behind the source's rows, all in one transaction. `why` it is right."""
+
+    why: str
+    before: tuple[MergeStatement, ...]
+    after: tuple[MergeStatement, ...]
+
+    @property
+    def script(self) -> list[str]:
+        """The statements, with a comment where the rows come."""
+        return [*_texts(self.before), "-- here come the rows of the source query", *_texts(self.after)]
+
+
+@dataclass(frozen=True)
 class Checks:
     """Queries on the staging table, before the merge. Each gives one number, but for the sample."""
 
@@ -103,13 +117,16 @@ class RunPlan:
     difference: Difference | None
     comparison: str
     hooks: tuple[PlannedHook, ...]
+    #: With `staging: auto`: the load without staging, which then replaces staging, checks and merge; or why there is none.
+    direct: DirectLoad | None = field(default=None, kw_only=True)
+    why_staged: str = field(default="", kw_only=True)
     #: The module's own `checks`.
     module_checks: tuple[PlannedCheck, ...] = field(default=(), kw_only=True)
     #: What an existing destination has no index for.
     missing_indexes: tuple[MissingIndex, ...] = field(default=(), kw_only=True)
     #: Triggers of the destination that may change a row which is written.
     triggers: tuple[str, ...] = field(default=(), kw_only=True)
-    #: Columns of an existing destination that are NOT NULL.
+    #: Columns of an existing destination that are NOT NULL; of a new one, those of the key.
     not_null: tuple[str, ...] = field(default=(), kw_only=True)
     #: What the destination wants after a select list of constants; None where that is not known.
     one_row_from: str | None = field(default="", kw_only=True)
@@ -124,6 +141,11 @@ class RunPlan:
         """The merge by these statements as a script, for run_log and people."""
         return ";\n".join((*self.prepare, *self.comments, *(statement.sql for statement in statements)))
 
+    @property
+    def recorded_merge(self) -> str:
+        """What run_log holds of the merge before its rows have been seen."""
+        return ";\n".join(self.direct.script) if self.direct is not None else self.merge_sql(self.usual_merge)
+
     def render(self) -> str:
         """The whole plan as a readable script."""
         module = self.module
@@ -135,7 +157,22 @@ class RunPlan:
         lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
         lines += [f"-- warning: {warning}" for warning in self.warnings]
         lines += _section(f"source query, on {module.source}", [self.source_sql])
-        lines += _section(f"staging, on {module.dest}", (*self.staging.setup, *self.staging.filled))
+        if self.direct is not None:
+            title = f"load and merge, on {module.dest}, in one transaction, without staging: {self.direct.why}"
+            lines += _section(title, self.direct.script)
+        else:
+            lines += self._staged()
+        lines += self._checks("destination", f"after the merge, on {module.dest}")
+        for hook in self.hooks:
+            lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
+        if self.direct is None:
+            lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
+        return "\n".join(lines) + "\n"
+
+    def _staged(self) -> list[str]:
+        module = self.module
+        why = f" ({self.why_staged})" if self.why_staged else ""
+        lines = _section(f"staging, on {module.dest}{why}", (*self.staging.setup, *self.staging.filled))
         lines += self._checks("staging", f"before the merge, on {module.dest}")
         if self.prepare:
             lines += _section(
@@ -151,11 +188,7 @@ class RunPlan:
             if self.difference.repeated is not None:
                 lines += _section("the same, where staged rows share a key", _texts(self.difference.repeated))
             lines += _section(self.difference.otherwise, _texts(self.merge))
-        lines += self._checks("destination", f"after the merge, on {module.dest}")
-        for hook in self.hooks:
-            lines += _section(f"hook on {hook.run_on}, on {hook.connection}", hook.statements)
-        lines += _section(f"clean up, on {module.dest}", self.staging.cleanup)
-        return "\n".join(lines) + "\n"
+        return lines
 
     def _checks(self, on: str, where: str) -> list[str]:
         lines: list[str] = []
@@ -171,4 +204,4 @@ def _texts(statements: Sequence[MergeStatement]) -> list[str]:
 
 
 def _section(title: str, statements: Sequence[str]) -> list[str]:
-    return ["", f"-- {title}", *(f"{statement};" for statement in statements)]
+    return ["", f"-- {title}", *(text if text.startswith("--") else f"{text};" for text in statements)]

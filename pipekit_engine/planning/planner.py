@@ -119,6 +119,7 @@ class Planner:
             identity_columns=self._identity_columns(catalog) if dest_columns is not None else (),
             dest_indexes=self._destination_indexes(catalog, dest_columns),
             dest_triggers=self._destination_triggers(catalog) if dest_columns is not None else (),
+            load_obstacle=self._load_obstacle(catalog, dest_columns is not None),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -220,6 +221,19 @@ class Planner:
         sql = dest.dialect.triggers_sql(dest.dialect.table_name(self._module.dest_table))
         rows = catalog.ask(sql)
         return [str(row[0]) for row in rows or ()]
+
+    def _load_obstacle(self, catalog: Catalog, exists: bool) -> str | None:
+        """Why rows cannot go straight into the destination; None where they can, or need not with `staging: always`."""
+        if self._module.staging == "always":
+            return None
+        if not self._session.loads_in_transaction:
+            return "an external jrunner has a transaction of its own"
+        dialect = self._connections.dest.dialect
+        sql = dialect.no_bulk_load_sql(dialect.table_name(self._module.dest_table)) if exists else None
+        rows = catalog.ask(sql) if sql else []
+        if rows is None:
+            return "it could not be asked whether the destination takes a load"
+        return rows[0][0] if rows else None
 
     def _destination_indexes(self, catalog: Catalog, columns: Sequence[Column] | None) -> list[tuple[str, ...]] | None:
         """The destination's indexes, if a run has a use for any; None where they are not asked for, or not told."""

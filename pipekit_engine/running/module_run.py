@@ -233,21 +233,32 @@ class ModuleRun:
         if self._request.dry_run:
             self._monitor.say("dry run: nothing was moved; this is what a run would do\n" + plan.render())
             return
-        with self._phase("stage"):
-            rows_read = phases.stage()
-        with self._phase("verify"):
-            choice = phases.verify(rows_read)
-            if choice.statements != plan.usual_merge:
-                self._unwritten["merge_sql"] = self._redactor.clean(plan.merge_sql(choice.statements))
-            if failed := self._check(phases, "staging"):
-                raise failed
-        with self._phase("merge"):
-            phases.merge(choice)
+        failed: CheckError | None = None
+        loaded = False
+        if plan.direct is not None:
+            with self._phase("stage"):
+                loaded = phases.load(self._begin_merge)
+        if not loaded:
+            with self._phase("stage"):
+                rows_read = phases.stage()
+            with self._phase("verify"):
+                choice = phases.verify(rows_read)
+                if plan.direct is not None or choice.statements != plan.usual_merge:
+                    self._unwritten["merge_sql"] = self._redactor.clean(plan.merge_sql(choice.statements))
+                if failed := self._check(phases, "staging"):
+                    raise failed
+            with self._phase("merge"):
+                phases.merge(choice)
         if any(planned.on == "destination" for planned in plan.module_checks):
             with self._phase("checks"):
                 failed = self._check(phases, "destination")
         with self._phase("hooks"):
             self._run_hooks(phases, failed)
+
+    def _begin_merge(self) -> None:
+        """The rows of a load without staging are in the destination, and are to be committed now."""
+        self._record_phase("merge", None)
+        self._monitor.enter("merge")
 
     def _check(self, phases: Phases, on: Literal["staging", "destination"]) -> CheckError | None:
         """Ask the checks there, write down what they found, and give the error that blocks, if any."""
@@ -325,7 +336,7 @@ class ModuleRun:
             name: mark.model_copy(update={"value": clean(mark.value)}) for name, mark in plan.watermarks.items()
         }
         self._unwritten.update(
-            source_sql=clean(plan.source_sql), merge_sql=clean(plan.merge_sql(plan.usual_merge)), watermarks=watermarks
+            source_sql=clean(plan.source_sql), merge_sql=clean(plan.recorded_merge), watermarks=watermarks
         )
 
     def _record_phase(self, name: str, child: ProcessName | None) -> None:

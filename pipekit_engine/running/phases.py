@@ -30,6 +30,7 @@ from pipekit_engine.jrunner.errors import JRunnerDied, JRunnerError
 from pipekit_engine.jrunner.protocol import ColumnPair, Interruption, MigrateRequest
 from pipekit_engine.running.checking import CheckRunner, Moved, merged_rows, told
 from pipekit_engine.running.commit import apply_comments, commit
+from pipekit_engine.running.direct import error_family, load_directly
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.refusals import explain
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
     from pipekit_engine.databases.fence import Fence
+    from pipekit_engine.jrunner.protocol import MigrateResult
+    from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.running.cancellation import CancelToken
@@ -114,6 +117,78 @@ class Phases:
                 return True
         return False
 
+    def load(self, begin_merge: Callable[[], None]) -> bool:
+        """Load the rows straight into the destination, in the merge's transaction.
+
+        `begin_merge` is called right before the commit, once all rows are there and counted: the run is in its merge then. False
+        when the database took the load back (a deadlock, a lock that did not come): the rows are to be read again, into staging,
+        from where their merge can be tried as often as needed.
+        """
+        direct, say = self._plan.direct, self._state.monitor.say
+        assert direct is not None, "the plan says whether there is such a load"
+        fence, interruption = MergeFence(self._connections, self._plan.fence, say), Interruption()
+        remove_staging_file(self._state)
+        with fence.loading():  # ends a load into staging that an earlier run left
+            for drop in () if self._plan.staging.file else self._plan.staging.cleanup:
+                self._drop_leftover(drop)
+        self._ensure_destination_schema()
+        say(f"the rows go straight into {self._plan.dest_table}, without staging: {direct.why}")
+
+        def before_commit(rows_read: int) -> None:
+            self._state.counts.update(rows_read=rows_read)
+            begin_merge()
+            self._assert_lock()
+
+        try:
+            with fence.held():
+                result, counts = load_directly(
+                    self._session,
+                    self._request(self._plan.dest_table, self._plan.columns),
+                    direct,
+                    say=say,
+                    on_progress=self._on_progress,
+                    before_commit=before_commit,
+                    cancel=self._state.monitor.guard(),
+                    interruption=interruption,
+                )
+        except JRunnerError as error:
+            if error.phase == "commit" and error.code == "connection_lost":
+                raise self._outcome_unknown(error) from error
+            if error.phase != "read" and self._is_taken_back(error) and self._module.retry_merge:
+                say(f"the database took the load back: {first_line(error)}; reading the rows again, into staging")
+                return False
+            family = error_family(error)
+            where = self._module.source if family is SourceError else self._module.dest
+            raise family(
+                f"Loading module {self._module.name} into {self._plan.dest_table} failed on connection {where} and was rolled "
+                f"back; the destination is as it was: {error}{self._read_advice(error, where) or self._load_advice(error)}"
+            ) from error
+        except JRunnerDied as error:
+            if self._state.monitor.phase == "merge":
+                raise self._outcome_unknown(error) from error
+            raise
+        except BaseException:
+            self._state.committed = interruption.fate == "done"
+            self._state.in_doubt = interruption.fate == "unknown"
+            raise
+        self._tell_rows(result)
+        self._tell_merge(counts, inserted=result.rows_written)
+        return True
+
+    def _load_advice(self, error: JRunnerError) -> str:
+        """What may be behind a load without staging that was refused, where the database's message does not tell."""
+        if self._plan.creates_destination and self._plan.key and error.statement_index is not None:
+            key = ", ".join(self._plan.key)
+            return f"\nIf rows share a key ({key}): make the query's keys unique, or set dedupe to 'latest by COLUMN'."
+        return self._merge_advice(error)
+
+    def _ensure_destination_schema(self) -> None:
+        """Make the schema of a destination that the run makes."""
+        if self._plan.creates_destination:
+            table = self._dest.dialect.table_name(self._module.dest_table)
+            if table.schema is not None:
+                self._ensure_schema(table.schema)
+
     def stage(self) -> int:
         """Fill the staging table; the rows that the source gave."""
         with MergeFence(self._connections, self._plan.fence, self._state.monitor.say).loading():
@@ -136,34 +211,15 @@ class Phases:
                 f"The staging table {self._plan.staging.table} could not be made on connection {self._module.dest}: {error}"
                 f"{self._staging_advice(error)}"
             ) from error
-        request = MigrateRequest(
-            source=self._connections.source.handle,
-            sql=self._plan.source_sql,
-            dest=self._dest.handle,
-            table=self._plan.staging.table,
-            columns=[
-                ColumnPair(column.source, column.dest, column.key)
-                for column in (*self._plan.columns, *self._plan.staging.as_read)
-            ],
-            split_by=self._module.split_by,
-            split_query=self._split_query(),
-            parallel=self._module.parallel if self._module.split_by else None,
-            verify=self._module.verify,
-        )
+        request = self._request(self._plan.staging.table, (*self._plan.columns, *self._plan.staging.as_read))
         try:
             result = self._session.migrate(request, on_progress=self._on_progress, cancel=self._state.cancel)
         except JRunnerError as error:
             family = SourceError if error.phase == "read" else StagingError
             where = self._module.source if family is SourceError else self._module.dest
-            told = explain(self._plan, self._dest.dialect, str(error)) or self._connections.dialect(where).advise(
-                error.sqlstate, error.vendor_code, error.message
-            )
+            told = self._read_advice(error, where)
             raise family(f"Staging module {self._module.name} failed on connection {where}: {error}{told}") from error
-        self._state.monitor.say(
-            f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
-            f"in {result.elapsed_ms / 1000:.2f} s"
-        )
-        self._state.counts.update(rows_read=result.rows_read, bytes=result.bytes)
+        self._tell_rows(result)
         if self._plan.staging.filled:
             try:
                 self._execute(self._plan.staging.filled)
@@ -172,6 +228,33 @@ class Phases:
                     f"The staging table {self._plan.staging.table} could not be indexed: {error}"
                 ) from error
         return result.rows_read
+
+    def _request(self, table: str, columns: Sequence[PlannedColumn]) -> MigrateRequest:
+        """What moves the source's rows into a table."""
+        return MigrateRequest(
+            source=self._connections.source.handle,
+            sql=self._plan.source_sql,
+            dest=self._dest.handle,
+            table=table,
+            columns=[ColumnPair(column.source, column.dest, column.key) for column in columns],
+            split_by=self._module.split_by,
+            split_query=self._split_query(),
+            parallel=self._module.parallel if self._module.split_by else None,
+            verify=self._module.verify,
+        )
+
+    def _read_advice(self, error: JRunnerError, where: str) -> str:
+        """What may be behind rows that could not be read or written, where the database's message does not tell."""
+        return explain(self._plan, self._dest.dialect, str(error)) or self._connections.dialect(where).advise(
+            error.sqlstate, error.vendor_code, error.message
+        )
+
+    def _tell_rows(self, result: MigrateResult) -> None:
+        self._state.monitor.say(
+            f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
+            f"in {result.elapsed_ms / 1000:.2f} s"
+        )
+        self._state.counts.update(rows_read=result.rows_read, bytes=result.bytes)
 
     def _split_query(self) -> tuple[str, str] | None:
         known = self._connections.source.dialect.capabilities
@@ -210,10 +293,7 @@ class Phases:
         try:
             if self._plan.prepare:
                 self._assert_lock()  # what follows cannot be rolled back
-            if self._plan.creates_destination:
-                table = self._dest.dialect.table_name(self._module.dest_table)
-                if table.schema is not None:
-                    self._ensure_schema(table.schema)
+            self._ensure_destination_schema()
             if self._plan.prepare:
                 self._execute(self._plan.prepare)
                 prepared = True
@@ -235,8 +315,19 @@ class Phases:
             if prepared and not self._state.committed and not self._state.in_doubt:
                 self._undo_prepare()
             raise
+        unchanged = 0
+        if choice.only_changes:
+            written = sum(max(count, 0) for item, count in counts if item.counts in ("inserted", "updated"))
+            unchanged = choice.rows - written
+        self._tell_merge(counts, unchanged=unchanged)
+
+    def _tell_merge(
+        self, counts: Sequence[tuple[MergeStatement, int]], *, inserted: int = 0, unchanged: int = 0
+    ) -> None:
+        """Keep and tell what the committed statements counted; `inserted` are rows that came without a statement."""
+        say = self._state.monitor.say
         self._state.committed = True
-        by_kind = {"rows_deleted": 0, "rows_inserted": 0, "rows_updated": 0}
+        by_kind = {"rows_deleted": 0, "rows_inserted": inserted, "rows_updated": 0}
         for item, count in counts:
             if item.counts is not None:
                 by_kind[f"rows_{item.counts}"] += max(count, 0)
@@ -245,9 +336,7 @@ class Phases:
                     f"warning: {counted(count, 'row')} of {self._plan.dest_table} {'is' if count == 1 else 'are'} not as read: "
                     f"changed or kept by a trigger of it ({', '.join(self._plan.triggers)}). With `verify: values` the run fails"
                 )
-        by_kind["rows_unchanged"] = 0
-        if choice.only_changes:
-            by_kind["rows_unchanged"] = choice.rows - by_kind["rows_inserted"] - by_kind["rows_updated"]
+        by_kind["rows_unchanged"] = unchanged
         self._state.counts.update(**by_kind)
         said = ", ".join(f"{count:,} {kind.removeprefix('rows_')}" for kind, count in by_kind.items() if count)
         self._state.monitor.say(f"committed: {said or 'nothing to change'}")
@@ -291,11 +380,7 @@ class Phases:
             try:
                 return self._commit(choice)
             except JRunnerError as error:
-                # Of code sql: the database said so itself, and nothing happened. Never when the outcome is unknown.
-                rolled_back = error.code == "sql" and self._dest.dialect.is_rolled_back(
-                    error.sqlstate, error.vendor_code
-                )
-                if not rolled_back or attempt == self._module.retry_merge:
+                if not self._is_taken_back(error) or attempt == self._module.retry_merge:
                     raise
                 delay = MERGE_RETRY_DELAYS_S[min(attempt, len(MERGE_RETRY_DELAYS_S) - 1)]
                 attempt += 1
@@ -306,6 +391,11 @@ class Phases:
                 if self._state.cancel.sleep(delay):
                     raise RunCancelled("cancelled before the merge was tried again") from error
                 self._assert_lock()
+
+    def _is_taken_back(self, error: JRunnerError) -> bool:
+        """Whether the database rolled back for the sake of another. Never when the outcome is unknown."""
+        # Of code sql: the database said so itself, and nothing happened.
+        return error.code == "sql" and self._dest.dialect.is_rolled_back(error.sqlstate, error.vendor_code)
 
     def _commit(self, choice: MergeChoice) -> list[tuple[MergeStatement, int]]:
         monitor, interruption = self._state.monitor, Interruption()

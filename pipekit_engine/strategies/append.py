@@ -16,6 +16,7 @@ class Append(Strategy):
         "otherwise rows can double after an *unknown* outcome"
     )
     rereads = False
+    loads_directly = True
     compares = False
 
     def merge(self, merge: Merge) -> list[MergeStatement]:

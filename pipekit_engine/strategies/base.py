@@ -184,6 +184,8 @@ class Strategy:
     replaces_rows: ClassVar[bool] = False
     #: Rows are compared with the destination's, and those that are there already are left as they are.
     compares: ClassVar[bool] = True
+    #: The merge looks at no staged row: without a key, they may as well come from the source.
+    loads_directly: ClassVar[bool] = False
     #: A row that is read again does no harm, so a watermark may read its newest value again. Where it would come twice, a
     #: watermark is expected, and has to exclude the value that was read last.
     rereads: ClassVar[bool] = True

@@ -17,6 +17,7 @@ class Full(Strategy):
     statements = "`DELETE` all, `INSERT` all"
     replaces_table = True
     replaces_rows = True
+    loads_directly = True
 
     def difference(self, rows: RowComparison) -> Difference | None:
         """DELETE and INSERT of the rows that differ, if no two rows of the destination have one key."""

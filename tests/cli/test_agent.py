@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import pytest
 
-from pipekit_engine.agent import server
+from pipekit_engine.agent import forking
 from pipekit_engine.common.processes import ProcessName
 from tests.cli.conftest import TIMEOUT_S, Done, Project, Started
 from tests.waiting import wait_until
@@ -180,11 +180,11 @@ def test_fifty_at_once(project: Project) -> None:
 def test_a_path_that_a_socket_cannot_take(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 60) / ("b" * 60) / "pipekit.db.agent"
     path.parent.mkdir(parents=True)
-    with closing(server._listen(str(path))):
+    with closing(forking.listen(str(path))):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert server.listening(str(path)) == os.getpid()
+        assert forking.listening(str(path)) == os.getpid()
         with pytest.raises(Exception, match="listens on"):
-            server._listen(str(path))
+            forking.listen(str(path))
 
 
 def the_lock(project: Project) -> tuple[ProcessName, ProcessName]:

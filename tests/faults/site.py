@@ -33,6 +33,8 @@ HOOK = "UPDATE hooked SET n = n + 1"
 #: What else of a site is not on this machine's disk: the source, or the state store, is a PostgreSQL behind a proxy; or
 #: the folder with all files is a disk of its own.
 Variant = Literal["plain", "source", "store", "disk"]
+#: Strategies that load without staging, and what they are otherwise.
+DIRECTLY = {"full directly": "full", "append directly": "append"}
 DISK_SIZE = "16m"
 _DISK = "pipekit-test-"
 
@@ -55,6 +57,8 @@ class Site:
     store: str = ""
     #: The module reads all columns of the source, and takes new ones over.
     wide: bool = False
+    #: Rows go straight into the destination.
+    direct: bool = False
 
     def prepare(self) -> None:
         """Source, destination and module; one good run."""
@@ -72,6 +76,7 @@ class Site:
             MODULE,
             source="src" if not isinstance(self.model.source, PostgreSQLSource) else "far",
             strategy=strategy,
+            staging="auto" if self.direct else "always",
             merge_key=key,
             query=f"SELECT {'*' if self.wide else 'id, day, version'} FROM t"
             + (" WHERE id > {last}" if appends else ""),
@@ -173,7 +178,7 @@ def new_site(
     *,
     wide: bool = False,
 ) -> Iterator[Site]:
-    """A site whose module has run once. `server_of` gives a kind's server, or skips."""
+    """A site whose module has run once. `server_of` gives a kind's server, or skips; `strategy` may be one of `DIRECTLY`."""
     with ExitStack() as stack:
         folder.mkdir()
         if variant == "disk":
@@ -193,7 +198,9 @@ def new_site(
             bench.connect(
                 "far", "postgresql", _through(far.jdbc_url(far_database), far.port, far_proxy), far.user, far.password
             )
-        site = Site(bench, kind, Model(source, strategy), far_proxy=far_proxy, far_server=far, wide=wide)
+        direct = strategy in DIRECTLY
+        model = Model(source, DIRECTLY.get(strategy, strategy))
+        site = Site(bench, kind, model, far_proxy=far_proxy, far_server=far, wide=wide, direct=direct)
         site.far_database = far_database
         site.store = bench.config.database
         if far is not None and far_proxy is not None and store is not None:

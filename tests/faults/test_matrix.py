@@ -11,6 +11,7 @@ from tests.faults.checkpoints import CHECKPOINTS, Checkpoint
 from tests.faults.conftest import Sites
 from tests.faults.model import STRATEGIES
 from tests.faults.report import Report
+from tests.faults.site import DIRECTLY
 from tests.faults.trial import Engines, Trial
 
 KINDS = ("sqlite", "postgresql", "mariadb")
@@ -37,6 +38,25 @@ QUICK = {
     ("sqlite", "before the merge", "store locked"),
     ("sqlite", "before the hooks", "engine killed"),
 }
+#: Where a load without staging differs from one with it: it loads in its merge's transaction.
+DIRECT_AT = frozenset(
+    [
+        "loading",
+        "loaded",
+        "before the merge",
+        "last change answered",
+        "before COMMIT",
+        "after COMMIT, unanswered",
+    ]
+)
+QUICK_DIRECT = {
+    ("postgresql", "full directly", "loaded", "both killed"),
+    ("postgresql", "append directly", "loaded", "frozen and woken"),
+    ("postgresql", "append directly", "after COMMIT, unanswered", "network cut"),
+    ("mariadb", "append directly", "loaded", "engine killed"),
+    ("mariadb", "full directly", "before COMMIT", "backend ended"),
+    ("sqlite", "append directly", "last change answered", "both killed"),
+}
 
 
 def possible(kind: str, checkpoint: Checkpoint, fault: Fault, strategy: str) -> bool:
@@ -52,6 +72,13 @@ def possible(kind: str, checkpoint: Checkpoint, fault: Fault, strategy: str) -> 
     return not (kind == "mariadb" and fault == "server crashed")  # its crash would take the other tests' server away
 
 
+def _cell(kind: str, strategy: str, checkpoint: Checkpoint, fault: Fault, *, chosen: bool) -> object:
+    marks = [getattr(pytest.mark, kind)] if kind != "sqlite" else []
+    marks += [] if chosen else [pytest.mark.all_faults]
+    name = f"{kind}-{strategy}-{fault}-{checkpoint.name}".replace(" ", "_")
+    return pytest.param(kind, strategy, checkpoint, fault, id=name, marks=marks)
+
+
 def cells() -> list[object]:
     found = []
     for kind in KINDS:
@@ -61,10 +88,12 @@ def cells() -> list[object]:
                 quick = (kind, checkpoint.name, fault) in QUICK
                 for strategy in strategies:
                     chosen = quick and strategy == strategies[(place + number) % len(strategies)]
-                    marks = [getattr(pytest.mark, kind)] if kind != "sqlite" else []
-                    marks += [] if chosen else [pytest.mark.all_faults]
-                    name = f"{kind}-{strategy}-{fault}-{checkpoint.name}".replace(" ", "_")
-                    found.append(pytest.param(kind, strategy, checkpoint, fault, id=name, marks=marks))
+                    found.append(_cell(kind, strategy, checkpoint, fault, chosen=chosen))
+                if checkpoint.name in DIRECT_AT:
+                    for strategy in DIRECTLY:
+                        if possible(kind, checkpoint, fault, DIRECTLY[strategy]):
+                            chosen = (kind, strategy, checkpoint.name, fault) in QUICK_DIRECT
+                            found.append(_cell(kind, strategy, checkpoint, fault, chosen=chosen))
     # Neighbours are alike: in this order, whatever part is played is a fair sample of all.
     Random(0).shuffle(found)
     return found

@@ -55,7 +55,7 @@ class Trial:
         """Execute it, and note under this name of the fault whether it was survived."""
         cell = {
             "kind": self.site.kind,
-            "strategy": self.site.model.strategy,
+            "strategy": self.site.model.strategy + (" directly" if self.site.direct else ""),
             "checkpoint": self.checkpoint.name,
             "fault": fault,
         }

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from pipekit_engine.common.progress import Progress
-from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, MigrateRequest, OpenRequest, Session
+from pipekit_engine.jrunner import (
+    ColumnPair,
+    JRunnerCancelled,
+    JRunnerError,
+    MigrateRequest,
+    OpenRequest,
+    Session,
+    Statement,
+)
 from tests.jars import jar
 from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
 from tests.servers.postgresql import PostgreSQLServer
@@ -162,3 +170,35 @@ def test_source_and_destination_in_one_sqlite_file(session: Session, tmp_path: P
     result = session.migrate(MigrateRequest("source", "SELECT * FROM a", "dest", "b"))
     assert result.rows_written == 50_000
     session.close()
+
+
+def test_statements_share_the_transaction_of_the_rows(session: Session, dest: str) -> None:
+    """Before and behind them; nothing of it stays where a count is another, or the caller does not confirm."""
+    sql = ENDLESS.replace("FROM n)", "FROM n WHERE i < 3)")
+    deletes, counts = Statement("DELETE FROM t"), Statement("SELECT count(*) FROM t", is_count=True, expect_read=True)
+    seen: list[int] = []
+
+    def refuse(rows: int) -> None:
+        seen.append(rows)
+        raise ValueError("not now")
+
+    with pytest.raises(ValueError, match="not now"):
+        session.migrate(MigrateRequest("source", sql, "dest", "t", before=[deletes]), before_commit=refuse)
+    with pytest.raises(JRunnerError) as raised:
+        session.migrate(MigrateRequest("source", sql, "dest", "t", after=[Statement("UPDATE t SET i = i"), counts]))
+    assert (raised.value.code, raised.value.statement_index) == ("count_mismatch", 1)
+    assert count(session) == "1"
+    request = MigrateRequest("source", sql, "dest", "t", before=[deletes], after=[counts])
+    result = session.migrate(request, before_commit=seen.append)
+    assert (result.counts, result.rows_written, seen) == ((1, 3), 3, [3, 3])
+    assert count(session) == "3"
+
+
+def test_a_table_that_the_transaction_makes(session: Session, dest: str) -> None:
+    if dest == "mariadb":
+        pytest.skip("MariaDB commits DDL at once")
+    made = [Statement("CREATE TABLE made (i bigint, x varchar(100))")]
+    with pytest.raises(JRunnerError, match="nowhere"):
+        session.migrate(MigrateRequest("source", "SELECT i, x FROM nowhere", "dest", "made", before=made))
+    session.migrate(MigrateRequest("source", "SELECT 1 AS i, 'x' AS x", "dest", "made", before=made))
+    assert session.query("dest", "SELECT count(*) FROM made").first == "1"

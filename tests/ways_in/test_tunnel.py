@@ -110,7 +110,10 @@ def test_a_tunnel_that_is_cut_while_rows_go_is_named(tunnelled: Workbench, sshd:
         assert "ended" in str(failed[0])
 
 
-@pytest.mark.parametrize("where", ["in staging", "in the merge", "in the commit"])
+@pytest.mark.parametrize(
+    "where",
+    [*(pytest.param(where, marks=pytest.mark.slow) for where in ("in staging", "in the merge")), "in the commit"],
+)
 def test_a_run_whose_tunnel_is_cut(
     tunnelled: Workbench, tls_postgresql: TlsPostgreSQL, sshd: SshServer, where: str
 ) -> None:

@@ -141,6 +141,7 @@ class MariaDB(Dialect):
         exact_text=False,
         instants="utc",
         max_comment_length=1024,
+        loads_directly=True,
         bulk_path="LOAD DATA LOCAL INFILE",
         syntax=SqlSyntax(
             parser="mysql",

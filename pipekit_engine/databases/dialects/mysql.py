@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
@@ -58,5 +59,6 @@ class MySQL(MariaDB):
         ),
     }
     certified_here = False
+    capabilities = replace(MariaDB.capabilities, loads_directly=False)  # where it was never tried
     _declared = "c.column_type"
     clients = ()  # scripts that call `mysql` mostly mean MariaDB's

@@ -165,6 +165,7 @@ class PostgreSQL(Dialect):
         rolled_back_states=frozenset({"40001", "40P01", "55P03"}),
         instants="utc",
         max_comment_length=1_000_000,
+        loads_directly=True,
         bulk_path="COPY",
     )
     home_schema_sql = "SELECT current_schema()"
@@ -317,6 +318,15 @@ class PostgreSQL(Dialect):
         """Materialized views are views here, too."""
         name = literal(self.table_sql(table))
         return f"SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass({name}) AND relkind IN ('v', 'm')"
+
+    def no_bulk_load_sql(self, table: TableName) -> str:
+        """COPY knows no row-level security, and a foreign table's rows are in another server's transaction."""
+        there = f"oid = to_regclass({literal(self.table_sql(table))})"
+        return (
+            "SELECT CASE WHEN relkind IN ('r', 'p') THEN 'the destination has row-level security' ELSE 'the destination is a "
+            f"foreign table' END FROM pg_catalog.pg_class WHERE {there} "
+            "AND (relkind NOT IN ('r', 'p') OR row_security_active(oid))"
+        )
 
     def create_table_sql(self, table: TableName, columns: Sequence[tuple[str, str]], *, staging: bool = False) -> str:
         """A staging table is UNLOGGED: it need not survive a crash, and skips the write-ahead log."""

@@ -81,6 +81,7 @@ class SQLite(Dialect):
         matches_by="in",
         missing_table_message="no such table",
         rolled_back_codes=frozenset({5, 6, 261, 262, 517, 773}),  # SQLITE_BUSY, SQLITE_LOCKED and what they are made of
+        loads_directly=True,
         bulk_path="prepared inserts in one transaction",
     )
     browse_fields = ()

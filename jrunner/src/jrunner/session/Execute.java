@@ -4,6 +4,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayList;
 import java.util.List;
 import jrunner.Cancel;
 import jrunner.Failure;
@@ -27,14 +28,33 @@ final class Execute {
         /** The index of an earlier statement with the same count, or null. */
         final Integer expectCountOf;
 
+        /** Of a load: its count must be that of the rows that were read. */
+        final boolean expectRead;
+
         /** A query: its count is the number in its first row. */
         final boolean isCount;
 
-        Step(String sql, Long expectRows, Integer expectCountOf, boolean isCount) {
-            this.sql = sql;
-            this.expectRows = expectRows;
-            this.expectCountOf = expectCountOf;
-            this.isCount = isCount;
+        private Step(Request item) throws Failure {
+            Long earlier = item.count("expect_count_of");
+            sql = item.text("sql");
+            expectRows = item.count("expect_rows");
+            expectCountOf = earlier == null ? null : Integer.valueOf(earlier.intValue());
+            expectRead = item.bool("expect_read", false);
+            isCount = item.bool("is_count", false);
+            item.finish();
+        }
+
+        /** The statements of a request's field. */
+        static List<Step> of(Request request, String field) throws Failure {
+            List<Step> steps = new ArrayList<>();
+            for (Request item : request.objects(field)) {
+                Step step = new Step(item);
+                if (step.expectCountOf != null && step.expectCountOf >= steps.size()) {
+                    throw Request.failure("'expect_count_of' must be the index of an earlier statement");
+                }
+                steps.add(step);
+            }
+            return steps;
         }
     }
 
@@ -60,33 +80,49 @@ final class Execute {
             Cancel cancel)
             throws Failure {
         Connection connection = database.connection();
-        long[] counts = new long[steps.size()];
         try {
             if (transaction) {
                 connection.setAutoCommit(false);
             }
-            for (int i = 0; i < counts.length; i++) {
-                Step step = steps.get(i);
-                try {
-                    counts[i] = step(database, step, cancel);
-                    Long expected = step.expectCountOf == null ? step.expectRows : Long.valueOf(counts[step.expectCountOf]);
-                    if (expected != null && expected != counts[i]) {
-                        throw countMismatch(step, counts[i], expected);
-                    }
-                } catch (SQLException e) {
-                    throw Failure.sql("execute", e, step.sql).statementIndex(i);
-                } catch (Failure e) {
-                    throw e.statement(step.sql).statementIndex(i);
-                }
-                progress.report("execute", i + 1, 0);
-            }
         } catch (SQLException e) {
             throw Failure.sql("execute", e, null);
         }
+        long[] counts = steps(database, steps, 0, -1, progress, cancel);
         if (transaction) {
             cancel.throwIfCancelled();
             beforeCommit.check(counts);
             commit(connection);
+        }
+        return counts;
+    }
+
+    /**
+     * Runs statements one after another.
+     *
+     * @param before how many statements of the request came before these
+     * @param read the rows of a load; -1 outside of one
+     * @return each statement's row count; -1 where the driver gives none
+     */
+    static long[] steps(Database database, List<Step> steps, int before, long read, Progress progress, Cancel cancel)
+            throws Failure {
+        long[] counts = new long[steps.size()];
+        for (int i = 0; i < counts.length; i++) {
+            Step step = steps.get(i);
+            try {
+                counts[i] = step(database, step, cancel);
+                Long expected = step.expectCountOf == null ? step.expectRows : Long.valueOf(counts[step.expectCountOf]);
+                if (step.expectRead) {
+                    expected = read;
+                }
+                if (expected != null && expected != counts[i]) {
+                    throw countMismatch(step, counts[i], expected);
+                }
+            } catch (SQLException e) {
+                throw Failure.sql("execute", e, step.sql).statementIndex(before + i);
+            } catch (Failure e) {
+                throw e.statement(step.sql).statementIndex(before + i);
+            }
+            progress.report("execute", before + i + 1, 0);
         }
         return counts;
     }

@@ -1,6 +1,7 @@
 package jrunner.session;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import jrunner.Failure;
@@ -54,6 +55,8 @@ final class Migrate {
             throw Request.failure("field 'verify' must be counts or values");
         }
         transfer.verifyValues = verify.equals("values");
+        Around around = Around.of(task, dest);
+        transfer.around = around;
         request.finish();
         TransferResult done = Transfer.run(transfer, source, dest, task, task.cancel);
         Map<String, Object> result = new LinkedHashMap<>();
@@ -65,6 +68,52 @@ final class Migrate {
         result.put("elapsed_ms", done.elapsedMs);
         result.put("read_ms", done.readMs);
         result.put("write_ms", done.writeMs);
+        if (around != null) {
+            result.put("counts", Operations.list(around.countsBefore, around.countsAfter));
+        }
         return result;
+    }
+
+    /** The statements in one transaction with the rows, and the wait for a confirm. */
+    private static final class Around implements TransferRequest.Around {
+        private final Task task;
+        private final Database dest;
+        private final List<Execute.Step> before;
+        private final List<Execute.Step> after;
+        private final boolean confirm;
+        private long[] countsBefore;
+        private long[] countsAfter;
+
+        private Around(Task task, Database dest) throws Failure {
+            this.task = task;
+            this.dest = dest;
+            before = Execute.Step.of(task.request, "before");
+            after = Execute.Step.of(task.request, "after");
+            confirm = task.request.bool("confirm", false);
+        }
+
+        /** What the request asks for; null: nothing. */
+        static Around of(Task task, Database dest) throws Failure {
+            Around around = new Around(task, dest);
+            return around.before.isEmpty() && around.after.isEmpty() && !around.confirm ? null : around;
+        }
+
+        @Override
+        public void before() throws Failure {
+            countsBefore = Execute.steps(dest, before, 0, -1, task, task.cancel);
+        }
+
+        @Override
+        public void after(TransferResult rows) throws Failure {
+            if (rows.rowsRead != rows.rowsWritten) {
+                throw Failure.of("write", Failure.COUNT_MISMATCH, "rows read: " + rows.rowsRead + ", rows that the destination took: "
+                        + rows.rowsWritten);
+            }
+            countsAfter = Execute.steps(dest, after, before.size(), rows.rowsRead, task, task.cancel);
+            if (confirm) {
+                task.cancel.throwIfCancelled();
+                task.awaitConfirm(Map.of("rows_read", rows.rowsRead, "counts", Operations.list(countsBefore, countsAfter)));
+            }
+        }
     }
 }

@@ -120,19 +120,7 @@ final class Operations {
 
     private Map<String, ?> execute(Task task, Request request) throws Failure {
         Database database = connections.get(request.text("connection"));
-        List<Execute.Step> steps = new ArrayList<>();
-        for (Request item : request.objects("statements")) {
-            Long earlier = item.count("expect_count_of");
-            if (earlier != null && earlier >= steps.size()) {
-                throw Request.failure("'expect_count_of' must be the index of an earlier statement");
-            }
-            steps.add(new Execute.Step(
-                    item.text("sql"),
-                    item.count("expect_rows"),
-                    earlier == null ? null : Integer.valueOf(earlier.intValue()),
-                    item.bool("is_count", false)));
-            item.finish();
-        }
+        List<Execute.Step> steps = Execute.Step.of(request, "statements");
         boolean transaction = request.bool("transaction", true);
         boolean confirm = request.bool("confirm", false);
         request.finish();
@@ -148,10 +136,12 @@ final class Operations {
         return result;
     }
 
-    private static List<Object> list(long[] counts) {
+    static List<Object> list(long[]... groups) {
         List<Object> list = new ArrayList<>();
-        for (long count : counts) {
-            list.add(count);
+        for (long[] counts : groups) {
+            for (long count : counts) {
+                list.add(count);
+            }
         }
         return list;
     }

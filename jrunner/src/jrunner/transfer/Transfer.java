@@ -69,13 +69,15 @@ public final class Transfer {
         }
         boolean done = false;
         try {
-            List<ColumnInfo> destColumns = ColumnInfo.describe(dest, request.table, true, cancel);
-            dest.kind().beginLoad(dest);
+            List<ColumnInfo> destColumns = begin();
             if (request.clear) {
                 clear();
             }
             if (!tryRaw(destColumns)) {
                 pump(destColumns);
+            }
+            if (request.around != null) {
+                request.around.after(result);
             }
             cancel.throwIfCancelled();
             commit();
@@ -92,6 +94,19 @@ public final class Transfer {
         }
         result.elapsedMs = (System.nanoTime() - began) / 1_000_000;
         return result;
+    }
+
+    /** Begins the load's transaction, and describes its table: one that the transaction makes can be described only within. */
+    private List<ColumnInfo> begin() throws SQLException, Failure {
+        if (request.around != null) {
+            // As Execute begins a merge: where it has to be told, with the lock of a writer from the first.
+            dest.connection().setAutoCommit(false);
+            request.around.before();
+            return ColumnInfo.describe(dest, request.table, true, cancel);
+        }
+        List<ColumnInfo> columns = ColumnInfo.describe(dest, request.table, true, cancel);
+        dest.kind().beginLoad(dest);
+        return columns;
     }
 
     /** Reads the table as the destination gives it back. */

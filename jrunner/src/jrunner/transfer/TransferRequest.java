@@ -2,6 +2,7 @@ package jrunner.transfer;
 
 import java.util.ArrayList;
 import java.util.List;
+import jrunner.Failure;
 
 /** What a migration is asked to do. */
 public final class TransferRequest {
@@ -36,6 +37,15 @@ public final class TransferRequest {
         }
     }
 
+    /** What else belongs to the load's transaction. */
+    public interface Around {
+        /** Called in the transaction, before the table is described and anything is read. */
+        void before() throws Failure;
+
+        /** Called once all rows are in the table; the commit follows. */
+        void after(TransferResult rows) throws Failure;
+    }
+
     public static final String AUTO = "auto";
     public static final String COPY_RAW = "copy-raw";
     public static final String COPY_BINARY = "copy-binary";
@@ -67,4 +77,6 @@ public final class TransferRequest {
     public boolean verifyValues;
     /** Empties the destination first, in the same transaction. */
     public boolean clear;
+    /** Statements around the rows, in one transaction with them; null: none. */
+    public Around around;
 }

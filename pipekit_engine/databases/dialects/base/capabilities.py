@@ -73,6 +73,9 @@ class Capabilities:
     #: Longest comment on a table or column, in `comment_unit`; 0: the database has none.
     max_comment_length: int = 0
     comment_unit: Literal["bytes", "characters"] = "characters"
+    #: With `staging: auto` rows may be loaded straight into a destination, in the transaction that commits them: readers see the
+    #: rows from before meanwhile, and a rollback takes the load back.
+    loads_directly: bool = False
     #: How rows get in fast; said by `pipekit doctor` and the docs.
     bulk_path: str = "batched inserts"
     #: How literals, comments and names are written in its SQL, and what an unquoted name stands for.

@@ -72,6 +72,10 @@ class TableStatements(Identifiers):
         """A query that gives a row when the table's changes cannot be rolled back, naming why; None where all can."""
         return None
 
+    def no_bulk_load_sql(self, table: TableName) -> str | None:
+        """A query that gives a row, naming why, when the bulk path refuses a table that INSERT fills; None: it never does."""
+        return None
+
     def drop_table_sql(self, table: TableName) -> str:
         """Drops a table, if it exists where the database can say so."""
         exists = "IF EXISTS " if self.capabilities.drop_if_exists else ""
