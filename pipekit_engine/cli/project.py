@@ -52,6 +52,16 @@ def init(context: typer.Context) -> None:
         console.print(f"Registered drivers: {', '.join(driver.name for driver in added)}.", soft_wrap=True)
 
 
+def _begin_in_an_empty_folder(context: typer.Context) -> None:
+    """Make a project where there is none and nothing else either: a folder without any file is no wrong one."""
+    from pipekit_engine.cli.output import results
+    from pipekit_engine.config import find_config
+
+    if find_config(settings(context).config_path) is None and not any(Path.cwd().iterdir()):
+        results().print("This folder is empty: a new project begins here.")
+        init(context)
+
+
 def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Check configuration, Java, jrunner, drivers, connections, store, secrets and locks; says the fix for each."""
     from rich.markup import escape
@@ -93,13 +103,12 @@ def serve(
         bool, typer.Option("--no-agent", help="Keep no warm agent for the commands of this machine.")
     ] = False,
 ) -> None:
-    """Run the user interface, the schedules and the sensors; the one process to start. A worker only takes runs."""
+    """Run the user interface, the schedules and the sensors; the one process to start. A worker only takes runs.
+
+    In an empty folder it begins a new project, as `pipekit init` does.
+    """
     import os
 
-    config = settings(context).config()
-    if config.path is not None:
-        # The server starts processes of its own; they find the same configuration.
-        os.environ["PIPEKIT_CONFIG"] = str(config.path)
     if not worker and (at_once or queue):
         raise typer.BadParameter(
             "is for a worker: pipekit serve --worker", param_hint="--at-once" if at_once else "--queue"
@@ -107,6 +116,12 @@ def serve(
     if worker and (host or port or reload):
         raise typer.BadParameter("takes no --host, --port or --reload: a worker serves no pages", param_hint="--worker")
     part = dagster_part("serve", "`pipekit serve`")
+    if not worker:
+        _begin_in_an_empty_folder(context)
+    config = settings(context).config()
+    if config.path is not None:
+        # The server starts processes of its own; they find the same configuration.
+        os.environ["PIPEKIT_CONFIG"] = str(config.path)
     if worker:
         raise typer.Exit(part.worker(at_once, queue))
     raise typer.Exit(part.main(host, port, reload, agent=not no_agent) or 0)
@@ -121,9 +136,12 @@ def web(
 ) -> None:
     """Show pipekit's own pages in the browser, without Dagster; `pipekit serve` shows them too.
 
-    Nothing fires schedules here: use cron, or `pipekit serve`. Exit status: 0 after a clean stop, 2 when it cannot start.
+    In an empty folder it begins a new project, as `pipekit init` does. Nothing fires schedules here: use cron, or `pipekit
+    serve`. Exit status: 0 after a clean stop, 2 when it cannot start.
     """
-    raise typer.Exit(web_part("serving", "`pipekit web`").main(settings(context).config(), host, port))
+    part = web_part("serving", "`pipekit web`")
+    _begin_in_an_empty_folder(context)
+    raise typer.Exit(part.main(settings(context).config(), host, port))
 
 
 def demo(

@@ -14,15 +14,26 @@ from pathlib import Path
 
 from tests.ports import lasting_port
 
+#: `pipekit web`.
+PAGES = (sys.executable, "-m", "pipekit_engine.cli.main", "web")
+
+
+def pages_environment() -> dict[str, str]:
+    """The environment of `PAGES` that names no project."""
+    left_out = ("PIPEKIT_CONFIG", "PIPEKIT_USERS")
+    return {name: value for name, value in os.environ.items() if name not in left_out} | {
+        "PYTHONPATH": str(Path(__file__).parents[2])
+    }
+
 
 @contextmanager
 def serving_pages(config_file: Path, answering: str = "") -> Iterator[str]:
     """The pages of a project: their address, once the page `answering` is there for whoever has no login."""
     port = lasting_port()
-    env = {**os.environ, "PIPEKIT_CONFIG": str(config_file), "PYTHONPATH": str(Path(__file__).parents[2])}
-    env.pop("PIPEKIT_USERS", None)
-    command = [sys.executable, "-m", "pipekit_engine.cli.main", "web", "--port", str(port)]
-    process = subprocess.Popen(command, env=env, cwd=config_file.parent)
+    env = pages_environment()
+    if config_file.exists():
+        env["PIPEKIT_CONFIG"] = str(config_file)
+    process = subprocess.Popen([*PAGES, "--port", str(port)], env=env, cwd=config_file.parent)
     url = f"http://127.0.0.1:{port}/pipekit/"
     try:
         until = time.monotonic() + 60
