@@ -17,7 +17,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -115,10 +114,7 @@ class RunServer(ForkServer):
             current = self._loaded is not None and self._loaded == _in_force()
         if not current:
             sys.modules.pop(_DEFINITIONS, None)
-        try:
-            sys.exit(main(run_id))
-        finally:
-            threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does: waits for the run's threads
+        sys.exit(main(run_id))
 
 
 def _in_force() -> str:

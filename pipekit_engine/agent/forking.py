@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -252,6 +253,8 @@ def status_of(main: Callable[[], None]) -> int:
     except BaseException:
         traceback.print_exc()
         status = 1
+    # As an interpreter ends: it waits for the threads, then calls what was registered.
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import dagster as dg
+import pytest
 
 from pipekit_dagster import execute
 from tests.dagster.project import Project
 
 
-def test_a_run_stands_under_its_job(project: Project) -> None:
+def test_a_run_stands_under_its_job(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pipekit_dagster.definitions", raising=False)  # those of another test's project
     project.add_module("bad", query="SELECT no_such_column FROM numbers")
     project.add_module("one")
     project.add_group("nightly", ("one",))

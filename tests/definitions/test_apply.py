@@ -10,6 +10,7 @@ import pytest
 
 from pipekit_engine.definitions.apply import apply_definitions, plan_apply
 from pipekit_engine.definitions.export import without_builtin_drivers, write_export
+from pipekit_engine.definitions.saving import register_builtin_drivers
 from pipekit_engine.errors import ConfigurationError, DefinitionsError
 from pipekit_engine.models import Driver
 from pipekit_engine.store import Store
@@ -253,8 +254,9 @@ def test_mistakes_in_schedules_name_the_fix(store: Store, write: Write, schedule
 
 def test_the_definitions_of_a_fresh_checkout_apply(store: Store) -> None:
     """The folder as it is: demo.yaml with the connections beside it."""
+    register_builtin_drivers(store)
     plan = apply_definitions(store, Path(__file__).parents[2] / "definitions")
-    assert {(change.action, change.kind) for change in plan.changes} >= {
+    assert {(change.action, change.kind) for change in plan.plan.changes} >= {
         ("create", "connections"),
         ("create", "modules"),
     }

@@ -196,7 +196,7 @@ def test_statements_share_the_transaction_of_the_rows(session: Session, dest: st
 
 def test_a_table_that_the_transaction_makes(session: Session, dest: str) -> None:
     if dest == "mariadb":
-        pytest.skip("MariaDB commits DDL at once")
+        pytest.skip("this kind commits DDL at once")
     made = [Statement("CREATE TABLE made (i bigint, x varchar(100))")]
     with pytest.raises(JRunnerError, match="nowhere"):
         session.migrate(MigrateRequest("source", "SELECT i, x FROM nowhere", "dest", "made", before=made))

@@ -223,7 +223,7 @@ def test_what_is_wrong_with_a_tunnel_is_told(
         connect(bench, name, tls_postgresql, sshd, **changes)
         with pytest.raises(ConnectError, match=message), bench.session(name):
             pass
-    assert clients(sshd.port) == []
+    wait_until(lambda: clients(sshd.port) == [], "the end of the clients")
 
 
 def test_a_database_that_is_not_behind_the_tunnel_is_told(bench: Workbench, sshd: SshServer) -> None:
