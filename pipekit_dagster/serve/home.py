@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from pipekit_engine.common.files import new_file
+from pipekit_engine.common.files import new_file, take_or_refuse
 from pipekit_engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -85,12 +84,9 @@ class Home:
         """
         self.prepare()
         with (self._runtime / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ConfigurationError(
-                    f"Another `pipekit serve` runs on {self.folder}. Stop it, or set DAGSTER_HOME to another folder."
-                ) from None
+            take_or_refuse(
+                lock, f"Another `pipekit serve` runs on {self.folder}. Stop it, or set DAGSTER_HOME to another folder."
+            )
             self._prepare_files()
             yield
 

@@ -97,9 +97,12 @@ class Dispatcher:
             ended = {item.id for item in due if item.group_run_id is None} - {
                 id_ for id_, run in runs.items() if not run.is_finished
             }
-            for id_ in (*ended, *_of_ended_groups(store, due)):
+            ended.update(_of_ended_groups(store, due))
+            for id_ in ended:
                 store.dispatches.withdraw(id_)
             for item in due:
+                if item.id in ended:
+                    continue
                 problem = self._send(item.id, item.queue)
                 done.append(problem or f"sent {item.id} again")
                 if problem:

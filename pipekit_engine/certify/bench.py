@@ -6,7 +6,6 @@ SQLite file, which Python fills without any driver, and from an H2 file, which h
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.certify.outcomes import Broken, cause
+from pipekit_engine.common.files import take_or_refuse
 from pipekit_engine.config import AlertsConfig, JRunnerConfig, RetentionConfig
 from pipekit_engine.databases.connections import Connections
 from pipekit_engine.databases.dialects import driver_record, get_dialect
@@ -197,12 +197,9 @@ class Bench:
         place = f"{self._url}\n{self.schema}".encode()
         file = Path(tempfile.gettempdir(), f"pipekit-certify-{os.getuid()}-{sha256(place).hexdigest()[:16]}.lock")
         lock = self._turn.enter_context(os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(
-                f"Another certification is at work in {self.schema or 'the database'}: wait until it has ended."
-            ) from None
+        take_or_refuse(
+            lock, f"Another certification is at work in {self.schema or 'the database'}: wait until it has ended."
+        )
         self._turn.callback(file.unlink, missing_ok=True)
 
     # The certified database

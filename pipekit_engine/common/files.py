@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from pipekit_engine.errors import ConfigurationError
 
@@ -105,6 +105,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def take_or_refuse(file: IO[str], refusal: str) -> None:
+    """Lock an open file until it is closed. Raises ConfigurationError with the text `refusal` when another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise ConfigurationError(refusal) from None
 
 
 def create_private(path: Path, like: Path | None = None) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from pipekit_engine.common.files import take_or_refuse
 from pipekit_engine.demo.compare import Row, duckdb_rows, postgresql_rows, sqlite_rows
 from pipekit_engine.errors import ConfigurationError
 
@@ -91,12 +92,7 @@ class Project:
                 if not create and not path.exists():
                     continue
                 file = stack.enter_context(path.open("a"))
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    raise ConfigurationError(
-                        f"Another demo, or `pipekit serve`, is at work in {self.folder}: stop it first."
-                    ) from None
+                take_or_refuse(file, f"Another demo, or `pipekit serve`, is at work in {self.folder}: stop it first.")
                 if not create:
                     fcntl.flock(file, fcntl.LOCK_UN)
             yield

@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 
 #: Columns that one query asks about: databases limit the length of a select list.
 _AT_ONCE = 60
-_WHOLE, _FLOATS, _TIMES = (
-    frozenset({"int16", "int32", "int64"}),
-    frozenset({"float32", "float64"}),
-    ("date", "timestamp"),
-)
+_WHOLE = frozenset({"int16", "int32", "int64"})
+#: A column of one of these on both sides is compared by its least and greatest value.
+_ORDERED = ({"float32"}, {"float64"}, {"date"}, {"timestamp"})
 #: Sums of whole numbers in the widest decimal that all kinds of database have.
 _SUM_TYPE = "DECIMAL(31, 0)"
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?)?")
@@ -112,9 +110,7 @@ def _ways(source: Column, dest: Column, *, loose: bool) -> tuple[str, ...]:
     families = {source.family, dest.family}
     if families <= _WHOLE or (families <= _WHOLE | {"decimal"} and not loose):
         return "NULLs", "least", "greatest", "sum"
-    if families <= _FLOATS and len(families) == 1:
-        return "NULLs", "least", "greatest"
-    if families in ({"date"}, {"timestamp"}):
+    if families in _ORDERED:
         return "NULLs", "least", "greatest"
     return ("NULLs",)
 

@@ -1,7 +1,6 @@
 package jrunner.transfer;
 
 import java.math.BigDecimal;
-import java.sql.Types;
 import java.util.ArrayList;
 import java.util.List;
 import jrunner.types.BadValue;
@@ -114,7 +113,7 @@ final class Fingerprint {
                     return bytes(convert.length);
                 case TEXT:
                     convert.utf8(cells, row);
-                    boolean padded = column.jdbcType() == Types.CHAR || column.jdbcType() == Types.NCHAR;
+                    boolean padded = column.isFixedText();
                     return bytes(padded ? without(convert.length, (byte) ' ') : convert.length);
                 case INTERVAL:
                     return cells.tag[row] == Cells.TEXT && interval.parse(cells.textAt(row)) ? interval.size() : SOMETHING;

@@ -1,6 +1,5 @@
 package jrunner.transfer;
 
-import java.sql.Types;
 import java.util.List;
 import jrunner.Failure;
 import jrunner.types.BadValue;
@@ -14,8 +13,7 @@ import jrunner.types.Family;
  * apart: a text that is not the usual one of the value which it becomes, and a number that becomes a text, or a text that
  * becomes a number, where the column may hold both.
  */
-final class KeyedSource implements RowSource {
-    private final RowSource inner;
+final class KeyedSource extends WrappedSource {
     private Convert convert;
     private final Cells scratch = new Cells(1);
     private TransferRequest.Key[] keys;
@@ -24,7 +22,7 @@ final class KeyedSource implements RowSource {
     private boolean[] padded;
 
     KeyedSource(RowSource inner) {
-        this.inner = inner;
+        super(inner);
     }
 
     /**
@@ -41,23 +39,18 @@ final class KeyedSource implements RowSource {
     }
 
     @Override
-    public List<ColumnInfo> columns() {
-        return inner.columns();
-    }
-
-    @Override
     public void select(int[] indexes) throws Failure {
         padded = new boolean[indexes.length];
         for (int i = 0; i < indexes.length; i++) {
             ColumnInfo column = columns().get(indexes[i]);
-            padded[i] = column.precision() > 0 && (column.jdbcType() == Types.CHAR || column.jdbcType() == Types.NCHAR);
+            padded[i] = column.precision() > 0 && column.isFixedText();
         }
-        inner.select(indexes);
+        super.select(indexes);
     }
 
     @Override
     public boolean fill(Block block, long firstRow) throws Failure {
-        boolean more = inner.fill(block, firstRow);
+        boolean more = super.fill(block, firstRow);
         for (int column = 0; column < keys.length; column++) {
             for (int row = 0; keys[column] != null && row < block.rows; row++) {
                 Target target = targets.get(column);
@@ -145,15 +138,5 @@ final class KeyedSource implements RowSource {
                 + target.info.typeName() + " that is usually written " + BadValue.show(usual)
                 + ", and the query tells these apart: convert it in the query, or keep it in a column of text");
         }
-    }
-
-    @Override
-    public void abort() {
-        inner.abort();
-    }
-
-    @Override
-    public void close() {
-        inner.close();
     }
 }

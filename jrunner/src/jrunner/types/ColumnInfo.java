@@ -6,6 +6,7 @@ import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.sql.Types;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,6 +53,11 @@ public final class ColumnInfo {
     /** One of {@link java.sql.Types}. */
     public int jdbcType() {
         return jdbcType;
+    }
+
+    /** Whether it is a text of fixed length: blanks at its end may be the database's own. */
+    public boolean isFixedText() {
+        return jdbcType == Types.CHAR || jdbcType == Types.NCHAR;
     }
 
     /**
