@@ -26,9 +26,7 @@ from tests.servers.postgresql import PostgreSQLServer
 
 def run_job(project: Project, instance: dg.DagsterInstance, job: str, **kwargs: Any) -> dg.JobExecutionResult:
     # The definitions are read when the module is loaded, and Dagster keeps what it read of a module in a folder.
-    import pipekit_dagster.definitions as location
-
-    importlib.reload(location)
+    importlib.reload(importlib.import_module("pipekit_dagster.definitions"))
     folder = project.folder / f"load {time.monotonic_ns()}"
     repository = ReconstructableRepository.for_module("pipekit_dagster.definitions", "defs", str(folder))
     return dg.execute_job(repository.get_reconstructable_job(job), instance=instance, raise_on_error=False, **kwargs)

@@ -183,7 +183,7 @@ def test_killed_before_the_commit_nothing_is_merged(bench: Workbench) -> None:
     with Session() as session:
         session.open(dataclasses.replace(warehouse(bench), writes=True))
         endless = ["UPDATE t SET v = 3", "SELECT count(*) FROM range(1000000) a, range(1000000) b"]
-        threading.Timer(2, session.kill).start()
+        threading.Timer(2, os.kill, (session.pid, signal.SIGKILL)).start()
         with pytest.raises(JRunnerDied):
             session.execute("held", endless)
     assert bench.rows("SELECT count(*), sum(v) FROM t") == [("1001", "2002")]
