@@ -358,6 +358,12 @@ class Module(NamedRecord):
         description="whether rows go into a staging table first: `auto` loads them straight into the destination, in the merge's "
         "transaction, where nothing asks the staged rows; its locks then last as long as the source is read",
     )
+    resume_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="rows after which a load stays staged when the run breaks off, so that the next one goes on behind them: "
+        "for a module with a merge_key and without watermarks, whose source has an index on the key",
+    )
     retry: int = Field(default=0, ge=0, le=20, description="further tries after a failure before the merge")
     watermarks: tuple[Watermark, ...] = ()
     hooks: tuple[Hook, ...] = ()
@@ -445,6 +451,27 @@ class Module(NamedRecord):
         """Column of `dedupe: latest by COLUMN`, else None."""
         return self.dedupe.removeprefix("latest by ").strip() if self.dedupe.startswith("latest by ") else None
 
+    def _refuse_resume(self) -> None:
+        """Raise ValueError for a load that cannot go on where it broke off."""
+        if self.resume_every is None:
+            return
+        if not self.merge_key:
+            raise ValueError("resume_every needs a merge_key, by whose first column the source is read in ranges")
+        if not STRATEGIES[self.strategy].rereads:
+            raise ValueError(f"resume_every is not for strategy {self.strategy}, which would add rows of two moments")
+        for given, what, why in (
+            (
+                self.watermarks,
+                "watermarks",
+                "rows that change between two tries would be behind the next value, and never come",
+            ),
+            (self.partition, "a partition", "which is small, and read again"),
+            (self.split_by, "split_by", "whose ranges are read side by side"),
+            (self.verify == "values", "verify: values", "which compares all rows of one read"),
+        ):
+            if given:
+                raise ValueError(f"resume_every does not go with {what}: {why}")
+
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Module:
         strategy = STRATEGIES[self.strategy]
@@ -466,6 +493,7 @@ class Module(NamedRecord):
                 )
             if self.watermarks:
                 raise ValueError("a module with a partition has no watermarks: what they leave out would be deleted")
+        self._refuse_resume()
         names = [watermark.name for watermark in self.watermarks]
         if len(set(names)) != len(names):
             raise ValueError("declares a watermark twice")

@@ -277,6 +277,11 @@ class ModuleConnections:
         """Open source and destination, in this order. Raises as `Connections.open`."""
         assert self.source is not self.dest
 
+    def reopen_dest(self) -> None:
+        """Close the destination's connection, to which files may be attached, and open it anew when it is next used."""
+        self.session.close(self.dest.handle)
+        del self.dest
+
     @cached_property
     def source(self) -> OpenConnection:
         """The source, opened to read when it is first asked for."""

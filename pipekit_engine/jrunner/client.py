@@ -158,8 +158,12 @@ class Session(JRunnerProcess):
             cancel=cancel,
             interruption=interruption,
         )
-        names = [name for name in MigrateResult.__dataclass_fields__ if name != "counts"]
-        return MigrateResult(**{name: answer[name] for name in names}, counts=tuple(answer.get("counts", ())))
+        names = [name for name in MigrateResult.__dataclass_fields__ if name not in ("counts", "snapshot")]
+        return MigrateResult(
+            **{name: answer[name] for name in names},
+            counts=tuple(answer.get("counts", ())),
+            snapshot=answer.get("snapshot") is True,
+        )
 
     def metadata(
         self,

@@ -121,7 +121,7 @@ class Statement:
 
     So does ``expect_count_of`` with any other count than that of an earlier statement, by its index, and ``expect_read``, behind
     the rows of a migration, with any other than the number of rows read. ``is_count``: a query, the number in its first row is
-    its count.
+    its count. ``with_rows``, behind the rows of a migration: ``{rows}`` in it stands for their number.
     """
 
     sql: str
@@ -129,6 +129,7 @@ class Statement:
     expect_count_of: int | None = None
     is_count: bool = False
     expect_read: bool = False
+    with_rows: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The item of a request's ``statements``."""
@@ -141,6 +142,8 @@ class Statement:
             item["is_count"] = True
         if self.expect_read:
             item["expect_read"] = True
+        if self.with_rows:
+            item["with_rows"] = True
         return item
 
 
@@ -193,7 +196,9 @@ class MigrateRequest:
     its own name. ``path`` forces how rows are written; ``split_by`` names a column of the query by whose ranges ``parallel``
     connections read side by side; ``split_query`` is the query for that, its WITH clause apart and the rest fit for a subquery.
     ``verify`` "values" reads the rows back and compares them with those that were read. ``before`` and ``after`` are statements
-    of the same transaction, around the rows; the table may be made by the former.
+    of the same transaction, around the rows; the table may be made by the former. ``snapshot`` "hold" lets the next request that
+    names it, with the same source, see the moment that this one has seen, where the database can; "end" is the last of them. Any
+    other request on that connection ends it, too.
     """
 
     source: str
@@ -212,6 +217,7 @@ class MigrateRequest:
     verify: str = "counts"
     before: Sequence[Statement] = ()
     after: Sequence[Statement] = ()
+    snapshot: Literal["hold", "end"] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The request's fields."""
@@ -232,6 +238,7 @@ class MigrateRequest:
             "batch_rows": self.batch_rows,
             "split_by": self.split_by,
             "parallel": self.parallel,
+            "snapshot": self.snapshot,
             "split_with": self.split_query and self.split_query[0],
             "split_sql": self.split_query and self.split_query[1],
         }
@@ -245,7 +252,7 @@ class MigrateRequest:
 class MigrateResult:
     """Counts as the reading and the writing side saw them, and the path that was taken with the reason for it.
 
-    `counts` are those of the statements before and after the rows.
+    `counts` are those of the statements before and after the rows; `snapshot` says whether the request's was held.
     """
 
     rows_read: int
@@ -257,3 +264,4 @@ class MigrateResult:
     read_ms: int
     write_ms: int
     counts: tuple[int, ...] = ()
+    snapshot: bool = False

@@ -27,6 +27,7 @@ from pipekit_engine.planning.keys import (
 from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.partitions import plan_partition
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
+from pipekit_engine.planning.ranges import plan_ranges
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -85,6 +86,7 @@ def plan_run(
     dest_triggers: Sequence[str] = (),
     partition: PartitionRange | None = None,
     load_obstacle: str | None = None,
+    loads_in_transaction: bool = True,
 ) -> RunPlan:
     """Plan a run.
 
@@ -96,7 +98,8 @@ def plan_run(
     `dest_indexes` are the destination's (None: not known), `identity_columns` those of its columns that it numbers itself unless
     an INSERT says otherwise. `dest_triggers` are the names of those that may change a row which is written.
     `partition` is the one that is replaced, of a module that has them. `load_obstacle` says why rows cannot go straight into the
-    destination, with `staging: auto`, where the databases know that.
+    destination, with `staging: auto`, where the databases know that; `loads_in_transaction` whether the session writes rows and
+    what goes with them in one transaction.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -180,6 +183,18 @@ def plan_run(
     if difference is not None or (dest_columns is not None and (counts_matches or (coarse and strategy.needs_key))):
         # A key that is new to the table has nothing to be matched with.
         index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(compared) else []
+    marks_table = staging_name(module.name, dest, staging_schema, table, suffix=" ranges")
+    ranges, why_whole = plan_ranges(
+        module,
+        source,
+        dest,
+        marks_table,
+        columns=layout.columns,
+        key=key,
+        source_columns=source_columns,
+        source_sql=source_sql,
+        in_one_transaction=loads_in_transaction,
+    )
     staging = plan_staging(
         dest,
         staging_table,
@@ -192,6 +207,7 @@ def plan_run(
         before=facts.setup if creates else (),
         as_read=[item.as_read for item in fixed],
         changes=(changes_table, keyed_columns) if difference is not None else None,
+        marks=marks_table if ranges is not None else None,
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     never_null = known_columns.never_null if known_columns else frozenset()
@@ -279,6 +295,7 @@ def plan_run(
         comparison=comparison,
         direct=direct,
         why_staged=why_staged,
+        ranges=ranges,
         not_null=not_null,
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         module_checks=plan_module_checks(
@@ -296,6 +313,7 @@ def plan_run(
         warnings=(
             *_unused_watermarks(module, source),
             *layout.warnings,
+            *([f"resume_every is not used: {why_whole}"] if why_whole else []),
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
             *([trigger_check.warning] if trigger_check.warning else []),
         ),

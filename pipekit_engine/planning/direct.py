@@ -48,6 +48,7 @@ def plan_direct(
     def reasons() -> Iterator[tuple[object, str]]:
         yield obstacle, obstacle or ""
         yield not dest.capabilities.loads_directly, f"a destination of kind {dest.kind} is filled from staging"
+        yield module.resume_every is not None, "`resume_every` keeps what was staged"
         yield module.verify == "values", "`verify: values` reads staging back"
         yield any(check.on == "staging" for check in module.checks), "checks ask the staged rows"
         yield module.dedupe != "none", "`dedupe` compares staged rows"

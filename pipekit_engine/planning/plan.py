@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipekit_engine.planning.keys import CoarseKey, FixedKey
     from pipekit_engine.planning.module_checks import PlannedCheck
     from pipekit_engine.planning.partitions import PartitionRows
+    from pipekit_engine.planning.ranges import RangedStaging
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -37,7 +38,8 @@ class Staging:
 
     `schema` has to be made first where it is missing; None puts staging beside the destination. `file` is SQLite's file for
     staging, which a run removes. `leftovers` drop what a killed run may have left, where `setup` cannot say IF EXISTS;
-    each fails when there is nothing. `as_read` are key columns once more, in a type that keeps what was read.
+    each fails when there is nothing. `as_read` are key columns once more, in a type that keeps what was read. `attach` is
+    what of `setup` opens the file.
     """
 
     table: str
@@ -48,6 +50,7 @@ class Staging:
     filled: tuple[str, ...]
     cleanup: tuple[str, ...]
     as_read: tuple[PlannedColumn, ...] = ()
+    attach: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class RunPlan:
     #: With `staging: auto`: the load without staging, which then replaces staging, checks and merge; or why there is none.
     direct: DirectLoad | None = field(default=None, kw_only=True)
     why_staged: str = field(default="", kw_only=True)
+    #: With `resume_every`: how the source is read in ranges, each of which stays staged.
+    ranges: RangedStaging | None = field(default=None, kw_only=True)
     #: The module's own `checks`.
     module_checks: tuple[PlannedCheck, ...] = field(default=(), kw_only=True)
     #: What an existing destination has no index for.
@@ -172,7 +177,11 @@ class RunPlan:
     def _staged(self) -> list[str]:
         module = self.module
         why = f" ({self.why_staged})" if self.why_staged else ""
-        lines = _section(f"staging, on {module.dest}{why}", (*self.staging.setup, *self.staging.filled))
+        lines = []
+        if self.ranges is not None:
+            title = f"ranges of {self.ranges.rows:,} rows, on {module.source}, each of which stays in staging"
+            lines += _section(title, [self.ranges.bound_sql("..."), self.ranges.rows_sql("...", "...")])
+        lines += _section(f"staging, on {module.dest}{why}", (*self.staging.setup, *self.staging.filled))
         lines += self._checks("staging", f"before the merge, on {module.dest}")
         if self.prepare:
             lines += _section(

@@ -120,6 +120,7 @@ class Planner:
             dest_indexes=self._destination_indexes(catalog, dest_columns),
             dest_triggers=self._destination_triggers(catalog) if dest_columns is not None else (),
             load_obstacle=self._load_obstacle(catalog, dest_columns is not None),
+            loads_in_transaction=self._session.loads_in_transaction,
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },

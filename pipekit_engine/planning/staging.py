@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.names import TableName
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.planning.plan import Staging
+from pipekit_engine.planning.ranges import MARK_COLUMNS
 from pipekit_engine.strategies.base import CHANGE
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ def plan_staging(
     changes: tuple[TableName, Sequence[Column]] | None,
     before: Sequence[str] = (),
     as_read: Sequence[PlannedColumn] = (),
+    marks: TableName | None = None,
 ) -> Staging:
     """The statements around a staging table. `before` is what its types need, `filled` what follows once it is filled;
-    for the others see `Staging`. `as_read` are columns of staging alone.
+    for the others see `Staging`. `as_read` are columns of staging alone. With `marks`, the name of a table that says how far
+    staging goes, both survive a crash.
 
     `changes` are the name and the key's columns of the table of changes that a merge by difference fills.
     """
@@ -78,14 +81,18 @@ def plan_staging(
             *dest.index_staging_sql(name, key),
         ]
         cleanup.append(dest.drop_table_sql(name))
+    if marks is not None:
+        setup += [*dest.keep_table_sql(staging), dest.create_table_sql(marks, MARK_COLUMNS)]
+        cleanup.append(dest.drop_table_sql(marks))
     leftovers: list[str] = []
+    attach: list[str] = []
     if dest.capabilities.drop_if_exists:
         setup = [*cleanup, *setup]
     else:
         leftovers = list(cleanup)
     setup = [*before, *setup]
     if file is not None:
-        attach, detach = dest.attach_sql(file, staging.schema or "")
+        attach, detach = dest.attach_sql(file, staging.schema or "", durable=marks is not None)
         setup, cleanup = [*attach, *setup], [*cleanup, *detach]
     return Staging(
         dest.table_sql(staging),
@@ -96,4 +103,5 @@ def plan_staging(
         tuple(filled),
         tuple(cleanup),
         tuple(as_read),
+        tuple(attach),
     )

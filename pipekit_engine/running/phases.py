@@ -7,7 +7,7 @@ phase does. The destination changes in one transaction, in `merge`, and only whi
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,6 +33,7 @@ from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.direct import error_family, load_directly
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
+from pipekit_engine.running.ranges import RangedLoad
 from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
 from pipekit_engine.sql.subqueries import divide_query
@@ -197,6 +198,51 @@ class Phases:
     def _stage(self) -> int:
         if self._plan.staging.schema is not None:
             self._ensure_schema(self._plan.staging.schema)
+        request = self._request(self._plan.staging.table, (*self._plan.columns, *self._plan.staging.as_read))
+        if self._plan.ranges is not None:
+            return self._stage_ranges(RangedLoad(self._connections, self._plan, self._state.monitor.say), request)
+        self._make_staging()
+        try:
+            result = self._session.migrate(request, on_progress=self._on_progress, cancel=self._state.cancel)
+        except JRunnerError as error:
+            raise self._unstaged(error) from error
+        self._tell_rows(result)
+        self._finish_staging()
+        return result.rows_read
+
+    def _stage_ranges(self, load: RangedLoad, request: MigrateRequest) -> int:
+        """Stage what is not there yet. What is staged when this fails stays, for the next try or run."""
+        file = self._plan.staging.file
+        try:
+            self._state.staged = True
+            if not load.find_earlier(None if file is None else Path(file)):
+                self._make_staging()
+                load.begin()
+            with closing(load.fill(request, self._on_progress)) as pieces:
+                for result in pieces:
+                    self._tell_rows(
+                        result, "" if load.staged.complete else f"; {load.staged.rows:,} are staged for good"
+                    )
+            self._state.counts.update(rows_read=load.staged.rows)
+            if not load.staged.indexed:
+                self._finish_staging()
+                load.indexed()
+        except BaseException as error:
+            if load.keeps:
+                self._state.staged = False  # nobody drops it
+                self._state.monitor.say(
+                    f"{counted(load.staged.rows, 'row')} stay in {self._plan.staging.table}: the next run, within a day, goes on "
+                    "behind them"
+                )
+                if self._session.alive:
+                    with suppress(PipekitError):
+                        self._session.close(self._dest.handle)  # lets go of a file
+            if isinstance(error, JRunnerError):
+                raise self._unstaged(error) from error
+            raise
+        return load.staged.rows
+
+    def _make_staging(self) -> None:
         self._state.staged = True
         remove_staging_file(self._state)
         try:
@@ -211,15 +257,16 @@ class Phases:
                 f"The staging table {self._plan.staging.table} could not be made on connection {self._module.dest}: {error}"
                 f"{self._staging_advice(error)}"
             ) from error
-        request = self._request(self._plan.staging.table, (*self._plan.columns, *self._plan.staging.as_read))
-        try:
-            result = self._session.migrate(request, on_progress=self._on_progress, cancel=self._state.cancel)
-        except JRunnerError as error:
-            family = SourceError if error.phase == "read" else StagingError
-            where = self._module.source if family is SourceError else self._module.dest
-            told = self._read_advice(error, where)
-            raise family(f"Staging module {self._module.name} failed on connection {where}: {error}{told}") from error
-        self._tell_rows(result)
+
+    def _unstaged(self, error: JRunnerError) -> SourceError | StagingError:
+        """The error of rows that did not get into staging."""
+        family = SourceError if error.phase == "read" else StagingError
+        where = self._module.source if family is SourceError else self._module.dest
+        told = self._read_advice(error, where)
+        return family(f"Staging module {self._module.name} failed on connection {where}: {error}{told}")
+
+    def _finish_staging(self) -> None:
+        """What follows the rows, such as an index."""
         if self._plan.staging.filled:
             try:
                 self._execute(self._plan.staging.filled)
@@ -227,7 +274,6 @@ class Phases:
                 raise StagingError(
                     f"The staging table {self._plan.staging.table} could not be indexed: {error}"
                 ) from error
-        return result.rows_read
 
     def _request(self, table: str, columns: Sequence[PlannedColumn]) -> MigrateRequest:
         """What moves the source's rows into a table."""
@@ -249,10 +295,10 @@ class Phases:
             error.sqlstate, error.vendor_code, error.message
         )
 
-    def _tell_rows(self, result: MigrateResult) -> None:
+    def _tell_rows(self, result: MigrateResult, more: str = "") -> None:
         self._state.monitor.say(
             f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
-            f"in {result.elapsed_ms / 1000:.2f} s"
+            f"in {result.elapsed_ms / 1000:.2f} s{more}"
         )
         self._state.counts.update(rows_read=result.rows_read, bytes=result.bytes)
 

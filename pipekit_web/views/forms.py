@@ -21,7 +21,10 @@ from pipekit_engine.sql.text import placeholders
 from pipekit_engine.wizard.connecting import jdbc_url, secret_name
 from pipekit_web.views.machine import without_secrets
 
-_WHOLE = frozenset({"runs", "retry", "retry_merge", "parallel", "max_parallel", "misfire_grace", "every", "run_order"})
+_WHOLE = frozenset(
+    {"runs", "retry", "retry_merge", "resume_every", "parallel", "max_parallel", "misfire_grace", "every", "run_order"}
+    | {"port", "step"}
+)
 _NUMBERS = frozenset({"max_shrink_percent", "deviation_percent"})
 _LISTS = frozenset({"merge_key", "owners", "columns"})
 _MAPPINGS = frozenset({"options", "tags"})
@@ -36,6 +39,8 @@ _ROWS: dict[str, dict[str, Any]] = {
 }
 #: Those of them that are mappings by name in YAML.
 _BY_NAME = ("watermarks", "checks")
+#: Fields that are a few fields of their own, which the form calls `tls.mode` and the like.
+_PARTS = frozenset({"tls", "tunnel", "partition"})
 #: Names of fields that say what is done, not what is defined.
 _CONTROLS = frozenset({"form_token", "name", "version", "do", "new_name", "secret_value"})
 
@@ -55,7 +60,10 @@ class Form:
 
     def text(self, key: str) -> str:
         """A field as text; one line each where it is a list of settings."""
-        value = self.fields.get(key)
+        whole, _, part = key.partition(".")
+        value = self.fields.get(whole)
+        if part:
+            value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, Mapping):
             return "\n".join(f"{name}={item}" for name, item in value.items())
         if isinstance(value, list):
@@ -119,6 +127,9 @@ def posted(kind: DefinitionKind, name: str, names: Iterable[str], value: Callabl
                 rows.setdefault(key, {}).setdefault(int(number), {})[part] = item
             else:
                 rows.setdefault(key, {}).setdefault(int(number), {})
+        elif key in _PARTS and rest:
+            if (item := _value(rest, value(path))) is not None:
+                fields.setdefault(key, {})[rest] = item
         elif not rest and (item := _value(key, value(path))) is not None:
             fields[key] = item
     for key, found in rows.items():

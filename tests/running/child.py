@@ -1,6 +1,7 @@
 """Runs one module in a process of its own, which a test may kill.
 
-python -m tests.running.child FOLDER MODULE [KILL_AT]: with KILL_AT the process kills itself with SIGKILL when that phase begins.
+python -m tests.running.child FOLDER MODULE [KILL_AT]: with KILL_AT the process kills itself with SIGKILL when that phase begins,
+or, by `staged:N`, when N ranges of rows are staged for good.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ from tests.jars import JAR_FOLDERS
 def main(folder: str, module: str, kill_at: str = "") -> int:
     config = Config(database=str(Path(folder, "pipekit.db")), secrets=Path(folder, "secrets.env"), jars=JAR_FOLDERS)
 
+    ranges = 0
+
     def on_event(event: RunEvent) -> None:
+        nonlocal ranges
+        ranges += "are staged for good" in event.message
+        if kill_at == f"staged:{ranges}":
+            os.kill(os.getpid(), signal.SIGKILL)
         if event.kind == "phase":
             print(event.phase, flush=True)
             if event.phase == kill_at:

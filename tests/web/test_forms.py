@@ -9,7 +9,19 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
-from pipekit_engine.models import DEFINITION_KINDS, Check, Column, Connection, DefinitionKind, Hook, Module, Watermark
+from pipekit_engine.common.partitions import Partition
+from pipekit_engine.models import (
+    DEFINITION_KINDS,
+    Check,
+    Column,
+    Connection,
+    DefinitionKind,
+    Hook,
+    Module,
+    Tls,
+    Tunnel,
+    Watermark,
+)
 from pipekit_engine.security.secrets import Secrets
 from pipekit_web.views.forms import form_of, parsed, posted, text_of_form
 from tests.web.conftest import Answer, Browser, Site
@@ -87,6 +99,7 @@ def full(site: Site) -> Module:
         on_schema_change="add_columns",
         cascades="allow",
         verify="values",
+        staging="auto",
         retry=2,
         retry_merge=0,
         split_by="id",
@@ -115,6 +128,57 @@ def test_a_form_that_is_sent_unchanged_changes_nothing(site: Site) -> None:
             check_shape(page)
             answer = send(browser, kind, "plan", fields(page))
             assert "Nothing changes." in answer.text, f"{kind} {name}: {html.unescape(answer.text)}"
+
+
+def test_a_form_has_every_field(site: Site) -> None:
+    full(site)
+    browser = site.browser("editor")
+    with site.store() as store:
+        definitions = store.definitions.load()
+    for kind in DEFINITION_KINDS:
+        for name, record in definitions.of_kind(kind).items():
+            page = browser.get(f"/pipekit/form/{kind}/{name}")
+            named = {"layers": "members"}
+            wanted = [named.get(name, info.alias or name) for name, info in type(record).model_fields.items()]
+            shown = [field for field in wanted if f'name="{field}' in page or f'value="add {field}"' in page]
+            assert shown == wanted, kind
+
+
+def test_what_has_fields_of_its_own_is_kept_and_changed(site: Site) -> None:
+    site.save(
+        Connection(
+            name="guarded",
+            driver="postgresql",
+            jdbc_url="jdbc:postgresql://db/d",
+            tls=Tls(mode="verify-full", ca="/etc/ca.pem"),
+            tunnel=Tunnel(host="bastion", port=2222, user="sync"),
+        ),
+        Module(
+            name="daily",
+            source="src",
+            dest="dw",
+            query="SELECT id, day FROM t WHERE day >= '{partition_start}' AND day < '{partition_end}'",
+            dest_table="daily",
+            strategy="full",
+            partition=Partition(by="day", column="day", start="2026-01-01", timezone="Europe/Berlin"),
+        ),
+        Module(
+            name="large", source="src", dest="dw", query="SELECT id FROM t", dest_table="large", strategy="full",
+            merge_key=("id",), resume_every=1000,
+        ),
+    )  # fmt: skip
+    browser = site.browser("editor")
+    for kind, name in (("connections", "guarded"), ("modules", "daily"), ("modules", "large")):
+        page = fields(browser.get(f"/pipekit/form/{kind}/{name}"))
+        assert "Nothing changes." in send(browser, kind, "plan", page).text, name
+    page = fields(browser.get("/pipekit/form/connections/guarded"))
+    changed = {**page, "tls.mode": "require", "tls.ca": "", "tunnel.host": "", "tunnel.port": "", "tunnel.user": ""}
+    send(browser, "connections", "save", changed)
+    with site.store() as store:
+        saved = store.definitions.connection("guarded")
+    assert (saved.tls, saved.tunnel) == (Tls(mode="require"), None)
+    wrong = send(browser, "connections", "plan", {**changed, "tls.cert": "/c.pem"})
+    assert "`cert` and `key` are given together" in wrong.text
 
 
 def test_every_new_form_shows(site: Site) -> None:

@@ -78,6 +78,7 @@ class DuckDB(Dialect):
     risky_urls: ClassVar = {"attach": r"^jdbc:duckdb:\s*(?!:memory:)[a-z][a-z0-9+._-]*:"}
     indexes_created_tables = True
     capabilities = Capabilities(
+        row_behind="LIMIT 1 OFFSET {}",
         syntax=SqlSyntax(
             parser="duckdb",
             any_case=True,

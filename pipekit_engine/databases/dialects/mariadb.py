@@ -130,6 +130,7 @@ class MariaDB(Dialect):
     )
     indexes_created_tables = True
     capabilities = Capabilities(
+        row_behind="LIMIT 1 OFFSET {}",
         quote=("`", "`"),
         max_identifier_length=64,
         missing_table_states=frozenset({"42S02"}),

@@ -346,6 +346,10 @@ class PostgreSQL(Dialect):
         """Unlogged, as `create_table_sql`."""
         return super().create_like_sql(table, like, columns).replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
 
+    def keep_table_sql(self, table: TableName) -> list[str]:
+        """Logged, which costs nothing while it is empty."""
+        return [f"ALTER TABLE {self.table_sql(table)} SET LOGGED"]
+
     def coarse_type(self, column: Column) -> str | None:
         """By the type's name; a collation is not in a description."""
         name = column.type_name.lower()

@@ -73,6 +73,7 @@ class SQLite(Dialect):
     risky_urls: ClassVar = {"resource": "^jdbc:sqlite::resource:"}
     indexes_created_tables = True
     capabilities = Capabilities(
+        row_behind="LIMIT 1 OFFSET {}",
         syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
         transactional_ddl=True,
@@ -209,13 +210,14 @@ class SQLite(Dialect):
         """A transaction that writes has the file's lock until it ends; ours begin IMMEDIATE, which waits for that lock."""
         return Fence(wait=("SELECT 1",))
 
-    def attach_sql(self, file: str, schema: str) -> tuple[list[str], list[str]]:
-        """The file is made anew by each run, so it needs neither a journal nor syncing."""
+    def attach_sql(self, file: str, schema: str, *, durable: bool = False) -> tuple[list[str], list[str]]:
+        """A file that is made anew by each run needs neither a journal nor syncing."""
         name = self.quote_identifier(schema)
+        journal, synchronous = ("DELETE", "FULL") if durable else ("OFF", "OFF")
         attach = [
             f"ATTACH DATABASE {literal(file)} AS {name}",
-            f"PRAGMA {name}.journal_mode = OFF",
-            f"PRAGMA {name}.synchronous = OFF",
+            f"PRAGMA {name}.journal_mode = {journal}",
+            f"PRAGMA {name}.synchronous = {synchronous}",
         ]
         return attach, [f"DETACH DATABASE {name}"]
 

@@ -10,7 +10,7 @@ import jrunner.kinds.Kind;
 /**
  * One open connection to a database, with what the rest of jrunner needs to know about it.
  *
- * <p>Used by one request at a time. Between requests it is in autocommit mode with no open transaction.
+ * <p>Used by one request at a time. Between requests it is in autocommit mode with no open transaction, unless it is held.
  */
 public final class Database implements AutoCloseable {
     private final String name;
@@ -20,6 +20,7 @@ public final class Database implements AutoCloseable {
     private final Connection connection;
     private final String quote;
     private final TlsFiles files;
+    private volatile boolean held;
 
     Database(
             String name, ConnectSpec spec, Kind kind, ClassLoader driverLoader, Connection connection, TlsFiles files) {
@@ -48,6 +49,16 @@ public final class Database implements AutoCloseable {
     /** The driver's connection. Whoever changes its autocommit mode or isolation sets it back. */
     public Connection connection() {
         return connection;
+    }
+
+    /** Whether its transaction goes on between requests, so that their reads see one moment. */
+    public boolean isHeld() {
+        return held;
+    }
+
+    /** Keeps, or no longer keeps, whoever ends transactions from ending this one. */
+    public void hold(boolean hold) {
+        held = hold;
     }
 
     /** The class loader of the driver's jars, for the driver's own classes (CopyManager, SQLServerBulkCopy, ...). */

@@ -298,6 +298,12 @@ public final class Duckdb extends Kind {
     }
 
     @Override
+    public boolean beginSnapshot(Database source) throws SQLException {
+        source.connection().setAutoCommit(false);
+        return true;
+    }
+
+    @Override
     public Limits limits() {
         return new Limits().floatSpecials().infiniteDates().anyYear().midnightAtEnd();
     }

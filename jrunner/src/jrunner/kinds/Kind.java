@@ -273,6 +273,14 @@ public abstract class Kind {
     }
 
     /**
+     * Begins a transaction whose reads all see one moment; false, and none is begun, where the database has no such thing or
+     * nobody knows. The caller rolls it back.
+     */
+    public boolean beginSnapshot(Database source) throws SQLException {
+        return false;
+    }
+
+    /**
      * Lets all connections see one moment, where the database can; their transactions are begun then, which the caller
      * rolls back.
      */

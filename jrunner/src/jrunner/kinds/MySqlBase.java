@@ -255,6 +255,16 @@ abstract class MySqlBase extends Kind {
     }
 
     @Override
+    public boolean beginSnapshot(Database source) throws SQLException {
+        source.connection().setAutoCommit(false);
+        try (Statement statement = source.connection().createStatement()) {
+            statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+            statement.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT");
+        }
+        return true;
+    }
+
+    @Override
     public Limits limits() {
         // A TIME may last beyond a day; the session runs in UTC and takes no offset.
         return new Limits().midnightAtEnd().durations().noOffsets().noMinusZero().oddDates();

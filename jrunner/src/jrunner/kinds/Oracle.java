@@ -1,10 +1,13 @@
 package jrunner.kinds;
 
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
 import jrunner.db.ConnectSpec;
+import jrunner.db.Database;
 import jrunner.transfer.Binder;
 import jrunner.transfer.Binders;
 import jrunner.transfer.Limits;
@@ -70,6 +73,16 @@ public final class Oracle extends Kind {
     @Override
     int fraction(Family family, String typeName, int precision, int scale) {
         return typeName.equals("DATE") ? 0 : super.fraction(family, typeName, precision, scale);
+    }
+
+    /** Never tried at a server. */
+    @Override
+    public boolean beginSnapshot(Database source) throws SQLException {
+        source.connection().setAutoCommit(false);
+        try (Statement statement = source.connection().createStatement()) {
+            statement.execute("SET TRANSACTION READ ONLY");
+        }
+        return true;
     }
 
     @Override

@@ -133,15 +133,22 @@ public final class PostgreSql extends Kind {
     }
 
     @Override
-    public void shareSnapshot(Database source, List<Database> siblings) throws SQLException {
-        String id;
+    public boolean beginSnapshot(Database source) throws SQLException {
         source.connection().setAutoCommit(false);
         try (Statement statement = source.connection().createStatement()) {
             statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-            try (ResultSet result = statement.executeQuery("SELECT pg_export_snapshot()")) {
-                result.next();
-                id = result.getString(1);
-            }
+        }
+        return true;
+    }
+
+    @Override
+    public void shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+        String id;
+        beginSnapshot(source);
+        try (Statement statement = source.connection().createStatement();
+                ResultSet result = statement.executeQuery("SELECT pg_export_snapshot()")) {
+            result.next();
+            id = result.getString(1);
         }
         for (Database sibling : siblings) {
             sibling.connection().setAutoCommit(false);

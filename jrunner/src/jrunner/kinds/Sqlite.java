@@ -102,6 +102,13 @@ public final class Sqlite extends Kind {
         }
     }
 
+    /** A reader's transaction sees one moment from its first read on. */
+    @Override
+    public boolean beginSnapshot(Database source) throws SQLException {
+        beginLoad(source);
+        return true;
+    }
+
     private static void transactionMode(Database database, String mode) {
         try {
             Connection connection = database.connection();

@@ -40,6 +40,7 @@ final class Connections {
     Opened open(String name, ConnectSpec spec, Cancel cancel) throws Failure {
         Database present = open.get(name);
         if (present != null) {
+            release(present);
             boolean same = present.spec().sameConnection(spec);
             if (same && Connector.isAlive(present, cancel)) {
                 Connector.setApplicationName(present, spec.applicationName);
@@ -90,7 +91,24 @@ final class Connections {
         }
     }
 
+    /** The connection, without an open transaction. */
     Database get(String name) throws Failure {
+        release(held(name));
+        return held(name);
+    }
+
+    /** Ends the transaction of a connection that is held. */
+    private void release(Database database) {
+        if (database.isHeld()) {
+            database.hold(false);
+            if (!reset(database)) {
+                drop(database.name(), database);
+            }
+        }
+    }
+
+    /** The connection as it is: held, perhaps. */
+    Database held(String name) throws Failure {
         Database database = open.get(name);
         if (database == null) {
             String message = lost.contains(name)
@@ -132,14 +150,16 @@ final class Connections {
     }
 
     /**
-     * Leaves the connection as the next request expects it: no open transaction, autocommit on. One that cannot be brought
+     * Leaves the connection as the next request expects it: no open transaction, autocommit on; held, where the request asked
+     * for that and went well. One that cannot be brought
      * there, or that {@code failure} (may be null) says is gone, is closed and forgotten.
      */
     void settle(String name, Failure failure) {
         Database database = open.get(name);
-        if (database == null) {
+        if (database == null || database.isHeld() && failure == null) {
             return;
         }
+        database.hold(false);
         boolean usable = failure == null || !Failure.CONNECTION_LOST.equals(failure.code());
         if (usable) {
             usable = reset(database);

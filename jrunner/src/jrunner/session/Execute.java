@@ -20,6 +20,8 @@ final class Execute {
 
     /** One statement, and the row count it must have. */
     static final class Step {
+        private static final String ROWS = "{rows}";
+
         final String sql;
 
         /** The count itself, or null. */
@@ -31,6 +33,9 @@ final class Execute {
         /** Of a load: its count must be that of the rows that were read. */
         final boolean expectRead;
 
+        /** Of a load: {@value #ROWS} in it stands for that number. */
+        final boolean withRows;
+
         /** A query: its count is the number in its first row. */
         final boolean isCount;
 
@@ -40,8 +45,14 @@ final class Execute {
             expectRows = item.count("expect_rows");
             expectCountOf = earlier == null ? null : Integer.valueOf(earlier.intValue());
             expectRead = item.bool("expect_read", false);
+            withRows = item.bool("with_rows", false);
             isCount = item.bool("is_count", false);
             item.finish();
+        }
+
+        /** Its text, of a load that has read {@code rows}. */
+        String text(long rows) {
+            return withRows ? sql.replace(ROWS, Long.toString(rows)) : sql;
         }
 
         /** The statements of a request's field. */
@@ -109,7 +120,7 @@ final class Execute {
         for (int i = 0; i < counts.length; i++) {
             Step step = steps.get(i);
             try {
-                counts[i] = step(database, step, cancel);
+                counts[i] = step(database, step, step.text(read), cancel);
                 Long expected = step.expectCountOf == null ? step.expectRows : Long.valueOf(counts[step.expectCountOf]);
                 if (step.expectRead) {
                     expected = read;
@@ -127,14 +138,14 @@ final class Execute {
         return counts;
     }
 
-    private static long step(Database database, Step step, Cancel cancel) throws SQLException, Failure {
+    private static long step(Database database, Step step, String sql, Cancel cancel) throws SQLException, Failure {
         long count;
         try (Statement statement = database.statement();
                 Cancel.Registration registered = cancel.register(statement)) {
-            boolean isRows = statement.execute(step.sql);
+            boolean isRows = statement.execute(sql);
             count = step.isCount
                     ? (isRows ? number(statement) : -1)
-                    : database.kind().changedRows(step.sql, count(statement, isRows));
+                    : database.kind().changedRows(sql, count(statement, isRows));
         }
         return count;
     }

@@ -1,5 +1,6 @@
 package jrunner.session;
 
+import java.sql.SQLException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -12,6 +13,9 @@ import jrunner.transfer.TransferResult;
 
 /** The migrate operation: the protocol's fields to and from the transfer engine. */
 final class Migrate {
+    /** Of the field snapshot: reads what the last one so held has seen, and lets the next one. */
+    private static final String HOLD = "hold";
+
     private Migrate() {}
 
     private static TransferRequest.Key key(String name) throws Failure {
@@ -28,7 +32,12 @@ final class Migrate {
 
     static Map<String, ?> run(Task task, Connections connections) throws Failure {
         Request request = task.request;
-        Database source = connections.get(request.text("source"));
+        String snapshot = request.text("snapshot", null);
+        if (snapshot != null && !snapshot.equals(HOLD) && !snapshot.equals("end")) {
+            throw Request.failure("field 'snapshot' must be hold or end");
+        }
+        String name = request.text("source");
+        Database source = snapshot == null ? connections.get(name) : connections.held(name);
         Database dest = connections.get(request.text("dest"));
         TransferRequest transfer = new TransferRequest();
         transfer.sql = request.text("sql");
@@ -58,6 +67,9 @@ final class Migrate {
         Around around = Around.of(task, dest);
         transfer.around = around;
         request.finish();
+        if (HOLD.equals(snapshot) && !source.isHeld()) {
+            hold(source);
+        }
         TransferResult done = Transfer.run(transfer, source, dest, task, task.cancel);
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("rows_read", done.rowsRead);
@@ -68,10 +80,22 @@ final class Migrate {
         result.put("elapsed_ms", done.elapsedMs);
         result.put("read_ms", done.readMs);
         result.put("write_ms", done.writeMs);
+        if (snapshot != null) {
+            result.put("snapshot", source.isHeld());
+            source.hold(source.isHeld() && snapshot.equals(HOLD));
+        }
         if (around != null) {
             result.put("counts", Operations.list(around.countsBefore, around.countsAfter));
         }
         return result;
+    }
+
+    private static void hold(Database source) throws Failure {
+        try {
+            source.hold(source.kind().beginSnapshot(source));
+        } catch (SQLException e) {
+            throw Failure.sql("read", e, null);
+        }
     }
 
     /** The statements in one transaction with the rows, and the wait for a confirm. */
@@ -81,8 +105,8 @@ final class Migrate {
         private final List<Execute.Step> before;
         private final List<Execute.Step> after;
         private final boolean confirm;
-        private long[] countsBefore;
-        private long[] countsAfter;
+        private long[] countsBefore = {};
+        private long[] countsAfter = {};
 
         private Around(Task task, Database dest) throws Failure {
             this.task = task;
@@ -96,6 +120,11 @@ final class Migrate {
         static Around of(Task task, Database dest) throws Failure {
             Around around = new Around(task, dest);
             return around.before.isEmpty() && around.after.isEmpty() && !around.confirm ? null : around;
+        }
+
+        @Override
+        public boolean begins() {
+            return !before.isEmpty() || confirm;
         }
 
         @Override

@@ -8,8 +8,11 @@ final class Transactions {
     private Transactions() {
     }
 
-    /** Rolls back and returns to autocommit. A connection that cannot is broken: its next use says so. */
+    /** Rolls back and returns to autocommit, unless it is held. A connection that cannot is broken: its next use says so. */
     static void rollback(Database db) {
+        if (db.isHeld()) {
+            return;
+        }
         try {
             if (!db.connection().getAutoCommit()) {
                 db.connection().rollback();

@@ -98,7 +98,7 @@ public final class Transfer {
 
     /** Begins the load's transaction, and describes its table: one that the transaction makes can be described only within. */
     private List<ColumnInfo> begin() throws SQLException, Failure {
-        if (request.around != null) {
+        if (request.around != null && request.around.begins()) {
             // As Execute begins a merge: where it has to be told, with the lock of a writer from the first.
             dest.connection().setAutoCommit(false);
             request.around.before();

@@ -39,6 +39,9 @@ public final class TransferRequest {
 
     /** What else belongs to the load's transaction. */
     public interface Around {
+        /** Whether {@link #before} has something to do, or the commit has to be confirmed: a writer's transaction from the first. */
+        boolean begins();
+
         /** Called in the transaction, before the table is described and anything is read. */
         void before() throws Failure;
 

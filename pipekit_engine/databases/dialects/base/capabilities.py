@@ -76,6 +76,8 @@ class Capabilities:
     #: With `staging: auto` rows may be loaded straight into a destination, in the transaction that commits them: readers see the
     #: rows from before meanwhile, and a rollback takes the load back.
     loads_directly: bool = False
+    #: Takes the one row behind `{}` others, at the end of a query that is in order.
+    row_behind: str = "OFFSET {} ROWS FETCH NEXT 1 ROWS ONLY"
     #: How rows get in fast; said by `pipekit doctor` and the docs.
     bulk_path: str = "batched inserts"
     #: How literals, comments and names are written in its SQL, and what an unquoted name stands for.

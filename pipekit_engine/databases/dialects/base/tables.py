@@ -120,8 +120,15 @@ class TableStatements(Identifiers):
         """Adds a column to a table."""
         return f"ALTER TABLE {self.table_sql(table)} ADD COLUMN {self.quote_identifier(name)} {sql_type}"
 
-    def attach_sql(self, file: str, schema: str) -> tuple[list[str], list[str]]:
-        """Statements that attach a staging file under a schema name, and that take it off. For SQLite only."""
+    def keep_table_sql(self, table: TableName) -> list[str]:
+        """Statements after which an empty staging table survives a crash of its server; none where each table does."""
+        return []
+
+    def attach_sql(self, file: str, schema: str, *, durable: bool = False) -> tuple[list[str], list[str]]:
+        """Statements that attach a staging file under a schema name, and that take it off. For SQLite only.
+
+        What is committed in a `durable` one survives a crash.
+        """
         raise ConfigurationError(f"{self.label} has no attached files.")
 
     def comment_sql(self, table: TableName, remarks: TableRemarks, columns: Sequence[tuple[str, str]]) -> list[str]:
