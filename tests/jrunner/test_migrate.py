@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -34,23 +34,24 @@ KINDS = [
 
 
 @pytest.fixture(params=KINDS)
-def dest(request: pytest.FixtureRequest, session: Session, tmp_path: Path) -> Iterator[str]:
-    """A source named "source" (SQLite) and a destination "dest" of each kind, with an empty table t(i, x)."""
-    kind = request.param
-    session.open(sqlite_request("source", tmp_path / "source.db"))
-    create = ["CREATE TABLE t (i bigint, x varchar(100))", "INSERT INTO t VALUES (-1, 'old')"]
-    if kind == "sqlite":
-        session.open(sqlite_request("dest", tmp_path / "dest.db"))
-        session.execute("dest", create)
-        yield kind
+def dest_request(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenRequest]:
+    """How to open an empty database of each kind, as "dest"."""
+    if request.param == "sqlite":
+        yield sqlite_request("dest", tmp_path / "dest.db")
     else:
-        server: Any = request.getfixturevalue(kind)
-        make = postgresql_request if kind == "postgresql" else mariadb_request
+        server: Any = request.getfixturevalue(request.param)
+        make = postgresql_request if request.param == "postgresql" else mariadb_request
         with server.fresh_database() as name:
-            session.open(make("dest", server, name))
-            session.execute("dest", create)
-            yield kind
-            session.close("dest")
+            yield make("dest", server, name)
+
+
+@pytest.fixture
+def dest(dest_request: OpenRequest, session: Session, tmp_path: Path) -> Iterator[str]:
+    """A source named "source" (SQLite) and a destination "dest" of each kind, with a table t(i, x) of one row."""
+    session.open(sqlite_request("source", tmp_path / "source.db"))
+    session.open(dest_request)
+    session.execute("dest", ["CREATE TABLE t (i bigint, x varchar(100))", "INSERT INTO t VALUES (-1, 'old')"])
+    yield dest_request.kind
     session.close()
 
 
@@ -202,3 +203,39 @@ def test_a_table_that_the_transaction_makes(session: Session, dest: str) -> None
         session.migrate(MigrateRequest("source", "SELECT i, x FROM nowhere", "dest", "made", before=made))
     session.migrate(MigrateRequest("source", "SELECT 1 AS i, 'x' AS x", "dest", "made", before=made))
     assert session.query("dest", "SELECT count(*) FROM made").first == "1"
+
+
+def test_requests_that_hold_a_snapshot_see_one_moment(session: Session, dest: str, dest_request: OpenRequest) -> None:
+    """Read from each kind; whatever else is asked on the connection sees what is there, and so does what follows an error."""
+    if dest == "sqlite":
+        session.execute("dest", ["PRAGMA journal_mode = WAL"], transaction=False)
+    session.execute("source", ["CREATE TABLE u (i INTEGER, x TEXT)", "CREATE TABLE marks (n INTEGER)"])
+    mark = Statement("INSERT INTO marks VALUES ({rows})", with_rows=True)
+
+    def read(snapshot: Literal["hold", "end"] | None, sql: str = "SELECT i, x FROM t") -> tuple[int, bool]:
+        result = session.migrate(MigrateRequest("dest", sql, "source", "u", after=[mark], snapshot=snapshot))
+        return result.rows_read, result.snapshot
+
+    with Session() as writer:
+        writer.open(dest_request)
+
+        def write() -> None:
+            writer.execute("dest", ["INSERT INTO t VALUES (1, 'new')"])
+
+        assert read("hold") == (1, True)
+        write()
+        assert read("hold") == (1, True)
+        assert read("end") == (1, True)
+        assert read(None) == (2, False)
+        assert read("hold") == (2, True)
+        write()
+        assert count(session) == "3"
+        assert read("end") == (3, False)
+        assert read("hold") == (3, True)
+        with pytest.raises(JRunnerError):
+            read("hold", "SELECT i, x FROM nowhere")
+        write()
+        assert read("hold") == (4, True)
+        session.execute("dest", ["DELETE FROM t"])
+        assert read("end") == (0, False)
+    assert session.query("source", "SELECT group_concat(n) FROM marks").first == "1,1,1,2,2,3,3,4,0"
