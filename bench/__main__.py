@@ -9,12 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import compare, latency, memory, merges, modules
+from bench import compare, latency, memory, merges, modules, resume
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges")
+SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges", "resume")
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def main() -> None:
             write("latency", latency.page(pg, folder))
         if "modules" in sections:
             write("modules", modules.page(pg, folder))
+        if "resume" in sections:
+            write("resume", resume.page(pg, folder, options.rows, options.rounds))
         if "merges" in sections:
             logging = MariaDBServer(*merges.MARIADB_OPTIONS)
             try:
