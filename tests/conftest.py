@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from zlib import crc32
 
 import pytest
+from hypothesis import settings
 
 from pipekit_engine.demo.local_server import ServerUnavailable
 from tests.servers.mariadb import MariaDBServer
@@ -27,6 +28,10 @@ from tests.servers.proxy import CuttableProxy
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 ESSENTIAL = re.compile(r"postgres|mariadb|java|jdk|jar|jrunner|dagster", re.IGNORECASE)
 
+
+# A busy machine is no finding.
+settings.register_profile("pipekit", deadline=None)
+settings.load_profile("pipekit")
 
 # A shell that starts the tests in the background leaves SIGINT ignored, which every process started from here would inherit:
 # no Ctrl-C would reach the programs under test.
