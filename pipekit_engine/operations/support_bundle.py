@@ -1,8 +1,9 @@
 """One archive with what somebody needs who helps from afar, and no secret in it.
 
-Three nets keep secrets out. Known values (the secrets file, passwords in the configuration, in dagster.yaml, in options of
-connections, in the environment) are removed wherever they appear, in every form that programs write them in. URLs lose their
-passwords. And what merely looks like a password (`password=...`, `IDENTIFIED BY '...'`) goes too, known or not.
+Three nets keep secrets out. Known values (the secrets file, what connections name of other places, passwords in the configuration,
+in dagster.yaml, in options of connections, in the environment) are removed wherever they appear, in every form that programs write
+them in. URLs lose their passwords. And what merely looks like a password (`password=...`, `IDENTIFIED BY '...'`) goes too, known or
+not.
 A secrets file that cannot be read is an error: its values could not be removed.
 """
 
@@ -28,6 +29,8 @@ from urllib.parse import unquote, urlsplit
 
 from pipekit_engine import __version__
 from pipekit_engine.common.files import new_file
+from pipekit_engine.common.text import first_line
+from pipekit_engine.errors import PipekitError
 from pipekit_engine.security.redact import STARS, Redactor, is_secret_name
 from pipekit_engine.security.secrets import Secrets, reference_key
 
@@ -125,11 +128,11 @@ def write_bundle(
     What cannot be collected is named in the bundle and in the report, and the rest is written. Raises SecretError when the
     secrets file cannot be read, ConfigurationError when `target` cannot be written.
     """
-    secrets = Secrets.load(config.secrets_file).values()
-    bundle = _Bundle(config, dagster_home)
+    secrets = Secrets.of(config)
+    bundle = _Bundle(config, dagster_home, secrets)
     with new_file(target, force=force) as fresh:
         bundle.collect(runs, logs)
-        scrubber = Scrubber([*secrets, *bundle.found_secrets()])
+        scrubber = Scrubber([*secrets.values(), *bundle.found_secrets()])
         members = {name: scrubber.clean(text) for name, text in bundle.parts.items()}
         folder = f"pipekit-support-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
         with tarfile.open(fresh, "w:gz") as archive:
@@ -145,12 +148,13 @@ def write_bundle(
 class _Bundle:
     """The parts of a bundle as text, before anything is taken out of them."""
 
-    def __init__(self, config: Config, dagster_home: Path | None) -> None:
+    def __init__(self, config: Config, dagster_home: Path | None, secrets: Secrets) -> None:
         self.parts: dict[str, str] = {}
         self.problems: list[str] = []
         self._config = config
         self._home = dagster_home
         self._options: list[str] = []
+        self._secrets = secrets
 
     def collect(self, runs: int, logs: Sequence[Path]) -> None:
         """Every part, each by itself: one that fails is a problem of its own."""
@@ -253,7 +257,17 @@ class _Bundle:
         for connection in loaded.connections.values():
             self._options += [value for name, value in connection.options.items() if is_secret_name(name)]
             self._options += _url_passwords(connection.jdbc_url)
+            for text in (connection.password or "", *connection.options.values()):
+                if reference_key(text) is not None:
+                    self._resolve(text)
         return to_yaml(loaded)
+
+    def _resolve(self, reference: str) -> None:
+        """Learn the value of a secret that may be kept elsewhere than in the file: a run may have told it."""
+        try:
+            self._options.append(self._secrets.resolve(reference))
+        except PipekitError as error:
+            self.problems.append(f"{reference}: {first_line(error)}")
 
     def _doctor(self) -> str:
         from pipekit_engine.operations.doctor import run_checks

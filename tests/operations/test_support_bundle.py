@@ -113,6 +113,27 @@ def test_no_secret_leaves_wherever_it_stood(project: Project) -> None:
     assert "host=h" in parts["definitions.yaml"]
 
 
+def test_a_secret_of_another_place_is_taken_out(project: Project) -> None:
+    place = project.folder / "credentials"
+    place.mkdir()
+    (place / "ELSEWHERE").write_text("sentinel-of-a-folder-16\n")
+    (project.folder / "pipekit.yaml").write_text(
+        "database: pipekit.db\nsecrets: secrets.env\nsecrets_from:\n  - folder: credentials\n"
+    )
+    (project.folder / "serve.log").write_text("the driver repeats sentinel-of-a-folder-16 here\n")
+    with Store.open(f"sqlite:///{project.folder}/pipekit.db") as store:
+        url = "jdbc:postgresql://127.0.0.1:1/x"
+        made = [
+            Connection(name="kept", driver="postgresql", jdbc_url=url, password="$ELSEWHERE"),
+            Connection(name="lost", driver="postgresql", jdbc_url=url, password="$NOWHERE"),
+        ]
+        store.definitions.save([Change("create", "connections", item.name, item) for item in made])
+    parts = bundle(project, "--log", "serve.log")
+    assert "the driver repeats *** here" in parts["logs/serve.log"]
+    assert "sentinel-of-a-folder-16" not in "".join(parts.values())
+    assert "$NOWHERE" in parts["problems.txt"]
+
+
 def test_it_holds_what_helps(shared: Project) -> None:
     parts = bundle(shared)
     about = json.loads(parts["about.json"])
