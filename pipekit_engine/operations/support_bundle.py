@@ -1,9 +1,9 @@
 """One archive with what somebody needs who helps from afar, and no secret in it.
 
-Three nets keep secrets out. Known values (the secrets file, what connections name of other places, passwords in the configuration,
-in dagster.yaml, in options of connections, in the environment) are removed wherever they appear, in every form that programs write
-them in. URLs lose their passwords. And what merely looks like a password (`password=...`, `IDENTIFIED BY '...'`) goes too, known or
-not.
+Three nets keep secrets out. Known values (the secrets file, what connections name of other places, passwords in the
+configuration, in dagster.yaml, in options of connections, in the environment) are removed wherever they appear, in every form
+that programs write them in. URLs lose their passwords. And what merely looks like a password (`password=...`, `IDENTIFIED BY
+'...'`) goes too, known or not.
 A secrets file that cannot be read is an error: its values could not be removed.
 """
 
