@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import statistics
 import time
@@ -67,7 +68,9 @@ def _load(bench: Workbench, pg: PostgreSQLServer, database: str, module: str, ki
 
     def on_event(event: RunEvent) -> None:
         nonlocal killed
-        if killed or kill_at is None or event.kind != "progress" or (event.rows or 0) < kill_at:
+        staged = re.search(r"([0-9,]+) are staged for good", event.message)
+        rows = int(staged[1].replace(",", "")) if staged else event.rows or 0
+        if killed or kill_at is None or rows < kill_at:
             return
         lease = bench.store.leases.find("module", module)
         if lease is not None and lease.child is not None:
