@@ -1,6 +1,6 @@
 """What the trials found, a line each in the file that PIPEKIT_FAULTS_REPORT names, and the page made from it.
 
-python -m tests.faults.report FILE: writes the page of the docs to stdout.
+python -m tests.faults.report FILE...: writes the page of the docs to stdout.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ class Report:
 
 
 def page(lines: list[str], cells: int) -> str:
-    """The docs' page of a report; there are so many cells in all."""
-    trials = [json.loads(line) for line in lines]
+    """The docs' page of reports; there are so many cells in all. Of a cell that was played again the last trial counts."""
+    trials = list({_cell(trial): trial for trial in map(json.loads, lines)}.values())
     reached = [trial for trial in trials if trial["reached"]]
     lost = [trial for trial in reached if not trial["survived"]]
     out = [
         "# Under fault",
         "",
-        "Made by `make test-faults` from its last report. A trial brings a run of each strategy to a checkpoint (the beginning",
-        "of a phase, or a request on the wire, before it is sent or before its answer comes back), breaks something there, and",
-        "then judges the destination's rows, the run's record, locks, staging, processes and sessions, and again after one more",
-        "run. *Run process*, *daemon*, *code server*, *web server*, *all of serve*: the run began through `pipekit serve`, and",
-        "what Dagster says of it was judged, too; there the strategies take turns.",
+        "Made by `make test-faults` from its reports, of a cell that was played again from the last trial. It brings a run of",
+        "each strategy to a checkpoint (the beginning of a phase, or a request on the wire, before it is sent or before its",
+        "answer comes back), breaks something there, and then judges the destination's rows, the run's record, locks,",
+        "staging, processes and sessions, and again after one more run. *Run process*, *daemon*, *code server*, *web server*,",
+        "*all of serve*: the run began through `pipekit serve`, and what Dagster says of it was judged, too; there the",
+        "strategies take turns.",
         "",
         f"{len({_cell(trial) for trial in reached}):,} of {cells:,} cells, {len(reached):,} trials, "
         f"{len(reached) - len(lost):,} survived, {len(lost):,} lost.",
@@ -81,4 +82,9 @@ if __name__ == "__main__":
     from tests.faults.test_matrix import cells
     from tests.faults.test_served import served_cells
 
-    sys.stdout.write(page(Path(sys.argv[1]).read_text("utf-8").splitlines(), len(cells()) + len(served_cells())))
+    sys.stdout.write(
+        page(
+            [line for name in sys.argv[1:] for line in Path(name).open(encoding="utf-8")],
+            len(cells()) + len(served_cells()),
+        )
+    )

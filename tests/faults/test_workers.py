@@ -93,16 +93,16 @@ def hosts() -> Iterator[Hosts]:
 
 
 @contextmanager
-def _killed(hosts: Hosts) -> Iterator[None]:
-    hosts.namespaces["w1"].signal(signal.SIGKILL)
-    hosts.kill("w1")
+def _killed(hosts: Hosts, worker: str) -> Iterator[None]:
+    hosts.namespaces[worker].signal(signal.SIGKILL)
+    hosts.kill(worker)
     time.sleep(5)
-    hosts.start("w1")
+    hosts.start(worker)
     yield
 
 
 @contextmanager
-def _broker_restarts(hosts: Hosts) -> Iterator[None]:
+def _broker_restarts(hosts: Hosts, worker: str) -> Iterator[None]:
     hosts.redis.stop()
     time.sleep(5)
     hosts.redis.start()
@@ -110,7 +110,7 @@ def _broker_restarts(hosts: Hosts) -> Iterator[None]:
 
 
 @contextmanager
-def _store_restarts(hosts: Hosts) -> Iterator[None]:
+def _store_restarts(hosts: Hosts, worker: str) -> Iterator[None]:
     crash(hosts.database, "state")
     time.sleep(2)
     yield
@@ -123,22 +123,28 @@ def _cut(fault: AbstractContextManager[None]) -> Iterator[None]:
     yield
 
 
-FAULTS: dict[str, Callable[[Hosts], AbstractContextManager[None]]] = {
+#: What is done to the cluster, or to one of its workers.
+FAULTS: dict[str, Callable[[Hosts, str], AbstractContextManager[None]]] = {
     "a worker is killed": _killed,
     "the broker restarts": _broker_restarts,
-    "a worker is cut off": lambda hosts: _cut(hosts.namespaces["w2"].cut_off()),
-    "a worker is mute": lambda hosts: _cut(hosts.namespaces["w3"].mute()),
+    "a worker is cut off": lambda hosts, worker: _cut(hosts.namespaces[worker].cut_off()),
+    "a worker is mute": lambda hosts, worker: _cut(hosts.namespaces[worker].mute()),
     "the store restarts": _store_restarts,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_module_runs_as_often_as_it_should(hosts: Hosts, fault: str) -> None:
+    """With a worker other than the one that has the group's run: without that run, no member begins any more."""
     before = _rows(hosts)
     with hosts.store() as store:
         run_id = hosts.run_group("all")
         hosts.wait(lambda: len(_ran(hosts, run_id)) > MODULES // 10, "the first members", PATIENCE_S)
-        with FAULTS[fault](hosts):
+        group_at = store.dispatches.find(run_id)
+        assert group_at is not None
+        assert group_at.worker is not None
+        victim = next(name for name in hosts.namespaces if group_at.worker.host != f"pk-{name}")
+        with FAULTS[fault](hosts, victim):
             pass
         with hosts.instance() as instance:
 
