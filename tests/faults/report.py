@@ -44,12 +44,12 @@ def page(lines: list[str], cells: int) -> str:
     out = [
         "# Under fault",
         "",
-        "Made by `make test-faults` from its reports, of a cell that was played again from the last trial. It brings a run of",
-        "each strategy to a checkpoint (the beginning of a phase, or a request on the wire, before it is sent or before its",
-        "answer comes back), breaks something there, and then judges the destination's rows, the run's record, locks,",
-        "staging, processes and sessions, and again after one more run. *Run process*, *daemon*, *code server*, *web server*,",
-        "*all of serve*: the run began through `pipekit serve`, and what Dagster says of it was judged, too; there the",
-        "strategies take turns.",
+        "Made by `make test-faults` from its reports. A trial brings a run of each strategy to a checkpoint (the beginning of",
+        "a phase, or a request on the wire, before it is sent or before its answer comes back), breaks something there, and",
+        "then judges the destination's rows, the run's record, locks, staging, processes and sessions, and again after one",
+        "more run. *Run process*, *daemon*, *code server*, *web server*, *all of serve*: the run began through `pipekit",
+        "serve`, and what Dagster says of it was judged, too; there the strategies take turns. Of a cell that was played",
+        "again the last trial counts.",
         "",
         f"{len({_cell(trial) for trial in reached}):,} of {cells:,} cells, {len(reached):,} trials, "
         f"{len(reached) - len(lost):,} survived, {len(lost):,} lost.",
@@ -82,9 +82,5 @@ if __name__ == "__main__":
     from tests.faults.test_matrix import cells
     from tests.faults.test_served import served_cells
 
-    sys.stdout.write(
-        page(
-            [line for name in sys.argv[1:] for line in Path(name).open(encoding="utf-8")],
-            len(cells()) + len(served_cells()),
-        )
-    )
+    reports = [Path(name).read_text("utf-8") for name in sys.argv[1:]]
+    sys.stdout.write(page("".join(reports).splitlines(), len(cells()) + len(served_cells())))
