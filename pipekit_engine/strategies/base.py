@@ -84,6 +84,8 @@ class MergeDialect(Protocol):
 
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str | None: ...
 
+    def join_in_order_sql(self, table: str, key: str) -> tuple[list[str], list[str]] | None: ...
+
 
 @dataclass(frozen=True)
 class Merge:

@@ -25,7 +25,7 @@ class Incremental(Strategy):
             repeated = [changes, rows.delete_changed(), rows.staged_of_changed_keys(), rows.insert_changed(), *kept]
         return rows.decide(
             [
-                rows.staged_changes(with_key=True),
+                *rows.staged_changes(with_key=True),
                 rows.counted("outdated", REPLACED),
                 rows.delete_changed(),
                 rows.counted("arriving", INSERTED, REPLACED),

@@ -22,7 +22,7 @@ class Upsert(Strategy):
         others = [name for name in rows.merge.columns if name not in rows.merge.key]
         updates = [rows.counted("outdated", REPLACED), rows.update_changed(others)] if others else []
         return rows.decide(
-            [rows.staged_changes(with_key=False), *updates, rows.counted("arriving", INSERTED), rows.insert_new()]
+            [*rows.staged_changes(with_key=False), *updates, rows.counted("arriving", INSERTED), rows.insert_new()]
         )
 
     def merge(self, merge: Merge) -> list[MergeStatement]:

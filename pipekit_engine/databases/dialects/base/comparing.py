@@ -41,6 +41,13 @@ class ExactComparison(Identifiers):
         """About one row in a thousand of a table, from all over it, as in a FROM clause; None where that costs a lot."""
         return None
 
+    def join_in_order_sql(self, table: str, key: str) -> tuple[list[str], list[str]] | None:
+        """Statements around one of the same transaction that joins all rows of `table` by a unique key beginning with `key`.
+
+        They let the database take the rows in the key's order where they are kept so. None where it finds out by itself.
+        """
+        return None
+
     def is_rolled_back(self, sqlstate: str | None, vendor_code: int | None) -> bool:
         """Whether an error says that the database took a transaction back for the sake of another, or that a lock did not come.
 
