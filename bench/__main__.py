@@ -1,4 +1,7 @@
-"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only SECTION,SECTION] [--threshold SHARE,SHARE]"""
+"""Runs the benchmarks:  python -m bench [--rows N] [--scale S] [--rounds N] [--only SECTION,SECTION] [--threshold SHARE,SHARE]
+
+The whole of `merges` takes most of an hour; --servers, --strategies and --shares ask for a part of it.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,9 @@ def main() -> None:
         metavar="SHARES",
         help="merges: `full` alone, with these shares changed, such as 0.2,0.5; the difference is taken whatever a sample says",
     )
+    parser.add_argument("--servers", default="postgresql,mariadb", help="merges: of these")
+    parser.add_argument("--strategies", default=",".join(merges.STRATEGIES), help="merges: by these")
+    parser.add_argument("--shares", default=",".join(map(str, merges.SHARES)), help="merges: with these shares changed")
     options = parser.parse_args()
     sections = options.only.split(",")
     unknown = set(sections) - set(SECTIONS)
@@ -63,10 +69,13 @@ def main() -> None:
             try:
                 if options.threshold:
                     shares = [float(share) for share in options.threshold.split(",")]
-                    text = merges.page(pg, logging, folder, options.rows, shares, ("full",), forced=True)
+                    text = merges.page((pg, logging), folder, options.rows, shares, ("full",), forced=True)
                     write("merges-threshold", text)
                 else:
-                    write("merges", merges.page(pg, logging, folder, options.rows))
+                    servers = [each for each in (pg, logging) if each.kind in options.servers.split(",")]
+                    shares = [float(share) for share in options.shares.split(",")]
+                    strategies = options.strategies.split(",")
+                    write("merges", merges.page(servers, folder, options.rows, shares, strategies))
             finally:
                 logging.stop()
 

@@ -103,8 +103,7 @@ class Side:
 
 
 def page(
-    pg: PostgreSQLServer,
-    mariadb: MariaDBServer,
+    servers: Sequence[PostgreSQLServer | MariaDBServer],
     folder: Path,
     rows: int,
     shares: Sequence[float] = SHARES,
@@ -123,7 +122,7 @@ def page(
         "| server | strategy | changed | before | after | ratio | log before | after | needed |\n"
         "|---|---|---|---|---|---|---|---|---|\n"
     )
-    for server in (pg, mariadb):
+    for server in servers:
         with server.fresh_database() as database, SessionPool(1) as pool:
             home = folder / f"merges-{server.kind}"
             home.mkdir()

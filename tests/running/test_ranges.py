@@ -103,6 +103,7 @@ def test_engine_and_jrunner_killed(main_bench: Workbench, strategy: str, share: 
     assert bench.staging_left() == []
 
 
+@pytest.mark.sample(2)
 def test_a_cancelled_run_and_one_whose_jrunner_died(main_bench: Workbench) -> None:
     start(main_bench)
     broken(main_bench, 3)
@@ -114,6 +115,7 @@ def test_a_cancelled_run_and_one_whose_jrunner_died(main_bench: Workbench) -> No
     assert main_bench.staging_left() == []
 
 
+@pytest.mark.sample(2)
 def test_a_retry_goes_on(main_bench: Workbench) -> None:
     start(main_bench, retry=1)
     with SessionPool(1) as own:
@@ -122,6 +124,7 @@ def test_a_retry_goes_on(main_bench: Workbench) -> None:
     assert exact(main_bench)
 
 
+@pytest.mark.sample(2)
 def test_a_small_load_is_read_at_once(main_bench: Workbench) -> None:
     start(main_bench, rows=99)
     record = main_bench.run()
@@ -134,6 +137,7 @@ def test_a_small_load_is_read_at_once(main_bench: Workbench) -> None:
 
 
 @pytest.mark.parametrize("change", ["query", "dest", "source"])
+@pytest.mark.sample(3)
 def test_another_query_destination_or_source_begins_anew(main_bench: Workbench, change: str) -> None:
     bench = main_bench
     start(bench)
@@ -158,6 +162,7 @@ def test_another_query_destination_or_source_begins_anew(main_bench: Workbench, 
     assert bench.staging_left() == []
 
 
+@pytest.mark.sample(2)
 def test_rows_that_are_too_old_or_were_touched_are_read_again(
     main_bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +205,7 @@ def test_a_merge_that_fails_takes_staging_away(pg_bench: Workbench) -> None:
     assert pg_bench.run().status == "success"
 
 
+@pytest.mark.sample(2)
 def test_killed_in_the_merge_nothing_is_read_again(main_bench: Workbench) -> None:
     bench = main_bench
     start(bench, strategy="upsert")
@@ -248,6 +254,7 @@ def test_a_server_that_crashes_keeps_what_is_staged(bench: Workbench) -> None:
         server.stop()
 
 
+@pytest.mark.sample(2)
 def test_rows_of_the_source_that_change_meanwhile(main_bench: Workbench) -> None:
     """An undisturbed load has the rows of one moment, whatever is written while its ranges are read."""
     bench = main_bench
@@ -260,6 +267,7 @@ def test_rows_of_the_source_that_change_meanwhile(main_bench: Workbench) -> None
     assert bench.rows("SELECT max(id) FROM t") == [("5999",)]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("values", [["a'b", "a''", "ä", "Z", " ", "~"], ["a\\b", "b\\", "c", "d", "e\x07", "f"]])
 def test_texts_as_keys(main_bench: Workbench, values: list[str]) -> None:
     """A bound that is not safely written makes a range longer, nothing else."""
@@ -271,6 +279,7 @@ def test_texts_as_keys(main_bench: Workbench, values: list[str]) -> None:
     assert bench.rows("SELECT count(*), sum(n) FROM t") == [("120", "1140")]
 
 
+@pytest.mark.sample(2)
 def test_keys_without_a_value_are_told_as_ever(main_bench: Workbench) -> None:
     bench = main_bench
     bench.source("CREATE TABLE t (id INTEGER, v TEXT)")
@@ -281,6 +290,7 @@ def test_keys_without_a_value_are_told_as_ever(main_bench: Workbench) -> None:
     assert bench.staging_left() == []
 
 
+@pytest.mark.sample(2)
 def test_where_ranges_are_not_known_it_is_said(bench: Workbench, main_bench: Workbench) -> None:
     main_bench.source("CREATE TABLE t (id REAL, v TEXT)", "INSERT INTO t VALUES (1.5, 'x')")
     main_bench.module(strategy="full", merge_key="id", resume_every=1)
@@ -288,6 +298,7 @@ def test_where_ranges_are_not_known_it_is_said(bench: Workbench, main_bench: Wor
     assert "resume_every is not used: key column id is of type REAL" in log(record, main_bench)
 
 
+@pytest.mark.sample(2)
 def test_errors_keep_their_families(main_bench: Workbench) -> None:
     bench = main_bench
     start(bench, query="SELECT id, abs(-9223372036854775807 - (id = 250)) AS v FROM t")
