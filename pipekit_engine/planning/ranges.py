@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipekit_engine.sql.subqueries import divide_query
+from pipekit_engine.sql.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,11 @@ _TEXTS = frozenset({"text", "uuid"})
 _TIMES = frozenset({"date", "timestamp", "timestamptz"})
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _PLAIN = re.compile(r"[^\\\x00-\x1f\x7f]*")
+#: Words of queries that may give other rows, or other keys, each time they are asked: no range of those means the same twice.
+_FICKLE = (
+    "LIMIT", "OFFSET", "FETCH", "TOP", "TABLESAMPLE", "SAMPLE", "ROWNUM", "OVER", "RANDOM", "RAND", "NEWID", "UUID",
+    "GEN_RANDOM_UUID", "NEXTVAL",
+)  # fmt: skip
 #: The table of what is staged, as (name, type). Its key keeps a run that lost its lock from adding a range twice.
 MARK_COLUMNS = (("n", "INTEGER PRIMARY KEY"), ("state", "TEXT"), ("row_count", "BIGINT"))
 
@@ -109,6 +115,9 @@ def plan_ranges(
     def reasons() -> Iterator[tuple[object, str]]:
         yield not in_one_transaction, "an external jrunner has a transaction of its own"
         yield not dest.capabilities.loads_directly, f"a destination of kind {dest.kind} is staged in one piece"
+        asked = tokens(source_sql, source.capabilities.syntax)
+        fickle = next((token.text for token in asked if token.is_word(*_FICKLE)), None)
+        yield fickle, f"the query says {fickle}, so it may give other rows each time"
         yield (
             form is None,
             f"key column {name} is of type {described.type_name}, whose values are not known to be written in SQL",

@@ -65,6 +65,16 @@ def kill(bench: Workbench) -> None:
     os.kill(lease.child.pid, signal.SIGKILL)
 
 
+def kill_all(bench: Workbench, where: str) -> None:
+    """A run in a process that is killed there, and its jrunner with it."""
+    program = [sys.executable, "-m", "tests.running.child", str(bench.folder), "m", where]
+    killed = subprocess.run(program, cwd=ROOT, stdout=subprocess.DEVNULL, check=False, timeout=LIMIT)
+    assert killed.returncode == -signal.SIGKILL
+    lease = bench.store.leases.find("module", "m")
+    assert lease is not None
+    wait_until(lambda: gone(lease.child), "the end of jrunner with its engine")
+
+
 def exact(bench: Workbench, rows: int = 1000) -> bool:
     return bench.rows("SELECT count(*), count(DISTINCT id), sum(id) FROM t") == [
         (str(rows), str(rows), str(rows * (rows - 1) // 2))
@@ -87,12 +97,7 @@ def test_engine_and_jrunner_killed(main_bench: Workbench, strategy: str, share: 
     """At 10, 50 and 90 %, the next run reads the rest."""
     bench = main_bench
     start(bench, strategy=strategy)
-    program = [sys.executable, "-m", "tests.running.child", str(bench.folder), "m", f"staged:{share + 1}"]
-    killed = subprocess.run(program, cwd=ROOT, stdout=subprocess.DEVNULL, check=False, timeout=LIMIT)
-    assert killed.returncode == -signal.SIGKILL
-    lease = bench.store.leases.find("module", "m")
-    assert lease is not None
-    wait_until(lambda: gone(lease.child), "the end of jrunner with its engine")
+    kill_all(bench, f"staged:{share + 1}")
     record = bench.run()
     assert f"{share * 100} rows are staged already" in log(record, bench) or (
         f"{(share + 1) * 100} rows are staged already" in log(record, bench)
@@ -211,12 +216,7 @@ def test_killed_in_the_merge_nothing_is_read_again(main_bench: Workbench) -> Non
     start(bench, strategy="upsert")
     bench.run()
     bench.source("UPDATE t SET v = 'new'")
-    program = [sys.executable, "-m", "tests.running.child", str(bench.folder), "m", "merge"]
-    killed = subprocess.run(program, cwd=ROOT, stdout=subprocess.DEVNULL, check=False, timeout=LIMIT)
-    assert killed.returncode == -signal.SIGKILL
-    lease = bench.store.leases.find("module", "m")
-    assert lease is not None
-    wait_until(lambda: gone(lease.child), "the end of jrunner with its engine")
+    kill_all(bench, "merge")
     record = bench.run()
     assert ranges_read(record, bench) == 0
     assert (record.status, record.rows_read, record.rows_staged) == ("success", 1000, 1000)
@@ -296,6 +296,8 @@ def test_where_ranges_are_not_known_it_is_said(bench: Workbench, main_bench: Wor
     main_bench.module(strategy="full", merge_key="id", resume_every=1)
     record = main_bench.run()
     assert "resume_every is not used: key column id is of type REAL" in log(record, main_bench)
+    main_bench.module("n", query="SELECT 1 AS id LIMIT 1", dest_table="n", merge_key="id", resume_every=1)
+    assert "the query says LIMIT, so it may give other rows" in log(main_bench.run("n"), main_bench)
 
 
 @pytest.mark.sample(2)
