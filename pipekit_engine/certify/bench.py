@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 #: How every table begins that a certification makes, staging tables included: a table of another name is never touched.
 PREFIX = "pipekit_certify_"
+CANCELLED = "the certification was cancelled; its tables were dropped"
 #: The bench's connections. Three lead to the database under test: that of the runs, that of a run beside another one, and that
 #: of the checks; `FILE` is the SQLite file and `TYPED` the H2 file.
 DB, OTHER, OWN, FILE, TYPED = "db", "other", "own", "rows", "typed"
@@ -247,7 +248,7 @@ class Bench:
 
     def _alive(self) -> None:
         if self.cancel.is_set():
-            raise RunCancelled("certification was cancelled")
+            raise RunCancelled(CANCELLED)
 
     def table(self, name: str) -> TableName:
         """A table of the bench in the scratch schema."""

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit_engine.certify.bench import Bench
+from pipekit_engine.certify.bench import CANCELLED, Bench
 from pipekit_engine.certify.merging import strategy_checks
 from pipekit_engine.certify.outcomes import Broken, Finding, Refused, cause
 from pipekit_engine.certify.report import Anonymizer, Report
@@ -98,7 +98,7 @@ def certify(
 
 def _run(bench: Bench, check: Check, clean: Callable[[str], str]) -> Finding:
     if bench.cancel.is_set():
-        raise RunCancelled("the certification was cancelled; its tables were dropped")
+        raise RunCancelled(CANCELLED)
     bench.forget()
     try:
         return Finding(check.subject, check.name, "held", clean(check.run(bench) or ""))
@@ -108,7 +108,7 @@ def _run(bench: Bench, check: Check, clean: Callable[[str], str]) -> Finding:
         return Finding(check.subject, check.name, "broken", clean(str(said)))
     except PipekitError as error:
         if bench.cancel.is_set():
-            raise RunCancelled("the certification was cancelled; its tables were dropped") from error
+            raise RunCancelled(CANCELLED) from error
         return Finding(check.subject, check.name, "broken", clean(f"it failed: {cause(error)}"))
 
 

@@ -33,7 +33,6 @@ from pipekit_engine.running.commit import apply_comments, commit
 from pipekit_engine.running.direct import error_family, load_directly
 from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
-from pipekit_engine.running.ranges import RangedLoad
 from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
 from pipekit_engine.sql.subqueries import divide_query
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from pipekit_engine.records.checks import CheckResult
     from pipekit_engine.running.cancellation import CancelToken
     from pipekit_engine.running.monitor import RunMonitor
+    from pipekit_engine.running.ranges import RangedLoad
     from pipekit_engine.running.verification import MergeChoice
     from pipekit_engine.store import Store
     from pipekit_engine.strategies import MergeStatement
@@ -200,6 +200,8 @@ class Phases:
             self._ensure_schema(self._plan.staging.schema)
         request = self._request(self._plan.staging.table, (*self._plan.columns, *self._plan.staging.as_read))
         if self._plan.ranges is not None:
+            from pipekit_engine.running.ranges import RangedLoad
+
             return self._stage_ranges(RangedLoad(self._connections, self._plan, self._state.monitor.say), request)
         self._make_staging()
         try:
