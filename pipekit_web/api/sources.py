@@ -11,7 +11,14 @@ from fastapi import APIRouter, HTTPException, Query
 
 from pipekit_engine.databases.browser import Browser
 from pipekit_engine.engine import Engine
-from pipekit_engine.errors import SourceError
+from pipekit_engine.errors import (
+    ConfigurationError,
+    NotFoundError,
+    RuntimeMissing,
+    SecretError,
+    SourceError,
+    StoreError,
+)
 from pipekit_engine.jrunner.protocol import QueryResult
 from pipekit_engine.sql.text import sample_query
 from pipekit_web.api.answers import Preview
@@ -31,13 +38,16 @@ Table = Annotated[str, Query(min_length=1, max_length=500, description="schema.t
 def _browsing(engine: Engine, connection: str) -> Iterator[Browser]:
     """A look through a connection, as long as a person waits. Raises NotFoundError where there is none of that name.
 
-    What the database refuses, such as a table that is not there, was asked wrongly: HTTPException, 400.
+    What the database refuses, such as a table that is not there, was asked wrongly, and so was what is no table's name:
+    HTTPException, 400.
     """
     engine.store.definitions.connection(connection)
     try:
         with asking(engine) as workspace:
             yield workspace.browser(connection)
-    except SourceError as error:
+    except (NotFoundError, RuntimeMissing, SecretError, StoreError):
+        raise  # each has an answer of its own
+    except (ConfigurationError, SourceError) as error:
         raise HTTPException(400, str(error)) from error
 
 

@@ -155,7 +155,7 @@ def test_what_is_refused_is_told(
 ) -> None:
     headers = {"if_match": "*"} if method in ("PATCH", "DELETE") else {}
     found, told, _ = editor.ask(method, target, body, **headers)
-    assert (found, list(told)) == (status, ["error"])
+    assert (found, list(told)) == (status, ["error"]), told
     assert says in told["error"]
     assert "hush4hush" not in told["error"]
     with site.store() as store:
@@ -385,6 +385,9 @@ def test_what_asks_databases(site: Site, editor: Program) -> None:
     for asked in ("columns", "keys"):
         status, told, _ = editor.ask("GET", f"{target}/{asked}?table=nope")
         assert (status, "could not be read" in told["error"]) == (400, True)
+        for name in ("a%1D", "a.b.c.d", "%22"):
+            status, told, _ = editor.ask("GET", f"{target}/{asked}?table={name}")
+            assert (status, "is not a table name" in told["error"]) == (400, True), told
     told = editor.ask("POST", "/api/modules/items/try", {"retry": 1})[1]
     assert (told["problem"], told["rows"]) == ("", [["1", "one", "2026"]])
     assert "INSERT INTO" in told["sql"]
