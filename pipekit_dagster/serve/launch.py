@@ -25,8 +25,15 @@ mutation Launch($params: ExecutionParams!) {
   }
 }
 """
+#: How Dagster says that it does not know a job or an op.
+_UNKNOWN = ("PipelineNotFoundError", "InvalidSubsetError")
+_UNKNOWN_JOB = "No remote job named"
 #: The repository that Dagster makes of a module's `defs`.
 _REPOSITORY = "__repository__"
+
+
+class NotShownYet(LaunchRefused):
+    """Dagster does not know the definition: it was saved a moment ago, and the code location is being reloaded."""
 
 
 def launch(
@@ -43,7 +50,7 @@ def launch(
     keep_going: bool = False,
     triggered_by: str = "manual",
 ) -> str:
-    """Queue a run of the module or group; its Dagster run id. Raises NotFoundError and LaunchRefused."""
+    """Queue a run of the module or group; its Dagster run id. Raises NotFoundError, NotShownYet and LaunchRefused."""
     definitions, broken = store.definitions.load_checked()
     names = Names.of(definitions, broken, DagsterPipekitTranslator())
     if kind == "groups":
@@ -73,4 +80,6 @@ def launch(
     if answer["__typename"] == "LaunchRunSuccess":
         return str(answer["run"]["runId"])
     problems = [item["message"] for item in answer.get("errors", [])] or [answer.get("message", "")]
-    raise LaunchRefused(f"{answer['__typename']}: {'; '.join(problems)}")
+    said = f"{answer['__typename']}: {'; '.join(problems)}"
+    unknown = answer["__typename"] in _UNKNOWN or _UNKNOWN_JOB in said
+    raise NotShownYet(said) if unknown else LaunchRefused(said)

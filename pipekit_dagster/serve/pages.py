@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
 
 from pipekit_dagster.dagster_internals.web_server import DagsterWebserver, graphql_schema
-from pipekit_dagster.serve.launch import launch
+from pipekit_dagster.serve.launch import NotShownYet, launch
 from pipekit_dagster.tags import GROUP_TAG
 from pipekit_engine.errors import NotFoundError
 from pipekit_web.api.answers import MAX_LIMIT, DagsterRun
@@ -24,6 +25,8 @@ LINK = (
     '<link rel="stylesheet" href="/pipekit/static/beside-dagster.css">'
     '<a id="pipekit-link" href="/pipekit/" title="pipekit: modules, runs, connections">pipekit</a>'
 )
+#: Seconds that a reload of the code location may take, and between two looks.
+_SHOWN_WITHIN_S, _LOOK_S = 20.0, 0.5
 _ENDED_BADLY = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
 
@@ -36,7 +39,17 @@ class DagsterLauncher:
         self._server = server
 
     def start(self, request: Request, store: Store, wanted: Wanted) -> str:
-        """As `Launcher.start`."""
+        """As `Launcher.start`. What was saved a moment ago is waited for until Dagster shows it."""
+        deadline = time.monotonic() + _SHOWN_WITHIN_S
+        while True:
+            try:
+                return self._launch(request, store, wanted)
+            except NotShownYet:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_LOOK_S)
+
+    def _launch(self, request: Request, store: Store, wanted: Wanted) -> str:
         with self._server.request_context(request) as context:
             return launch(
                 graphql_schema(self._server),

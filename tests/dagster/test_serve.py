@@ -154,6 +154,14 @@ def test_an_edited_definition_shows_within_seconds(served: Served) -> None:
     served.project.add_group("fresh_group", ("fresh",))
     served.wait_shown("fresh_group")
     assert served.ended(served.run_group("fresh_group"))["status"] == "success"
+    # Whoever runs at once what was saved at once need not wait for it to show.
+    served.project.add_module("sudden")
+    served.project.add_group("sudden_group", ("sudden",))
+    assert served.ended(served.run_group("sudden_group"))["status"] == "success"
+    served.project.add_module("single")
+    status, answer = served.post("/api/modules/single/run")
+    assert status == 202, answer
+    assert served.ended(answer["dagster_run_id"])["status"] == "success"
 
 
 def fired_ticks(served: Served, schedule: str) -> list[dict[str, Any]]:
