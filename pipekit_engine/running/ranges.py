@@ -85,6 +85,8 @@ class RangedLoad:
         except JRunnerError as error:
             if error.code != "sql":
                 raise
+            if self._connections.dest.dialect.is_missing_table(error.sqlstate, error.vendor_code, error.message):
+                return False
             found = f"they cannot be read: {first_line(error)}"
         if isinstance(found, Staged):
             self._staged = found

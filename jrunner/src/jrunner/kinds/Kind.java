@@ -280,6 +280,17 @@ public abstract class Kind {
         return false;
     }
 
+    /** {@link #beginSnapshot} by the statements that make the transaction one. */
+    static boolean beginSnapshot(Database source, String... statements) throws SQLException {
+        source.connection().setAutoCommit(false);
+        try (Statement statement = source.connection().createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+        }
+        return true;
+    }
+
     /**
      * Lets all connections see one moment, where the database can; their transactions are begun then, which the caller
      * rolls back.

@@ -256,12 +256,8 @@ abstract class MySqlBase extends Kind {
 
     @Override
     public boolean beginSnapshot(Database source) throws SQLException {
-        source.connection().setAutoCommit(false);
-        try (Statement statement = source.connection().createStatement()) {
-            statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-            statement.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT");
-        }
-        return true;
+        return beginSnapshot(
+            source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT");
     }
 
     @Override

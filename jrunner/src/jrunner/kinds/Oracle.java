@@ -1,7 +1,6 @@
 package jrunner.kinds;
 
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -78,11 +77,7 @@ public final class Oracle extends Kind {
     /** Never tried at a server. */
     @Override
     public boolean beginSnapshot(Database source) throws SQLException {
-        source.connection().setAutoCommit(false);
-        try (Statement statement = source.connection().createStatement()) {
-            statement.execute("SET TRANSACTION READ ONLY");
-        }
-        return true;
+        return beginSnapshot(source, "SET TRANSACTION READ ONLY");
     }
 
     @Override

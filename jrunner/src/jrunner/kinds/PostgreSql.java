@@ -134,11 +134,7 @@ public final class PostgreSql extends Kind {
 
     @Override
     public boolean beginSnapshot(Database source) throws SQLException {
-        source.connection().setAutoCommit(false);
-        try (Statement statement = source.connection().createStatement()) {
-            statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-        }
-        return true;
+        return beginSnapshot(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
     }
 
     @Override

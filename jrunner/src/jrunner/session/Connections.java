@@ -151,8 +151,7 @@ final class Connections {
 
     /**
      * Leaves the connection as the next request expects it: no open transaction, autocommit on; held, where the request asked
-     * for that and went well. One that cannot be brought
-     * there, or that {@code failure} (may be null) says is gone, is closed and forgotten.
+     * for that and went well. One that cannot be brought there, or that {@code failure} (may be null) says is gone, is closed and forgotten.
      */
     void settle(String name, Failure failure) {
         Database database = open.get(name);
