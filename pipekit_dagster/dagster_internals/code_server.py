@@ -1,4 +1,4 @@
-"""What the supervisor asks of the code server, and the command of the daemon. Importing this does not import Dagster.
+"""What is asked of the code server, and the command of the daemon. Importing this does not import Dagster.
 
 When the minor version changes, run tests/dagster/test_serve.py and test_serve_outage.py.
 """
@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 
 #: Module of the daemon's command. Check: what `dagster dev` starts (`dagster/_cli/dev.py`), and its options `-w`, `--log-level`.
 DAEMON_MODULE = "dagster._daemon"
+
+
+#: Seconds between two looks of the web server and the daemon for a new code server.
+_WATCH_S = 0.25
+
+
+def watch_closely() -> None:
+    """Have this process take notice of a new code server sooner than within a second.
+
+    Check: that the watcher still reads WATCH_INTERVAL.
+    """
+    from dagster._grpc import server_watcher
+
+    if hasattr(server_watcher, "WATCH_INTERVAL"):
+        server_watcher.WATCH_INTERVAL = _WATCH_S  # type: ignore[assignment]
 
 
 class CodeServerUnreachable(Exception):

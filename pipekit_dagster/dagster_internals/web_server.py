@@ -21,7 +21,6 @@ from dagster._core.workspace.context import (
     WorkspaceRequestContext,
 )
 from dagster._daemon.controller import get_daemon_statuses
-from dagster._grpc import server_watcher
 from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.version import __version__ as VERSION
 
@@ -52,19 +51,12 @@ __all__ = [
     "daemon_heartbeats",
     "graphql_schema",
     "load_target",
-    "set_watch_interval",
 ]
 
 
 def load_target(workspace_file: Path) -> WorkspaceLoadTarget:
     """The workspace of a workspace.yaml. Check: WorkspaceOpts, as in the options of `dagster-webserver`."""
     return workspace_opts_to_load_target(WorkspaceOpts(workspace=[str(workspace_file)]))
-
-
-def set_watch_interval(seconds: float) -> None:
-    """Look for a new code server that often. Check: that the watcher still reads WATCH_INTERVAL, which is a second."""
-    if hasattr(server_watcher, "WATCH_INTERVAL"):
-        server_watcher.WATCH_INTERVAL = seconds  # type: ignore[assignment]
 
 
 def graphql_schema(server: DagsterWebserver[Any, Any]) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import runpy
 
-from pipekit_dagster.dagster_internals.code_server import DAEMON_MODULE
+from pipekit_dagster.dagster_internals.code_server import watch_closely
 from pipekit_dagster.serve.lease import LEASE_VARIABLE, work_under
 from pipekit_engine.config import load_config
 
@@ -15,7 +14,11 @@ def main() -> None:
     token = os.environ.pop(LEASE_VARIABLE, "")
     if token:
         work_under(load_config().database_url, token)
-    runpy.run_module(DAEMON_MODULE, run_name="__main__", alter_sys=True)
+    # Dagster's import takes a while: the lease is watched before.
+    from pipekit_dagster.dagster_internals.daemon import run_daemon
+
+    watch_closely()
+    run_daemon()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
-from pipekit_dagster.dagster_internals.instigation import start_new_schedules
+from pipekit_dagster.dagster_internals.code_server import watch_closely
 from pipekit_dagster.dagster_internals.web_server import (
     UI_PAGES,
     VERSION,
@@ -29,7 +29,6 @@ from pipekit_dagster.dagster_internals.web_server import (
     WorkspaceRequestContext,
     check_connections_before_use,
     load_target,
-    set_watch_interval,
 )
 from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
@@ -52,8 +51,6 @@ _log = logging.getLogger("pipekit.serve")
 
 #: Milliseconds between two looks of the UI for changed data.
 _LIVE_POLL_MS = 2000
-#: Seconds between two looks for a new code server.
-_WATCH_S = 0.25
 
 
 class ProcessContext(WorkspaceProcessContext):
@@ -75,18 +72,17 @@ class ProcessContext(WorkspaceProcessContext):
         )
 
     def refresh_code_location(self, name: str) -> None:
-        """Show what changed, and let new schedules begin."""
+        """Show what changed, and let switches follow."""
         super().refresh_code_location(name)
         entry = self.get_current_workspace().code_location_entries.get(name)
         if entry is None or entry.code_location is None:
             return
         try:
-            start_new_schedules(self.instance, entry.code_location)
             with Store.open(self.config.database_url) as store:
                 sync_switches(store, self.config, self.instance, name, DagsterPipekitTranslator())
         except Exception as error:
             # Dagster's storage may be away for a moment. Others wait to hear that the location has changed.
-            _log.warning("new schedules begin, and switches follow, when the daemon sees them: %s", error)
+            _log.warning("switches follow when the reconcile sensor looks: %s", error)
 
 
 class PipekitWebserver(DagsterWebserver[Any, Any]):
@@ -242,7 +238,7 @@ def main() -> None:
     options = parser.parse_args()
     config = load_config()
     home = Home.of(config)
-    set_watch_interval(_WATCH_S)
+    watch_closely()
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
         check_connections_before_use(instance)
