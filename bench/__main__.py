@@ -12,12 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import compare, latency, memory, merges, modules, resume
+from bench import compare, latency, memory, merges, modules, peers, resume
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges", "resume")
+SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges", "resume", "peers")
 
 
 def main() -> None:
@@ -35,6 +35,9 @@ def main() -> None:
     parser.add_argument("--servers", default="postgresql,mariadb", help="merges: of these")
     parser.add_argument("--strategies", default=",".join(merges.STRATEGIES), help="merges: by these")
     parser.add_argument("--shares", default=",".join(map(str, merges.SHARES)), help="merges: with these shares changed")
+    parser.add_argument(
+        "--sizes", default="1000000,3000000,10000000", help="peers: rows of the tables that get increments"
+    )
     options = parser.parse_args()
     sections = options.only.split(",")
     unknown = set(sections) - set(SECTIONS)
@@ -56,6 +59,13 @@ def main() -> None:
                     write("mariadb", compare.mariadb(pg, mariadb, options.rows, options.rounds))
                 if "memory" in sections:
                     write("memory", memory.page(pg, mariadb, folder))
+            finally:
+                mariadb.stop()
+        if "peers" in sections:
+            mariadb = MariaDBServer()
+            try:
+                sizes = [int(size) for size in options.sizes.split(",")]
+                write("peers", peers.page(pg, mariadb, folder, sizes, options.rows, options.rounds))
             finally:
                 mariadb.stop()
         if "latency" in sections:

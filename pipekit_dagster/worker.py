@@ -16,6 +16,7 @@ from contextlib import suppress
 from dagster import DagsterInstance, DagsterRunStatus
 
 from pipekit_dagster.dagster_internals.launching import capture_interrupts, execute_run
+from pipekit_dagster.dagster_internals.outages import outlast_outages
 from pipekit_dagster.launcher import SEEN_TAG, TAKE, WORKER_TAG
 from pipekit_engine.common.processes import ProcessName
 
@@ -56,6 +57,7 @@ def main(run_id: str, *, take: bool = False) -> int:
         return 0
     # Interrupts are noted, not raised, until the executor looks for them.
     with capture_interrupts(), DagsterInstance.get() as instance:
+        outlast_outages()
         instance.add_run_tags(run_id, {WORKER_TAG: str(ProcessName.current()), SEEN_TAG: f"{time.time():.0f}"})
         run = instance.get_run_by_id(run_id)
         if run is None:
