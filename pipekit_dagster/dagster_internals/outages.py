@@ -42,10 +42,10 @@ def outlast_outages() -> None:
         for name in names:
             method = getattr(storage, name, None)
             if method is not None and not hasattr(method, "outlasts"):
-                setattr(storage, name, _outlasting(method))
+                setattr(storage, name, _outlasting(name, method))
 
 
-def _outlasting(method: Callable[..., Any]) -> Callable[..., Any]:
+def _outlasting(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     from dagster_postgres.utils import DagsterPostgresException
     from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -53,7 +53,7 @@ def _outlasting(method: Callable[..., Any]) -> Callable[..., Any]:
     def outlasting(self: Any, *args: Any, **fields: Any) -> Any:
         for attempt, delay in enumerate(DELAYS_S):
             try:
-                if attempt and method.__name__ == "store_event" and _is_written(self, args[0]):
+                if attempt and name == "store_event" and _is_written(self, args[0]):
                     return None
                 return method(self, *args, **fields)
             except (OperationalError, InterfaceError, DagsterPostgresException):

@@ -37,7 +37,7 @@ def commit(
     given = {item.gives: index for index, item in enumerate(items) if item.gives}
     statements = [
         Statement(
-            item.sql,
+            item.sql_knowing(expected.get("distinct")),
             expect_rows=expected.get(item.expected) if item.expected else None,
             expect_count_of=given.get(item.expected) if item.expected else None,
             is_count=item.is_count,

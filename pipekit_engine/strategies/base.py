@@ -28,7 +28,8 @@ class MergeStatement:
     """One statement of the merge, which run_log count it feeds, and the count that it must have.
 
     An `optional` one that the database refuses is left out, and the merge is done again without it. `is_count`: a query for a
-    number, its count; `gives` is the name by which later statements expect it.
+    number, its count; `gives` is the name by which later statements expect it. `known` is the part of `sql` that counts the rows
+    that are merged: a run, which knows their number, writes that instead.
     """
 
     sql: str
@@ -37,6 +38,11 @@ class MergeStatement:
     optional: bool = False
     is_count: bool = False
     gives: Expected | None = None
+    known: str | None = None
+
+    def sql_knowing(self, rows: int | None) -> str:
+        """The statement for so many rows to merge; None where that is not known."""
+        return self.sql if self.known is None or rows is None else self.sql.replace(self.known, str(rows))
 
 
 class MergeCapabilities(Protocol):
@@ -83,6 +89,8 @@ class MergeDialect(Protocol):
     def distinct_sql(self, left: str, right: str) -> str: ...
 
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str | None: ...
+
+    def differs_sql(self, column: Column, left: str, right: str) -> list[str]: ...
 
     def join_in_order_sql(self, table: str, key: str) -> tuple[list[str], list[str]] | None: ...
 

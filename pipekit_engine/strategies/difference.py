@@ -124,8 +124,9 @@ class RowComparison:
                 )
             )
         # Where the destination has as many rows as were matched, none is gone: the search for them costs as much as all the rest.
+        staged = f"(SELECT COUNT(*) FROM {self.merge.rows_sql} s)"
         matched = (
-            f"(SELECT COUNT(*) FROM {self.merge.rows_sql} s) - (SELECT COUNT(*) FROM {self.changes_sql} "
+            f"{staged} - (SELECT COUNT(*) FROM {self.changes_sql} "
             f"WHERE {self.dialect.quote_identifier(CHANGE)} = {INSERTED})"
         )
         absent = self.dialect.in_table("d", self.merge.staging_sql, self.merge.key, negated=True)
@@ -133,7 +134,8 @@ class RowComparison:
             f"SELECT {self._list('d')}, {DELETED} FROM {self.merge.dest_sql} d "
             f"WHERE (SELECT COUNT(*) FROM {self.merge.dest_sql} a) > {matched} AND {absent}"
         )
-        return [*self.staged_changes(with_key=True), self._fill(gone + self.dialect.capabilities.locking_read)]
+        search = self._fill(gone + self.dialect.capabilities.locking_read)
+        return [*self.staged_changes(with_key=True), replace(search, known=staged)]
 
     def repeated_changes(self) -> MergeStatement | None:
         """Keys whose rows, taken together, are not the destination's: every row counts as often as it is there.
@@ -291,11 +293,10 @@ class RowComparison:
             if column.name in self.merge.key and not with_key:
                 continue
             name = self.dialect.quote_identifier(column.name)
-            ours = self.dialect.exact_values_sql(column, f"{left}.{name}") or ()
-            theirs = self.dialect.exact_values_sql(column, f"{right}.{name}") or ()
-            if column.name in self.merge.key and ours == (f"{left}.{name}",):
+            ours, theirs = f"{left}.{name}", f"{right}.{name}"
+            if column.name in self.merge.key and self.dialect.exact_values_sql(column, ours) == (ours,):
                 continue  # The rows were joined by just that.
-            conditions += [self.dialect.distinct_sql(a, b) for a, b in zip(ours, theirs, strict=True)]
+            conditions += self.dialect.differs_sql(column, ours, theirs)
         return " OR ".join(conditions) if conditions else "1 = 0"
 
     def _match(self, left: str, right: str) -> str:

@@ -478,6 +478,12 @@ class MariaDB(Dialect):
     def distinct_sql(self, left: str, right: str) -> str:
         return f"NOT ({left} <=> {right})"
 
+    def differs_sql(self, column: Column, left: str, right: str) -> list[str]:
+        """A text is compared by its bytes as soon as one side is binary: a cast less for each row."""
+        if column.family == "text":
+            return [self.distinct_sql(left, f"CAST({right} AS BINARY)")]
+        return super().differs_sql(column, left, right)
+
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
         """Chosen by a hash of the key."""
         names = ", ".join(self.quote_identifier(name) for name in key)

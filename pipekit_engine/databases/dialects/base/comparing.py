@@ -37,6 +37,11 @@ class ExactComparison(Identifiers):
         """Condition that two values differ, NULL being equal to NULL."""
         return f"{left} IS DISTINCT FROM {right}"
 
+    def differs_sql(self, column: Column, left: str, right: str) -> list[str]:
+        """Conditions of which one holds where two values of a column, of a type that can be told apart, are not identical."""
+        ours, theirs = self.exact_values_sql(column, left) or (), self.exact_values_sql(column, right) or ()
+        return [self.distinct_sql(a, b) for a, b in zip(ours, theirs, strict=True)]
+
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str | None:
         """About one row in a thousand of a table, from all over it, as in a FROM clause; None where that costs a lot."""
         return None
