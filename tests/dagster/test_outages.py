@@ -32,7 +32,8 @@ def database(postgresql: PostgreSQLServer) -> Iterator[str]:
 def instance(postgresql: PostgreSQLServer, database: str, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An instance whose records are in a PostgreSQL."""
     login = f"{postgresql.user}:{postgresql.password}@{postgresql.host}:{postgresql.port}"
-    settings = f"storage:\n  postgres:\n    postgres_url: postgresql+psycopg2://{login}/{database}\ntelemetry:\n  enabled: false\n"
+    url = f"postgresql+psycopg2://{login}/{database}"
+    settings = f"storage:\n  postgres:\n    postgres_url: {url}\ntelemetry:\n  enabled: false\n"
     (tmp_path / "dagster.yaml").write_text(settings)
     with dg.DagsterInstance.from_config(str(tmp_path)) as made:
         yield made
