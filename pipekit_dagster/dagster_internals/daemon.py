@@ -6,39 +6,31 @@ test_serve.py.
 
 from __future__ import annotations
 
-import logging
 import runpy
+from typing import TYPE_CHECKING
 
-from dagster._core.workspace.context import WorkspaceProcessContext
-
-# Check: that `daemon_controller_from_instance` makes its workspace by this name.
+# Check: that `daemon_controller_from_instance` makes its workspace by the name WorkspaceProcessContext.
 from dagster._daemon import controller
 
 from pipekit_dagster.dagster_internals.code_server import DAEMON_MODULE
 from pipekit_dagster.dagster_internals.instigation import start_new_schedules
+from pipekit_dagster.dagster_internals.workspace import WatchedWorkspace
 
-_log = logging.getLogger("pipekit.serve")
+if TYPE_CHECKING:
+    from dagster._core.remote_representation.code_location import CodeLocation
 
 
-class DaemonWorkspace(WorkspaceProcessContext):
+class DaemonWorkspace(WatchedWorkspace):
     """The daemon's workspace. A schedule that it shows for the first time counts its ticks from then on.
 
     The daemon itself would count from its next look, and miss the minute at which it looks. No other process may write the
     schedule's state down: a daemon that does not show the schedule yet takes that state for what is left of a schedule that is
-    gone, and deletes it. Check: `refresh_code_location` is called when a code server's id has changed.
+    gone, and deletes it.
     """
 
-    def refresh_code_location(self, name: str) -> None:
-        """Show what changed, and let new schedules begin."""
-        super().refresh_code_location(name)
-        entry = self.get_current_workspace().code_location_entries.get(name)
-        if entry is None or entry.code_location is None:
-            return
-        try:
-            start_new_schedules(self.instance, entry.code_location)
-        except Exception as error:
-            # Dagster's storage may be away for a moment. Others wait to hear that the location has changed.
-            _log.warning("new schedules begin at the daemon's next look: %s", error)
+    def refreshed(self, name: str, location: CodeLocation) -> None:
+        """Let new schedules begin; what fails here the daemon does at its next look."""
+        start_new_schedules(self.instance, location)
 
 
 def run_daemon() -> None:

@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING, Any
 from dagster import DagsterInstance
 from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
 
-# The workspace of a process, and the view of it that a request gets. Check: the arguments of WorkspaceRequestContext, as in
-# `WorkspaceProcessContext.create_request_context`; that `read_only` refuses every mutation; that `refresh_code_location` is
-# called when a code server's id has changed.
-from dagster._core.workspace.context import (
-    BaseWorkspaceRequestContext,
-    WorkspaceProcessContext,
-    WorkspaceRequestContext,
-)
+# The view of a process's workspace that a request gets. Check: the arguments of WorkspaceRequestContext, as in
+# `WorkspaceProcessContext.create_request_context`; that `read_only` refuses every mutation.
+from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceRequestContext
 from dagster._daemon.controller import get_daemon_statuses
 from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.version import __version__ as VERSION
@@ -44,7 +39,6 @@ __all__ = [
     "VERSION",
     "BaseWorkspaceRequestContext",
     "DagsterWebserver",
-    "WorkspaceProcessContext",
     "WorkspaceRequestContext",
     "check_before_use",
     "check_connections_before_use",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,11 +24,11 @@ from pipekit_dagster.dagster_internals.web_server import (
     UI_PAGES,
     VERSION,
     DagsterWebserver,
-    WorkspaceProcessContext,
     WorkspaceRequestContext,
     check_connections_before_use,
     load_target,
 )
+from pipekit_dagster.dagster_internals.workspace import WatchedWorkspace
 from pipekit_dagster.serve.graphql_limits import MAX_AT_ONCE, MAX_SUBSCRIPTIONS, Deadline, check_payload, read_body
 from pipekit_dagster.serve.health import check_health
 from pipekit_dagster.serve.home import Home
@@ -47,13 +46,11 @@ from pipekit_web.server.connections import listen
 from pipekit_web.server.middleware import USER_KEY, Login
 from pipekit_web.server.tokens import Tokens
 
-_log = logging.getLogger("pipekit.serve")
-
 #: Milliseconds between two looks of the UI for changed data.
 _LIVE_POLL_MS = 2000
 
 
-class ProcessContext(WorkspaceProcessContext):
+class ProcessContext(WatchedWorkspace):
     """Dagster's workspace, read-only for requests of viewers."""
 
     #: Whose definitions are shown.
@@ -71,18 +68,10 @@ class ProcessContext(WorkspaceProcessContext):
             read_only=user.role == "viewer",
         )
 
-    def refresh_code_location(self, name: str) -> None:
-        """Show what changed, and let switches follow."""
-        super().refresh_code_location(name)
-        entry = self.get_current_workspace().code_location_entries.get(name)
-        if entry is None or entry.code_location is None:
-            return
-        try:
-            with Store.open(self.config.database_url) as store:
-                sync_switches(store, self.config, self.instance, name, DagsterPipekitTranslator())
-        except Exception as error:
-            # Dagster's storage may be away for a moment. Others wait to hear that the location has changed.
-            _log.warning("switches follow when the reconcile sensor looks: %s", error)
+    def refreshed(self, name: str, location: object) -> None:
+        """Let switches follow; what fails here the reconcile sensor does."""
+        with Store.open(self.config.database_url) as store:
+            sync_switches(store, self.config, self.instance, name, DagsterPipekitTranslator())
 
 
 class PipekitWebserver(DagsterWebserver[Any, Any]):
