@@ -91,6 +91,14 @@ def build_assets(
             continue
         inputs = {f"after_{number}": dep for number, dep in enumerate(sorted(table.deps))}
         first = table.enabled[0]
+        pools = sorted(
+            {
+                pool
+                for module in table.enabled
+                for pool in (translator.pool(module, definitions), *translator.more_pools(module, definitions))
+                if pool is not None
+            }
+        )
         checks = {spec.name: spec for spec in check_specs(table.enabled, key, table.check_names)}
         outputs = {f"check_{name}": spec for name, spec in checks.items()}
         op = build_asset_op(
@@ -102,7 +110,8 @@ def build_assets(
             check_names=table.check_names,
             column_deps=lambda module, column: translator.column_deps(module, definitions, column),
             tags=dict(translator.op_tags(first, definitions)),
-            pool=next(filter(None, (translator.pool(module, definitions) for module in table.enabled)), None),
+            pool=next(iter(pools), None),
+            more_pools=pools[1:],
         )
         made.append(
             dg.AssetsDefinition(

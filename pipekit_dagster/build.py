@@ -195,6 +195,7 @@ def _add_ops(
             column_deps=partial(translator.column_deps, found, definitions),
             tags=dict(translator.op_tags(found, definitions)),
             pool=translator.pool(found, definitions),
+            more_pools=translator.more_pools(found, definitions),
         )
 
 

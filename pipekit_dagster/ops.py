@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from pipekit_dagster.asset_checks import check_names as table_check_names
 from pipekit_dagster.dagster_internals.outputs import UNTOLD
 from pipekit_dagster.outcome import ColumnDeps, describe_failure, dry_run_metadata, failure_metadata, materialization
 from pipekit_dagster.partitions import partitions_of_run
+from pipekit_dagster.pools import places
 from pipekit_dagster.step_log import StepLog, open_step_log
 from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.visible import fenced, plain_markdown
@@ -61,12 +62,14 @@ def build_op(
     column_deps: ColumnDeps,
     tags: dict[str, str],
     pool: str | None,
+    more_pools: Sequence[str],
     check_names: CheckNames,
 ) -> dg.OpDefinition:
     """The op of a module. It takes and gives only order: `after` and `done` carry no values."""
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        yield from _run_module(context, module, asset_key, column_deps, check_names)
+        with _places(context, more_pools):
+            yield from _run_module(context, module, asset_key, column_deps, check_names)
 
     run.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
     return dg.op(
@@ -113,6 +116,7 @@ def build_asset_op(
     column_deps: "Callable[[Module, str], list[dg.TableColumnDep]]",
     tags: dict[str, str],
     pool: str | None,
+    more_pools: Sequence[str],
 ) -> dg.OpDefinition:
     """The op that materializes a table: it runs the modules that fill it, one after another, up to the first that fails.
 
@@ -121,10 +125,11 @@ def build_asset_op(
     """
 
     def run(context: dg.OpExecutionContext) -> Iterator[Any]:
-        if asset_key in context.selected_asset_keys:
-            yield from _materialize(context, modules, asset_key, column_deps, check_names)
-        else:
-            yield from _check(context, context.resources.pipekit, modules, asset_key, check_names)
+        with _places(context, more_pools):
+            if asset_key in context.selected_asset_keys:
+                yield from _materialize(context, modules, asset_key, column_deps, check_names)
+            else:
+                yield from _check(context, context.resources.pipekit, modules, asset_key, check_names)
 
     run.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
     return dg.op(
@@ -136,6 +141,18 @@ def build_asset_op(
         tags=tags,
         pool=pool,
     )(run)
+
+
+@contextmanager
+def _places(context: Any, pools: Sequence[str]) -> Iterator[None]:
+    """Places in these pools, or the end of the Dagster run that was cancelled meanwhile."""
+    cancel = context.resources.pipekit.cancel
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(places(context, pools, cancel))
+        except RunCancelled as cancelled:
+            raise dg.DagsterExecutionInterruptedError(str(cancelled)) from cancelled
+        yield
 
 
 def describe(module: "Module") -> str:

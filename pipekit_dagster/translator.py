@@ -85,10 +85,16 @@ class DagsterPipekitTranslator:
         return {}
 
     def pool(self, module: Module, definitions: Definitions) -> str | None:
-        """The Dagster pool of a module's op: the connection with the tighter `max_parallel`; None without limits."""
+        """The Dagster pool of a module's op: the first by name of its connections with `max_parallel`; None without one."""
+        return min(self._pools(module, definitions), default=None)
+
+    def more_pools(self, module: Module, definitions: Definitions) -> Sequence[str]:
+        """Further pools, in the order in which the op waits for a place in them once it has begun: one order for all ops."""
+        return sorted(self._pools(module, definitions) - {self.pool(module, definitions)})
+
+    def _pools(self, module: Module, definitions: Definitions) -> set[str]:
         limits = definitions.connection_limits
-        limited = [name for name in (module.source, module.dest) if name in limits]
-        return self.pool_name(min(limited, key=lambda name: limits[name])) if limited else None
+        return {self.pool_name(name) for name in (module.source, module.dest) if name in limits}
 
     def pool_name(self, connection: str) -> str:
         """Name of the pool of a connection."""
