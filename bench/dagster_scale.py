@@ -1,9 +1,11 @@
 """How much Dagster costs: many jobs in one code location, and one group of many small modules through the queue.
 
-    python bench/dagster_scale.py [--groups 100] [--members 10] [--modules 50]
+    python bench/dagster_scale.py [--groups 100] [--members 10] [--modules 50] [--minute]
+
+And a thousand modules in a hundred groups that are all due in one minute of the clock (--minute alone: only that).
 
 Everything is real: `pipekit serve`, its daemon, a run process, jrunner, SQLite to SQLite. Prints a table and writes it to
-bench/results/dagster_scale.md.
+bench/results/dagster_scale.md, that of the minute to dagster_minute.md.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipekit_engine.engine import Engine  # noqa: E402
 from pipekit_engine.models import Group, Module, Schedule  # noqa: E402
+from tests.dagster import test_thousand  # noqa: E402
 from tests.dagster.project import Project  # noqa: E402
 from tests.dagster.served import Served, descendants  # noqa: E402
 
@@ -35,9 +40,10 @@ def small_module(name: str) -> Module:
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
+    with suppress(OSError):  # it has ended
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
     return 0.0
 
 
@@ -129,20 +135,93 @@ def measure_group(modules: int) -> list[tuple[str, str]]:
     ]
 
 
+def measure_minute() -> list[tuple[str, str]]:
+    """A hundred groups of ten modules in one cron minute: when they ran, what the processes took, how the store answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Project(Path(folder))
+        minute = test_thousand.fill(project)
+        groups, members = test_thousand.GROUPS, test_thousand.MEMBERS
+        served = Served(project)
+        served.start()
+        peak: dict[str, float] = {}
+        answers: list[float] = []
+        try:
+            with project.store() as store:
+                while True:
+                    time.sleep(1)
+                    began = time.perf_counter()
+                    found = store.group_runs.list(limit=2 * groups)
+                    answers.append(time.perf_counter() - began)
+                    _note_memory(served, peak)
+                    if len(found) >= groups and all(run.status != "running" for run in found):
+                        break
+                    assert datetime.now(timezone.utc) - minute < timedelta(seconds=test_thousand.RUNS_S)
+                runs = store.runs.list(limit=None)
+        finally:
+            served.stop()
+    assert len(runs) == groups * members == len({run.module for run in runs})
+    assert all(run.status == "success" for run in runs)
+    starts = sorted((run.started_at - minute).total_seconds() for run in runs)
+    ends = max((run.finished_at - minute).total_seconds() for run in runs if run.finished_at)
+    took = sorted(run.duration_s or 0 for run in runs)
+    rows = [
+        (
+            f"{groups} groups x {members} modules due in one minute: all ran, each once, until",
+            f"{ends:.0f} s after the minute",
+        ),
+        ("  the first module's lock", f"{starts[0]:.1f} s after the minute"),
+        ("  modules a second", f"{len(runs) / (ends - starts[0]):.1f}"),
+        ("  a module's run, median and slowest", f"{statistics.median(took):.2f} s, {took[-1]:.2f} s"),
+        (
+            "  the list of group runs meanwhile, median and slowest",
+            f"{1000 * statistics.median(answers):.0f} ms, {1000 * max(answers):.0f} ms",
+        ),
+    ]
+    return rows + [(f"  most memory of {name}", f"{value:.0f} MB") for name, value in peak.items()]
+
+
+def _note_memory(served: Served, peak: dict[str, float]) -> None:
+    """Keep the most that each service has had, and all processes of runs together."""
+    services = {name: served.service(name).pid for name in ("code server", "daemon", "web server", "run server")}
+    assert served.process is not None
+    loaded = descendants(services["code server"])  # the server with the definitions stands behind a proxy
+    runs = processes_in(served.project.folder) - {served.process.pid, *services.values(), *loaded}
+    now = {f"the {name}": resident_mb(pid) for name, pid in services.items()}
+    now["the code server"] += sum(map(resident_mb, loaded))
+    now["all runs at work, with their jrunners"] = sum(map(resident_mb, runs))
+    for name, value in now.items():
+        peak[name] = max(value, peak.get(name, 0.0))
+
+
+def processes_in(folder: Path) -> set[int]:
+    """Processes that work in a folder."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and Path(os.readlink(entry / "cwd")) == folder:
+                found.add(int(entry.name))
+    return found
+
+
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--modules", type=int, default=50)
+    parser.add_argument("--minute", action="store_true", help="only the cron minute, into dagster_minute.md")
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    rows = measure_group(options.modules) + measure_location(options.groups, options.members)
+    if options.minute:
+        rows, title, page = measure_minute(), "A thousand modules in one cron minute", "dagster_minute.md"
+    else:
+        rows = measure_group(options.modules) + measure_location(options.groups, options.members)
+        title, page = "Dagster at scale", "dagster_scale.md"
     width = max(len(name) for name, _ in rows)
     lines = [f"| {name.ljust(width)} | {value} |" for name, value in rows]
     text = "\n".join(
         [
-            "# Dagster at scale",
+            f"# {title}",
             "",
             f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f} when it began.",
             "",
@@ -154,7 +233,7 @@ def main() -> None:
     print(text)
     results = ROOT / "bench" / "results"
     results.mkdir(exist_ok=True)
-    (results / "dagster_scale.md").write_text(text + "\n")
+    (results / page).write_text(text + "\n")
 
 
 if __name__ == "__main__":

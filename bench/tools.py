@@ -18,7 +18,10 @@ PACKAGES = {
     "sling-linux-amd64": "sling-linux-amd64==1.4.11",
     # The last one whose program is in its package: later ones fetch it from elsewhere.
     "ingestr": "ingestr==0.15.9",
-    "dlt": "dlt[postgres,parquet]==1.31.0 sqlalchemy==2.0.58 psycopg2-binary==2.9.13 adbc-driver-postgresql==1.13.0 adbc-driver-manager==1.13.0",
+    "dlt": (
+        "dlt[postgres,parquet]==1.31.0 sqlalchemy==2.0.58 psycopg2-binary==2.9.13 adbc-driver-postgresql==1.13.0 "
+        "adbc-driver-manager==1.13.0"
+    ),
 }
 TOOLS = Path(tempfile.gettempdir()) / f"pipekit-bench-tools-{os.getuid()}"
 

@@ -24,10 +24,8 @@ LOGIN = ("anna", "correct horse")
 STARTS_S, RUNS_S = 120, 1500
 
 
-@pytest.fixture
-def crowd(tmp_path: Path, java: str) -> Iterator[tuple[Served, datetime]]:
-    """The served project, and the minute that all wait for."""
-    project = Project(tmp_path)
+def fill(project: Project) -> datetime:
+    """Save the groups, and the schedules of all for a minute that is soon; that minute."""
     for group in range(GROUPS):
         file = project.folder / f"dest{group}.db"
         project.sql(file, "VACUUM")
@@ -56,6 +54,14 @@ def crowd(tmp_path: Path, java: str) -> Iterator[tuple[Served, datetime]]:
     minute = (datetime.now(timezone.utc) + timedelta(seconds=STARTS_S)).replace(second=0, microsecond=0)
     cron = f"{minute.minute} {minute.hour} * * *"
     project.save(*(Schedule(name=f"s{group}", group=f"g{group}", cron=cron, timezone="UTC") for group in range(GROUPS)))
+    return minute
+
+
+@pytest.fixture
+def crowd(tmp_path: Path, java: str) -> Iterator[tuple[Served, datetime]]:
+    """The served project, and the minute that all wait for."""
+    project = Project(tmp_path)
+    minute = fill(project)
     set_password(project.config, *LOGIN)
     with serving(project, LOGIN) as served:
         yield served, minute
