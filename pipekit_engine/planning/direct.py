@@ -57,7 +57,7 @@ def plan_direct(
         if creates:
             commits = not dest.capabilities.transactional_ddl or needs_setup
             yield commits, f"{dest.label} commits DDL at once, so the new table would be seen empty"
-            unique = any(sql.startswith("CREATE UNIQUE") for sql in indexes)
+            unique = any(sql.startswith("CREATE UNIQUE") or " ADD PRIMARY KEY (" in sql for sql in indexes)
             yield strategy.unique_key and not unique, "no unique index can hold the key"
             return
         yield not strategy.loads_directly, f"strategy {module.strategy} compares the destination with staged rows"

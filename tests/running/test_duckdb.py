@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_engine.databases import connections
-from pipekit_engine.errors import ConnectError, RunError
+from pipekit_engine.errors import ConnectError, MergeError, RunError
 from pipekit_engine.jrunner import JRunnerDied, JRunnerError, OpenRequest, Session
 from tests.conftest import unavailable
 from tests.jars import jar
@@ -200,3 +200,27 @@ def test_a_damaged_file_is_told(bench: Workbench) -> None:
     with pytest.raises(ConnectError, match="Corrupt database file"):
         bench.run()
     assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("strategy", ["full", "incremental"])
+def test_rows_of_a_table_that_upsert_made_are_replaced(bench: Workbench, strategy: str) -> None:
+    """DuckDB's unique indexes refuse a key that was deleted in the same transaction; its constraints do not."""
+    bench.source("CREATE TABLE t (k INTEGER, v TEXT)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    bench.module(strategy="upsert", merge_key="k")
+    bench.run()
+    bench.source("UPDATE t SET v = 'c' WHERE k = 2")
+    bench.module("again", strategy=strategy, **({} if strategy == "full" else {"merge_key": "k"}))
+    bench.run("again")
+    assert bench.rows("SELECT k, v FROM t") == [("1", "a"), ("2", "c")]
+
+
+def test_a_unique_index_that_is_in_the_way_is_told(bench: Workbench) -> None:
+    bench.execute("CREATE TABLE t (k INTEGER, v VARCHAR)", "CREATE UNIQUE INDEX own ON t (k)")
+    bench.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    bench.source("CREATE TABLE t (k INTEGER, v TEXT)", "INSERT INTO t VALUES (1, 'a'), (2, 'c')")
+    bench.module()
+    with pytest.raises(MergeError, match="DROP INDEX, then ALTER TABLE"):
+        bench.run()
+    bench.execute("DROP INDEX own", "ALTER TABLE t ADD PRIMARY KEY (k)")
+    bench.run()
+    assert bench.rows("SELECT k, v FROM t") == [("1", "a"), ("2", "c")]

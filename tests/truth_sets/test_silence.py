@@ -87,7 +87,7 @@ def test_instants_beyond_a_timestamp_of_mariadb(site: MakeSite, case: str) -> No
 
 
 @pytest.mark.parametrize("strategy", ["full", "incremental"])
-@pytest.mark.parametrize("dest", cases("cascade", "postgresql", "mariadb", "h2", "derby", "hsqldb", "duckdb"))
+@pytest.mark.parametrize("dest", cases("cascade", "postgresql", "mariadb", "h2", "derby", "hsqldb"))
 def test_children_outlive_the_load_of_their_parents(site: MakeSite, dest: str, strategy: str) -> None:
     place = site("sqlite", dest)
     place.source.execute(

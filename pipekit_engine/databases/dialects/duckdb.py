@@ -103,6 +103,11 @@ class DuckDB(Dialect):
             "`pipekit drivers install duckdb --version VERSION`.",
             pattern="created with an? (?:newer|older) version of DuckDB",
         ),
+        Advice(
+            "A unique index keeps a key that was deleted until the transaction ends, and refuses it once more; a constraint does "
+            "not. If the key is one that is replaced, make it one: DROP INDEX, then ALTER TABLE ... ADD PRIMARY KEY (...).",
+            pattern="violates unique constraint",
+        ),
     )
     system_schemas = ("information_schema", "pg_catalog")
     usual_schemas = frozenset({"main"})
@@ -216,12 +221,17 @@ class DuckDB(Dialect):
     def index_key_sql(
         self, table: TableName, key: Sequence[tuple[str, str]], *, unique: bool, purpose: str = "key"
     ) -> list[str]:
-        """In the table's schema. Intervals have no index."""
+        """In the table's schema. Intervals have no index.
+
+        A unique key is a constraint: an index keeps a key that was deleted until the transaction ends, and refuses it once more.
+        """
         if any(sql_type == "INTERVAL" for _, sql_type in key):
             return []
         names = ", ".join(self.quote_identifier(name) for name, _ in key)
+        if unique:
+            return [f"ALTER TABLE {self.table_sql(table)} ADD PRIMARY KEY ({names})"]
         index = self.quote_identifier(f"{table.name}_{purpose}")
-        return [f"CREATE {'UNIQUE ' if unique else ''}INDEX {index} ON {self.table_sql(table)} ({names})"]
+        return [f"CREATE INDEX {index} ON {self.table_sql(table)} ({names})"]
 
     def coarse_columns_sql(self, table: TableName) -> str:
         """A column's collation stands in the table's text alone; every one there is takes some texts for equal."""
