@@ -94,10 +94,12 @@ def _groups(transaction: Transaction, name: str | None) -> Iterator[Builder]:
     query = (
         "SELECT group_member.group_id, group_member.run_order, module.name FROM group_member "
         "JOIN module ON module.id = group_member.module_id "
-        "ORDER BY group_member.group_id, group_member.run_order, group_member.position"
     )
+    if name is not None:
+        query += "JOIN grp ON grp.id = group_member.group_id WHERE grp.name = :name "
+    query += "ORDER BY group_member.group_id, group_member.run_order, group_member.position"
     layers: dict[int, dict[int, list[str]]] = {}
-    for row in transaction.execute(query).rows:
+    for row in transaction.execute(query, {} if name is None else {"name": name}).rows:
         layers.setdefault(row["group_id"], {}).setdefault(row["run_order"], []).append(row["name"])
     for values in _rows(transaction, "grp", name):
         yield values["name"], partial(_group, values, [*layers.get(values["id"], {}).values()])
@@ -109,12 +111,16 @@ def _group(values: Row, layers: Sequence[Sequence[str]]) -> models.Group:
     )
 
 
-def _group_names(transaction: Transaction) -> dict[int, str]:
-    return {row["id"]: row["name"] for row in transaction.execute("SELECT id, name FROM grp").rows}
+def _group_names(transaction: Transaction, table: str, name: str | None) -> dict[int, str]:
+    """Names of groups by their ids: all, or that which one record of `table` is for."""
+    query = "SELECT id, name FROM grp"
+    if name is not None:
+        query += f" WHERE id IN (SELECT group_id FROM {table} WHERE name = :name)"
+    return {row["id"]: row["name"] for row in transaction.execute(query, {} if name is None else {"name": name}).rows}
 
 
 def _schedules(transaction: Transaction, name: str | None) -> Iterator[Builder]:
-    groups = _group_names(transaction)
+    groups = _group_names(transaction, "schedule", name)
     for values in _rows(transaction, "schedule", name):
         yield values["name"], partial(_schedule, values, groups[values["group_id"]])
 
@@ -124,7 +130,7 @@ def _schedule(values: Row, group: str) -> models.Schedule:
 
 
 def _triggers(transaction: Transaction, name: str | None) -> Iterator[Builder]:
-    groups = _group_names(transaction)
+    groups = _group_names(transaction, "trigger", name)
     for values in _rows(transaction, "trigger", name):
         yield values["name"], partial(_trigger, values, groups[values["group_id"]])
 

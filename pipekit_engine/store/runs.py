@@ -198,7 +198,7 @@ class RunStore:
 
     def orphans(self) -> builtins.list[RunRecord]:
         """Unfinished runs that hold no lock: nobody can be working on them."""
-        holders = "SELECT running_token FROM module WHERE running_token IS NOT NULL"
+        holders = "SELECT running_token FROM module WHERE running AND running_token IS NOT NULL"
         return self._records(_COLUMNS, f"finished_at IS NULL AND token NOT IN ({holders})", {})
 
     def _records(
@@ -240,7 +240,7 @@ class RunStore:
             gone = transaction.execute("DELETE FROM run_log WHERE finished_at < :before", before).rowcount
             transaction.execute(
                 "DELETE FROM group_run WHERE finished_at < :before "
-                "AND id NOT IN (SELECT group_run_id FROM run_log WHERE group_run_id IS NOT NULL)",
+                "AND NOT EXISTS (SELECT 1 FROM run_log WHERE run_log.group_run_id = group_run.id)",
                 before,
             )
         return gone

@@ -79,6 +79,9 @@ class UTCDateTime(TypeDecorator[datetime]):
 #: A count of rows or bytes: beyond two thousand million, so 64 bits.
 Count = BigInteger().with_variant(Integer(), "sqlite")
 
+#: Makes an index of the locks that are held alone.
+_WHERE_RUNNING: dict[str, Any] = {"postgresql_where": text("running"), "sqlite_where": text("running")}
+
 _STATUS_CHECK = "status IN (" + ", ".join(f"'{status}'" for status in RUN_STATUSES) + ")"
 
 driver = Table(
@@ -150,6 +153,7 @@ module = Table(
     Column("running_child", Text),
     Column("running_since", UTCDateTime),
     Column("heartbeat_at", UTCDateTime),
+    Index("ix_module_running", "running_token", **_WHERE_RUNNING),
 )
 
 watermark = Table(
@@ -187,6 +191,7 @@ hook = Table(
     Column("run_on", String(10), nullable=False),
     Column("sql", Text, nullable=False),
     Column("connection", String(100), ForeignKey("connection.name", onupdate="CASCADE")),
+    Index("ix_hook_module_id", "module_id"),
 )
 
 grp = Table(
@@ -204,6 +209,7 @@ grp = Table(
     Column("running_child", Text),
     Column("running_since", UTCDateTime),
     Column("heartbeat_at", UTCDateTime),
+    Index("ix_grp_running", "running_token", **_WHERE_RUNNING),
 )
 
 group_member = Table(
@@ -213,6 +219,7 @@ group_member = Table(
     Column("module_id", Integer, ForeignKey("module.id"), primary_key=True),
     Column("run_order", Integer, nullable=False),
     Column("position", Integer, nullable=False),
+    Index("ix_group_member_module_id", "module_id"),
 )
 
 group_run = Table(
@@ -229,6 +236,7 @@ group_run = Table(
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     CheckConstraint(_STATUS_CHECK, name="status"),
     Index("ix_group_run_group", "group", "id"),
+    Index("ix_group_run_finished_at", "finished_at"),
     sqlite_autoincrement=True,  # a pruned run's number is never given to another
 )
 
@@ -267,6 +275,7 @@ run_log = Table(
     Index("ix_run_log_group_run_id", "group_run_id"),
     Index("ix_run_log_dagster_run_id", "dagster_run_id"),
     Index("ix_run_log_status", "status"),
+    Index("ix_run_log_finished_at", "finished_at"),
     sqlite_autoincrement=True,
 )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipekit_engine.store.dbapi import Transaction
 
 #: The revision that this version of pipekit works with; a test holds it against the newest migration.
-HEAD = "0010"  # v0010_dispatches
+HEAD = "0011"  # v0011_unfinished
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Two processes that run `init` at once: the second waits for the first on this PostgreSQL advisory lock.
 _ADVISORY_LOCK = 7_046_029_254

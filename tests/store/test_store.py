@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import stat
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
 from multiprocessing.pool import Pool
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Boolean, make_url, text
@@ -480,3 +483,52 @@ def test_a_certificate_is_the_newest_and_goes_with_its_connection(store: Store) 
     assert store.certificates.all() == {"dw": newest}
     store.definitions.save([Change("delete", "connections", "dw")])
     assert store.certificates.all() == {}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.leases.all(),
+        lambda store: store.runs.orphans(),
+        lambda store: store.runs.running("token"),
+        lambda store: store.runs.list("m", limit=50),
+        lambda store: store.runs.list(status="running", limit=20),
+        lambda store: store.runs.prune(timedelta(days=30)),
+        lambda store: store.group_runs.unfinished(),
+        lambda store: store.definitions.module("m"),
+        lambda store: store.definitions.group("g"),
+        lambda store: store.definitions.schedule("s"),
+        lambda store: store.definitions.trigger("t"),
+    ],
+    ids=[
+        "locks",
+        "orphans",
+        "holder",
+        "runs of a module",
+        "what runs",
+        "prune",
+        "group runs",
+        "module",
+        "group",
+        "schedule",
+        "trigger",
+    ],
+)
+def test_what_is_asked_all_the_time_reads_no_table_from_end_to_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Store], object]
+) -> None:
+    """With 100,000 modules and a million runs, every worker would read all of them every few seconds."""
+    execute, plans = dbapi.Transaction.execute, list[str]()
+
+    def explained(self: dbapi.Transaction, sql: str, values: dict[str, Any] | None = None) -> dbapi.Result:
+        if not self.is_sqlite:
+            # The tables of a test are small: the planner is to look for an index all the same.
+            execute(self, "SET LOCAL enable_seqscan = off")
+        rows = execute(self, f"{'EXPLAIN QUERY PLAN' if self.is_sqlite else 'EXPLAIN'} {sql}", values).rows
+        plans.extend(str(row.get("detail", row.get("QUERY PLAN"))) for row in rows)
+        return execute(self, sql, values)
+
+    monkeypatch.setattr(dbapi.Transaction, "execute", explained)
+    ask(store)
+    assert plans
+    assert not [line for line in plans if "Seq Scan" in line or re.match(r"SCAN \w+$", line)], "\n".join(plans)
