@@ -31,6 +31,8 @@ from tests.servers.postgresql import PostgreSQLServer
 #: Rows that an increment changes.
 CHANGED = 10_000
 SMALL_MODULES = 100
+#: Seconds between two runs that an agent takes: it makes the next warm process in the meantime.
+PAUSE_S = 3.0
 _PIPEKIT = Path(sys.executable).with_name("pipekit")
 _DLT = """
 import sys, dlt
@@ -203,7 +205,7 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, sizes: Sequence[
     """The tables: what a small run costs, increments into tables of these sizes, full loads of `rows` rows."""
     text = (
         "# Whole runs beside others\n\nEach a process of its own, from the command to its end, in turn; medians. *Warm*: "
-        "`pipekit agent` runs (its CPU is not in the table). The destination's rows are compared with the source's after each "
+        "`pipekit agent` runs, and has had some seconds since the last run (its CPU is not in the table). The destination's rows are compared with the source's after each "
         f"round. {', '.join(_versions())}.\n"
     )
     text += _small(pg, folder, rounds)
@@ -256,6 +258,7 @@ def _small(pg: PostgreSQLServer, folder: Path, rounds: int) -> str:
         with project.agent():
             warm.run()
             for _ in range(rounds):
+                time.sleep(PAUSE_S)
                 warm.time()
         for side in (*sides, warm):
             assert pg.sql(two, f"SELECT count(*) FROM {side.table}")[0][0] == 10, side.name
@@ -310,7 +313,18 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
                     )
                 )
         places = Places(_url(pg, one), _url(pg, two), home)
-        merge = ("merge", "--primary-key", "id", "--incremental-key", "at")
+        since: list[str] = []
+
+        def ingestr() -> None:
+            # It remembers nothing: whoever calls it says since when, as a scheduler does.
+            behind = ("--interval-start", *since) if since else ()
+            merge = ("merge", "--primary-key", "id", "--incremental-key", "at", *behind)
+            places.ingestr("public.mixed", "public.ingestr_mixed", *merge)()
+
+        def with_ingestr() -> Side:
+            pypi_program("ingestr")
+            return Side("ingestr", ingestr, "ingestr_mixed")
+
         sling = ("incremental", "--primary-key", "id", "--update-key", "at")
         sides = [
             *(
@@ -319,9 +333,7 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
             ),
             *_installed(
                 lambda: Side("sling", places.sling("public.mixed", "public.sling_mixed", *sling), "sling_mixed"),
-                lambda: Side(
-                    "ingestr", places.ingestr("public.mixed", "public.ingestr_mixed", *merge), "ingestr_mixed"
-                ),
+                with_ingestr,
                 lambda: Side("dlt", places.dlt("mixed", "dlt_set", "merge"), "dlt_set.dlt_mixed"),
             ),
         ]
@@ -335,12 +347,16 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
         for side in (*sides, *warm):  # what a table that is a day old has
             _index(pg, two, str(side.table))
         for _ in range(rounds):
+            since[:] = [
+                pg.sql(two, "SELECT to_char(max(at), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') FROM incremental_cold")[0][0]
+            ]
             _change(pg, one, rows)
             for side in sides:
                 side.time()
             with project.agent():
                 project.command("runs", "list")()
                 for side in warm:
+                    time.sleep(PAUSE_S)
                     side.time()
             for side in (*sides, *warm):
                 _compare(pg, one, two, str(side.table), side.name)
