@@ -205,8 +205,8 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, sizes: Sequence[
     """The tables: what a small run costs, increments into tables of these sizes, full loads of `rows` rows."""
     text = (
         "# Whole runs beside others\n\nEach a process of its own, from the command to its end, in turn; medians. *Warm*: "
-        "`pipekit agent` runs, and has had some seconds since the last run (its CPU is not in the table). The destination's rows are compared with the source's after each "
-        f"round. {', '.join(_versions())}.\n"
+        "`pipekit agent` runs, and has had some seconds since the last run (its CPU is not in the table). The destination's rows "
+        f"are compared with the source's after each round. {', '.join(_versions())}.\n"
     )
     text += _small(pg, folder, rounds)
     for size in sizes:
