@@ -34,7 +34,7 @@ test-dagster: setup ## the tests of Dagster that need no server, with the oldest
 	@grep -vi '^dagster' constraints.txt > .venv-dagster/constraints.txt
 	@.venv-dagster/bin/pip install -q -c .venv-dagster/constraints.txt -e '.[hosts]' 'dagster==1.12.*' pytest pytest-timeout pytest-xdist hypothesis pexpect
 	@.venv-dagster/bin/python -m pytest -q $(addprefix tests/dagster/test_,$(addsuffix .py,build internals assets asset_checks decorator \
-		public ticks surface jobs executor switches partitions retention)) $(ARGS)
+		public ticks surface jobs executor switches partitions retention pools watching scheduler)) $(ARGS)
 
 wheel: setup-demo ## a wheel for machines without a JDK, with jrunner's jar and the drivers of four databases, in dist/
 	@$(BIN)/python scripts/wheel.py
