@@ -114,16 +114,15 @@ def _sync(project: Path, browser: Chromium, url: str) -> list[tuple[float, str]]
             person.press("Save")
             browser.await_address("connections/shop")
             person.note("the source is saved")
-            browser.open(f"{page}wizard?source=shop")
-            _destination(person, project)
+            _destination(person, project, page)
             return _through_the_wizard(person, project, page)
         finally:
             serve.send_signal(signal.SIGINT)
             serve.wait(30)
 
 
-def _destination(person: Person, project: Path) -> None:
-    person.browser.open(person.browser.evaluate("location.origin") + "/pipekit/form/connections")
+def _destination(person: Person, project: Path, page: str) -> None:
+    person.browser.open(f"{page}form/connections")
     person.browser.await_address("form/connections")
     person.fill(new_name="copy", driver="sqlite", jdbc_url=str(project / "copy.db"))
     person.press("Save")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import tables
-from bench.tools import Missing, pypi_program, pypi_python, run, system_program
+from bench.tools import PACKAGES, Missing, pypi_program, pypi_python, run, system_program
 from pipekit_engine.config import Config
 from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.models import Connection, Group, Module, Watermark
@@ -116,14 +116,13 @@ class Project:
                 agent.send_signal(signal.SIGINT)
 
 
-def _connection(name: str, server: PostgreSQLServer | MariaDBServer, database: str, **fields: str) -> Connection:
+def _connection(name: str, server: PostgreSQLServer | MariaDBServer, database: str) -> Connection:
     return Connection(
         name=name,
         driver=server.kind,
         jdbc_url=server.jdbc_url(database),
         username=server.user,
         password=f"${server.kind.upper()}",
-        **fields,
     )
 
 
@@ -215,8 +214,6 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, sizes: Sequence[
 
 
 def _versions() -> list[str]:
-    from bench.tools import PACKAGES
-
     return [PACKAGES[name].split(" ")[0] for name in ("sling-linux-amd64", "ingestr", "dlt")]
 
 

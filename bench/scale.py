@@ -11,7 +11,6 @@ import argparse
 import gc
 import multiprocessing
 import os
-import platform
 import statistics
 import threading
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from bench.tools import loads, write_page
 from pipekit_dagster.sensors import RECONCILE_EVERY_S
 from pipekit_dagster.serve.reload import _POLL_S, _RELOAD_TIMEOUT_S
 from pipekit_engine.common.processes import ProcessName
@@ -538,13 +538,8 @@ def main() -> None:
     parser.add_argument("--locations", default="1000,5000,20000", help="modules of the code locations; empty for none")
     parser.add_argument("--out", type=Path, default=RESULT, help="the page")
     options = parser.parse_args()
-    began = ", ".join(f"{part:.1f}" for part in os.getloadavg())
-    body = page(options)
-    load_now = ", ".join(f"{part:.1f}" for part in os.getloadavg())
-    head = f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}"
-    text = f"{body}\n*{head}, load average {began} at the start, {load_now} at the end*\n"
-    print(text)
-    options.out.write_text(text, encoding="utf-8")
+    began = loads()
+    write_page(options.out, page(options), began)
 
 
 if __name__ == "__main__":

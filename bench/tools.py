@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -100,3 +101,16 @@ def in_turn(rounds: int, *sides: Callable[[], None]) -> list[float]:
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return best
+
+
+def loads() -> str:
+    """The machine's load averages: others may work on it, too."""
+    return ", ".join(f"{part:.1f}" for part in os.getloadavg())
+
+
+def write_page(file: Path, body: str, began: str) -> None:
+    """Print a page of results and keep it, with the machine and its load; `began` is that of the start."""
+    head = f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}"
+    text = f"{body}\n*{head}, load average {began} at the start, {loads()} at the end*\n"
+    print(text)
+    file.write_text(text, encoding="utf-8")

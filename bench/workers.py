@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipekit_engine.models import Connection, Group, Module
+from bench.tools import loads, write_page
+from pipekit_engine.models import Group, Module
 from pipekit_engine.records.runs import RunRecord
-from tests.faults.namespaces import Network
-from tests.faults.test_hosts import HubServer
-from tests.faults.test_workers import Hosts
-from tests.servers.redis import RedisServer
+from tests.faults.test_workers import WORKERS, Hosts, cluster
 
 RESULT = Path(__file__).parent / "results" / "workers.md"
-WORKERS = ("w1", "w2", "w3")
 AT_ONCE = 4
 PATIENCE_S = 600.0
 #: The groups. The members of the last are those of the second, and run in the process of the group's run.
@@ -46,28 +41,11 @@ class Measured:
 
 
 @contextmanager
-def cluster(modules: int, wait_s: float) -> Iterator[Hosts]:
-    """The server and all that hosts need; no worker is started yet."""
-    with ExitStack() as stack:
-        network = stack.enter_context(Network())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pipekit-bench-workers-")))
-        folder.chmod(0o755)
-        store, data = HubServer(network.address), HubServer(network.address)
-        stack.callback(store.stop)
-        stack.callback(data.stop)
-        redis = RedisServer(folder, network.address)
-        stack.callback(redis.stop)
-        for name in ("state", "dagster"):
-            store.create_database(name)
-        data.create_database("data")
-        made = Hosts(folder, store, redis, "state", "dagster", at_once=AT_ONCE, hub=network.address)
-        made.data = data
-        made.namespaces = {name: network.add() for name in WORKERS}
-        made.secrets_file({"PG_PASSWORD": data.password, "REDIS_PASSWORD": redis.password})
-        stack.callback(made.close)
-        url = data.jdbc_url("data").replace("127.0.0.1", network.address)
+def filled(modules: int, wait_s: float) -> Iterator[Hosts]:
+    """The server with the groups; no worker is started yet."""
+    with cluster(AT_ONCE) as (made, connection):
         made.save(
-            Connection(name="pg", driver="postgresql", jdbc_url=url, username=data.user, password="$PG_PASSWORD"),
+            connection,
             *(_module(f"{WAITING}{n}", f"SELECT 1 AS id, pg_sleep({wait_s})::text AS z") for n in range(modules)),
             *(_module(f"{QUICK}{n}", "SELECT 1 AS id, ''::text AS z") for n in range(modules)),
             _group(WAITING, WAITING, modules, spread=True),
@@ -76,7 +54,7 @@ def cluster(modules: int, wait_s: float) -> Iterator[Hosts]:
         )
         for name in (WAITING, QUICK):
             for n in range(modules):
-                data.sql("data", f"CREATE TABLE public.{name}{n} (id integer, z text)")
+                made.data.sql("data", f"CREATE TABLE public.{name}{n} (id integer, z text)")
         made.start("server")
         yield made
 
@@ -159,7 +137,7 @@ def page(modules: int, wait_s: float, *, with_quick: bool) -> str:
     waiting: list[Measured] = []
     quick: list[Measured] = []
     together = None
-    with cluster(modules, wait_s) as hosts:
+    with filled(modules, wait_s) as hosts:
         for count, worker in enumerate(WORKERS, start=1):
             hosts.start(worker)
             if with_quick:
@@ -221,13 +199,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=RESULT, help="the page")
     options = parser.parse_args()
-    began = ", ".join(f"{part:.1f}" for part in os.getloadavg())
-    body = page(options.modules, options.wait, with_quick=options.quick)
-    load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
-    head = f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}"
-    text = f"{body}\n*{head}, load average {began} at the start, {load} at the end*\n"
-    print(text)
-    options.out.write_text(text, encoding="utf-8")
+    began = loads()
+    write_page(options.out, page(options.modules, options.wait, with_quick=options.quick), began)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from tests.servers.redis import RedisServer
 pytestmark = [pytest.mark.all_faults, pytest.mark.postgresql, pytest.mark.daemon, pytest.mark.timeout(1800)]
 
 MODULES, AT_ONCE = 200, 4
+WORKERS = ("w1", "w2", "w3")
 #: How long a network is cut: longer than a worker may be silent.
 CUT_S = 70.0
 PATIENCE_S = 900.0
@@ -45,31 +46,45 @@ class Hosts(Cluster):
         return ["ip", "netns", "exec", self.namespaces[host].name, *inside] if host in self.namespaces else inside
 
 
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Hosts]:
+@contextmanager
+def cluster(at_once: int) -> Iterator[tuple[Hosts, Connection]]:
+    """A server's place, three hosts, and all that they need; nothing is started yet. The connection to what the modules fill.
+
+    Raises ServerUnavailable where PostgreSQL or Redis is not to be had.
+    """
     with ExitStack() as stack:
         network = stack.enter_context(Network())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pipekit-workers-")))
         folder.chmod(0o755)
-        try:
-            store, data = HubServer(network.address), HubServer(network.address)
-            stack.callback(store.stop)
-            stack.callback(data.stop)
-            redis = RedisServer(folder, network.address)
-        except ServerUnavailable as error:
-            unavailable(str(error))
+        store, data = HubServer(network.address), HubServer(network.address)
+        stack.callback(store.stop)
+        stack.callback(data.stop)
+        redis = RedisServer(folder, network.address)
         stack.callback(redis.stop)
         for name in ("state", "dagster"):
             store.create_database(name)
         data.create_database("data")
-        made = Hosts(folder, store, redis, "state", "dagster", at_once=AT_ONCE, hub=network.address)
+        made = Hosts(folder, store, redis, "state", "dagster", at_once=at_once, hub=network.address)
         made.data = data
-        made.namespaces = {name: network.add() for name in ("w1", "w2", "w3")}
+        made.namespaces = {name: network.add() for name in WORKERS}
         made.secrets_file({"PG_PASSWORD": data.password, "REDIS_PASSWORD": redis.password})
         stack.callback(made.close)
         url = data.jdbc_url("data").replace("127.0.0.1", network.address)
-        made.save(
+        yield (
+            made,
             Connection(name="pg", driver="postgresql", jdbc_url=url, username=data.user, password="$PG_PASSWORD"),
+        )
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    with ExitStack() as stack:
+        try:
+            made, connection = stack.enter_context(cluster(AT_ONCE))
+        except ServerUnavailable as error:
+            unavailable(str(error))
+        made.save(
+            connection,
             *(
                 Module(
                     name=f"m{n}",
