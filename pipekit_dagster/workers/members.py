@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from pipekit_engine.errors import Interrupted, PipekitError, RunCancelled, RunEr
 from pipekit_engine.running.events import RunEvent
 from pipekit_engine.running.module_run import RunResult
 from pipekit_engine.running.recovery import recover
+from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
     from pipekit_engine.records.runs import RunRecord
@@ -102,13 +104,14 @@ class Members:
         """Have a worker run a module; `request` holds the arguments of `Engine.run`. Returns and raises as that does."""
         id_ = f"{self._group_run_id}:{uuid.uuid4()}"
         payload = {**request, "module": module, "group_run_id": self._group_run_id}
-        self._dispatcher.launch_member(self._store, id_, self._group_run_id, payload)
+        retrying(lambda: self._dispatcher.launch_member(self._store, id_, self._group_run_id, payload), cancel=cancel)
         try:
             outcome = self._wait(id_, module, cancel, on_event)
-            record = self._store.runs.get(outcome["run_id"]) if outcome["run_id"] is not None else None
-            return _result(outcome, record)
+            run = outcome["run_id"]
+            return _result(outcome, retrying(lambda: self._store.runs.get(run)) if run is not None else None)
         finally:
-            self._store.dispatches.forget([id_])
+            with suppress(StoreUnavailable):  # what stays is removed by `tend`, after the group run
+                retrying(lambda: self._store.dispatches.forget([id_]))
 
     def _wait(
         self, id_: str, module: str, cancel: threading.Event, on_event: Callable[[RunEvent], None] | None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_engine.certify.bench import PREFIX
+from pipekit_engine.certify.bench import PREFIX, Bench
 from pipekit_engine.certify.certify import certify, checks
 from pipekit_engine.certify.outcomes import Check, Finding
 from pipekit_engine.certify.report import Anonymizer
@@ -107,6 +107,23 @@ def test_a_cancelled_one_drops_its_tables(subject: Make, tmp_path: Path) -> None
     with pytest.raises(RunCancelled, match="its tables were dropped"):
         certify(made.config, made.connection, made.driver, made.schema, cancel=cancel, on_finding=stop)
     assert [name.startswith(PREFIX) for name in seen[0]] == [True]
+    assert tables(tmp_path / "d.db") == []
+
+
+def test_one_that_is_cancelled_before_its_first_check_drops_its_table(
+    subject: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, cancel = subject("sqlite"), threading.Event()
+    create = Bench.create
+
+    def then_cancel(bench: Bench, name: str, *columns: tuple[str, str]) -> str:
+        table = create(bench, name, *columns)
+        cancel.set()
+        return table
+
+    monkeypatch.setattr(Bench, "create", then_cancel)
+    with pytest.raises(RunCancelled, match="its tables were dropped"):
+        certify(made.config, made.connection, made.driver, made.schema, cancel=cancel)
     assert tables(tmp_path / "d.db") == []
 
 

@@ -175,7 +175,7 @@ def test_every_module_runs_as_often_as_it_should(hosts: Hosts, fault: str) -> No
         after = _rows(hosts)
         merged = {module: after[module] - before[module] for module in after}
         said = Counter(ran.values())
-        print(f"{fault}: {dict(said)}, group {group_run.status}, Dagster {run.status.value}")
+        print(f"{fault}: {dict(said)}, group {group_run.status}, Dagster {run.status.value}, {group_run.error}")
         assert "running" not in said
         succeeded = {module for module, status in ran.items() if status == "success"}
         unknown = {
