@@ -27,6 +27,7 @@ DEFAULT_SECRETS = Path("/etc/pipekit/secrets.env")
 #: The drivers in a wheel that was built with some (`make wheel`).
 BUNDLED_JARS = Path(__file__).parent / "_drivers"
 DEBIAN_JARS = Path("/usr/share/java")
+_HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[^@/?#:;\s]+)(:\d{1,5})?"
 
 
 class _Section(BaseModel):
@@ -104,9 +105,12 @@ class RetentionConfig(_Section):
 
 
 class WorkersConfig(_Section):
-    """Hosts that share the runs, by a Redis that hands them out."""
+    """Hosts that share the runs, by a Redis or a RabbitMQ that hands them out."""
 
-    broker: str = Field(description="redis://host:6379/0, or rediss://host for TLS; `password` holds its password")
+    broker: str = Field(
+        description="redis://host:6379/0, or amqp://host:5672/vhost of RabbitMQ; rediss:// and amqps:// for TLS; "
+        "`username` and `password` hold its login"
+    )
     username: str | None = Field(default=None, description="login, if the broker wants one")
     password: str | None = Field(default=None, description="a $VAR reference")
     queue: str = Field(
@@ -116,11 +120,12 @@ class WorkersConfig(_Section):
 
     @field_validator("broker")
     @classmethod
-    def _broker_is_a_redis(cls, url: str) -> str:
-        if not re.fullmatch(r"rediss?://[^@/?#\s]+(/\d+)?", url):
+    def _broker_is_one_that_is_known(cls, url: str) -> str:
+        if not re.fullmatch(rf"rediss?://{_HOST_PORT}(/\d+)?|amqps?://{_HOST_PORT}(/[^@?#\s]*)?", url):
             # The text itself is not repeated: a password may stand in it.
             raise ValueError(
-                "must be redis://HOST:PORT/NUMBER or rediss://..., without a login: `username` and `password` hold it"
+                "must be redis://HOST:PORT/NUMBER or amqp://HOST:PORT/VHOST, rediss:// or amqps:// for TLS, "
+                "without a login: `username` and `password` hold it"
             )
         return url
 
@@ -130,6 +135,17 @@ class WorkersConfig(_Section):
         if value is not None and not re.fullmatch(r"\$(\w+|\{\w+\})", value):
             raise ValueError("must be a $VAR reference; set the value with `pipekit secrets set VAR`")
         return value
+
+    @model_validator(mode="after")
+    def _rabbitmq_has_names(self) -> WorkersConfig:
+        if self.is_rabbitmq and self.password is not None and self.username is None:
+            raise ValueError("`username` is needed with `password`: a login of RabbitMQ has a name")
+        return self
+
+    @property
+    def is_rabbitmq(self) -> bool:
+        """Whether the broker is a RabbitMQ, and not a Redis."""
+        return self.broker.startswith("amqp")
 
 
 class Config(_Section):

@@ -145,6 +145,10 @@ def has_sshd() -> bool:
     return all(shutil.which(program, path=path) for program in ("sshd", "ssh"))
 
 
+def has_rabbitmq() -> bool:
+    return Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists()
+
+
 def has_chromium() -> bool:
     return shutil.which("chromium") is not None
 
@@ -240,6 +244,8 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages.append(
                 "redis-server"
             )  # with its library and tools 1.9 MB to fetch; the tests start one of their own
+        if profile == "test" and not has_rabbitmq():
+            packages.append("rabbitmq-server")  # with Erlang 34 MB to fetch; the tests start one of their own
         if profile == "test" and not has_chromium():
             packages.append("chromium")
         return packages
@@ -271,6 +277,7 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             ("MariaDB", has_mariadb()),
             ("Firebird", has_firebird()),
             ("SSH", has_sshd()),
+            ("RabbitMQ", has_rabbitmq()),
         ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")

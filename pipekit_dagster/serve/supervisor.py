@@ -70,7 +70,7 @@ def _refuse_missing_packages(config: Config) -> None:
     if config.dagster_storage_url is not None:
         wanted["dagster_postgres"] = "hosts"
     if config.workers is not None:
-        wanted |= {"dagster_celery": "celery", "redis": "celery"}
+        wanted |= {"dagster_celery": "celery", "amqp" if config.workers.is_rabbitmq else "redis": "celery"}
     for package, extra in wanted.items():
         if find_spec(package) is None:
             raise RuntimeMissing(f"`pipekit serve` needs {package}. Install it with: pip install 'pipekit[{extra}]'")

@@ -116,9 +116,10 @@ class Dispatcher:
                 self._broker = Broker(self.config)
             self._broker.send(run_id, queue)
         except Exception as error:  # whatever the client of the broker raises, and a password that is not set
-            text = Redactor(Secrets.of(self.config).values()).clean(str(error) or type(error).__name__)
+            said = self._broker.explained(error) if self._broker is not None else f"{error}."
+            text = Redactor(Secrets.of(self.config).values()).clean(said)
             _log.warning("the broker did not take run %s: %s", run_id, text)
-            return f"The broker did not take it: {text}."
+            return f"The broker did not take it: {text}"
         return ""
 
 

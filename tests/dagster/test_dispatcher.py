@@ -98,18 +98,39 @@ def _job() -> None:
     _nothing()
 
 
-@pytest.mark.postgresql
-def test_the_login_is_quoted_and_the_path_is_a_number(config: Config) -> None:
-    assert config.workers is not None
-    url = broker_url(config.workers, Secrets.of(config))
-    assert url == f"redis://:p%40ss%2Fword%3A1@{config.workers.broker.removeprefix('redis://')}/0"
+@pytest.mark.parametrize(
+    ("broker", "url"),
+    [
+        ("redis://h", "redis://me:p%40ss%2Fword%3A1@h/0"),
+        ("rediss://h:7/3", "rediss://me:p%40ss%2Fword%3A1@h:7/3"),
+        ("amqp://h", "amqp://me:p%40ss%2Fword%3A1@h/%2F"),
+        ("amqp://h:5672/", "amqp://me:p%40ss%2Fword%3A1@h:5672/%2F"),
+        ("amqp://h//", "amqp://me:p%40ss%2Fword%3A1@h/%2F"),
+        ("amqp://h/%2F", "amqp://me:p%40ss%2Fword%3A1@h/%2F"),
+        ("amqps://[::1]/pipekit", "amqps://me:p%40ss%2Fword%3A1@[::1]/pipekit"),
+        ("amqps://h/a/b%20c", "amqps://me:p%40ss%2Fword%3A1@h/a%2Fb%20c"),
+    ],
+)
+def test_login_and_vhost_are_quoted(broker: str, url: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets.env").write_text("BROKER='p@ss/word:1'\n")
+    (tmp_path / "secrets.env").chmod(0o600)
+    config = Config(secrets=tmp_path / "secrets.env")
+    workers = WorkersConfig(broker=broker, username="me", password="$BROKER")
+    assert broker_url(workers, Secrets.of(config)) == url
 
 
 @pytest.mark.parametrize(
     ("workers", "said"),
     [
         ("{broker: 'redis://:secret@h/0'}", "workers.broker: must be redis://HOST"),
-        ("{broker: 'amqp://h'}", "workers.broker: must be redis://HOST"),
+        (
+            "{broker: 'amqp://me:secret@h'}",
+            "workers.broker: must be redis://HOST:PORT/NUMBER or amqp://HOST:PORT/VHOST",
+        ),
+        ("{broker: 'amqp://h/v?password=secret'}", "workers.broker: must be redis://HOST"),
+        ("{broker: 'amqp://h:secret'}", "workers.broker: must be redis://HOST"),
+        ("{broker: 'kafka://h'}", "workers.broker: must be redis://HOST"),
+        ("{broker: 'amqp://h', password: $P}", "workers: .*`username` is needed with `password`"),
         ("{broker: 'redis://h', password: secret}", "workers.password: must be a \\$VAR reference"),
         ("{broker: 'redis://h', at_once: 0}", "workers.at_once"),
         ("{broker: 'redis://h'}", "`workers` need `database` and `dagster_storage` on PostgreSQL"),

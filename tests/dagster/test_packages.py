@@ -17,6 +17,7 @@ from pipekit_engine.errors import RuntimeMissing
         ("dagster_postgres", "hosts"),
         ("dagster_celery", "celery"),
         ("redis", "celery"),
+        ("amqp", "celery"),
     ],
 )
 def test_it_says_what_to_install_before_anything_is_started(
@@ -27,7 +28,7 @@ def test_it_says_what_to_install_before_anything_is_started(
     config = Config(
         database="postgresql://u@h/p",
         dagster_storage="postgresql://u@h/d",
-        workers=WorkersConfig(broker="redis://h") if extra == "celery" else None,
+        workers=WorkersConfig(broker="amqp://h" if package == "amqp" else "redis://h") if extra == "celery" else None,
     )
     with pytest.raises(RuntimeMissing, match=rf"needs {package}\. .*pip install 'pipekit\[{extra}\]'"):
         supervisor.serve(config)
