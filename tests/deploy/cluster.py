@@ -1,4 +1,4 @@
-"""One server and some workers on a PostgreSQL and a Redis, each as if on a host of its own."""
+"""One server and some workers on a PostgreSQL and a broker, each as if on a host of its own."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from tests.dagster.project import kind_of
 from tests.jars import JAR_FOLDERS
 from tests.ports import lasting_port
 from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -43,14 +44,14 @@ class Cluster:
         self,
         folder: Path,
         database: PostgreSQLServer,
-        redis: RedisServer,
+        broker: RedisServer | RabbitMQServer,
         state: str,
         dagster: str,
         *,
         at_once: int = 2,
         hub: str = "127.0.0.1",
     ) -> None:
-        self.folder, self.database, self.redis, self.state = folder, database, redis, state
+        self.folder, self.database, self.broker, self.state = folder, database, broker, state
         #: Where all hosts reach the database.
         self._hub = hub
         self.port = lasting_port()
@@ -58,7 +59,7 @@ class Cluster:
         self._dagster, self._at_once = dagster, at_once
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         Store.init(database.url(state))
-        self.secrets_file({"PG_PASSWORD": database.password, "REDIS_PASSWORD": redis.password})
+        self.secrets_file({"PG_PASSWORD": database.password, "BROKER_PASSWORD": broker.password})
 
     def secrets_file(self, secrets: dict[str, str]) -> None:
         """Write the secrets that all hosts read."""
@@ -83,11 +84,12 @@ class Cluster:
         home = self.folder / host
         home.mkdir(exist_ok=True)
         file = home / "pipekit.yaml"
+        login = f"username: {self.broker.user}, " if self.broker.user else ""
         if not file.exists():
             file.write_text(
                 f"database: {self._url(self.state)}\ndagster_storage: {self._url(self._dagster)}\n"
                 f"secrets: ../secrets.env\njars: {json.dumps([str(each) for each in JAR_FOLDERS])}\n"
-                f"workers: {{broker: '{self.redis.url}', password: $REDIS_PASSWORD, at_once: {self._at_once}}}\n"
+                f"workers: {{broker: '{self.broker.url}', {login}password: $BROKER_PASSWORD, at_once: {self._at_once}}}\n"
             )
             file.chmod(0o600)
         return file

@@ -1,7 +1,7 @@
-"""Runs spread over hosts: one server, two workers, a Redis that loses what it holds.
+"""Runs spread over hosts: one server, two workers, a broker that loses what it holds.
 
 Each host has a name of its own, so that to the others its processes are those of another machine. The tests run in their order,
-on one cluster.
+on one cluster for each kind of broker.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from pipekit_engine.models import Connection, Group, Module
 from tests.conftest import unavailable
 from tests.deploy.cluster import PATIENCE_S, Cluster
 from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import RedisServer
+
+#: Seconds that RabbitMQ waits for an acknowledgement, and those of a run that takes longer.
+ACKNOWLEDGED_S, LONG_S = 6, 15
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,17 +38,23 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cluster(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@pytest.fixture(scope="module", params=["redis", "rabbitmq"])
+def cluster(
+    request: pytest.FixtureRequest, postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     with ExitStack() as stack:
         try:
-            redis = RedisServer(folder)
+            broker: RedisServer | RabbitMQServer = (
+                RedisServer(folder)
+                if request.param == "redis"
+                else RabbitMQServer(folder, vhost="pipekit", consumer_timeout_s=ACKNOWLEDGED_S)
+            )
         except ServerUnavailable as error:
             unavailable(str(error))
-        stack.callback(redis.stop)
+        stack.callback(broker.stop)
         state, dagster, data = (stack.enter_context(postgresql.fresh_database()) for _ in range(3))
-        made = Cluster(folder, postgresql, redis, state, dagster)
+        made = Cluster(folder, postgresql, broker, state, dagster)
         stack.callback(made.close)
         url = postgresql.jdbc_url(data)
         pg = Connection(name="pg", driver="postgresql", jdbc_url=url, username=postgresql.user, password="$PG_PASSWORD")
@@ -66,17 +76,31 @@ def cluster(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFacto
             Module(name=f"s{n}", source="pg", dest="pg", query=query, dest_table=f"public.s{n}", strategy="full")
             for n, query in enumerate(["SELECT 1 AS id"] * 8 + ["SELECT 1 / 0 AS id", "SELECT 1 AS id"])
         ]
+        long = [
+            Module(
+                name=f"long{n}",
+                source="pg",
+                dest="pg",
+                query=f"SELECT 1 AS id, pg_sleep({LONG_S})::text AS z",
+                dest_table=f"public.long{n}",
+                strategy="full",
+            )
+            for n in range(2)
+        ]
         spread = Group(name="spread", layers=(tuple(f"s{n}" for n in range(9)), ("s9",)), max_parallel=4, spread=True)
         far = Group(name="far", layers=(("endless",),), spread=True)
         made.save(
             pg,
             *quick,
             *members,
+            *long,
             endless,
             spread,
             far,
             *(Group(name=f"g{n}", layers=((f"m{n}",),)) for n in range(6)),
             Group(name="endless", layers=(("endless",),)),
+            Group(name="long", layers=(("long0",),)),
+            Group(name="far-long", layers=(("long1",),), spread=True),
         )
         made.start("server", "w1", "w2")
         yield made
@@ -149,6 +173,20 @@ def test_a_run_whose_member_is_elsewhere_is_cancelled(cluster: Cluster) -> None:
         assert store.leases.find("module", "endless") is None
 
 
+def test_a_run_that_takes_longer_than_the_broker_waits_runs_once_and_more_is_taken_afterwards(cluster: Cluster) -> None:
+    """RabbitMQ closes the channel of a consumer that does not acknowledge a message."""
+    runs = _ended(cluster, [cluster.run_group(name) for name in ("long", "far-long")])
+    assert {run.status for run in runs.values()} == {dg.DagsterRunStatus.SUCCESS}
+    again = _ended(cluster, [cluster.run_group(name) for name in ("g5", "spread")])
+    assert {run.status for run in again.values()} == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
+    with cluster.store() as store:
+        for n in range(2):
+            (run,) = store.runs.list(module=f"long{n}", limit=None)
+            assert run.finished_at is not None
+            assert (run.finished_at - run.started_at).total_seconds() > LONG_S > ACKNOWLEDGED_S
+        cluster.wait(lambda: not store.dispatches.taken(), "the end of what was sent")
+
+
 def test_a_message_that_comes_again_does_nothing(cluster: Cluster) -> None:
     from pipekit_dagster.workers.broker import Broker
     from pipekit_engine.config import load_config
@@ -166,7 +204,7 @@ def test_a_message_that_comes_again_does_nothing(cluster: Cluster) -> None:
 
 
 def test_what_the_broker_loses_is_sent_again(cluster: Cluster) -> None:
-    cluster.redis.stop()
+    cluster.broker.pause(forget=True)
     runs = [cluster.run_group(f"g{n}") for n in (2, 3)]
     with cluster.instance() as instance:
         cluster.wait(
@@ -175,7 +213,7 @@ def test_what_the_broker_loses_is_sent_again(cluster: Cluster) -> None:
             ),
             "both launched without a broker",
         )
-    cluster.redis.start()
+    cluster.broker.start()
     assert {run.status for run in _ended(cluster, runs).values()} == {dg.DagsterRunStatus.SUCCESS}
     with cluster.store() as store:
         assert [len(store.runs.list(module=f"m{n}", limit=None)) for n in (2, 3)] == [2, 2]
@@ -183,7 +221,7 @@ def test_what_the_broker_loses_is_sent_again(cluster: Cluster) -> None:
 
 def test_a_run_that_nobody_has_taken_is_ended_by_force_and_never_begins(cluster: Cluster) -> None:
     """Dagster lets a run that starts be terminated by force alone."""
-    cluster.redis.stop()
+    cluster.broker.pause(forget=True)
     run_id = cluster.run_group("g4")
     with cluster.instance() as instance, cluster.store() as store:
         before = len(store.runs.list("m4", limit=None))
@@ -192,7 +230,7 @@ def test_a_run_that_nobody_has_taken_is_ended_by_force_and_never_begins(cluster:
         query = f'mutation {{ terminateRun(runId: "{run_id}", {force}) {{ __typename }} }}'
         answer = cluster.http("/graphql", {"query": query})
         assert answer == (200, {"data": {"terminateRun": {"__typename": "TerminateRunSuccess"}}})
-        cluster.redis.start()
+        cluster.broker.start()
         cluster.wait(lambda: store.dispatches.find(run_id) is None, "the end of what was sent")
         run = instance.get_run_by_id(run_id)
         assert run is not None
@@ -204,7 +242,7 @@ def test_the_password_of_the_broker_is_in_no_process_and_no_record(cluster: Clus
     cluster.run_group("endless")
     with cluster.store() as store:
         cluster.wait(lambda: store.leases.find("module", "endless"), "the endless module")
-    secret = cluster.redis.password.encode()
+    secret = cluster.broker.password.encode()
     pids = [pid for host in ("server", "w1", "w2") for pid in cluster.pids(host)]
     assert len(pids) > 6
     for pid in pids:

@@ -67,7 +67,7 @@ def cluster(at_once: int) -> Iterator[tuple[Hosts, Connection]]:
         made = Hosts(folder, store, redis, "state", "dagster", at_once=at_once, hub=network.address)
         made.data = data
         made.namespaces = {name: network.add() for name in WORKERS}
-        made.secrets_file({"PG_PASSWORD": data.password, "REDIS_PASSWORD": redis.password})
+        made.secrets_file({"PG_PASSWORD": data.password, "BROKER_PASSWORD": redis.password})
         stack.callback(made.close)
         url = data.jdbc_url("data").replace("127.0.0.1", network.address)
         yield (
@@ -118,9 +118,9 @@ def _killed(hosts: Hosts, worker: str) -> Iterator[None]:
 
 @contextmanager
 def _broker_restarts(hosts: Hosts, worker: str) -> Iterator[None]:
-    hosts.redis.stop()
+    hosts.broker.stop()
     time.sleep(5)
-    hosts.redis.start()
+    hosts.broker.start()
     yield
 
 

@@ -15,6 +15,8 @@ from tests.ports import lasting_port
 class RedisServer:
     """The server; `url` has no login in it. What was in its queues is lost when it stops."""
 
+    user: str | None = None
+
     def __init__(self, folder: Path, address: str = HOST) -> None:
         self._program = shutil.which("redis-server") or ""
         if not self._program:
@@ -40,6 +42,10 @@ class RedisServer:
     def stop(self) -> None:
         """Stop it."""
         self._process.stop()
+
+    def pause(self, *, forget: bool = True) -> None:
+        """Stop it until `start`. It keeps nothing."""
+        self.stop()
 
     def client(self) -> Any:
         """A client with the password."""
