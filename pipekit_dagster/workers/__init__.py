@@ -1,6 +1,7 @@
 """Runs spread over hosts: the leading server sends them to workers, over Celery, on which dagster-celery stands too.
 
 - `broker` is the Celery application, by which messages go to the broker and come from it.
+- `rabbitmq` is what a RabbitMQ needs other than a Redis.
 - `dispatcher` is the sender's side: the launcher hands runs over to it, and the reconcile sensor has it send again what got lost.
 - `consumer` is a worker's side: it takes runs from the broker, and starts a process for each, as on one machine.
 - `host` is `pipekit serve --worker`: it keeps a consumer running.
