@@ -10,11 +10,10 @@ from types import TracebackType
 
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled
+from pipekit_engine.jrunner.jvm import SESSIONS_PER_JVM
 
 #: How often a waiting borrower looks at its ``cancel`` event.
 POLL_S = 0.05
-#: Sessions that use one JVM at most: what ends it ends the work of all, and they share its heap.
-SESSIONS_PER_JVM = 4
 
 
 class SessionPool:

@@ -75,7 +75,7 @@ class JRunnerProcess:
     """A running JVM that answers requests, each with an id of its own. Any number of threads may ask side by side.
 
     :param java: path of the java program; found by itself when None.
-    :param heap: the JVM's ``-Xmx``.
+    :param heap: memory of each session that uses the process; the JVM's ``-Xmx`` is `jvm.SESSIONS_PER_JVM` times that.
     :param cwd: folder that relative paths in JDBC URLs start from; the caller's own when None.
     :param on_stderr: called with each line that jrunner or a driver writes to stderr, on another thread.
     :param lent: a process that is there already, which is given back at the end; nothing is started then.

@@ -11,7 +11,7 @@ import pytest
 
 from pipekit_engine.jrunner import JRunnerCancelled, JRunnerDied, JRunnerError, Session, SessionPool
 from pipekit_engine.jrunner.files import OpenFiles
-from pipekit_engine.jrunner.pool import SESSIONS_PER_JVM
+from pipekit_engine.jrunner.jvm import SESSIONS_PER_JVM
 from tests.jrunner.conftest import process_lives, sqlite_request
 from tests.jrunner.test_client import soon
 
