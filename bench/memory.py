@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from bench import jrun, tables
-from pipekit_engine.jrunner import MigrateRequest, Session
+from pipekit_engine.jrunner import MigrateRequest, OpenRequest, Session, SessionPool
+from pipekit_engine.jrunner.jvm import SESSIONS_PER_JVM
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -53,6 +57,53 @@ def generated(pg: PostgreSQLServer, my: MariaDBServer, folder: Path) -> str:
     return text
 
 
+def _peak_of(members: int, source: OpenRequest, sql: str, dest: Callable[[str], OpenRequest], path: str) -> int:
+    """Peak of the JVM that so many share, each of which moves the query's rows into a table of its own."""
+    with SessionPool(members, share=True) as pool:
+
+        def work(member: int) -> int:
+            with pool.session() as session:
+                ends = [f"{session.prefix}{end}" for end in ("from", "to")]
+                session.open(replace(source, connection=ends[0]))
+                session.open(dest(ends[1]))
+                session.migrate(MigrateRequest(source=ends[0], sql=sql, dest=ends[1], table=f"t{member}", path=path))
+                return session.pid
+
+        with ThreadPoolExecutor(members) as threads:
+            (pid,) = set(threads.map(work, range(members)))
+        return peak_mb(pid)
+
+
+def side_by_side(pg: PostgreSQLServer, my: MariaDBServer, folder: Path) -> str:
+    """Peaks of one member, and of as many as share a JVM, by source; also with rows of 100 KB."""
+    text = f"\n| a million rows each, into PostgreSQL | one member | {SESSIONS_PER_JVM} side by side | ratio |\n"
+    text += "|---|---|---|---|\n"
+    long_text = "SELECT i AS id, repeat(md5(i::text), 3200) AS v FROM generate_series(1, 5000) i"
+    two_columns = "id bigint, v text"
+    with pg.fresh_database() as one, pg.fresh_database() as two, my.fresh_database() as three:
+        columns = tables.mixed(pg, one, 1_000_000).columns
+        rows, lite, maria = (
+            jrun.server("from", pg, one),
+            jrun.sqlite("from", folder / "side.db"),
+            jrun.server("from", my, three),
+        )
+        sides = (
+            ("PostgreSQL, copy-raw", rows, "SELECT * FROM mixed", columns, "auto"),
+            ("PostgreSQL, copy-binary", rows, "SELECT * FROM mixed", columns, "copy-binary"),
+            ("PostgreSQL, 5,000 texts of 100 KB", rows, long_text, two_columns, "copy-binary"),
+            ("SQLite", lite, GENERATED["sqlite"].format(1_000_000), two_columns, "auto"),
+            ("MariaDB", maria, GENERATED["mariadb"].format(1_000_000), two_columns, "auto"),
+        )
+        for name, source, sql, shape, path in sides:
+            peaks = []
+            for members in (1, SESSIONS_PER_JVM):
+                for member in range(members):
+                    pg.sql(two, f"DROP TABLE IF EXISTS t{member}; CREATE UNLOGGED TABLE t{member} ({shape})")
+                peaks.append(_peak_of(members, source, sql, lambda end: jrun.server(end, pg, two), path))
+            text += f"| {name} | {peaks[0]} MB | {peaks[1]} MB | {peaks[1] / peaks[0]:.2f} |\n"
+    return text
+
+
 def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path) -> str:
     """The table of peaks, by path and number of rows."""
     text = "# Peak memory of the jrunner process\n\nAim: under 350 MB, and the same within 10 % whatever the number of rows.\n\n"
@@ -81,4 +132,4 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path) -> str:
     for path, measured in peaks.items():
         cells = " | ".join(f"{peak} MB" for peak in measured)
         text += f"| PostgreSQL to PostgreSQL, {path} | {cells} | {max(measured) / min(measured):.2f} |\n"
-    return text + generated(pg, my, folder)
+    return text + generated(pg, my, folder) + side_by_side(pg, my, folder)

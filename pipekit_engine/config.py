@@ -38,7 +38,11 @@ class JRunnerConfig(_Section):
     """How jrunner is started. `command` names an external program to drive by jrunner's flags instead."""
 
     java: str | None = Field(default=None, description="the java program; JAVA_HOME and PATH are searched when empty")
-    heap: str = Field(default="256m", pattern=r"^\d+[kmgKMG]$", description="-Xmx of the process")
+    heap: str = Field(
+        default="256m",
+        pattern=r"^\d+[kmgKMG]$",
+        description="memory of a module's run in jrunner; up to four runs share a process, whose -Xmx is four times that",
+    )
     command: str | None = Field(default=None, description="an external jrunner, driven by its flags")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pipekit_engine.config import Config, load_config
-from pipekit_engine.databases.connections import Connections
+from pipekit_engine.databases.connections import Connections, RememberedDefinitions
 from pipekit_engine.errors import (
     ConfigurationError,
     ConnectError,
@@ -43,6 +43,7 @@ from pipekit_engine.running.recovery import recover, unlock
 from pipekit_engine.security.redact import Redactor
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Store
+from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
     import threading
@@ -108,7 +109,8 @@ class Engine:
 
     def session_pool(self, max_sessions: int = 1) -> SessionPool:
         """A pool of warm jrunner processes, to be shared by runs; end it with `close()` or `with`."""
-        return SessionPool(max_sessions, lambda: start_session(self.config))
+        own = self.config.jrunner.command is None
+        return SessionPool(max_sessions, lambda: start_session(self.config), share=own)
 
     def run(
         self,
@@ -133,7 +135,8 @@ class Engine:
         run that has begun carry its RunRecord as `.record`. The destination changed only if the merge was committed, which a
         HookError says.
         """
-        definition = self.store.definitions.module(module)
+        look_up = partial(self.store.definitions.module, module)
+        definition = look_up() if group_run_id is None else retrying(look_up, cancel=cancel)
         return self._run(
             RunRequest(
                 definition,
@@ -162,11 +165,11 @@ class Engine:
                 return self._run(request, on_event, cancel, own)
 
         def attempt() -> RunResult:
-            secrets = Secrets.of(self.config)
+            secrets, definitions = Secrets.of(self.config), RememberedDefinitions(self.store.definitions, cancel)
             return ModuleRun(
                 request,
                 store=self.store,
-                connections=Connections(self.config, self.store.definitions, secrets),
+                connections=Connections(self.config, definitions, secrets),
                 sessions=sessions,
                 redactor=Redactor(secrets.values()),
                 cancel=cancel,
@@ -320,8 +323,8 @@ class Engine:
                     raise
                 finally:
                     active.problems += runner.problems
-        record = self.store.group_runs.get(active.id)
-        runs = self.store.runs.list(group_run_id=active.id, limit=None)
+        record = retrying(lambda: self.store.group_runs.get(active.id))
+        runs = retrying(lambda: self.store.runs.list(group_run_id=active.id, limit=None))
         return GroupResult(record, runs[::-1], runner.skipped, active.problems)
 
     @contextmanager

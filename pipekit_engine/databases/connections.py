@@ -6,10 +6,10 @@ thing at a time.
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -19,13 +19,12 @@ from pipekit_engine.databases.dialects.base.ways_in import WaysIn
 from pipekit_engine.databases.driver_settings import refuse_risky_settings
 from pipekit_engine.databases.tls import tls_hint, tls_request, ways_in
 from pipekit_engine.errors import ConnectError, NotFoundError
-from pipekit_engine.jrunner.errors import JRunnerError
+from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerError
 from pipekit_engine.jrunner.protocol import OpenRequest
 from pipekit_engine.security.secrets import reference_key
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
 
     from pipekit_engine.config import Config
@@ -92,6 +91,31 @@ class GivenDefinitions:
         return self.fallback.driver(name)
 
 
+class RememberedDefinitions:
+    """Definitions as they are when they are first asked for: a run sees each of them as one thing, and asks once.
+
+    It waits for a store that is away, until `cancel` is set.
+    """
+
+    def __init__(self, source: DefinitionSource, cancel: threading.Event | None = None) -> None:
+        self._source = source
+        self._cancel = cancel
+        self._connections: dict[str, Connection] = {}
+        self._drivers: dict[str, Driver] = {}
+
+    def connection(self, name: str) -> Connection:
+        """A connection by name. Raises NotFoundError."""
+        if name not in self._connections:
+            self._connections[name] = retrying(lambda: self._source.connection(name), cancel=self._cancel)
+        return self._connections[name]
+
+    def driver(self, name: str) -> Driver:
+        """A driver by name. Raises NotFoundError."""
+        if name not in self._drivers:
+            self._drivers[name] = retrying(lambda: self._source.driver(name), cancel=self._cancel)
+        return self._drivers[name]
+
+
 class Connections:
     """Opens connections by their defined names, in any session."""
 
@@ -117,7 +141,7 @@ class Connections:
         itself is waited for where `say` can tell of it, ten minutes for a run's and half a minute for any other program's.
         Raises NotFoundError, SecretError, RuntimeMissing (no jar), ConfigurationError (a risky setting) and ConnectError.
         """
-        request, dialect, connection, driver = self._request(name, role, application_name, cancel)
+        request, dialect, connection, driver = self._request(name, role, application_name)
         missing = self._missing_file(connection, dialect)
         if missing is not None and not (creates and missing.parent.is_dir()):
             what = "folder" if not missing.parent.is_dir() else "file"
@@ -127,9 +151,11 @@ class Connections:
             )
         if missing is not None and dialect.one_process:
             request = replace(request, writes=True)  # who reads makes no file
+        request = replace(request, connection=session.prefix + request.connection)
         request, tunnel = self._through_tunnel(session, request, connection, driver, cancel)
+        file = self._file(connection, dialect) if dialect.one_process else None
         try:
-            opened = _open_in_turn(session, request, dialect, cancel, say)
+            opened = _open_in_turn(session, request, dialect, file, cancel, say)
         except JRunnerError as error:
             hint = _locked_hint(error, dialect) or _login_hint(error, connection)
             hint += tls_hint("\n".join([error.message, *error.causes]), connection.tls) or dialect.advise(
@@ -157,17 +183,18 @@ class Connections:
             return ""
         return f"\nThe database {path} is an empty file: is its path right?"
 
+    def is_file(self, name: str) -> bool:
+        """Whether a connection's database is a file. Raises NotFoundError."""
+        return self._file(self._definitions.connection(name), self.dialect(name)) is not None
+
     def dialect(self, name: str) -> Dialect:
         """Dialect of a connection. Raises NotFoundError."""
         connection = self._definitions.connection(name)
         return get_dialect(self._definitions.driver(connection.driver).kind).for_url(connection.jdbc_url)
 
-    def _request(
-        self, name: str, role: Role, application_name: str, cancel: threading.Event | None
-    ) -> tuple[OpenRequest, Dialect, Connection, Driver]:
-        connection = retrying(lambda: self._definitions.connection(name), cancel=cancel)
-        driver = retrying(lambda: self._definitions.driver(connection.driver), cancel=cancel)
-        driver = driver_for(driver, connection.jdbc_url)
+    def _request(self, name: str, role: Role, application_name: str) -> tuple[OpenRequest, Dialect, Connection, Driver]:
+        connection = self._definitions.connection(name)
+        driver = driver_for(self._definitions.driver(connection.driver), connection.jdbc_url)
         dialect = get_dialect(driver.kind).for_url(connection.jdbc_url)
         refuse_risky_settings(connection, self._config.allowed_driver_settings)
         password = self._secrets.resolve(connection.password) if connection.password else None
@@ -245,6 +272,8 @@ class ModuleConnections:
         self._application_name = application_name
         self._say = say
         self._to_give_back: set[str] = set()
+        self._source: OpenConnection | None = None
+        self._dest: OpenConnection | None = None
 
     def open(self, name: str, role: Role) -> OpenConnection:
         """Open a connection, or keep it if it is open and answers. Raises as `Connections.open`."""
@@ -274,52 +303,99 @@ class ModuleConnections:
         )
 
     def open_both(self) -> None:
-        """Open source and destination, in this order. Raises as `Connections.open`."""
-        assert self.source is not self.dest
+        """Open source and destination: side by side where neither is a file, which must not be made for a source that fails.
+
+        Raises as `Connections.open`, for the source before the destination.
+        """
+        if self._is_file(self.module.source) or self._is_file(self.module.dest):
+            assert self.source is not self.dest
+            return
+        failed: list[BaseException] = []
+
+        def open_dest() -> None:
+            try:
+                assert self.dest is not None
+            except BaseException as error:
+                failed.append(error)
+
+        beside = threading.Thread(target=open_dest, name=f"open-{self.module.dest}", daemon=True)
+        beside.start()
+        try:
+            assert self.source is not None
+        finally:
+            beside.join()
+        if failed:
+            raise failed[0]
+
+    def _is_file(self, name: str) -> bool:
+        return self._connections.is_file(name)
 
     def reopen_dest(self) -> None:
         """Close the destination's connection, to which files may be attached, and open it anew when it is next used."""
         self.session.close(self.dest.handle)
-        del self.dest
+        self._dest = None
 
-    @cached_property
+    # Not cached_property: before Python 3.12 one lock is held for all objects while one of them opens.
+
+    @property
     def source(self) -> OpenConnection:
         """The source, opened to read when it is first asked for."""
-        return self.open(self.module.source, "read")
+        if self._source is None:
+            self._source = self.open(self.module.source, "read")
+        return self._source
 
-    @cached_property
+    @property
     def dest(self) -> OpenConnection:
         """The destination, opened to write when it is first asked for."""
-        return self.open(self.module.dest, "write")
+        if self._dest is None:
+            self._dest = self.open(self.module.dest, "write")
+        return self._dest
 
 
 def _open_in_turn(
     session: Session,
     request: OpenRequest,
     dialect: Dialect,
+    file: Path | None,
     cancel: threading.Event | None,
     say: Callable[[str], None] | None,
 ) -> OpenResult:
-    """Open a connection, waiting for the process that has its file: another run, or a program. Raises JRunnerError."""
+    """Open a connection, waiting for who has its file: another run, here or elsewhere, or a program. Raises JRunnerError."""
     began, told = time.monotonic(), False
+
+    def wait(holder: str) -> None:
+        nonlocal told
+        if say is not None and not told:
+            name = request.connection.partition(":")[2]
+            say(f"waiting for {holder}, which has the file of connection {name} open")
+            told = True
+        if cancel is not None:
+            cancel.wait(FILE_POLL_S)  # the next try ends with what a cancelled request ends with
+        else:
+            time.sleep(FILE_POLL_S)
+
     while True:
+        if file is not None and not session.take_file(request.connection, file, writes=request.writes):
+            if cancel is not None and cancel.is_set():
+                raise JRunnerCancelled("cancelled while another run had its database open")
+            if time.monotonic() - began > RUN_WAIT_S:
+                raise JRunnerError(
+                    f"another run of this process has had the file open for {RUN_WAIT_S} s", phase="open"
+                )
+            wait("another run of this process")
+            continue
         try:
             return session.open(request, cancel=cancel)
-        except JRunnerError as error:
-            holder = dialect.locked_by(error.message)
+        except BaseException as error:
+            if file is not None:
+                session.release_file(request.connection)
+            holder = dialect.locked_by(error.message) if isinstance(error, JRunnerError) else None
             if holder is None or say is None:
                 raise
             limit_s = RUN_WAIT_S if _is_jrunner(holder) else PROGRAM_WAIT_S
             if time.monotonic() - began > limit_s:
                 raise
-            if not told:
-                name = request.connection.partition(":")[2]
-                say(f"waiting for {_process(holder)}, which has the file of connection {name} open")
-                told = True
-            if cancel is not None:
-                cancel.wait(FILE_POLL_S)  # the next try ends with what a cancelled request ends with
-            else:
-                time.sleep(FILE_POLL_S)
+            wait(_process(holder))
 
 
 def _process(pid: int) -> str:

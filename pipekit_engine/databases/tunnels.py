@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipekit_engine.databases.addresses import Address
-    from pipekit_engine.jrunner.process import JRunnerProcess
+    from pipekit_engine.jrunner.client import Session
     from pipekit_engine.models import Connection, Tunnel
 
 HERE = "127.0.0.1"
@@ -139,7 +139,7 @@ class SshTunnel:
 
 
 def tunnel_to(
-    session: JRunnerProcess,
+    session: Session,
     connection: Connection,
     address: Address,
     *,
@@ -154,11 +154,25 @@ def tunnel_to(
     tunnel = connection.tunnel
     assert tunnel is not None
     key = (tunnel, address.host, address.port)
-    present = session.attached.get(key)
-    if isinstance(present, SshTunnel):
-        if present.alive:
+    attached = session.process.attached
+    with session.process.attaching.setdefault(key, threading.Lock()):
+        present = attached.get(key)
+        if isinstance(present, SshTunnel) and present.alive:
             return present
-        present.close()
+        if present is not None:
+            present.close()
+        attached[key] = opened = _opened(connection, tunnel, address, folder, timeout_s, cancel)
+        return opened
+
+
+def _opened(
+    connection: Connection,
+    tunnel: Tunnel,
+    address: Address,
+    folder: Path,
+    timeout_s: float,
+    cancel: threading.Event | None,
+) -> SshTunnel:
     said = ""
     for _ in range(TRIES):
         port = _free_port()
@@ -169,7 +183,6 @@ def tunnel_to(
             opened.close()
             raise
         if failed is None:
-            session.attached[key] = opened
             return opened
         opened.close()
         said = failed

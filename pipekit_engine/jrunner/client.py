@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipekit_engine.common.columns import Column
+from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.jrunner.process import JRunnerProcess, ProgressHandler
 from pipekit_engine.jrunner.protocol import (
@@ -21,8 +23,12 @@ from pipekit_engine.jrunner.protocol import (
     Statement,
 )
 
+if TYPE_CHECKING:
+    from pipekit_engine.jrunner.lending import LentProcess
+    from pipekit_engine.jrunner.starting import StartedProcess
 
-class Session(JRunnerProcess):
+
+class Session:
     """A running jrunner, and the operations that it offers. Use it as a context manager, from any number of threads.
 
     Requests on different connections run side by side; those that share a connection run in the order they were made. All
@@ -34,6 +40,64 @@ class Session(JRunnerProcess):
 
     #: Statements can share a migration's transaction.
     loads_in_transaction: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        java: str | None = None,
+        heap: str = jvm.DEFAULT_HEAP,
+        jar: Path | None = None,
+        on_stderr: Callable[[str], None] | None = None,
+        cwd: Path | None = None,
+        lent: LentProcess | None = None,
+        started: StartedProcess | None = None,
+        beside: Session | None = None,
+    ) -> None:
+        """Start a jrunner, as `JRunnerProcess` says; or use the one of another session, `beside` that.
+
+        Sessions of one process are independent but for its end: `end` and `kill` of one end all, and what is written to stderr
+        is everybody's.
+        """
+        self.process: JRunnerProcess
+        if beside is not None:
+            self.process = beside.process
+        else:
+            self.process = JRunnerProcess(
+                java=java, heap=heap, jar=jar, on_stderr=on_stderr, cwd=cwd, lent=lent, started=started
+            )
+        self._number = self.process.join()
+        #: Begins the names of this session's connections, where others use its process.
+        self.prefix = f"{self._number}/" if self._number else ""
+
+    @property
+    def pid(self) -> int:
+        """The JVM's process id, which is also its process group's."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process.alive
+
+    def take_file(self, connection: str, file: Path, *, writes: bool) -> bool:
+        """Whether a connection to a file that others of the process may have open can be opened now; `close` lets it go."""
+        return self.process.files.take(self._number, connection, file, writes=writes)
+
+    def release_file(self, connection: str) -> None:
+        """The connection is closed, or could not be opened."""
+        self.process.files.release(self._number, connection)
+
+    def request(self, request: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Send a request and wait for its result: `JRunnerProcess.request`."""
+        return self.process.request(request, **options)
+
+    def end(self) -> None:
+        """End the process: kindly, within seconds; by force if it does not go."""
+        self.process.end()
+
+    def kill(self) -> None:
+        """End the process now. Safe to call twice."""
+        self.process.kill()
 
     def __enter__(self) -> Session:
         return self
@@ -183,7 +247,13 @@ class Session(JRunnerProcess):
         return items
 
     def close(self, connection: str | None = None) -> list[str]:
-        """Closes one connection, or all; returns the names of those that were open."""
+        """Closes one connection, or all of the process; returns the names of those that were open."""
         request = {"op": "close"} if connection is None else {"op": "close", "connection": connection}
-        closed: list[str] = self.request(request)["closed"]
+        try:
+            closed: list[str] = self.request(request)["closed"]
+        finally:
+            if connection is None:
+                self.process.files.clear()
+            else:
+                self.release_file(connection)
         return closed

@@ -271,7 +271,7 @@ class ExternalSession(Session):
             try:
                 status = self._wait(command, lines, secrets, on_progress, cancel)
             finally:
-                self._output += list(self._printed)
+                self.process.keep_output(self._printed)
         output = list(lines)
         complaint = next((line for line in output if ERROR_TEXT.search(line)), None)
         if status != 0 or complaint is not None:
@@ -324,7 +324,7 @@ class ExternalSession(Session):
         began = told = time.monotonic()
         with _started(command, _environment(), self._cwd) as process:
             self._printed = deque(maxlen=OUTPUT_LINES)
-            hearers = ((process.stdout, self._printed.append), (process.stderr, self._hear))
+            hearers = ((process.stdout, self._printed.append), (process.stderr, self.process.hear))
             readers = [
                 threading.Thread(target=_read, args=(stream, lines, secrets, hear), daemon=True)
                 for stream, hear in hearers

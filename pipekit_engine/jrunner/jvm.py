@@ -14,6 +14,8 @@ from pathlib import Path
 from pipekit_engine.jrunner.locate import Java, java_home
 
 DEFAULT_HEAP = "256m"
+#: Sessions that use one JVM at most: what ends it ends the work of all, and each may want a heap's worth of memory.
+SESSIONS_PER_JVM = 4
 
 #: What the child may inherit. Everything else stays here: secrets in the environment of a long-lived process can be read by
 #: its user's every other process.
@@ -36,10 +38,12 @@ INHERITED = (
 )
 
 
-def flags(heap: str = DEFAULT_HEAP) -> list[str]:
-    """The JVM's own flags, common to sessions and to the ``jrunner`` command."""
+def flags(heap: str = DEFAULT_HEAP, users: int = 1) -> list[str]:
+    """The JVM's own flags, common to sessions and to the ``jrunner`` command; `users` may want a heap each."""
     return [
-        f"-Xmx{heap}",
+        f"-Xmx{users * int(heap[:-1])}{heap[-1]}",
+        # What more than one user is given is taken only when it is needed.
+        f"-Xms{heap}",
         # One collector thread: it starts fastest and, on streams of short-lived blocks, costs least.
         "-XX:+UseSerialGC",
         # The optimizing compiler waits ten times as long as by default: a copy has few hot loops, they still reach it, and for
@@ -136,13 +140,18 @@ def _state(file: Path) -> list[int]:
 
 
 def command(
-    java: Java, jar: Path, *arguments: str, heap: str = DEFAULT_HEAP, temporary: Path | None = None
+    java: Java,
+    jar: Path,
+    *arguments: str,
+    heap: str = DEFAULT_HEAP,
+    users: int = 1,
+    temporary: Path | None = None,
 ) -> list[str]:
     """The argument list that runs jrunner. No argument may be a secret: argument lists can be read by everyone.
 
     `temporary` is a folder for its temporary files, which jrunner removes when its parent is gone.
     """
-    line = [java.path, *flags(heap)]
+    line = [java.path, *flags(heap, users)]
     if temporary is not None:
         line += [f"-Djava.io.tmpdir={temporary}", "-Djrunner.temporary=true"]
     archive = find_archive(jar, java)

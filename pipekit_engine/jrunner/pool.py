@@ -1,4 +1,4 @@
-"""A pool of warm sessions, so that a group run pays for one JVM and not for one a module."""
+"""A pool of warm sessions, so that a group run pays for one JVM, not for one a module nor for one a module at work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import TracebackType
 
 from pipekit_engine.jrunner.client import Session
 from pipekit_engine.jrunner.errors import JRunnerCancelled
+from pipekit_engine.jrunner.jvm import SESSIONS_PER_JVM
 
 #: How often a waiting borrower looks at its ``cancel`` event.
 POLL_S = 0.05
@@ -24,15 +25,19 @@ class SessionPool:
             with pool.session() as session:
                 session.query(...)
 
-    :param max_sessions: how many JVMs may run at once; further borrowers wait.
+    :param max_sessions: how many sessions may be lent at once; further borrowers wait.
     :param start: makes a session.
+    :param share: whether a JVM is used by up to `SESSIONS_PER_JVM` sessions.
     """
 
-    def __init__(self, max_sessions: int = 1, start: Callable[[], Session] = Session) -> None:
+    def __init__(self, max_sessions: int = 1, start: Callable[[], Session] = Session, *, share: bool = False) -> None:
         if max_sessions < 1:
             raise ValueError("max_sessions must be at least 1")
         self._max = max_sessions
         self._start = start
+        self._share = share
+        #: The session that was started last, whose process others may join.
+        self._joined: Session | None = None
         self._idle: list[Session] = []
         self._lent: set[Session] = set()
         self._starting = 0
@@ -72,7 +77,7 @@ class SessionPool:
                         self._lent.add(session)
                         return session
                     session.kill()
-                if len(self._lent) + self._starting < self._max:
+                if self._has_room():
                     self._starting += 1
                     break
                 if cancel is not None and cancel.is_set():
@@ -80,7 +85,7 @@ class SessionPool:
                 self._changed.wait(POLL_S)
         session_or_none: Session | None = None
         try:
-            session_or_none = self._start()
+            session_or_none = self._make()
             return session_or_none
         finally:
             with self._changed:
@@ -88,6 +93,18 @@ class SessionPool:
                 if session_or_none is not None:
                     self._lent.add(session_or_none)
                 self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        # While a JVM starts that others will join, they wait for it.
+        return len(self._lent) + self._starting < self._max and not (self._share and self._starting)
+
+    def _make(self) -> Session:
+        first = self._joined
+        if first is not None and first.alive and first.process.users < SESSIONS_PER_JVM:
+            return Session(beside=first)
+        started = self._start()
+        self._joined = started if self._share else None
+        return started
 
     def _give_back(self, session: Session) -> None:
         with self._changed:
@@ -105,8 +122,8 @@ class SessionPool:
             self._closed = True
             idle, self._idle = self._idle, []
             self._changed.notify_all()
-        for session in idle:
-            session.end()
+        for process in {session.process for session in idle}:
+            process.end()
         deadline = time.monotonic() + POLL_S
         with self._changed:
             while self._starting and time.monotonic() < deadline + 30:

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from pipekit_engine.common.event_queue import EventQueue
 from pipekit_engine.common.progress import Progress
 from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.errors import JRunnerCancelled, JRunnerDied, JRunnerError
+from pipekit_engine.jrunner.files import OpenFiles
 from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.lending import LentProcess
 from pipekit_engine.jrunner.locate import Java, find_java
@@ -74,7 +75,7 @@ class JRunnerProcess:
     """A running JVM that answers requests, each with an id of its own. Any number of threads may ask side by side.
 
     :param java: path of the java program; found by itself when None.
-    :param heap: the JVM's ``-Xmx``.
+    :param heap: memory of each session that uses the process; the JVM's ``-Xmx`` is `jvm.SESSIONS_PER_JVM` times that.
     :param cwd: folder that relative paths in JDBC URLs start from; the caller's own when None.
     :param on_stderr: called with each line that jrunner or a driver writes to stderr, on another thread.
     :param lent: a process that is there already, which is given back at the end; nothing is started then.
@@ -102,8 +103,12 @@ class JRunnerProcess:
         self._write_lock = threading.Lock()
         self._waiting: dict[int, EventQueue[dict[str, Any] | None]] = {}
         self._next_id = lent.first_id if lent else 0
+        self._users = 0
         #: What belongs to the session and ends with it, such as the tunnels of its connections.
         self.attached: dict[object, Attachment] = {}
+        #: Held while one of them is looked for and made.
+        self.attaching: dict[object, threading.Lock] = {}
+        self.files = OpenFiles()
         self._ended = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_count = 0
@@ -135,6 +140,17 @@ class JRunnerProcess:
             raise
 
     @property
+    def users(self) -> int:
+        """How many sessions use the process."""
+        return self._users
+
+    def join(self) -> int:
+        """Use the process from one more session; that session's number, from 0."""
+        with self._lock:
+            self._users += 1
+            return self._users - 1
+
+    @property
     def pid(self) -> int:
         """The JVM's process id, which is also its process group's."""
         return self._process.pid
@@ -158,6 +174,10 @@ class JRunnerProcess:
         """What a program that moved rows in the process's place has printed on stdout since the last call; its last lines."""
         taken, self._output = self._output, []
         return taken
+
+    def keep_output(self, lines: Iterable[str]) -> None:
+        """Keep what such a program has printed, for `take_output`."""
+        self._output += lines
 
     def stderr_since(self, count: int) -> tuple[str, ...]:
         """The lines that came after so many, as far as they are kept: those of one of the session's users."""
@@ -410,9 +430,10 @@ class JRunnerProcess:
         assert stderr is not None
         with contextlib.suppress(OSError, ValueError):
             for raw in stderr:
-                self._hear(raw.decode(errors="replace").rstrip())
+                self.hear(raw.decode(errors="replace").rstrip())
 
-    def _hear(self, line: str) -> None:
+    def hear(self, line: str) -> None:
+        """Take a line of stderr: the process's own, or of a program that works in its place."""
         self._stderr.append(line)
         self._stderr_count += 1
         if self._on_stderr is not None:

@@ -39,7 +39,14 @@ def start_process(
     """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing."""
     try:
         return subprocess.Popen(
-            jvm.command(java, jar or find_jar(), "session", heap=heap, temporary=temporary.path),
+            jvm.command(
+                java,
+                jar or find_jar(),
+                "session",
+                heap=heap,
+                users=jvm.SESSIONS_PER_JVM,
+                temporary=temporary.path,
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

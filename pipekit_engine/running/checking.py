@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from pipekit_engine.jrunner.errors import JRunnerDied
 from pipekit_engine.models import BUILTIN_CHECKS
 from pipekit_engine.planning.module_checks import key_columns, plan_module_checks
 from pipekit_engine.records.checks import CheckResult
+from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
     import threading
@@ -156,9 +158,10 @@ class CheckRunner:
         if self._moved is None or self._moved.rows_read is None:
             return _Answer("skipped", "no run has read rows yet")
         check, read = planned.check, self._moved.rows_read
-        earlier = self._store.runs.list(
-            self._module.name, status="success", limit=check.runs, before=self._moved.run_id
+        before = partial(
+            self._store.runs.list, self._module.name, status="success", limit=check.runs, before=self._moved.run_id
         )
+        earlier = retrying(before, cancel=self._cancel)
         volumes = [run.rows_read for run in earlier if run.rows_read is not None]
         details: dict[str, int | float | str] = {"rows_read": read, "runs": len(volumes)}
         if len(volumes) < MIN_RUNS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipekit_engine.common.processes import ProcessName
@@ -40,6 +41,7 @@ from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.monitor import RunMonitor
 from pipekit_engine.running.outcome import error_text, final_error, locked_error, run_status
 from pipekit_engine.running.phases import Phases, RunState, remove_staging_file
+from pipekit_engine.store.leases import new_token
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
@@ -126,13 +128,7 @@ class ModuleRun:
         declared = {watermark.name for watermark in module.watermarks}
         check_overrides(f"module {module.name}", self._request.watermarks, declared)
         part = self._request.partition
-        started = self._store.runs.start(
-            module.name,
-            triggered_by=self._request.triggered_by,
-            group_run_id=self._request.group_run_id,
-            dagster_run_id=self._request.dagster_run_id,
-            partition=None if part is None else part.key,
-        )
+        started = self._start(None if part is None else part.key)
         if started is None:
             raise locked_error(self._store, module.name)
         run_id, token = started
@@ -156,6 +152,19 @@ class ModuleRun:
         except BaseException as caught:
             error = caught
         return self._finish(error)
+
+    def _start(self, partition: str | None) -> tuple[int, str] | None:
+        """Begin the run in the store. Part of a group run, it has begun before, and waits for a store that is away."""
+        start = partial(
+            self._store.runs.start,
+            self._module.name,
+            triggered_by=self._request.triggered_by,
+            group_run_id=self._request.group_run_id,
+            dagster_run_id=self._request.dagster_run_id,
+            partition=partition,
+            token=new_token(),
+        )
+        return start() if self._request.group_run_id is None else retrying(start, cancel=self._cancel)
 
     def _uncertified(self) -> str:
         """What is known to be wrong with the run's databases, or that nobody ever tried them."""
@@ -195,13 +204,13 @@ class ModuleRun:
     def _work_once(self) -> None:
         try:
             with self._sessions.session(cancel=self._cancel) as session:
-                connections, heard = self._connections_in(session), session.stderr_count
+                connections, heard = self._connections_in(session), session.process.stderr_count
                 phases = Phases(connections, self._state, self._store)
                 try:
                     self._work_in(connections, phases)
                 finally:
-                    self._stderr += session.stderr_since(heard)
-                    self._stdout += session.take_output()
+                    self._stderr += session.process.stderr_since(heard)
+                    self._stdout += session.process.take_output()
                     if session.alive:
                         phases.clean_up()
                         phases.forget_settings()

@@ -10,6 +10,7 @@ import re
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -111,7 +112,8 @@ class Phases:
 
     def _in_doubt(self) -> bool:
         """Whether a run since the last successful one may have left its merge unfinished."""
-        for run in self._store.runs.list(self._module.name, limit=_RUNS_LOOKED_AT):
+        earlier = partial(self._store.runs.list, self._module.name, limit=_RUNS_LOOKED_AT)
+        for run in retrying(earlier, cancel=self._state.cancel):
             if run.status == "success":
                 return False
             if run.phase == "merge" and run.id != self._state.run_id:

@@ -158,9 +158,14 @@ def _set(transaction: Transaction, what: What, name: str, token: str | None, val
     return transaction.execute(sql, named).rowcount
 
 
-def acquire(transaction: Transaction, what: What, name: str) -> str | None:
+def new_token() -> str:
+    """A token that no lock has had."""
+    return str(uuid.uuid4())
+
+
+def acquire(transaction: Transaction, what: What, name: str, token: str | None = None) -> str | None:
     """As `LeaseStore.acquire`, inside a transaction of the caller."""
-    token = str(uuid.uuid4())
+    token = token or new_token()
     values = {
         "running": True,
         "running_token": token,

@@ -51,15 +51,20 @@ class RunStore:
         group_run_id: int | None = None,
         dagster_run_id: str | None = None,
         partition: str | None = None,
+        token: str | None = None,
     ) -> tuple[int, str] | None:
         """Lock the module and begin its run, of a partition if it has any: (run id, lock token).
 
-        None when somebody else holds the lock.
+        None when somebody else holds the lock. With a token of the caller's own (`leases.new_token`) it may be called again where
+        nobody knows whether it was done: the run is begun once.
         """
         with self._database.plain_write() as transaction:
-            token = leases.acquire(transaction, "module", module)
-            if token is None:
-                return None
+            acquired = leases.acquire(transaction, "module", module, token)
+            if acquired is None:
+                begun = "SELECT id FROM run_log WHERE token = :token AND finished_at IS NULL"
+                known = transaction.execute(begun, {"token": token}).scalar() if token is not None else None
+                return None if known is None or token is None else (known, token)
+            token = acquired
             run_id = transaction.execute(
                 "INSERT INTO run_log (module, triggered_by, group_run_id, dagster_run_id, partition, status, phase, token, "
                 "started_at) VALUES (:module, :triggered_by, :group_run_id, :dagster_run_id, :partition, 'running', 'lock', "

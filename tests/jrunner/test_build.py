@@ -149,7 +149,7 @@ def test_the_archive_is_made_beside_a_copy_of_the_jar(tmp_path: Path) -> None:
     assert archive.make(copy, java) == made
     assert f"-XX:SharedArchiveFile={made}" in jvm.command(java, copy, "session")
     with Session(jar=copy) as session:
-        assert session.stderr_lines == ()
+        assert session.process.stderr_lines == ()
     # Another jar of the same name does not get the old archive, and a broken archive is no error.
     made.chmod(0o644)
     made.write_bytes(b"broken")

@@ -382,11 +382,11 @@ def test_stderr_of_one_of_its_users(session: Session, odd_drivers: OddDrivers) -
     """A session that is lent on keeps the lines of its earlier users: they are not the next run's."""
 
     def logins(count: int) -> int:
-        return sum("logging in" in line for line in session.stderr_since(count))
+        return sum("logging in" in line for line in session.process.stderr_since(count))
 
     for _ in range(2):
-        before = session.stderr_count
-        assert session.stderr_since(before) == ()
+        before = session.process.stderr_count
+        assert session.process.stderr_since(before) == ()
         with pytest.raises(JRunnerError):
             session.open(odd_drivers.request("odd", "chat", password="s3ntinel-pw"))
         wait_until(lambda count=before: logins(count) > 0, "the driver's line on stderr")  # type: ignore[misc]
@@ -434,7 +434,7 @@ def test_no_process_shows_the_password(
                 if postgresql.password.encode() in content or b"s3ntinel-in-the-environment" in content:
                     found.append(f"{folder}/{name}")
         assert found == []
-        assert session.stderr_lines == ()
+        assert session.process.stderr_lines == ()
 
 
 @pytest.mark.postgresql

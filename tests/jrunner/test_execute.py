@@ -186,7 +186,7 @@ def test_a_commit_is_on_disk_when_it_is_told(kind: str, tmp_path: Path) -> None:
         session.execute("db", ["CREATE TABLE t (i int)"])
         session.execute("db", ["INSERT INTO t VALUES (1)"])
         # As a power cut would: no shutdown, no flush.
-        session._process.kill()
+        session.process._process.kill()
     with Session() as session:
         session.open(request)
         assert rows(session) == ["1"]

@@ -39,5 +39,5 @@ def test_a_run_of_ten_rows(bench: Workbench, monkeypatch: pytest.MonkeyPatch) ->
     bench.run()
     # Start, the phases, the lock before the commit, the end: each by a transaction of its own, because a crash may come between.
     assert counts["store writes"] == 9
-    assert counts["store reads"] <= 17
+    assert counts["store reads"] <= 8
     assert counts["round trips to jrunner"] <= 15

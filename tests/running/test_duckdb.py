@@ -47,6 +47,31 @@ def test_a_run_waits_for_another_and_gives_the_file_back(bench: Workbench) -> No
     assert bench.rows("SELECT id FROM t") == [("1",)]
 
 
+def test_members_side_by_side_in_one_file(bench: Workbench) -> None:
+    """They share a JVM, which DuckDB lets open a file twice: one writes while nobody else has it, and readers share it."""
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.fill("t", [(n,) for n in range(1000)])
+    bench.execute("CREATE TABLE s (id INTEGER)", "INSERT INTO s VALUES (1)")
+    bench.connect("lite", "sqlite", f"jdbc:sqlite:{bench.folder}/lite.db")
+    writers, readers = [f"w{n}" for n in range(3)], [f"r{n}" for n in range(3)]
+    for name in writers:
+        bench.module(name, dest_table=name)
+    for name in readers:
+        bench.module(name, source="dst", dest="lite", query="SELECT * FROM s", dest_table=name)
+    bench.group((*writers, *readers), max_parallel=4)
+    for _ in range(3):
+        with bench.pool.session() as session:
+            session.close()  # the group's own JVM wants the file
+        result = bench.engine.run_group("g")
+        assert result.record.status == "success", result.record.error
+    logs = "".join(bench.store.runs.get(run.id).live_log or "" for run in result.runs)
+    assert "waiting for another run of this process, which has the file of connection dst open" in logs
+    for name in writers:
+        assert bench.rows(f"SELECT count(*), sum(id) FROM {name}") == [("1000", "499500")]
+    for name in readers:
+        assert bench.rows(f"SELECT * FROM {name}", "lite") == [("1",)]
+
+
 def test_who_has_the_file_is_said(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "RUN_WAIT_S", 0.5)
     bench.source("CREATE TABLE t (id INTEGER)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -73,6 +74,20 @@ def test_layers_are_barriers_and_members_of_one_run_side_by_side(bench: Workbenc
     starts = {run.module: run.started_at for run in result.runs}
     first_end = max(end for name, end in ends.items() if name in "ab" and end)
     assert min(starts["c"], starts["d"]) >= first_end
+
+
+def test_a_source_that_does_not_answer_holds_nobody_up(bench: Workbench) -> None:
+    """Members open their connections side by side, though they share a JVM."""
+    bench.source("CREATE TABLE t (id INTEGER)")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        bench.connect("mute", "postgresql", f"jdbc:postgresql://127.0.0.1:{mute.getsockname()[1]}/x", "u", "p")
+        bench.module("a", source="mute")
+        bench.module("b")
+        bench.group(("a", "b"), max_parallel=2)
+        runs = {run.module: run for run in bench.engine.run_group("g").runs}
+    assert (runs["a"].status, runs["b"].status) == ("error", "success")
+    assert "could not be opened" in (runs["a"].error or "")
+    assert runs["b"].finished_at < runs["a"].finished_at
 
 
 def test_a_long_staging_leaves_its_destination_file_to_other_writers(bench: Workbench) -> None:

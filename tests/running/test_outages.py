@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import pipekit_engine.running.monitor
-from pipekit_engine.errors import Interrupted, RunError, StagingError
+from pipekit_engine.errors import Interrupted, RunError, StagingError, StoreUnavailable
 from pipekit_engine.jrunner.pool import SessionPool
+from pipekit_engine.models import Check, Hook
 from pipekit_engine.running.events import RunEvent
+from pipekit_engine.store.dbapi import Pool, Transaction
 from pipekit_engine.store.leases import HEARTBEAT_FENCE, HEARTBEAT_TIMEOUT
 from tests.running.workbench import Workbench
 from tests.servers.postgresql import PostgreSQLServer
@@ -163,3 +166,54 @@ def test_a_failure_after_the_commit_says_that_it_was_committed(
     assert caught.value.merge_committed
     assert bench.store.runs.list()[0].rows_inserted == 1
     assert bench.rows("SELECT id FROM t") == [("1",)]
+
+
+class Refusal:
+    """Lets a thread's n-th question to the store, from now on, fail as if the server were gone: before it, or with its answer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, *, done: bool) -> None:
+        self.asked = 0
+        transaction, thread = Pool.transaction, threading.get_ident()
+
+        @contextmanager
+        def refuse(pool: Pool, *, write: bool) -> Iterator[Transaction]:
+            mine = threading.get_ident() == thread
+            self.asked += mine
+            refused = mine and self.asked == at
+            if refused and not done:
+                raise StoreUnavailable("it is away")
+            with transaction(pool, write=write) as found:
+                yield found
+            if refused:
+                raise StoreUnavailable("it went away with its answer")
+
+        monkeypatch.setattr(Pool, "transaction", refuse)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before it", "with its answer"])
+def test_each_question_of_a_members_run_may_go_unanswered(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    """One after another, until a run asks fewer: a member of a group runs once, and succeeds, whichever it was."""
+    monkeypatch.setattr("pipekit_engine.store.retrying.DELAYS_S", (0.0, 0.0))
+    bench.source("CREATE TABLE t (id INTEGER)")
+    bench.fill("t", [(1,), (2,)])
+    volume = Check(name="volume")
+    hook = Hook(run_on="success", sql="DELETE FROM t WHERE id < 0")
+    bench.module(strategy="append", hooks=(hook,), checks=(volume,))
+    bench.group(("m",))
+    at = 0
+    while True:
+        at += 1
+        group_run, token = bench.store.group_runs.start("g", triggered_by="manual") or (0, "")
+        with monkeypatch.context() as patched:
+            refusal = Refusal(patched, at, done=done)
+            record = bench.run(group_run_id=group_run)
+        assert (record.status, record.error, record.group_run_id) == ("success", None, group_run), at
+        assert len(bench.store.runs.list(group_run_id=group_run)) == 1
+        bench.store.group_runs.finish(group_run, "success", token)
+        assert bench.rows("SELECT count(*) FROM t") == [(str(2 * at),)]
+        assert bench.store.leases.all() == []
+        if refusal.asked < at:
+            break
+    assert at > 15

@@ -147,7 +147,7 @@ def test_nothing_of_a_key_is_left(bench: Workbench, tls_postgresql: TlsPostgreSQ
     tls = Tls(mode="require", cert=str(own.cert), key=str(own.key))
     bench.connect("c", "postgresql", server.jdbc_url("postgres"), "certified", server.password, tls=tls)
     with bench.session("c") as (session, handle):
-        folder = session.temporary.path
+        folder = session.process.temporary.path
         (store,) = folder.glob("tls-*.p12")
         assert store.stat().st_mode & 0o077 == 0
         arguments = Path(f"/proc/{session.pid}/cmdline").read_bytes()

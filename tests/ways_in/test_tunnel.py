@@ -56,7 +56,7 @@ def end_sessions(bench: Workbench) -> None:
 
 
 def tunnels(session: Session) -> list[SshTunnel]:
-    return [item for item in session.attached.values() if isinstance(item, SshTunnel)]
+    return [item for item in session.process.attached.values() if isinstance(item, SshTunnel)]
 
 
 def clients(port: int) -> list[int]:
@@ -338,7 +338,7 @@ def test_the_client_does_not_outlive_a_killed_engine(
         "config = Config(database=str(folder / 'pipekit.db'), secrets=folder / 'secrets.env', jars=JAR_FOLDERS);"
         "engine = Engine(config); session = Session();"
         "engine._connections().open(session, 'c', 'read');"
-        "print(session.pid, session.temporary.path, flush=True); time.sleep(60)"
+        "print(session.pid, session.process.temporary.path, flush=True); time.sleep(60)"
     )
     others = set(clients(sshd.port))  # of warm sessions
     child = subprocess.Popen(
