@@ -4,7 +4,7 @@ DEST ?= sqlite
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 BIN := .venv/bin
 
-.PHONY: help setup-demo setup demo serve test test-dagster test-slow test-truth test-faults wheel certify lint check bench soak screenshots pins clean
+.PHONY: help setup-demo setup setup-slow demo serve test test-dagster test-slow test-truth test-faults wheel certify lint check bench soak screenshots pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ serve: setup-demo ## the demo's schedules, runs and lineage in the browser (afte
 test: setup ## run the tests, on real servers that the tests start (ARGS='-k merge' passes options to pytest)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-slow: setup ## run what make test leaves out: deploy.sh, a host that vanishes, schedules by the clock (half an hour)
+test-slow: setup-slow ## run what make test leaves out: deploy.sh, a host that vanishes, schedules by the clock (half an hour)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --slow -m slow $(ARGS)
 
 test-truth: setup ## move public and hostile data between all pairs of seven databases, compare row by row (an hour or more)
@@ -73,6 +73,9 @@ clean: ## remove what the targets made: .venv, .demo, caches
 
 setup:
 	@scripts/setup.sh test
+
+setup-slow:
+	@scripts/setup.sh test --slow
 
 setup-demo:
 	@scripts/setup.sh demo --dest $(DEST)

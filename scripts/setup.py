@@ -225,7 +225,7 @@ def _no_services() -> Iterator[None]:
 # --- the steps ----------------------------------------------------------------------------------------------------
 
 
-def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
+def system_packages(profile: str, dest: str, drivers: list[Driver], *, slow: bool = False) -> None:
     """See that the JDK and (for tests) the servers are there; get them and the drivers' packages by apt where possible."""
     own_server = dest == "postgresql" and not os.environ.get("PIPEKIT_DEMO_PG_URL")
 
@@ -244,7 +244,7 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             packages.append(
                 "redis-server"
             )  # with its library and tools 1.9 MB to fetch; the tests start one of their own
-        if profile == "test" and not has_rabbitmq():
+        if slow and not has_rabbitmq():
             packages.append("rabbitmq-server")  # with Erlang 34 MB to fetch; the tests start one of their own
         if profile == "test" and not has_chromium():
             packages.append("chromium")
@@ -277,7 +277,7 @@ def system_packages(profile: str, dest: str, drivers: list[Driver]) -> None:
             ("MariaDB", has_mariadb()),
             ("Firebird", has_firebird()),
             ("SSH", has_sshd()),
-            ("RabbitMQ", has_rabbitmq()),
+            ("RabbitMQ", not slow or has_rabbitmq()),
         ):
             if not there:
                 say(f"no {server} server: its tests will be skipped ({with_sudo} mends that)")
@@ -434,11 +434,12 @@ def _make_venv(version: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up this checkout.")
     parser.add_argument("profile", choices=list(EXTRAS))
+    parser.add_argument("--slow", action="store_true", help="also what `make test-slow` alone wants")
     parser.add_argument("--dest", default="sqlite", choices=["sqlite", "duckdb", "postgresql"])
     options = parser.parse_args()
     needed = {"sqlite", options.dest}
     drivers = [driver for driver in known_drivers() if options.profile == "test" or driver.kind in needed]
-    system_packages(options.profile, options.dest, drivers)
+    system_packages(options.profile, options.dest, drivers, slow=options.slow)
     environment(options.profile)
     jars(options.profile, drivers)
     if options.profile == "test":

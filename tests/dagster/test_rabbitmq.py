@@ -25,6 +25,8 @@ from tests.ports import lasting_port
 from tests.servers.certificates import Authority
 from tests.servers.rabbitmq import RabbitMQServer
 
+#: The server with its Erlang is 34 MB to fetch, and takes six seconds to start: `make test-slow` has it.
+pytestmark = pytest.mark.slow
 #: Seconds that the server waits for an acknowledgement, and those of a run that takes longer, with what a look at it may take.
 TIMEOUT_S, LONG_S = 4, 9
 #: A vhost whose name needs quoting in each of the ways in which names do.
@@ -167,7 +169,6 @@ def test_a_consumer_that_is_full_holds_nothing_that_another_can_take(fresh: Rabb
         assert len(first.said("begins")) == 2
 
 
-@pytest.mark.slow
 def test_after_a_restart_of_the_server_it_is_used_again_by_all(fresh: RabbitMQServer, tmp_path: Path) -> None:
     broker = Broker(_config(tmp_path, fresh))
     full = Consumer(tmp_path, "full")
