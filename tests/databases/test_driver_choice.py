@@ -21,6 +21,8 @@ BUILT_IN = {driver.name: driver for driver in builtin_drivers()}
 class Answering:
     """A session in which a driver of some name and version answers, or an error."""
 
+    prefix = ""
+
     def __init__(self, driver: str = "", version: str = "", error: JRunnerError | None = None) -> None:
         self.answer = OpenResult("a database", "1", driver, version, reused=False)
         self.error = error

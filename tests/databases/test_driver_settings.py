@@ -53,7 +53,7 @@ def test_a_url_that_does_more_than_connect_is_refused(bench: Workbench, kind: st
     else:
         bench.connect("c", kind, url)
     with pytest.raises(ConfigurationError, match=rf"(?i){named} in its jdbc_url.*allowed_driver_settings: \[{named}\]"):
-        bench.engine._connections()._request("c", "read", "pipekit", None)
+        bench.engine._connections()._request("c", "read", "pipekit")
 
 
 def test_a_setting_that_changes_rows_is_refused(bench: Workbench) -> None:
@@ -62,7 +62,7 @@ def test_a_setting_that_changes_rows_is_refused(bench: Workbench) -> None:
     bench.connect("d", "generic", "jdbc:sqlserver://h", options={"UseBulkCopyForBatchInsert": "true"})
     for name, place in (("c", "jdbc_url"), ("d", "options")):
         with pytest.raises(ConfigurationError, match=rf"(?i)leave useBulk\w+ out of its {place}.*become NULL"):
-            bench.engine._connections()._request(name, "write", "pipekit", None)
+            bench.engine._connections()._request(name, "write", "pipekit")
 
 
 def test_options_are_read_too_and_the_configuration_may_allow_them(bench: Workbench) -> None:
@@ -71,9 +71,9 @@ def test_options_are_read_too_and_the_configuration_may_allow_them(bench: Workbe
     )
     connections = bench.engine._connections()
     with pytest.raises(ConfigurationError, match="sslFactory in its options"):
-        connections._request("c", "read", "pipekit", None)
+        connections._request("c", "read", "pipekit")
     connections._config = bench.config.model_copy(update={"allowed_driver_settings": ["sslfactory"]})
-    connections._request("c", "read", "pipekit", None)
+    connections._request("c", "read", "pipekit")
 
 
 def test_a_server_that_is_no_database_refused_no_login() -> None:
@@ -96,4 +96,4 @@ def test_a_server_that_is_no_database_refused_no_login() -> None:
 )
 def test_usual_urls_are_left_alone(bench: Workbench, kind: str, url: str) -> None:
     bench.connect("c", kind, url)
-    bench.engine._connections()._request("c", "read", "pipekit", None)
+    bench.engine._connections()._request("c", "read", "pipekit")

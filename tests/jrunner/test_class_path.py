@@ -38,7 +38,7 @@ def origins(own_jar: Path, driver: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     plain = jvm.flags
     lines: list[str] = []
     with monkeypatch.context() as patched:
-        patched.setattr(jvm, "flags", lambda heap=jvm.DEFAULT_HEAP: [*plain(heap), LOADS])
+        patched.setattr(jvm, "flags", lambda *of: [*plain(*of), LOADS])
         with Session(jar=own_jar, on_stderr=lines.append) as session:
             session.open(h2(driver))
     return [line.partition("source: ")[2].strip() for line in lines if " org.h2.Driver source" in line]
