@@ -31,7 +31,7 @@ _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[^@/?#:;\s]+)(:\d{1,5})?"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class JRunnerConfig(_Section):

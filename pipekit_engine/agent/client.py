@@ -94,6 +94,14 @@ class Command:
         except (OSError, ValueError):
             return None
 
+    @property
+    def database(self) -> str | None:
+        """What the configuration says of the database, as it is written; None where that cannot be told without reading YAML."""
+        match = _DATABASE.search(self.configuration)
+        if match is not None:
+            return match[1].strip("'\"")
+        return None if self.says("database") else "pipekit.db"
+
     def says(self, key: str) -> bool:
         """Whether the configuration has this key."""
         return re.search(rf"^['\"]?{key}", self.configuration, re.MULTILINE) is not None
@@ -103,11 +111,8 @@ def _agent_for(command: Command | None) -> str | None:
     """The socket of the agent that may take this command, if there is one."""
     if command is None or command.name not in COMMANDS:
         return None
-    database = "pipekit.db"
-    match = _DATABASE.search(command.configuration)
-    if match is not None:
-        database = match[1].strip("'\"")
-    elif command.says("database"):
+    database = command.database
+    if database is None:
         return None
     path = socket_path(command.folder, database)
     return path if os.path.exists(path) else None

@@ -15,6 +15,7 @@ from pipekit_engine.jrunner.lending import LentProcess, Settings
 from pipekit_engine.jrunner.locate import find_java
 from pipekit_engine.jrunner.process import TERM_TIMEOUT_S
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION
+from pipekit_engine.jrunner.rehearsal import kinds_used
 from pipekit_engine.jrunner.starting import start_process
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ class WarmProcess:
         self.settings = Settings.of(config)
         java = find_java(config.jrunner.java)
         self.temporary = SessionFolder()
+        database = config.database if "://" not in config.database else ""
         self.process: subprocess.Popen[bytes] = start_process(
-            java, self.temporary, heap=config.jrunner.heap, cwd=config.folder
+            java,
+            self.temporary,
+            heap=config.jrunner.heap,
+            cwd=config.folder,
+            rehearsed=kinds_used(str(config.folder / database)) if database else (),
         )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)

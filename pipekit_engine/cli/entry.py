@@ -25,7 +25,7 @@ def main() -> None:
     if status is not None:
         sys.exit(status)
     if command is not None and command.name in _RUNS and not {"-h", "--help"}.intersection(arguments):
-        _start_jvm(command)
+        _start_jvm(command, arguments)
     # All that is imported stays: looking through it again and again for garbage would cost a tenth of the time.
     gc.disable()
     from pipekit_engine.cli.main import main as run_here
@@ -33,15 +33,22 @@ def main() -> None:
     run_here()
 
 
-def _start_jvm(command: Command) -> None:
+def _start_jvm(command: Command, arguments: list[str]) -> None:
     """Start the JVM beside the imports, unless the configuration says how it is started."""
     if command.says("jrunner"):
         return
+    import os
     from pathlib import Path
 
+    from pipekit_engine.jrunner.rehearsal import kinds_used
     from pipekit_engine.jrunner.starting import start_early
 
-    start_early(Path(command.folder))
+    kinds: tuple[str, ...] = ()
+    if command.database is not None and "://" not in command.database:
+        named = arguments[arguments.index(command.name) + 1 :]
+        module = next((word for word in named if not word.startswith("-")), None) if command.name == "run" else None
+        kinds = kinds_used(os.path.join(command.folder, command.database), module)
+    start_early(Path(command.folder), kinds)
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ class Connections:
             )
             hint += tunnel.hint() if tunnel else ""
             raise ConnectError(f"Connection {name!r} ({dialect.label}) could not be opened: {error}{hint}") from error
-        if refused := too_old(opened):
+        if refused := too_old(opened, dialect):
             session.close(request.connection)
             raise ConnectError(f"Connection {name!r} ({dialect.label}) is not used: {refused}")
         return OpenConnection(connection, dialect, request.connection, opened, missing)

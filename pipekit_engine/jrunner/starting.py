@@ -22,6 +22,8 @@ from pipekit_engine.jrunner.lending import Settings
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipekit_engine.config import Config
 
 #: Seconds that a JVM which nobody took has to end.
@@ -35,14 +37,19 @@ def start_process(
     heap: str = jvm.DEFAULT_HEAP,
     jar: Path | None = None,
     cwd: Path | None = None,
+    rehearsed: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
-    """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing."""
+    """Starts a session's JVM, whose temporary files are in `temporary`. Raises RuntimeMissing.
+
+    It prepares the first connection to `rehearsed`, kinds of databases.
+    """
     try:
         return subprocess.Popen(
             jvm.command(
                 java,
                 jar or find_jar(),
                 "session",
+                *rehearsed,
                 heap=heap,
                 users=jvm.SESSIONS_PER_JVM,
                 temporary=temporary.path,
@@ -73,15 +80,18 @@ class StartedProcess:
 _started: StartedProcess | None = None
 
 
-def start_early(folder: Path) -> None:
-    """Start the JVM of a configuration in `folder` that says nothing of jrunner. One that cannot be started is told later."""
+def start_early(folder: Path, kinds: Sequence[str] = ()) -> None:
+    """Start the JVM of a configuration in `folder` that says nothing of jrunner, for connections of these kinds.
+
+    One that cannot be started is told later.
+    """
     global _started
     with suppress(PipekitError, OSError):
         java = find_java()
         environment = tuple(sorted(jvm.environment().items()))
         settings = Settings(java.path, jvm.DEFAULT_HEAP, folder, environment)
         temporary = SessionFolder()
-        _started = StartedProcess(settings, start_process(java, temporary, cwd=folder), temporary)
+        _started = StartedProcess(settings, start_process(java, temporary, cwd=folder, rehearsed=kinds), temporary)
         atexit.register(_end_unused)
 
 

@@ -13,7 +13,7 @@ from pipekit_engine.records.statuses import RunStatus
 class Record(BaseModel):
     """Base of all records: unknown fields are refused, text is kept as written."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, defer_build=True)
 
 
 class ResolvedWatermark(Record):

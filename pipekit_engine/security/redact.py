@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 STARS = "***"
 
@@ -25,21 +26,32 @@ _AUTHORITY = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _ADDRESS = re.compile(r"(?:address=)?(?:\([\w.]+=[^()]*\))+(?:,(?:address=)?(?:\([\w.]+=[^()]*\))+)*")
 _URL_IN_TEXT = re.compile(r"\b(?:jdbc:[A-Za-z0-9]+:|[A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>`]*")
 _JDBC_PREFIX = re.compile(r"jdbc:[a-z0-9]+:", re.IGNORECASE)
-#: Prefixes of JDBC URLs whose rest, where there is no `//` in it, is a path or a name and never a login.
-_PATHS = {"jdbc:duckdb:", "jdbc:ucanaccess:", "jdbc:classic:"}
-#: Prefixes of JDBC URLs that have logins of their own form -> the URL without its password, None where that cannot be told.
-_LOGINS: dict[str, Callable[[str], str | None]] = {}
 
 
-def know_url(prefix: str, *, is_path: bool = False, redact_login: Callable[[str], str | None] | None = None) -> None:
-    """Take note of what a kind of database says of its URLs; every URL that nobody spoke of is trusted with nothing.
+@dataclass(frozen=True)
+class UrlForm:
+    """What a kind of database says of its URLs.
+
+    `is_path`: the rest, where there is no `//` in it, is a path or a name and never a login. `redact_login` is for logins of a
+    form of their own: the URL without its password, None where that cannot be told.
+    """
+
+    is_path: bool = False
+    redact_login: Callable[[str], str | None] | None = None
+
+
+#: By the prefix of JDBC URLs, each asked for when such a URL comes.
+_FORMS: dict[str, Callable[[], UrlForm]] = {
+    prefix: lambda: UrlForm(is_path=True) for prefix in ("jdbc:duckdb:", "jdbc:ucanaccess:", "jdbc:classic:")
+}
+
+
+def know_url(prefix: str, form: Callable[[], UrlForm]) -> None:
+    """Take note of whom to ask for the form of such URLs; every URL that nobody spoke of is trusted with nothing.
 
     `prefix` is `jdbc:name:` in lower case.
     """
-    if is_path:
-        _PATHS.add(prefix)
-    if redact_login is not None:
-        _LOGINS[prefix] = redact_login
+    _FORMS[prefix] = form
 
 
 def redact_url(url: str) -> str:
@@ -69,11 +81,12 @@ def _redact(url: str) -> str | None:
     url = _without_parameters(url)
     jdbc = _JDBC_PREFIX.match(url)
     prefix = jdbc.group().lower() if jdbc else ""
-    if prefix in _LOGINS:
-        return _LOGINS[prefix](url)
+    form = _FORMS.get(prefix, UrlForm)()
+    if form.redact_login is not None:
+        return form.redact_login(url)
     head, slashes, rest = url.partition("//")
     if not slashes or "?" in head or ";" in head:
-        return url if prefix in _PATHS or "@" not in url else None
+        return url if form.is_path or "@" not in url else None
     end = next((i for i, char in enumerate(rest) if char in "/?;#"), len(rest))
     authority, tail = rest[:end], rest[end:]
     login, at, host = authority.rpartition("@")

@@ -3,6 +3,8 @@ package jrunner;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.TimeZone;
 import jrunner.session.Session;
@@ -14,8 +16,9 @@ public final class Main {
     public static void main(String[] args) {
         settle();
         FileOutputStream out = new FileOutputStream(FileDescriptor.out);
-        if (args.length == 1 && args[0].equals("session")) {
-            Session.run(new FileInputStream(FileDescriptor.in), out);
+        if (args.length > 0 && args[0].equals("session")) {
+            List<String> rehearsed = Arrays.asList(args).subList(1, args.length);
+            Session.run(new FileInputStream(FileDescriptor.in), out, rehearsed);
         } else {
             System.exit(jrunner.flags.FlagMode.run(args, out, System.err));
         }

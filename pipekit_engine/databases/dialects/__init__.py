@@ -1,27 +1,21 @@
-"""The kinds of databases that pipekit knows: a file and a line here for each."""
+"""The kinds of databases that pipekit knows: a file and a line here for each.
+
+A kind's file is imported when the kind is first asked for: a run imports those that it uses.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.types import MappedType
-from pipekit_engine.databases.dialects.db2 import DB2
-from pipekit_engine.databases.dialects.derby import Derby
-from pipekit_engine.databases.dialects.duckdb import DuckDB
-from pipekit_engine.databases.dialects.generic import Generic
-from pipekit_engine.databases.dialects.h2 import H2
-from pipekit_engine.databases.dialects.hsqldb import HSQLDB
-from pipekit_engine.databases.dialects.mariadb import MariaDB
-from pipekit_engine.databases.dialects.mysql import MySQL
-from pipekit_engine.databases.dialects.oracle import Oracle
-from pipekit_engine.databases.dialects.postgresql import PostgreSQL
-from pipekit_engine.databases.dialects.sqlite import SQLite
-from pipekit_engine.databases.dialects.sqlserver import SQLServer
 from pipekit_engine.databases.introspection import BrowseField, Catalog, ColumnInfo, Key, TableInfo
 from pipekit_engine.errors import NotFoundError, RuntimeMissing
 from pipekit_engine.models import Driver
@@ -29,6 +23,8 @@ from pipekit_engine.security import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    USUAL_SCHEMAS: frozenset[str]
 
     from pipekit_engine.jrunner.protocol import OpenResult
 
@@ -38,36 +34,71 @@ __all__ = [
     "kind_of_client", "kind_of_url", "kinds", "known_driver", "too_old",
 ]  # fmt: skip
 
-_DIALECTS: dict[str, Dialect] = {
-    dialect.kind: dialect
-    for dialect in (
-        SQLite(),
-        PostgreSQL(),
-        MariaDB(),
-        MySQL(),
-        SQLServer(),
-        Oracle(),
-        DB2(),
-        H2(),
-        Derby(),
-        HSQLDB(),
-        DuckDB(),
-        Generic(),
-    )
+#: The class of each kind, in the file of that name, and how the URLs of its databases begin.
+_LINES: dict[str, tuple[str, ...]] = {
+    "sqlite": ("SQLite", "jdbc:sqlite:"),
+    "postgresql": ("PostgreSQL", "jdbc:postgresql:"),
+    "mariadb": ("MariaDB", "jdbc:mariadb:"),
+    "mysql": ("MySQL", "jdbc:mysql:"),
+    "sqlserver": ("SQLServer", "jdbc:sqlserver:", "jdbc:jtds:"),
+    "oracle": ("Oracle", "jdbc:oracle:"),
+    "db2": ("DB2", "jdbc:as400:", "jdbc:db2:"),
+    "h2": ("H2", "jdbc:h2:"),
+    "derby": ("Derby", "jdbc:derby:"),
+    "hsqldb": ("HSQLDB", "jdbc:hsqldb:"),
+    "duckdb": ("DuckDB", "jdbc:duckdb:"),
+    "generic": ("Generic", "jdbc:firebirdsql:"),
 }
 #: The kind of a database that no other kind is for.
-GENERIC = Generic.kind
-#: What the usual schema is called in any kind.
-USUAL_SCHEMAS = frozenset().union(*(dialect.usual_schemas for dialect in _DIALECTS.values()))
+GENERIC = "generic"
+
+
+class _Dialects(Mapping[str, Dialect]):
+    """The dialect of each kind, made when it is first asked for."""
+
+    def __getitem__(self, kind: str) -> Dialect:
+        return _dialect(kind, _LINES[kind][0])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_LINES)
+
+    def __len__(self) -> int:
+        return len(_LINES)
+
+
+@cache
+def _dialect(kind: str, name: str) -> Dialect:
+    made: Dialect = getattr(import_module(f"{__name__}.{kind}"), name)()
+    return made
+
+
+_DIALECTS = _Dialects()
+
+
+def __getattr__(name: str) -> Any:
+    if name != "USUAL_SCHEMAS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    #: What the usual schema is called in any kind.
+    return frozenset().union(*(dialect.usual_schemas for dialect in _DIALECTS.values()))
 
 
 def catalogue() -> list[tuple[Dialect, JdbcDriver]]:
     """Every driver that is pinned, with the kind that it serves: what `drivers install` fetches and the tests load."""
-    return [(kind, driver) for kind in _DIALECTS.values() for driver in (*kind.drivers, *kind.other_drivers)]
+    return [item for dialect in _DIALECTS.values() for item in _drivers_of(dialect)]
 
 
-for _dialect, _driver in catalogue():
-    redact.know_url(_driver.url_prefix, is_path=_dialect.url_is_path, redact_login=_dialect.login_redaction())
+def _drivers_of(dialect: Dialect) -> list[tuple[Dialect, JdbcDriver]]:
+    return [(dialect, driver) for driver in (*dialect.drivers, *dialect.other_drivers)]
+
+
+def _url_form(kind: str) -> redact.UrlForm:
+    dialect = get_dialect(kind)
+    return redact.UrlForm(dialect.url_is_path, dialect.login_redaction())
+
+
+for _kind, (_, *_prefixes) in _LINES.items():
+    for _prefix in _prefixes:
+        redact.know_url(_prefix, partial(_url_form, _kind))
 
 
 def kinds() -> tuple[str, ...]:
@@ -85,8 +116,8 @@ def get_dialect(kind: str) -> Dialect:
 
 def kind_of_url(url: str) -> str:
     """The kind whose driver takes a JDBC URL; `GENERIC` for one that none is known to take."""
-    prefixes = ((driver.url_prefix, kind) for kind, dialect in _DIALECTS.items() for driver in dialect.drivers)
-    return next((kind for prefix, kind in prefixes if url.lower().startswith(prefix)), GENERIC)
+    lowered = url.lower()
+    return next((kind for kind, (_, *prefixes) in _LINES.items() if lowered.startswith(tuple(prefixes))), GENERIC)
 
 
 def known_driver(name: str) -> tuple[Dialect, JdbcDriver]:
@@ -138,9 +169,13 @@ def driver_for(driver: Driver, url: str) -> Driver:
     return driver.model_copy(update={"class_name": other.class_name, "jar": jar})
 
 
-def too_old(opened: OpenResult) -> str | None:
-    """Why a driver must not be used, by what it told of itself when it was opened, and the fix; None for one that may."""
-    for dialect, driver in catalogue():
+def too_old(opened: OpenResult, dialect: Dialect) -> str | None:
+    """Why a driver must not be used, by what it told of itself when it was opened, and the fix; None for one that may.
+
+    It is the one of the connection's kind, or calls itself as another one does.
+    """
+    own = _drivers_of(dialect)
+    for dialect, driver in own if any(driver.is_named(opened.driver) for _, driver in own) else catalogue():
         version = opened.product_version if driver.is_database else opened.driver_version
         if why := driver.too_old(opened.driver, version):
             newer = f"pipekit drivers install {dialect.kind} --version {driver.version}"

@@ -34,6 +34,7 @@ class Derby(PaddedKeys, Dialect):
     drivers = (
         JdbcDriver(
             class_name="org.apache.derby.jdbc.EmbeddedDriver",
+            told_as="Apache Derby",
             url="jdbc:derby:/path/to/folder",
             files=("derby.jar", "derby-[0-9]*.jar"),
             group="org.apache.derby",

@@ -29,6 +29,7 @@ class H2(InformationSchema, Dialect):
     drivers = (
         JdbcDriver(
             class_name="org.h2.Driver",
+            told_as="H2 JDBC",
             url="jdbc:h2:/path/to/file",
             files=("h2.jar", "h2-[0-9]*.jar"),
             group="com.h2database",

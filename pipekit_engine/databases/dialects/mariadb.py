@@ -65,6 +65,7 @@ class MariaDB(Dialect):
     drivers = (
         JdbcDriver(
             class_name="org.mariadb.jdbc.Driver",
+            told_as="MariaDB",
             url="jdbc:mariadb://HOST:3306/DATABASE",
             files=("mariadb-java-client*.jar",),
             group="org.mariadb.jdbc",

@@ -103,6 +103,7 @@ class PostgreSQL(Dialect):
     drivers = (
         JdbcDriver(
             class_name="org.postgresql.Driver",
+            told_as="PostgreSQL JDBC",
             url="jdbc:postgresql://HOST:5432/DATABASE",
             files=("postgresql.jar", "postgresql-[0-9]*.jar"),
             group="org.postgresql",

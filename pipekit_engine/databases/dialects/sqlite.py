@@ -48,6 +48,7 @@ class SQLite(Dialect):
     drivers = (
         JdbcDriver(
             class_name="org.sqlite.JDBC",
+            told_as="SQLite JDBC",
             url="jdbc:sqlite:/path/to/file.db",
             files=("sqlite-jdbc*.jar", "xerial-sqlite-jdbc*.jar"),
             group="org.xerial",

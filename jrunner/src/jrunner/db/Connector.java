@@ -1,8 +1,11 @@
 package jrunner.db;
 
+import java.io.IOException;
 import java.sql.Connection;
+import java.sql.Driver;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.TimeoutException;
@@ -19,6 +22,25 @@ public final class Connector {
     private static final int CHECK_TIMEOUT_S = 5;
 
     private Connector() {}
+
+    /** Prepares the first connection to each of these kinds, as far as that can be done; an unknown one is left out. */
+    public static void rehearse(List<String> kinds) {
+        for (String id : kinds) {
+            Kind kind = Kinds.byId(id);
+            if (kind == null) {
+                continue;
+            }
+            kind.beforeDriver();
+            try {
+                Driver driver = Drivers.onClassPath(kind);
+                if (driver != null) {
+                    kind.rehearse(driver);
+                }
+            } catch (IOException | SQLException | RuntimeException | LinkageError e) {
+                continue; // the first connection tells what is wrong
+            }
+        }
+    }
 
     /** As {@link #open(String, ConnectSpec, Cancel)}, without a way to cancel. */
     public static Database open(String name, ConnectSpec spec) throws Failure {

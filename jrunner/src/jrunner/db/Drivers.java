@@ -134,6 +134,16 @@ final class Drivers {
         }
     }
 
+    /** The kind's driver on jrunner's own class path, ready for use; null where it is not there. */
+    static Driver onClassPath(Kind kind) {
+        try {
+            Class<?> type = Class.forName(kind.driverClass(), true, Drivers.class.getClassLoader());
+            return (Driver) type.getDeclaredConstructor().newInstance();
+        } catch (ReflectiveOperationException | LinkageError | ClassCastException e) {
+            return null;
+        }
+    }
+
     private static synchronized ClassLoader loader(List<File> jars) throws Failure {
         List<URL> urls = new ArrayList<>();
         for (File jar : jars) {

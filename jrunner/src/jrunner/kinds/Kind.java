@@ -1,5 +1,6 @@
 package jrunner.kinds;
 
+import java.io.IOException;
 import java.sql.Connection;
 import java.sql.Driver;
 import java.sql.ResultSetMetaData;
@@ -73,6 +74,13 @@ public abstract class Kind {
     public boolean isDriverInSeveralJars() {
         return false;
     }
+
+    /**
+     * Does what the first connection would do for the first time, as far as that needs no database.
+     *
+     * @param driver from the class path
+     */
+    public void rehearse(Driver driver) throws IOException, SQLException {}
 
     /** Called before the driver is loaded, for settings of the whole JVM that drivers read then. */
     public void beforeDriver() {}

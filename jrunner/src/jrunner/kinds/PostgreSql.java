@@ -1,6 +1,8 @@
 package jrunner.kinds;
 
+import java.io.IOException;
 import java.sql.Connection;
+import java.sql.Driver;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -42,6 +44,11 @@ public final class PostgreSql extends Kind {
 
     public PostgreSql() {
         super("org.postgresql.Driver", "postgresql");
+    }
+
+    @Override
+    public void rehearse(Driver driver) throws IOException {
+        PgRehearsal.play(driver);
     }
 
     @Override

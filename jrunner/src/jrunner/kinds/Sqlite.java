@@ -1,6 +1,7 @@
 package jrunner.kinds;
 
 import java.sql.Connection;
+import java.sql.Driver;
 import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
@@ -69,6 +70,15 @@ public final class Sqlite extends Kind {
 
     public Sqlite() {
         super("org.sqlite.JDBC", "sqlite-jdbc", "xerial-sqlite-jdbc");
+    }
+
+    /** Unpacks and loads the native library, most of all. */
+    @Override
+    public void rehearse(Driver driver) throws SQLException {
+        try (Connection memory = driver.connect("jdbc:sqlite::memory:", new Properties());
+                Statement statement = memory.createStatement()) {
+            statement.execute("SELECT 1");
+        }
     }
 
     @Override

@@ -15,6 +15,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import jrunner.Failure;
 import jrunner.Version;
+import jrunner.db.Connector;
 import jrunner.json.JsonException;
 import jrunner.json.JsonReader;
 
@@ -62,11 +63,20 @@ public final class Session {
         this.output = new Output(out);
     }
 
-    /** Serves requests until the input ends or the process is told to stop; does not return. */
-    public static void run(InputStream in, OutputStream out) {
+    /**
+     * Serves requests until the input ends or the process is told to stop; does not return.
+     *
+     * @param rehearsed kinds whose first connection is prepared while no request is there yet
+     */
+    public static void run(InputStream in, OutputStream out, List<String> rehearsed) {
         Session session = new Session(in, out);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> session.end(EXIT_SIGTERM, true), "shutdown"));
         session.ready();
+        if (!rehearsed.isEmpty()) {
+            Thread rehearsal = new Thread(() -> Connector.rehearse(rehearsed), "rehearsal");
+            rehearsal.setDaemon(true);
+            rehearsal.start();
+        }
         session.startWatch();
         session.read();
         if (session.quit != null) {

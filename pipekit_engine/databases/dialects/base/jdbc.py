@@ -38,8 +38,9 @@ class JdbcDriver:
     debian_jar: str | None = None
     #: What a person should know before taking it.
     note: str | None = None
-    #: How the name begins that the driver gives itself, and the oldest version that is right; None: none is known to be wrong.
+    #: How the name begins that the driver gives itself.
     told_as: str | None = None
+    #: The oldest version that is right; None: none is known to be wrong.
     oldest: str | None = None
     #: The driver holds the database, whose version it tells in place of its own.
     is_database: bool = False
@@ -65,9 +66,13 @@ class JdbcDriver:
         """`postgresql-42.7.13.jar`."""
         return f"{self.artifact}-{version}.jar"
 
+    def is_named(self, name: str) -> bool:
+        """Whether it is the driver that calls itself so."""
+        return self.told_as is not None and name.startswith(self.told_as)
+
     def too_old(self, name: str, version: str) -> str | None:
         """Why a driver that calls itself so must not be used; None for one that may, or is another."""
-        if self.oldest is None or self.told_as is None or not name.startswith(self.told_as):
+        if self.oldest is None or not self.is_named(name):
             return None
         told = _VERSION.search(version)
         if told is None or _numbers(told.group()) >= _numbers(self.oldest):
