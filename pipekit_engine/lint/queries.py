@@ -131,8 +131,7 @@ def check_columns(read: ReadModule) -> None:
     if module.dedupe_column:
         name = module.dedupe_column
         _must_be_given(read, "PK104", f"dedupe: the query does not give {name!r}.", name, known, "dedupe")
-    if module.split_by:
-        name = module.split_by
+    for name in module.split_by:
         _must_be_given(read, "PK106", f"split_by: the query does not give {name!r}.", name, given, "split_by")
     for i, column in enumerate(module.columns):
         name = column.source_name

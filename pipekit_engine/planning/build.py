@@ -28,6 +28,7 @@ from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.partitions import plan_partition
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
 from pipekit_engine.planning.ranges import plan_ranges
+from pipekit_engine.planning.split import plan_split
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -87,6 +88,7 @@ def plan_run(
     partition: PartitionRange | None = None,
     load_obstacle: str | None = None,
     loads_in_transaction: bool = True,
+    table_columns: Collection[str] | None = None,
 ) -> RunPlan:
     """Plan a run.
 
@@ -99,7 +101,8 @@ def plan_run(
     an INSERT says otherwise. `dest_triggers` are the names of those that may change a row which is written.
     `partition` is the one that is replaced, of a module that has them. `load_obstacle` says why rows cannot go straight into the
     destination, with `staging: auto`, where the databases know that; `loads_in_transaction` whether the session writes rows and
-    what goes with them in one transaction.
+    what goes with them in one transaction. `table_columns` are columns of the query that are known to be copied from a table,
+    where that was asked.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -193,6 +196,7 @@ def plan_run(
         key=key,
         source_columns=source_columns,
         source_sql=source_sql,
+        table_columns=table_columns,
         in_one_transaction=loads_in_transaction,
     )
     staging = plan_staging(
@@ -296,6 +300,9 @@ def plan_run(
         direct=direct,
         why_staged=why_staged,
         ranges=ranges,
+        split=plan_split(
+            module, source, source_columns=source_columns, source_sql=source_sql, table_columns=table_columns
+        ),
         not_null=not_null,
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         module_checks=plan_module_checks(

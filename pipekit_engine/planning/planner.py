@@ -19,7 +19,7 @@ from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.literals import fit_watermarks, source_syntax
 from pipekit_engine.planning.partitions import bound_values, partition_family
 from pipekit_engine.planning.remarks import find_remarks
-from pipekit_engine.planning.source_columns import ask_source_columns
+from pipekit_engine.planning.source_columns import ask_source_columns, table_columns
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
 from pipekit_engine.strategies import STRATEGIES
@@ -121,6 +121,7 @@ class Planner:
             dest_triggers=self._destination_triggers(catalog) if dest_columns is not None else (),
             load_obstacle=self._load_obstacle(catalog, dest_columns is not None),
             loads_in_transaction=self._session.loads_in_transaction,
+            table_columns=self._table_columns(sql, source_columns),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -293,6 +294,14 @@ class Planner:
         except JRunnerError as error:
             self._say(f"warning: the source's columns could not be looked up: {first_line(error)}")
             return None
+
+    def _table_columns(self, sql: str, columns: Sequence[Column]) -> frozenset[str] | None:
+        """The query's columns that are a table's own, where the source is read in ranges and that must be known."""
+        source, module = self._connections.source, self._module
+        if not source.dialect.typed_cells or not (module.parallel > 1 or module.resume_every):
+            return None
+        catalog = Catalog(self._session, source.handle, self._cancel)
+        return table_columns(source.dialect, catalog, sql, [column.name for column in columns])
 
     def _remarks(
         self, sql: str, columns: Sequence[Column], dest_columns: Sequence[Column] | None

@@ -146,6 +146,7 @@ class PostgreSQL(Dialect):
     indexes_created_tables = True
     finer_families = frozenset({"timetz"})  # 12:00+00 and 14:00+02 are two
     capabilities = Capabilities(
+        compares_rows=True,
         syntax=SqlSyntax(
             parser="postgres",
             unquoted_case="lower",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.ranges import KeyLiteral
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.introspection import ColumnInfo
     from pipekit_engine.databases.names import TableName
@@ -73,6 +74,7 @@ class SQLite(Dialect):
     risky_urls: ClassVar = {"resource": "^jdbc:sqlite::resource:"}
     indexes_created_tables = True
     capabilities = Capabilities(
+        compares_rows=True,
         row_behind="LIMIT 1 OFFSET {}",
         syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
@@ -230,6 +232,17 @@ class SQLite(Dialect):
     def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
         """By the bytes, whatever the collation; 1 and 1.0 are equal but of two types."""
         return (f"{value} COLLATE BINARY", f"typeof({value})")
+
+    typed_cells = True
+
+    def key_literal(self, column: Column) -> KeyLiteral | None:
+        """Dates, times and UUIDs are texts, and compared as such."""
+        as_text = column.family in ("date", "timestamp", "timestamptz", "uuid")
+        return super().key_literal(replace(column, family="text") if as_text else column)
+
+    def bound_value_sql(self, name: str) -> str:
+        """A blob comes behind all texts, and would be written as one."""
+        return f"CASE WHEN typeof({name}) <> 'blob' THEN {name} END"
 
     def distinct_sql(self, left: str, right: str) -> str:
         return f"{left} IS NOT {right}"
