@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from pipekit_engine.jrunner import ColumnPair, JRunnerCancelled, JRunnerError, M
 from tests.jrunner.conftest import mariadb_request, postgresql_request, sqlite_request
 from tests.jrunner.splitting import split_request
 from tests.jrunner.test_intervals import embedded
+from tests.servers.mariadb import MariaDBServer
+from tests.servers.postgresql import PostgreSQLServer
 from tests.waiting import wait_until
 
 KINDS = [
@@ -364,3 +369,165 @@ def test_more_lanes_than_ranges(open_source: Callable[[str], Source]) -> None:
     source.check(20)
     assert result.split is not None
     assert result.split.ranges == 4
+
+
+class Mover(threading.Thread):
+    """Moves rows from one end of a key's order to the other, one at a time, until it is stopped."""
+
+    def __init__(self, move: Callable[[int], None]) -> None:
+        super().__init__(daemon=True)
+        self._move = move
+        self._stopped = threading.Event()
+        self.moved = 0
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            self._move(self.moved)
+            self.moved += 1
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+def mover(source: Source, rows: int, folder: Path, request: pytest.FixtureRequest) -> Mover:
+    """Each row jumps behind all others, or before them: whoever reads at two moments misses it or has it twice."""
+    move = f"UPDATE t SET k = CASE WHEN k > {rows} THEN k - {rows} * 10 ELSE k + {rows} * 10 END WHERE v = {{}}"
+    if source.kind == "sqlite":
+        other = sqlite3.connect(folder / "source.db", isolation_level=None, timeout=60, check_same_thread=False)
+        return Mover(lambda number: other.execute(move.format(number * 7 % rows)))
+    if source.kind == "postgresql":
+        database = source.session.query("source", "SELECT current_database()").first
+        server: PostgreSQLServer = request.getfixturevalue("postgresql")
+        return Mover(lambda number: server.sql(database, move.format(number * 7 % rows)))
+    source.session.open(
+        mariadb_request(
+            "other", request.getfixturevalue("mariadb"), str(source.session.query("source", "SELECT DATABASE()").first)
+        )
+    )
+    return Mover(lambda number: source.session.execute("other", [move.format(number * 7 % rows)]))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", *(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("postgresql", "mariadb"))],
+)
+def test_all_lanes_see_one_moment_while_rows_move(
+    open_source: Callable[[str], Source], kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    source = open_source(kind)
+    rows = 3000
+    if kind == "sqlite":
+        source.session.execute("source", ["PRAGMA journal_mode = WAL"], transaction=False)
+    source.table("k BIGINT", *((str(number),) for number in range(rows)))
+    source.session.execute("source", ["CREATE INDEX t_k ON t (k)"])
+    if kind == "sqlite":
+        source.session.open(sqlite_request("source", tmp_path / "source.db", read_only=True))
+    moving = mover(source, rows, tmp_path, request)
+    moving.start()
+    try:
+        wait_until(lambda: moving.moved > 3, "rows that move")
+        for _ in range(5):
+            before = moving.moved
+            result = source.read(rows=50, lanes=4)
+            assert result.split is not None
+            assert result.split.one_moment, result.split.why
+            assert result.split.ranges > 50
+            source.check(rows)
+            wait_until(lambda before=before: moving.moved > before, "rows that move")  # type: ignore[misc]
+    finally:
+        moving.stop()
+
+
+def test_a_journal_without_wal_keeps_writers_out(open_source: Callable[[str], Source], tmp_path: Path) -> None:
+    source = open_source("sqlite")
+    source.table("k BIGINT", *((str(number),) for number in range(2000)))
+    source.session.open(sqlite_request("source", tmp_path / "source.db", read_only=True))
+    other = sqlite3.connect(tmp_path / "source.db", isolation_level=None, timeout=60, check_same_thread=False)
+    moving = Mover(lambda number: other.execute(f"UPDATE t SET k = -k WHERE v = {number % 2000}"))
+    moving.start()
+    try:
+        for _ in range(3):
+            result = source.read(rows=50, lanes=4)
+            assert result.split is not None
+            assert result.split.one_moment, result.split.why
+            source.check(2000)
+    finally:
+        moving.stop()
+
+
+@pytest.mark.mariadb
+def test_without_the_right_to_lock_it_is_said(
+    open_source: Callable[[str], Source], mariadb: MariaDBServer, request: pytest.FixtureRequest
+) -> None:
+    source = open_source("mariadb")
+    source.table("k BIGINT", *((str(number),) for number in range(100)))
+    database = str(source.session.query("source", "SELECT DATABASE()").first)
+    mariadb.sql(
+        "mysql", f"CREATE USER '{database}'@'%' IDENTIFIED BY 'x'; GRANT SELECT ON `{database}`.* TO '{database}'@'%'"
+    )
+    try:
+        source.session.open(replace(mariadb_request("source", mariadb, database), user=database, password="x"))
+        result = source.read()
+        source.check(100)
+        assert result.split is not None
+        assert not result.split.one_moment
+        assert "RELOAD" in result.split.why
+        assert source.session.query("source", "SELECT @@lock_wait_timeout > 60, @@wait_timeout > 60").rows == (
+            ("1", "1"),
+        )
+    finally:
+        mariadb.sql("mysql", f"DROP USER '{database}'@'%'")
+
+
+@pytest.mark.mariadb
+def test_a_lock_that_does_not_come_is_not_waited_for(
+    open_source: Callable[[str], Source], mariadb: MariaDBServer
+) -> None:
+    """And nobody else is kept waiting afterwards."""
+    source = open_source("mariadb")
+    source.table("k BIGINT", *((str(number),) for number in range(100)))
+    database = str(source.session.query("source", "SELECT DATABASE()").first)
+    slow = threading.Thread(target=mariadb.sql, args=(database, "UPDATE t SET k = k + SLEEP(6) WHERE v = 99"))
+    slow.start()
+    try:
+        wait_until(
+            lambda: (
+                mariadb.sql("mysql", "SELECT count(*) FROM information_schema.processlist WHERE state = 'User sleep'")
+                == [("1",)]
+            ),
+            "a statement that writes",
+        )
+        began = time.monotonic()
+        result = source.read()
+        assert time.monotonic() - began < 5
+        source.check(100)
+        assert result.split is not None
+        assert "in the way of a lock for 2 s" in result.split.why
+    finally:
+        slow.join()
+    result = source.read()
+    assert result.split is not None
+    assert result.split.one_moment
+
+
+@pytest.mark.mariadb
+def test_the_lock_is_gone_before_the_rows_are_read(
+    open_source: Callable[[str], Source], mariadb: MariaDBServer, request: pytest.FixtureRequest
+) -> None:
+    source = open_source("mariadb")
+    slow_source(source)
+    database = str(source.session.query("source", "SELECT DATABASE()").first)
+    mariadb.sql(database, "CREATE TABLE other (a INT)")
+    cancel = threading.Event()
+    took: list[float] = []
+
+    def write(progress: Progress) -> None:
+        began = time.monotonic()
+        mariadb.sql(database, "INSERT INTO other VALUES (1)")
+        took.append(time.monotonic() - began)
+        cancel.set()
+
+    with pytest.raises(JRunnerCancelled):
+        source.read(rows=500, sql=SLOW["mariadb"], on_progress=write, cancel=cancel)
+    assert took[0] < 2

@@ -306,6 +306,17 @@ public abstract class Kind {
         return "databases of kind " + id + " share no moment among connections";
     }
 
+    /** Ends what {@link #shareSnapshot} began and a rollback does not. The siblings are closed. */
+    public void endSharedSnapshot(Database source) throws SQLException {}
+
+    /** Lets each connection see a moment of its own. */
+    final void beginSnapshots(Database source, List<Database> siblings) throws SQLException {
+        for (Database sibling : siblings) {
+            beginSnapshot(sibling);
+        }
+        beginSnapshot(source);
+    }
+
     // Writing
 
     /** What the types cannot hold, beyond a column's own size. */

@@ -157,10 +157,7 @@ public final class PostgreSql extends Kind {
             id = result.getString(1);
         } catch (SQLException e) {
             source.connection().rollback();
-            beginSnapshot(source);
-            for (Database sibling : siblings) {
-                beginSnapshot(sibling);
-            }
+            beginSnapshots(source, siblings);
             return "the server exports no snapshot: " + e.getMessage();
         }
         String why = null;

@@ -20,6 +20,7 @@ final class Split implements AutoCloseable {
     private final int fetchRows;
     private final Cancel cancel;
     private final String why;
+    private boolean begun;
 
     private Split(Database source, RangeQueries queries, List<String> first, int fetchRows, Cancel cancel) throws Failure {
         this.source = source;
@@ -32,6 +33,7 @@ final class Split implements AutoCloseable {
                 siblings.add(source.openSibling());
             }
             why = source.kind().shareSnapshot(source, siblings);
+            begun = why == null;
             // A lane's reader must not end the transaction behind its first range.
             hold(true);
         } catch (SQLException e) {
@@ -88,10 +90,17 @@ final class Split implements AutoCloseable {
     public void close() {
         hold(false);
         for (Database sibling : siblings) {
-            Transactions.rollback(sibling);
+            Transactions.endRead(sibling);
             sibling.close();
         }
         siblings.clear();
-        Transactions.rollback(source);
+        Transactions.endRead(source);
+        if (begun) {
+            try {
+                source.kind().endSharedSnapshot(source);
+            } catch (SQLException e) {
+                // The connection is broken: its next use says so.
+            }
+        }
     }
 }
