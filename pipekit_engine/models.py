@@ -380,7 +380,12 @@ class Module(NamedRecord):
         description="further tries of the merge, from staging, when the database took it back for a deadlock or a lock that did "
         "not come",
     )
-    parallel: int = Field(default=1, ge=1, le=32, description="connections that read the source, in ranges of split_by")
+    parallel: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="connections that read the source, in ranges of split_by, or else of the key",
+    )
     automation: str | None = Field(
         default=None,
         description="when Dagster materializes the table by itself: `eager`, after one of the tables that the query reads was "
@@ -470,7 +475,7 @@ class Module(NamedRecord):
                 "rows that change between two tries would be behind the next value, and never come",
             ),
             (self.partition, "a partition", "which is small, and read again"),
-            (self.split_by, "split_by", "whose ranges are read side by side"),
+            (self.split_by or self.parallel > 1, "split_by and parallel", "whose ranges are read side by side"),
             (self.verify == "values", "verify: values", "which compares all rows of one read"),
         ):
             if given:
@@ -486,8 +491,6 @@ class Module(NamedRecord):
         if self.max_shrink_percent is not None and not strategy.replaces_table:
             fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]
             raise ValueError(f"max_shrink_percent is for strategy {' or '.join(fitting)}")
-        if self.parallel > 1 and not self.split_by:
-            raise ValueError("parallel needs split_by: the column whose ranges are read side by side")
         if self.partition is not None:
             if not strategy.replaces_table:
                 fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]

@@ -133,6 +133,12 @@ def check_columns(read: ReadModule) -> None:
         _must_be_given(read, "PK104", f"dedupe: the query does not give {name!r}.", name, known, "dedupe")
     for name in module.split_by:
         _must_be_given(read, "PK106", f"split_by: the query does not give {name!r}.", name, given, "split_by")
+    if module.parallel > 1 and not module.split_by:
+        key = f"the merge key ({', '.join(module.merge_key)})" if module.merge_key else "the destination's primary key"
+        message = f"{module.parallel} connections read ranges of {key}."
+        read.report(
+            "PK115", message, "Name another key by split_by where that has no index at the source.", loc=("parallel",)
+        )
     for i, column in enumerate(module.columns):
         name = column.source_name
         message = f"columns: the query does not give {name!r}."

@@ -27,7 +27,7 @@ from pipekit_engine.planning.keys import (
 from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.partitions import plan_partition
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
-from pipekit_engine.planning.ranges import plan_ranges
+from pipekit_engine.planning.ranges import key_columns_of_source, plan_ranges
 from pipekit_engine.planning.split import plan_split
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
@@ -213,6 +213,14 @@ def plan_run(
         changes=(changes_table, keyed_columns) if difference is not None else None,
         marks=marks_table if ranges is not None else None,
     )
+    split, why_alone = plan_split(
+        module,
+        source,
+        source_columns=source_columns,
+        source_sql=source_sql,
+        table_columns=table_columns,
+        keys=_keys(layout.columns, key, dest_keys, source_columns),
+    )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     never_null = known_columns.never_null if known_columns else frozenset()
     made = _typed(layout.columns if creates else layout.added)
@@ -300,9 +308,7 @@ def plan_run(
         direct=direct,
         why_staged=why_staged,
         ranges=ranges,
-        split=plan_split(
-            module, source, source_columns=source_columns, source_sql=source_sql, table_columns=table_columns
-        ),
+        split=split,
         not_null=not_null,
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         module_checks=plan_module_checks(
@@ -321,10 +327,23 @@ def plan_run(
             *_unused_watermarks(module, source),
             *layout.warnings,
             *([f"resume_every is not used: {why_whole}"] if why_whole else []),
+            *([f"parallel is not used: {why_alone}"] if why_alone else []),
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
             *([trigger_check.warning] if trigger_check.warning else []),
         ),
     )
+
+
+def _keys(
+    columns: Sequence[PlannedColumn], key: Sequence[str], dest_keys: Sequence[Key], source_columns: Sequence[Column]
+) -> list[tuple[str, list[Column]]]:
+    """Keys of the module that the query gives, each with what it is."""
+    fed = {column.dest for column in columns}
+    given = [("the merge key", list(key))] if key else []
+    given += [("the destination's primary key", list(item.columns)) for item in dest_keys if item.primary]
+    return [
+        (what, key_columns_of_source(columns, names, source_columns)) for what, names in given if fed.issuperset(names)
+    ]
 
 
 def _fit_row(module: Module, dest: Dialect, layout: Layout, key: Sequence[str]) -> Layout:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects.base.ranges import KeyLiteral
     from pipekit_engine.jrunner.protocol import Pieces
     from pipekit_engine.models import Module
-    from pipekit_engine.planning.ranges import Bound
+    from pipekit_engine.planning.ranges import Bound, KeyRanges
 
 #: Rows of a range. So many take a reader some tenths of a second, and the ranges of a large table are many times the readers: who
 #: has quick ones takes more of them. A table of no more rows than this is read over one connection.
@@ -53,6 +53,8 @@ class PlannedSplit:
     lanes: int
     by: str
     ranges: Ranges
+    #: The query's columns that want an index at the source.
+    names: tuple[str, ...] = ()
 
     @property
     def request(self) -> SplitRequest:
@@ -91,18 +93,36 @@ def plan_split(
     source_columns: Sequence[Column],
     source_sql: str,
     table_columns: Collection[str] | None,
-) -> PlannedSplit | None:
-    """How the source is read over several connections; None where one reads it. `table_columns` is that of `divide_by_key`.
+    keys: Sequence[tuple[str, Sequence[Column]]],
+) -> tuple[PlannedSplit | None, str]:
+    """How the source is read over several connections; None where one reads it, and why, if the module asks for more.
 
-    Raises ConfigurationError where the module asks for ranges that its source cannot be read in.
+    `table_columns` is that of `divide_by_key`. `keys` are those of which the first is taken that can be, where the module names
+    none: what they are, and the query's columns. Raises ConfigurationError where the module names one that cannot be.
     """
-    if module.parallel == 1 or not module.split_by:
-        return None
-    columns = [_column(module, name, source_columns) for name in module.split_by]
-    found = divide_by_key(source, source_sql, columns, ROWS_PER_RANGE, table_columns=table_columns)
-    if isinstance(found, str):
-        raise ConfigurationError(f"module {module.name}: split_by: {found}. Name another key, or leave split_by out.")
-    return PlannedSplit(module.parallel, f"ranges of {found.rows:,} rows by {', '.join(found.names)}", found)
+    if module.parallel == 1:
+        return None, ""
+    if module.split_by:
+        columns = [_column(module, name, source_columns) for name in module.split_by]
+        found = divide_by_key(source, source_sql, columns, ROWS_PER_RANGE, table_columns=table_columns)
+        if isinstance(found, str):
+            raise ConfigurationError(
+                f"module {module.name}: split_by: {found}. Name another key, or leave split_by out."
+            )
+        return _by_key(module, found, ""), ""
+    why = "there is no key to read ranges of; name one by split_by"
+    for what, key in keys:
+        found = divide_by_key(source, source_sql, key, ROWS_PER_RANGE, table_columns=table_columns)
+        if not isinstance(found, str):
+            return _by_key(module, found, f", {what}"), ""
+        why = f"of {what}, {found}"
+    return None, why
+
+
+def _by_key(module: Module, ranges: KeyRanges, what: str) -> PlannedSplit:
+    return PlannedSplit(
+        module.parallel, f"ranges of {ranges.rows:,} rows by {', '.join(ranges.names)}{what}", ranges, ranges.names
+    )
 
 
 def _column(module: Module, name: str, columns: Sequence[Column]) -> Column:

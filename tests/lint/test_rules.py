@@ -59,6 +59,9 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "dedupe column not selected": (["PK104"], {**KEYED, "dedupe": "latest by changed"}),
     "column not selected": (["PK105"], {"columns": "[id, name]"}),
     "split_by not selected": (["PK106"], {"split_by": "nr", "parallel": "2"}),
+    "parallel alone, with a key": (["PK115"], {**KEYED, "parallel": "2"}),
+    "parallel alone": (["PK115"], {"parallel": "2"}),
+    "parallel by a key": ([], {**KEYED, "parallel": "2", "split_by": "[at, id]"}),
     "one name twice": (["PK107"], {"query": "SELECT a.id, b.id FROM a, b"}),
     "names that differ in case, into PostgreSQL": ([], {"query": "'SELECT \"Id\", \"ID\" FROM s'"}),
     "names that differ in case, into SQL Server": (

@@ -6,12 +6,14 @@ After a wanted change: `PIPEKIT_WRITE_GOLDEN=1 pytest tests/planning`, then read
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pipekit_engine.common.columns import Column
 from pipekit_engine.databases.dialects import get_dialect, kinds
+from pipekit_engine.databases.introspection import Key
 from pipekit_engine.errors import ConfigurationError
 from pipekit_engine.models import Module
 from pipekit_engine.planning.build import plan_run, source_query
@@ -34,7 +36,9 @@ KEYS = {
 QUERY = "WITH x AS (SELECT * FROM sales.orders) SELECT * FROM x WHERE code <> 'it''s {since}' ORDER BY id"
 
 
-def plan(kind: str, split_by: list[str], *, query: str = QUERY, **fields: object) -> RunPlan:
+def plan(
+    kind: str, split_by: list[str], *, query: str = QUERY, primary: Sequence[str] = (), **fields: object
+) -> RunPlan:
     module = Module(
         name="orders",
         source="erp",
@@ -51,7 +55,8 @@ def plan(kind: str, split_by: list[str], *, query: str = QUERY, **fields: object
         watermarks={},
         source_sql=source_query(module, source.capabilities.syntax, {}),
         source_columns=[column for column, _ in KEYS.values()],
-        dest_columns=None,
+        dest_columns=[column for column, _ in KEYS.values()] if primary else None,
+        dest_keys=[Key(tuple(primary), primary=True)] if primary else [],
         staging_schema="pipekit_staging",
         table_columns=list(KEYS),
     )
@@ -107,6 +112,24 @@ def test_the_plan_shows_it() -> None:
 def test_what_cannot_be_split_is_refused(split_by: str, query: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
         plan("postgresql", [split_by], query=query)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"merge_key": "code, id"}, "ranges of 50,000 rows by code, id, the merge key, on erp"),
+        ({"merge_key": "price"}, "warning: parallel is not used: of the merge key, column price is of type double"),
+        ({}, "warning: parallel is not used: there is no key to read ranges of; name one by split_by"),
+        ({"primary": ["day"]}, "ranges of 50,000 rows by day, the destination's primary key, on erp"),
+        (
+            {"merge_key": "price", "primary": ["id"]},
+            "ranges of 50,000 rows by id, the destination's primary key, on erp",
+        ),
+        ({"primary": ["other"]}, "warning: parallel is not used: there is no key"),
+    ],
+)
+def test_parallel_alone_takes_the_key(fields: dict[str, object], told: str) -> None:
+    assert told in plan("postgresql", [], query="SELECT * FROM t", **fields).render()
 
 
 def test_a_column_of_that_name_is_no_function() -> None:

@@ -39,6 +39,15 @@ def test_the_rows_are_exact(main_bench: Workbench, split_by: str, fields: dict[s
         assert "22 ranges over 4 connections, at one moment" in log(record, main_bench)
 
 
+def test_parallel_alone_takes_the_key(main_bench: Workbench) -> None:
+    start(main_bench, split_by=(), strategy="upsert", merge_key="code")
+    assert "ranges over 4 connections, at one moment" in log(main_bench.run(), main_bench)
+    main_bench.module("n", dest_table="n", parallel=4)
+    record = main_bench.run("n")
+    assert "parallel is not used: there is no key" in log(record, main_bench)
+    assert record.rows_read == 1000
+
+
 def test_a_small_source_is_read_over_one_connection(bench: Workbench) -> None:
     start(bench, rows=49)
     assert "over one connection, as one range holds all of them" in log(bench.run(), bench)
