@@ -371,7 +371,9 @@ class Module(NamedRecord):
     tags: dict[str, str] = Field(default_factory=dict)
     owners: tuple[str, ...] = Field(default=(), description="mail addresses, or names of teams, of who answers for it")
     split_by: tuple[str, ...] = Field(
-        default=(), description="an indexed key whose ranges are read over several connections: a column, or several"
+        default=(),
+        description="an indexed key whose ranges are read over several connections: a column, or several; or `ctid` "
+        "(PostgreSQL), `rowid` (SQLite)",
     )
     retry_merge: int = Field(
         default=3,

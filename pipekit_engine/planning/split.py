@@ -10,6 +10,7 @@ from pipekit_engine.common.names import find_name
 from pipekit_engine.errors import ConfigurationError, NotFoundError
 from pipekit_engine.jrunner.protocol import SplitRequest
 from pipekit_engine.planning.ranges import divide_by_key
+from pipekit_engine.sql.one_table import read_one_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipekit_engine.jrunner.protocol import Pieces
     from pipekit_engine.models import Module
     from pipekit_engine.planning.ranges import Bound, KeyRanges
+    from pipekit_engine.sql.one_table import OneTable
 
 #: Rows of a range. So many take a reader some tenths of a second, and the ranges of a large table are many times the readers: who
 #: has quick ones takes more of them. A table of no more rows than this is read over one connection.
@@ -44,6 +46,32 @@ class Ranges(Protocol):
 
     def rows_sql(self, after: Bound | None, upto: Bound | None) -> str:
         """The rows of a range; None: it has no end there."""
+
+
+@dataclass(frozen=True)
+class PlaceRanges:
+    """The rows of a query of one table in ranges by where they are kept, `rows` in each, or so many blocks as the kind says."""
+
+    source: Dialect
+    query: OneTable
+    rows: int
+    #: Each row has a place.
+    rest_sql: None = None
+
+    @property
+    def literals(self) -> list[KeyLiteral]:
+        """How a place is written."""
+        return [self.source.place_literal()]
+
+    def bound_sql(self, after: Bound | None) -> str:
+        """A query for the place up to which the range behind `after` goes."""
+        return self.source.place_bound_sql(self.query, after[0] if after else None, self.rows)
+
+    def rows_sql(self, after: Bound | None, upto: Bound | None) -> str:
+        """The rows of a range; None: it has no end there."""
+        place = f"{self.query.name}.{self.source.row_place}"
+        ends = [f"{place} {sign} {end[0]}" for sign, end in ((">", after), ("<=", upto)) if end is not None]
+        return self.query.where(" AND ".join(ends))
 
 
 @dataclass(frozen=True)
@@ -102,6 +130,13 @@ def plan_split(
     """
     if module.parallel == 1:
         return None, ""
+    if reads_places(module, source, source_columns):
+        query = read_one_table(source_sql, source.capabilities.syntax)
+        if query is None:
+            raise ConfigurationError(f"module {module.name}: split_by: {no_places(source)}")
+        return PlannedSplit(
+            module.parallel, f"ranges of {source.row_place}", PlaceRanges(source, query, ROWS_PER_RANGE)
+        ), ""
     if module.split_by:
         columns = [_column(module, name, source_columns) for name in module.split_by]
         found = divide_by_key(source, source_sql, columns, ROWS_PER_RANGE, table_columns=table_columns)
@@ -117,6 +152,23 @@ def plan_split(
             return _by_key(module, found, f", {what}"), ""
         why = f"of {what}, {found}"
     return None, why
+
+
+def reads_places(module: Module, source: Dialect, source_columns: Sequence[Column]) -> bool:
+    """Whether `split_by` means where the rows are kept, not a column of the query."""
+    return (
+        module.parallel > 1
+        and [name.lower() for name in module.split_by] == [source.row_place]
+        and find_name(source.row_place, [column.name for column in source_columns]) is None
+    )
+
+
+def no_places(source: Dialect) -> str:
+    """What is said of a query whose rows are not surely those of one table."""
+    return (
+        f"{source.row_place} is for a query of the form SELECT ... FROM one_table [alias] [WHERE ...], without functions that "
+        "may be aggregates. Name a key instead."
+    )
 
 
 def _by_key(module: Module, ranges: KeyRanges, what: str) -> PlannedSplit:

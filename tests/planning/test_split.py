@@ -83,6 +83,10 @@ def everything() -> str:
             request = split.request
             parts = (request.first_bound, request.next_bound, request.first, request.middle, request.last, request.rest)
             lines += ["".join(f"<{item}>" if isinstance(item, int) else item for item in part or ()) for part in parts]
+    for kind, place in (("postgresql", "ctid"), ("sqlite", "rowid")):
+        split = plan(kind, [place], query='SELECT id, code FROM sales."Orders" o WHERE id > 5 -- more').split
+        assert split is not None
+        lines += [f"======== {split.by} of {kind}", split.ranges.bound_sql(None), *split.script]
     return "\n".join(lines) + "\n"
 
 
@@ -107,6 +111,9 @@ def test_the_plan_shows_it() -> None:
         ("id", "SELECT * FROM t LIMIT 5", "the query says LIMIT"),
         ("id", "SELECT *, gen_random_uuid() FROM t", "the query says gen_random_uuid"),
         ("id", "SELECT *, row_number() OVER () FROM t", "the query says OVER"),
+        ("ctid", "SELECT count(*) AS id FROM t", "ctid is for a query of the form SELECT"),
+        ("ctid", "SELECT t.* FROM t JOIN u USING (id)", "ctid is for a query of the form SELECT"),
+        ("rowid", "SELECT * FROM t", "no query column 'rowid'"),
     ],
 )
 def test_what_cannot_be_split_is_refused(split_by: str, query: str, why: str) -> None:

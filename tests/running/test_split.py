@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from collections.abc import Callable, Iterator
+
 import pytest
 
+from pipekit_engine.databases.dialects.postgresql import PostgreSQL
 from pipekit_engine.errors import ConfigurationError, RunError
 from pipekit_engine.models import RunRecord
 from pipekit_engine.planning import split
 from tests.running.workbench import Workbench
+from tests.servers.postgresql import PostgreSQLServer
+
+PARTITIONED = (
+    "CREATE TABLE t (id INT, v TEXT) PARTITION BY HASH (id); "
+    "CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (modulus 2, remainder 0); "
+    "CREATE TABLE t1 PARTITION OF t FOR VALUES WITH (modulus 2, remainder 1)"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +98,84 @@ def test_columns_of_two_types_are_refused(bench: Workbench) -> None:
         parallel=2,
     )
     assert bench.run("d").rows_read == 1000
+
+
+def test_ranges_of_rowid(main_bench: Workbench) -> None:
+    start(main_bench, split_by="rowid", query="SELECT t.code, t.v, id FROM t WHERE id >= 0 -- all")
+    main_bench.source("DELETE FROM t WHERE id % 3 = 0")
+    record = main_bench.run()
+    assert record.rows_read == 666
+    assert "14 ranges over 4 connections, at one moment" in log(record, main_bench)
+    assert main_bench.rows("SELECT count(*), count(DISTINCT id) FROM t") == [("666", "666")]
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ("CREATE VIEW u AS SELECT 1 AS id", "it is no table of the main file"),
+        ("CREATE TABLE u (id INTEGER PRIMARY KEY) WITHOUT ROWID", "the table has none of its own"),
+        ("CREATE TABLE u (id INTEGER, rowid TEXT)", "it is a column of the table, which the query does not give"),
+    ],
+)
+def test_tables_without_rowids_are_refused(bench: Workbench, made: str, why: str) -> None:
+    start(bench, split_by="rowid", query="SELECT id FROM u")
+    bench.source(made)
+    with pytest.raises(ConfigurationError, match=why):
+        bench.run()
+
+
+@pytest.fixture
+def from_pg(bench: Workbench, postgresql: PostgreSQLServer) -> Iterator[tuple[Workbench, Callable[[str], object]]]:
+    """A workbench with a source of PostgreSQL, and what runs SQL in it."""
+    with postgresql.fresh_database() as database:
+        bench.connect("pg", "postgresql", postgresql.jdbc_url(database), postgresql.user, postgresql.password)
+        yield bench, lambda sql: postgresql.sql(database, sql)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("table", ["CREATE TABLE t (id INT, v TEXT)", PARTITIONED])
+def test_ranges_of_ctid(
+    from_pg: tuple[Workbench, Callable[[str], object]], monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """While each row that is updated moves to another place."""
+    bench, sql = from_pg
+    monkeypatch.setattr(PostgreSQL, "blocks_per_range", 3)
+    sql(table)
+    sql("INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(0, 2999) g")
+    sql("DELETE FROM t WHERE id % 10 = 3")
+    bench.module(source="pg", query="SELECT id FROM t WHERE id < 2990", strategy="full", split_by="ctid", parallel=4)
+    stopped = threading.Event()
+
+    def move() -> None:
+        while not stopped.is_set():
+            sql("UPDATE t SET v = v || 'y' WHERE id % 7 = 0")
+
+    moving = threading.Thread(target=move)
+    moving.start()
+    try:
+        for _ in range(3):
+            record = bench.run()
+            assert record.rows_read == 2691
+            assert bench.rows("SELECT count(*), count(DISTINCT id) FROM t") == [("2691", "2691")]
+            ranges = re.search(r"(\d+) ranges over 4 connections, at one moment", log(record, bench))
+            assert ranges is not None
+            assert int(ranges[1]) > 10
+    finally:
+        stopped.set()
+        moving.join()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ("CREATE VIEW u AS SELECT 1 AS id", "it is no table of PostgreSQL's own"),
+        ("CREATE TABLE u (id INT); CREATE TABLE w () INHERITS (u)", "other tables inherit from the table"),
+    ],
+)
+def test_what_has_no_ctid_is_refused(from_pg: tuple[Workbench, Callable[[str], object]], made: str, why: str) -> None:
+    bench, sql = from_pg
+    sql(made)
+    bench.module(source="pg", query="SELECT id FROM u", split_by="ctid", parallel=4)
+    with pytest.raises(ConfigurationError, match=why):
+        bench.run()

@@ -240,6 +240,20 @@ class SQLite(Dialect):
         as_text = column.family in ("date", "timestamp", "timestamptz", "uuid")
         return super().key_literal(replace(column, family="text") if as_text else column)
 
+    row_place = "rowid"
+
+    def place_obstacle_sql(self, table: str) -> str:
+        """Views have none, and a column of that name may be anything."""
+        named = self.table_name(table)
+        name = literal(named.name) if named.schema == "main" else "NULL"
+        return (
+            "SELECT CASE WHEN count(*) = 0 THEN 'it is no table of the main file' "
+            "WHEN max(m.sql) LIKE '%WITHOUT%ROWID%' OR max(m.sql) LIKE 'CREATE VIRTUAL%' THEN 'the table has none of its own' "
+            f"WHEN EXISTS (SELECT 1 FROM pragma_table_info({name}) WHERE lower(name) = 'rowid') "
+            "THEN 'it is a column of the table, which the query does not give' END "
+            f"FROM sqlite_master m WHERE m.type = 'table' AND lower(m.name) = lower({name})"
+        )
+
     def bound_value_sql(self, name: str) -> str:
         """A blob comes behind all texts, and would be written as one."""
         return f"CASE WHEN typeof({name}) <> 'blob' THEN {name} END"

@@ -7,7 +7,7 @@ has, as long as none of them comes before the one that it follows. So a value th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipekit_engine.databases.dialects.base.comparing import ExactComparison
@@ -15,6 +15,7 @@ from pipekit_engine.databases.dialects.base.watermarks import WatermarkStatement
 
 if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.sql.one_table import OneTable
 
 #: Families with one order for all values. In floating point NaN has none, and a text does not always give the number back.
 _NUMBERS = frozenset({"int16", "int32", "int64", "decimal"})
@@ -46,6 +47,8 @@ class KeyRanges(WatermarkStatements, ExactComparison):
 
     #: Cells have types of their own, and compare by them: only the columns of tables are known to have one order for all rows.
     typed_cells: ClassVar[bool] = False
+    #: The name by which `split_by` means where a row of a table is kept; empty: there is none that has ranges.
+    row_place: ClassVar[str] = ""
     uuid_literal: ClassVar[str] = "'{}'"
     #: Literals hold each character that a column may hold.
     unicode_literals: ClassVar[bool] = True
@@ -67,3 +70,19 @@ class KeyRanges(WatermarkStatements, ExactComparison):
     def bound_value_sql(self, name: str) -> str:
         """The value of a key's column that may become a bound; NULL for one that is no value of the column's type."""
         return name
+
+    def place_literal(self) -> KeyLiteral:
+        """How a place is written."""
+        return KeyLiteral("{}", _NUMBER)
+
+    def place_bound_sql(self, query: OneTable, after: str | None, rows: int) -> str:
+        """A query for the place behind so many rows, or about as many, from `after` on; no row: fewer follow."""
+        place = f"{query.name}.{self.row_place}"
+        bare = replace(query, head=f"SELECT {place} FROM {query.source}")
+        return f"{bare.where(f'{place} > {after}' if after else f'{place} IS NOT NULL')} ORDER BY {place} " + (
+            self.capabilities.row_behind.format(rows - 1)
+        )
+
+    def place_obstacle_sql(self, table: str) -> str | None:
+        """A query that tells why the rows of a table, as it is written in a query, have no places; no row or NULL: they have."""
+        return None
