@@ -381,7 +381,7 @@ class Mover(threading.Thread):
         self.moved = 0
 
     def run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped.wait(0.002):
             self._move(self.moved)
             self.moved += 1
 
@@ -531,3 +531,22 @@ def test_the_lock_is_gone_before_the_rows_are_read(
     with pytest.raises(JRunnerCancelled):
         source.read(rows=500, sql=SLOW["mariadb"], on_progress=write, cancel=cancel)
     assert took[0] < 2
+
+
+@pytest.mark.mariadb
+def test_connections_that_the_source_refuses_are_the_source_s_failure(
+    open_source: Callable[[str], Source], mariadb: MariaDBServer
+) -> None:
+    source = open_source("mariadb")
+    source.table("k BIGINT", *((str(number),) for number in range(100)))
+    database = str(source.session.query("source", "SELECT DATABASE()").first)
+    limits = f"CREATE USER '{database}'@'%' IDENTIFIED BY 'x' WITH MAX_USER_CONNECTIONS 2"
+    mariadb.sql("mysql", f"{limits}; GRANT SELECT ON `{database}`.* TO '{database}'@'%'")
+    try:
+        source.session.open(replace(mariadb_request("source", mariadb, database), user=database, password="x"))
+        with pytest.raises(JRunnerError, match="max_user_connections") as error:
+            source.read()
+        assert error.value.phase == "read"
+        assert source.read(lanes=2).rows_read == 100
+    finally:
+        mariadb.sql("mysql", f"DROP USER '{database}'@'%'")

@@ -3,6 +3,8 @@ package jrunner.transfer;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.db.Database;
@@ -28,10 +30,8 @@ final class Split implements AutoCloseable {
         this.cancel = cancel;
         this.ranges = new Ranges(queries, first);
         try {
-            for (int i = 1; i < queries.lanes; i++) {
-                cancel.throwIfCancelled();
-                siblings.add(source.openSibling());
-            }
+            openSiblings(queries.lanes - 1);
+            cancel.throwIfCancelled();
             why = source.kind().shareSnapshot(source, siblings);
             begun = why == null;
             // A lane's reader must not end the transaction behind its first range.
@@ -54,6 +54,31 @@ final class Split implements AutoCloseable {
     static Split open(Database source, RangeQueries queries, int fetchRows, Cancel cancel) throws Failure {
         List<String> first = Ranges.firstBound(queries, source, cancel);
         return first == null ? null : new Split(source, queries, first, fetchRows, cancel);
+    }
+
+    /** Opens them together: far away, each takes many times the latency. Those that are open are closed by {@link #close}. */
+    private void openSiblings(int count) throws Failure {
+        List<FutureTask<Database>> opening = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            FutureTask<Database> task = new FutureTask<>(source::openSibling);
+            opening.add(task);
+            Thread thread = new Thread(task, "open " + source.name());
+            thread.setDaemon(true);
+            thread.start();
+        }
+        Failure failed = null;
+        for (FutureTask<Database> task : opening) {
+            try {
+                siblings.add(task.get());
+            } catch (ExecutionException e) {
+                failed = Failure.from("read", e.getCause(), null).phase("read");
+            } catch (InterruptedException e) {
+                failed = Failure.cancelled("read");
+            }
+        }
+        if (failed != null) {
+            throw failed;
+        }
     }
 
     /** A source for each connection. They must be closed before this is. */
