@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from pipekit_engine.databases.dialects.postgresql import PostgreSQL
-from pipekit_engine.errors import ConfigurationError, RunError
+from pipekit_engine.errors import ConfigurationError, RunCancelled, RunError
+from pipekit_engine.jrunner.pool import SessionPool
 from pipekit_engine.models import RunRecord
 from pipekit_engine.planning import split
+from pipekit_engine.running.events import RunEvent
 from tests.running.workbench import Workbench
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -179,3 +183,41 @@ def test_what_has_no_ctid_is_refused(from_pg: tuple[Workbench, Callable[[str], o
     bench.module(source="pg", query="SELECT id FROM u", split_by="ctid", parallel=4)
     with pytest.raises(ConfigurationError, match=why):
         bench.run()
+
+
+def test_a_cancelled_run_leaves_the_destination(main_bench: Workbench) -> None:
+    bench = main_bench
+    start(bench)
+    bench.run()
+    module = bench.store.definitions.load().modules["m"]
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000 + t.id)"
+    query = f"SELECT id, code, ({numbers} SELECT max(i) FROM n) AS v FROM t"
+    bench.replace(module.model_copy(update={"query": query}))
+    cancel = threading.Event()
+
+    def on_event(event: RunEvent) -> None:
+        if event.phase == "stage":
+            threading.Timer(0.5, cancel.set).start()
+
+    with pytest.raises(RunCancelled):
+        bench.run(on_event=on_event, cancel=cancel)
+    assert bench.rows("SELECT count(*) FROM t WHERE v LIKE 'v%'") == [("1000",)]
+    assert bench.staging_left() == []
+
+
+def test_a_reader_whose_jrunner_is_killed_tries_again(bench: Workbench) -> None:
+    start(bench, retry=1)
+    killed = False
+
+    def on_event(event: RunEvent) -> None:
+        nonlocal killed
+        lease = bench.store.leases.find("module", "m")
+        if event.phase == "stage" and not killed and lease is not None and lease.child is not None:
+            killed = True
+            os.kill(lease.child.pid, signal.SIGKILL)
+
+    with SessionPool(1) as own:
+        record = bench.engine.run("m", sessions=own, on_event=on_event).record
+    assert killed
+    assert record.rows_read == 1000
+    assert bench.rows("SELECT count(*), count(DISTINCT id) FROM t") == [("1000", "1000")]

@@ -38,7 +38,7 @@ public final class Sqlite extends Kind {
     private static final int BUSY_MS = 30_000;
     /** Flags of sqlite3_open_v2. */
     /** How long a lock is waited for, which keeps nobody from anything. */
-    private static final int LOCK_WAIT_MS = 10_000;
+    private static final int LOCK_WAIT_MS = 3_000;
     /** A number that another connection's commits change. A transaction that asks for it reads from then on. */
     private static final String COMMITS_SEEN = "PRAGMA data_version";
     private static final int OPEN_READONLY = 0x1;
