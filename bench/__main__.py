@@ -12,12 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import compare, latency, memory, merges, modules, peers, resume
+from bench import compare, latency, memory, merges, modules, peers, resume, split
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges", "resume", "peers")
+SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges", "resume", "split", "peers")
 
 
 def main() -> None:
@@ -74,6 +74,8 @@ def main() -> None:
             write("modules", modules.page(pg, folder))
         if "resume" in sections:
             write("resume", resume.page(pg, folder, options.rows, options.rounds))
+        if "split" in sections:
+            write("split", split.page(pg, folder, options.rows, options.rounds))
         if "merges" in sections:
             logging = MariaDBServer(*merges.MARIADB_OPTIONS)
             try:

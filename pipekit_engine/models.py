@@ -370,7 +370,11 @@ class Module(NamedRecord):
     checks: tuple[Check, ...] = ()
     tags: dict[str, str] = Field(default_factory=dict)
     owners: tuple[str, ...] = Field(default=(), description="mail addresses, or names of teams, of who answers for it")
-    split_by: str | None = Field(default=None, description="column whose ranges are read over several connections")
+    split_by: tuple[str, ...] = Field(
+        default=(),
+        description="an indexed key whose ranges are read over several connections: a column, or several; or `ctid` "
+        "(PostgreSQL), `rowid` (SQLite)",
+    )
     retry_merge: int = Field(
         default=3,
         ge=0,
@@ -378,7 +382,12 @@ class Module(NamedRecord):
         description="further tries of the merge, from staging, when the database took it back for a deadlock or a lock that did "
         "not come",
     )
-    parallel: int = Field(default=1, ge=1, le=32, description="connections that read the source when split_by is given")
+    parallel: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="connections that read the source, in ranges of split_by, or else of the key",
+    )
     automation: str | None = Field(
         default=None,
         description="when Dagster materializes the table by itself: `eager`, after one of the tables that the query reads was "
@@ -394,14 +403,16 @@ class Module(NamedRecord):
         description="age from which Dagster shows the table as overdue: a number and m, h, d or w, such as 36h",
     )
 
-    @field_validator("merge_key", mode="before")
+    @field_validator("merge_key", "split_by", mode="before")
     @classmethod
     def _key_may_be_text(cls, value: Any) -> Any:
+        if value is None:
+            return ()
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("merge_key")
+    @field_validator("merge_key", "split_by")
     @classmethod
     def _key_names_are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
@@ -466,7 +477,7 @@ class Module(NamedRecord):
                 "rows that change between two tries would be behind the next value, and never come",
             ),
             (self.partition, "a partition", "which is small, and read again"),
-            (self.split_by, "split_by", "whose ranges are read side by side"),
+            (self.split_by or self.parallel > 1, "split_by and parallel", "whose ranges are read side by side"),
             (self.verify == "values", "verify: values", "which compares all rows of one read"),
         ):
             if given:
@@ -482,8 +493,6 @@ class Module(NamedRecord):
         if self.max_shrink_percent is not None and not strategy.replaces_table:
             fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]
             raise ValueError(f"max_shrink_percent is for strategy {' or '.join(fitting)}")
-        if self.parallel > 1 and self.split_by is None:
-            raise ValueError("parallel needs split_by: the column whose ranges are read side by side")
         if self.partition is not None:
             if not strategy.replaces_table:
                 fitting = [name for name, other in STRATEGIES.items() if other.replaces_table]

@@ -57,7 +57,7 @@ def test_a_password_is_a_reference_and_is_not_repeated() -> None:
         ({"dedupe": "newest", "merge_key": "a"}, "must be none, error or 'latest by COLUMN'"),
         ({"strategy": "append", "max_shrink_percent": 5}, "max_shrink_percent is for strategy full"),
         ({"merge_key": "a, A"}, "names a column twice"),
-        ({"parallel": 2}, "parallel needs split_by"),
+        ({"parallel": 2, "resume_every": 5, "merge_key": "a"}, "does not go with split_by and parallel"),
         ({"querry": "x"}, "querry"),
     ],
 )

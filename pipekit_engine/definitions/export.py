@@ -136,7 +136,7 @@ def _layout(form: dict[str, Any]) -> dict[str, Any]:
     """Choose which lists and mappings stand in one line."""
     result: dict[str, Any] = {}
     for key, value in form.items():
-        if key in ("merge_key", "members", "owners"):
+        if key in ("merge_key", "split_by", "members", "owners"):
             result[key] = _Line(_Line(item) if isinstance(item, list) else item for item in value)
         elif key == "columns":
             result[key] = [_LineMapping(item) if isinstance(item, dict) else item for item in value]

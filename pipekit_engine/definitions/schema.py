@@ -72,9 +72,10 @@ def _record(model: type[Record], required: list[str] | None = None) -> dict[str,
         fields["members"] = {"type": "array", "minItems": 1, "items": items, "description": text}
         del fields["layers"]
         needed = ["members" if name == "layers" else name for name in needed]
-    if "merge_key" in fields:
+    for key in {"merge_key", "split_by"}.intersection(fields):
         names = {"type": "array", "items": _SCALAR}
-        fields["merge_key"] = {"anyOf": [names, {"type": "string", "description": "comma-separated"}]}
+        said = {name: text for name, text in fields[key].items() if name == "description"}
+        fields[key] = {"anyOf": [names, {"type": "string", "description": "comma-separated"}]} | said
     if model is Watermark:
         fields["default"] |= _SCALAR
     if model is Partition:

@@ -20,6 +20,7 @@ from pipekit_engine.jrunner.protocol import (
     OpenRequest,
     OpenResult,
     QueryResult,
+    SplitResult,
     Statement,
 )
 
@@ -222,11 +223,12 @@ class Session:
             cancel=cancel,
             interruption=interruption,
         )
-        names = [name for name in MigrateResult.__dataclass_fields__ if name not in ("counts", "snapshot")]
+        names = [name for name in MigrateResult.__dataclass_fields__ if name not in ("counts", "snapshot", "split")]
         return MigrateResult(
             **{name: answer[name] for name in names},
             counts=tuple(answer.get("counts", ())),
             snapshot=answer.get("snapshot") is True,
+            split=SplitResult(**answer["split"]) if "split" in answer else None,
         )
 
     def metadata(

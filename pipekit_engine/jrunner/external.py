@@ -153,7 +153,7 @@ class ExternalSession(Session):
         """Runs the program and checks what it did by counting.
 
         ``rows_read`` is the source's own count, ``rows_written`` what arrived in the table; ``path`` is ``external``.
-        The request's ``path``, ``fetch_rows``, ``batch_rows``, ``split_by`` and ``parallel`` do not apply.
+        The request's ``path``, ``fetch_rows``, ``batch_rows`` and ``split`` do not apply.
 
         :raises JRunnerError: with code ``count_mismatch`` when the counts do not agree; rows may be in the table then.
         """

@@ -188,13 +188,51 @@ class ColumnPair:
         return pair if self.key is None else {**pair, "key": self.key}
 
 
+#: SQL in pieces: a text stands for itself, a number for the value of that index.
+Pieces = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class SplitRequest:
+    """A query read in ranges over ``lanes`` connections: one that is free asks for the bound behind the last, and reads up to it.
+
+    A bound is a row of ``literals``: each value is written as the first group of its pattern, all of which it must match, within
+    the form. In pieces, the values of the bound behind which a range begins are numbered from 0, those of the one up to which it
+    goes follow. ``rest`` is the query for rows in none of the ranges. A bound that is missing or not safely written makes its
+    range the last one, without an end; where the first is, the whole query is read at once.
+    """
+
+    lanes: int
+    literals: Sequence[tuple[str, str]]
+    first_bound: Pieces
+    next_bound: Pieces
+    first: Pieces
+    middle: Pieces
+    last: Pieces
+    rest: Pieces | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The request's field ``split``."""
+        queries = {
+            "first_bound": self.first_bound,
+            "next_bound": self.next_bound,
+            "first": self.first,
+            "middle": self.middle,
+            "last": self.last,
+            "rest": self.rest,
+        }
+        return {
+            "lanes": self.lanes,
+            "literals": [{"form": form, "pattern": pattern} for form, pattern in self.literals],
+        } | {name: list(sql) for name, sql in queries.items() if sql is not None}
+
+
 @dataclass(frozen=True)
 class MigrateRequest:
     """A query's rows into a table, in one transaction of the destination.
 
     ``table`` is SQL text (quoted as the destination wants it), ``columns`` are plain names; empty: every source column under
-    its own name. ``path`` forces how rows are written; ``split_by`` names a column of the query by whose ranges ``parallel``
-    connections read side by side; ``split_query`` is the query for that, its WITH clause apart and the rest fit for a subquery.
+    its own name. ``path`` forces how rows are written; ``split`` has several connections read side by side.
     ``verify`` "values" reads the rows back and compares them with those that were read. ``before`` and ``after`` are statements
     of the same transaction, around the rows; the table may be made by the former. ``snapshot`` "hold" lets the next request that
     names it, with the same source, see the moment that this one has seen, where the database can; "end" is the last of them. Any
@@ -209,9 +247,7 @@ class MigrateRequest:
     path: str = "auto"
     fetch_rows: int | None = None
     batch_rows: int | None = None
-    split_by: str | None = None
-    split_query: tuple[str, str] | None = None
-    parallel: int | None = None
+    split: SplitRequest | None = None
     trim: bool = False
     clear: bool = False
     verify: str = "counts"
@@ -236,11 +272,8 @@ class MigrateRequest:
         optional = {
             "fetch_rows": self.fetch_rows,
             "batch_rows": self.batch_rows,
-            "split_by": self.split_by,
-            "parallel": self.parallel,
+            "split": self.split and self.split.to_json(),
             "snapshot": self.snapshot,
-            "split_with": self.split_query and self.split_query[0],
-            "split_sql": self.split_query and self.split_query[1],
         }
         request.update({name: value for name, value in optional.items() if value is not None})
         around = {"before": self.before, "after": self.after}
@@ -249,10 +282,21 @@ class MigrateRequest:
 
 
 @dataclass(frozen=True)
+class SplitResult:
+    """How a query was read in ranges: over how many connections, and whether all of them saw one moment; `why` not, else."""
+
+    lanes: int
+    ranges: int
+    one_moment: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class MigrateResult:
     """Counts as the reading and the writing side saw them, and the path that was taken with the reason for it.
 
-    `counts` are those of the statements before and after the rows; `snapshot` says whether the request's was held.
+    `counts` are those of the statements before and after the rows; `snapshot` says whether the request's was held; `split` is
+    told of a request that asked for it.
     """
 
     rows_read: int
@@ -265,3 +309,4 @@ class MigrateResult:
     write_ms: int
     counts: tuple[int, ...] = ()
     snapshot: bool = False
+    split: SplitResult | None = None

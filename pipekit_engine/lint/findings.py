@@ -42,6 +42,8 @@ RULES: dict[str, Rule] = {
         Rule("PK112", "info", "ORDER BY in a source query"),
         Rule("PK113", "info", "SELECT * where any new source column fails the run"),
         Rule("PK114", "error", "a check that is no single SELECT"),
+        Rule("PK115", "info", "parallel without split_by: the key is taken"),
+        Rule("PK116", "error", "split_by ctid or rowid of a query that is not of one table"),
         # Strategies and watermarks
         Rule("PK201", "warning", "strategy full with a watermark"),
         Rule("PK202", "warning", "strategy append without a watermark"),

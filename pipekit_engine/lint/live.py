@@ -93,7 +93,11 @@ def _unindexed_at_source(
     opened = opener.open(session, module.source, "read")
     dialect, catalog = opened.dialect, Catalog(session, opened.handle)
     query = read_query(plan.source_sql, dialect.capabilities.syntax)
-    if len(query.tables) != 1 or not query.sources or not (module.merge_key or module.watermarks or module.partition):
+    if (
+        len(query.tables) != 1
+        or not query.sources
+        or not (module.merge_key or module.watermarks or module.partition or plan.split)
+    ):
         return []
     try:
         table = dialect.table_name(quoted_name(query.tables[0]))
@@ -108,6 +112,9 @@ def _unindexed_at_source(
     wanted: list[tuple[str, ...]] = [(name,) for name in compared_columns(module, dialect)]
     if STRATEGIES[module.strategy].needs_key and len(origins) == len(plan.key):
         wanted.append(tuple(column for _, column in origins.values()))
+    if plan.split is not None:
+        by = find_origins(dialect, plan.source_sql, plan.split.names)
+        wanted += [tuple(column for _, column in by.values())] if by.keys() == set(plan.split.names) else []
     return [(names, dialect.table_sql(table)) for names in dict.fromkeys(wanted) if not is_indexed(names, indexes)]
 
 

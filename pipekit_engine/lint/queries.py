@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pipekit_engine.errors import ConfigurationError
+from pipekit_engine.planning.split import no_places
+from pipekit_engine.sql.one_table import read_one_table
 from pipekit_engine.sql.text import as_subquery, is_ambiguous, placeholders, split_statements
 from pipekit_engine.sql.tokens import tokens
 
@@ -122,7 +124,11 @@ def check_columns(read: ReadModule) -> None:
             message = f"column {number} of the query has no name of its own: each database makes up another."
             read.report("PK108", message, "Name it with AS.", position=item.position)
     _names_are_distinct(read)
-    given = read.given
+    given, source = read.given, read.source
+    reads_places = source is not None and [name.lower() for name in module.split_by] == [source.row_place]
+    missing = reads_places and module.parallel > 1 and "rowid" not in map(str.casefold, given or ())
+    if source is not None and missing and read_one_table(module.query, read.syntax) is None:
+        read.report("PK116", f"split_by: {no_places(source)}", loc=("split_by",))
     if given is None:
         return
     known = [*given, *(column.dest_name for column in module.columns)]
@@ -131,9 +137,14 @@ def check_columns(read: ReadModule) -> None:
     if module.dedupe_column:
         name = module.dedupe_column
         _must_be_given(read, "PK104", f"dedupe: the query does not give {name!r}.", name, known, "dedupe")
-    if module.split_by:
-        name = module.split_by
+    for name in () if reads_places else module.split_by:
         _must_be_given(read, "PK106", f"split_by: the query does not give {name!r}.", name, given, "split_by")
+    if module.parallel > 1 and not module.split_by:
+        key = f"the merge key ({', '.join(module.merge_key)})" if module.merge_key else "the destination's primary key"
+        message = f"{module.parallel} connections read ranges of {key}."
+        read.report(
+            "PK115", message, "Name another key by split_by where that has no index at the source.", loc=("parallel",)
+        )
     for i, column in enumerate(module.columns):
         name = column.source_name
         message = f"columns: the query does not give {name!r}."

@@ -27,7 +27,8 @@ from pipekit_engine.planning.keys import (
 from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.partitions import plan_partition
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
-from pipekit_engine.planning.ranges import plan_ranges
+from pipekit_engine.planning.ranges import key_columns_of_source, plan_ranges
+from pipekit_engine.planning.split import plan_split
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -87,6 +88,7 @@ def plan_run(
     partition: PartitionRange | None = None,
     load_obstacle: str | None = None,
     loads_in_transaction: bool = True,
+    table_columns: Collection[str] | None = None,
 ) -> RunPlan:
     """Plan a run.
 
@@ -99,7 +101,8 @@ def plan_run(
     an INSERT says otherwise. `dest_triggers` are the names of those that may change a row which is written.
     `partition` is the one that is replaced, of a module that has them. `load_obstacle` says why rows cannot go straight into the
     destination, with `staging: auto`, where the databases know that; `loads_in_transaction` whether the session writes rows and
-    what goes with them in one transaction.
+    what goes with them in one transaction. `table_columns` are columns of the query that are known to be copied from a table,
+    where that was asked.
     Raises DestinationError when destination and columns do not fit, ConfigurationError for names that cannot be used.
     """
     facts = key_facts or KeyFacts()
@@ -193,6 +196,7 @@ def plan_run(
         key=key,
         source_columns=source_columns,
         source_sql=source_sql,
+        table_columns=table_columns,
         in_one_transaction=loads_in_transaction,
     )
     staging = plan_staging(
@@ -208,6 +212,14 @@ def plan_run(
         as_read=[item.as_read for item in fixed],
         changes=(changes_table, keyed_columns) if difference is not None else None,
         marks=marks_table if ranges is not None else None,
+    )
+    split, why_alone = plan_split(
+        module,
+        source,
+        source_columns=source_columns,
+        source_sql=source_sql,
+        table_columns=table_columns,
+        keys=_keys(layout.columns, key, dest_keys, source_columns),
     )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     never_null = known_columns.never_null if known_columns else frozenset()
@@ -296,6 +308,7 @@ def plan_run(
         direct=direct,
         why_staged=why_staged,
         ranges=ranges,
+        split=split,
         not_null=not_null,
         hooks=plan_hooks(module, {**(hook_dialects or {}), module.dest: dest}),
         module_checks=plan_module_checks(
@@ -314,10 +327,23 @@ def plan_run(
             *_unused_watermarks(module, source),
             *layout.warnings,
             *([f"resume_every is not used: {why_whole}"] if why_whole else []),
+            *([f"parallel is not used: {why_alone}"] if why_alone else []),
             *(item.warning(module.name, dest.table_sql(table)) for item in lacking),
             *([trigger_check.warning] if trigger_check.warning else []),
         ),
     )
+
+
+def _keys(
+    columns: Sequence[PlannedColumn], key: Sequence[str], dest_keys: Sequence[Key], source_columns: Sequence[Column]
+) -> list[tuple[str, list[Column]]]:
+    """Keys of the module that the query gives, each with what it is."""
+    fed = {column.dest for column in columns}
+    given = [("the merge key", list(key))] if key else []
+    given += [("the destination's primary key", list(item.columns)) for item in dest_keys if item.primary]
+    return [
+        (what, key_columns_of_source(columns, names, source_columns)) for what, names in given if fed.issuperset(names)
+    ]
 
 
 def _fit_row(module: Module, dest: Dialect, layout: Layout, key: Sequence[str]) -> Layout:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipekit_engine.planning.module_checks import PlannedCheck
     from pipekit_engine.planning.partitions import PartitionRows
     from pipekit_engine.planning.ranges import RangedStaging
+    from pipekit_engine.planning.split import PlannedSplit
     from pipekit_engine.strategies import MergeStatement
     from pipekit_engine.strategies.difference import Difference
 
@@ -125,6 +126,8 @@ class RunPlan:
     why_staged: str = field(default="", kw_only=True)
     #: With `resume_every`: how the source is read in ranges, each of which stays staged.
     ranges: RangedStaging | None = field(default=None, kw_only=True)
+    #: How the source is read over several connections; None: over one.
+    split: PlannedSplit | None = field(default=None, kw_only=True)
     #: The module's own `checks`.
     module_checks: tuple[PlannedCheck, ...] = field(default=(), kw_only=True)
     #: What an existing destination has no index for.
@@ -162,6 +165,9 @@ class RunPlan:
         lines += [f"-- {{{name}}} = {mark.value!r} ({mark.origin})" for name, mark in self.watermarks.items()]
         lines += [f"-- warning: {warning}" for warning in self.warnings]
         lines += _section(f"source query, on {module.source}", [self.source_sql])
+        if self.split is not None:
+            title = f"read over {self.split.lanes} connections in {self.split.by}, on {module.source}"
+            lines += _section(title, self.split.script)
         if self.direct is not None:
             title = f"load and merge, on {module.dest}, in one transaction, without staging: {self.direct.why}"
             lines += _section(title, self.direct.script)

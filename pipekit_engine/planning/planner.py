@@ -12,16 +12,18 @@ from pipekit_engine.common.text import first_line
 from pipekit_engine.databases.connections import ModuleConnections
 from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.introspection import Catalog
-from pipekit_engine.errors import DestinationError, SourceError
+from pipekit_engine.errors import ConfigurationError, DestinationError, SourceError
 from pipekit_engine.jrunner.errors import JRunnerError
 from pipekit_engine.planning.build import plan_run, refuse_unfilled, source_query
 from pipekit_engine.planning.keys import ask_key_facts
 from pipekit_engine.planning.literals import fit_watermarks, source_syntax
 from pipekit_engine.planning.partitions import bound_values, partition_family
 from pipekit_engine.planning.remarks import find_remarks
-from pipekit_engine.planning.source_columns import ask_source_columns
+from pipekit_engine.planning.source_columns import ask_source_columns, table_columns
+from pipekit_engine.planning.split import reads_places
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
+from pipekit_engine.sql.one_table import read_one_table
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ class Planner:
             source_columns = self._describe_source(source_query(module, syntax, watermarks))
         watermarks = fit_watermarks(module, source.dialect, watermarks, source_columns)
         sql = source_query(module, syntax, watermarks)
+        self._refuse_places(sql, source_columns)
         catalog = Catalog(self._session, dest.handle, self._cancel)
         dest_columns = self._describe_destination(catalog)
         if dest_columns is not None:
@@ -121,6 +124,7 @@ class Planner:
             dest_triggers=self._destination_triggers(catalog) if dest_columns is not None else (),
             load_obstacle=self._load_obstacle(catalog, dest_columns is not None),
             loads_in_transaction=self._session.loads_in_transaction,
+            table_columns=self._table_columns(sql, source_columns),
             hook_dialects={
                 hook.connection: self._connections.dialect(hook.connection) for hook in module.hooks if hook.connection
             },
@@ -293,6 +297,32 @@ class Planner:
         except JRunnerError as error:
             self._say(f"warning: the source's columns could not be looked up: {first_line(error)}")
             return None
+
+    def _table_columns(self, sql: str, columns: Sequence[Column]) -> frozenset[str] | None:
+        """The query's columns that are a table's own, where the source is read in ranges and that must be known."""
+        source, module = self._connections.source, self._module
+        if not source.dialect.typed_cells or not (module.parallel > 1 or module.resume_every):
+            return None
+        catalog = Catalog(self._session, source.handle, self._cancel)
+        return table_columns(source.dialect, catalog, sql, [column.name for column in columns])
+
+    def _refuse_places(self, sql: str, columns: Sequence[Column]) -> None:
+        """Raise ConfigurationError where `split_by` means where rows are kept, and the source has no such place."""
+        source, module = self._connections.source, self._module
+        query = read_one_table(sql, source.dialect.capabilities.syntax)
+        if query is None or not reads_places(module, source.dialect, columns):
+            return
+        asked = source.dialect.place_obstacle_sql(query.table)
+        try:
+            rows = Catalog(self._session, source.handle, self._cancel).rows(asked) if asked else []
+        except JRunnerError as error:
+            raise SourceError(
+                f"It could not be asked whether {query.table} has a {module.split_by[0]}: {error}"
+            ) from error
+        if rows and rows[0][0]:
+            raise ConfigurationError(
+                f"module {module.name}: split_by: {module.split_by[0]} of {query.table}: {rows[0][0]}."
+            )
 
     def _remarks(
         self, sql: str, columns: Sequence[Column], dest_columns: Sequence[Column] | None

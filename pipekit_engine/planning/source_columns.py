@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.introspection import Catalog
+    from pipekit_engine.databases.names import TableName
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,20 @@ def ask_source_columns(
     known = {row[0] for row in rows or ()}
     types.update({column: name for column, name in asked.items() if name in known})
     return SourceColumns(never_null, types, {column: name for column, name in asked.items() if name not in known})
+
+
+def table_columns(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence[str]) -> frozenset[str]:
+    """Those of a query's columns that are copied from a table, no view. Raises JRunnerError only if a connection fails."""
+    found = set()
+    kinds: dict[TableName, list[str]] = {}
+    for name, (tables, _) in find_origins(dialect, sql, columns).items():
+        for table in tables:
+            if table not in kinds:
+                listed = dialect.list_tables(catalog, table.schema, table.catalog, table=table.name)
+                kinds[table] = [item.kind for item in listed]
+        if len(tables) == 1 and kinds[tables[0]] == ["table"]:
+            found.add(name)
+    return frozenset(found)
 
 
 def _never_null(dialect: Dialect, catalog: Catalog, sql: str, columns: Sequence[Column]) -> frozenset[str]:

@@ -36,7 +36,6 @@ from pipekit_engine.running.fencing import MergeFence
 from pipekit_engine.running.hooks import HookRunner
 from pipekit_engine.running.refusals import explain
 from pipekit_engine.running.verification import StagedRows
-from pipekit_engine.sql.subqueries import divide_query
 from pipekit_engine.store.retrying import retrying
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
     from pipekit_engine.databases.connections import ModuleConnections, OpenConnection
     from pipekit_engine.databases.fence import Fence
-    from pipekit_engine.jrunner.protocol import MigrateResult
+    from pipekit_engine.jrunner.protocol import MigrateResult, SplitResult
     from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.planning.plan import RunPlan
     from pipekit_engine.records.checks import CheckResult
@@ -287,9 +286,7 @@ class Phases:
             dest=self._dest.handle,
             table=table,
             columns=[ColumnPair(column.source, column.dest, column.key) for column in columns],
-            split_by=self._module.split_by,
-            split_query=self._split_query(),
-            parallel=self._module.parallel if self._module.split_by else None,
+            split=None if self._plan.split is None else self._plan.split.request,
             verify=self._module.verify,
         )
 
@@ -302,15 +299,9 @@ class Phases:
     def _tell_rows(self, result: MigrateResult, more: str = "") -> None:
         self._state.monitor.say(
             f"{counted(result.rows_read, 'row')} read, {result.rows_written:,} written by {result.path} "
-            f"in {result.elapsed_ms / 1000:.2f} s{more}"
+            f"in {result.elapsed_ms / 1000:.2f} s{more}{_told_split(result.split)}"
         )
         self._state.counts.update(rows_read=result.rows_read, bytes=result.bytes)
-
-    def _split_query(self) -> tuple[str, str] | None:
-        known = self._connections.source.dialect.capabilities
-        if not self._module.split_by:
-            return None
-        return divide_query(self._plan.source_sql, known.syntax, ordered=known.ordered_subqueries)
 
     def _execute(self, statements: Sequence[str]) -> None:
         """Execute statements on the destination, each committed by itself."""
@@ -578,6 +569,16 @@ class Phases:
 
     def _on_progress(self, progress: Progress) -> None:
         self._state.monitor.progress(progress.rows, progress.bytes, progress.elapsed_ms / 1000)
+
+
+def _told_split(split: SplitResult | None) -> str:
+    """How the rows were read by several connections."""
+    if split is None:
+        return ""
+    if split.lanes == 1:
+        return "; over one connection, as one range holds all of them"
+    moment = "at one moment" if split.one_moment else f"each at a moment of its own, for {split.why}"
+    return f"; {split.ranges:,} ranges over {split.lanes} connections, {moment}"
 
 
 def remove_staging_file(state: RunState) -> None:

@@ -199,7 +199,7 @@ class RangedLoad:
             return
         after = self._staged.upto
         if not self._staged.number:
-            yield self._ranges.rows_without_value_sql, None, False
+            yield self._ranges.rest_sql, None, False
         for upto in bounds:
             yield self._ranges.rows_sql(after, upto), upto, False
             after = upto

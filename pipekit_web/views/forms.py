@@ -26,7 +26,7 @@ _WHOLE = frozenset(
     | {"port", "step"}
 )
 _NUMBERS = frozenset({"max_shrink_percent", "deviation_percent"})
-_LISTS = frozenset({"merge_key", "owners", "columns"})
+_LISTS = frozenset({"merge_key", "split_by", "owners", "columns"})
 _MAPPINGS = frozenset({"options", "tags"})
 _TICKED = frozenset({"enabled", "spread"})
 #: Fields that are rows of fields, and what a new row holds.

@@ -100,7 +100,7 @@ def modules(draw: st.DrawFn, name: str, connections: list[str]) -> Module:
     keyed = strategy in ("incremental", "upsert") or draw(st.booleans())
     key = st.lists(columns_text.map(str.strip), min_size=1, max_size=3, unique_by=str.casefold)
     column = st.builds(Column, source_name=text, dest_name=text, dest_type=optional(text))
-    split_by = draw(optional(text))
+    split_by = tuple(draw(key)) if draw(st.booleans()) else ()
     query = draw(queries)
     watermark = st.builds(Watermark, name=placeholders, connection=connection, resolver_sql=sql, default=optional(text))
     watermarks = draw(st.lists(watermark, max_size=2, unique_by=lambda w: w.name))

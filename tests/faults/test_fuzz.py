@@ -97,8 +97,7 @@ FIELDS = [
     "properties",
     "init",
     "confirm",
-    "split_by",
-    "parallel",
+    "split",
     "what",
     "transaction",
 ]

@@ -59,6 +59,15 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "dedupe column not selected": (["PK104"], {**KEYED, "dedupe": "latest by changed"}),
     "column not selected": (["PK105"], {"columns": "[id, name]"}),
     "split_by not selected": (["PK106"], {"split_by": "nr", "parallel": "2"}),
+    "parallel alone, with a key": (["PK115"], {**KEYED, "parallel": "2"}),
+    "parallel alone": (["PK115"], {"parallel": "2"}),
+    "parallel by a key": ([], {**KEYED, "parallel": "2", "split_by": "[at, id]"}),
+    "rowid of one table": ([], {"parallel": "2", "split_by": "rowid"}),
+    "rowid of a join": (
+        ["PK116"],
+        {"parallel": "2", "split_by": "rowid", "query": "SELECT s.id, s.at FROM s JOIN u ON u.id = s.id"},
+    ),
+    "ctid in SQLite": (["PK106"], {"parallel": "2", "split_by": "ctid"}),
     "one name twice": (["PK107"], {"query": "SELECT a.id, b.id FROM a, b"}),
     "names that differ in case, into PostgreSQL": ([], {"query": "'SELECT \"Id\", \"ID\" FROM s'"}),
     "names that differ in case, into SQL Server": (

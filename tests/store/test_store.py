@@ -157,7 +157,7 @@ class TestDefinitions:
             watermarks=(Watermark(name="since", connection="c", resolver_sql="SELECT 1", default="0"),),
             hooks=(Hook(sql="ANALYZE", run_on="always", run_order=3), Hook(sql="x", connection="c")),
             tags={"team": "a"},
-            split_by="x",
+            split_by=("x",),
             parallel=4,
         )
         group = Group(name="h", layers=(("m",), ("n",)), max_parallel=3, on_failure="stop")

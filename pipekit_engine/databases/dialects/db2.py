@@ -163,6 +163,8 @@ class DB2(PaddedKeys, Dialect):
     long_text: ClassVar[str] = "CLOB(2G) CCSID 1208"
     date_literal = "DATE('{}')"
     timestamp_literal = "TIMESTAMP('{}')"
+    #: Literals are of the job's character set.
+    unicode_literals = False
     clocks = ("CURRENT TIMESTAMP", "CURRENT TIMESTAMP - CURRENT TIMEZONE")
     types: ClassVar = {
         "boolean": "SMALLINT",

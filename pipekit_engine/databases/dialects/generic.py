@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.ranges import KeyLiteral
     from pipekit_engine.databases.names import TableName
 
 
@@ -66,6 +67,10 @@ class Generic(Dialect):
         missing_table_message=r"\b(?:table|relation|view|object)\b.*(?:does not exist|doesn't exist|not found|unknown)",
         missing_table_states=frozenset({"42S02", "42P01"}),
     )
+
+    def key_literal(self, column: Column) -> KeyLiteral | None:
+        """Texts and instants may be read in any character set and any zone."""
+        return None if column.family in ("text", "uuid", "timestamptz") else super().key_literal(column)
 
     def key_type(self, sql_type: str, collation: str | None) -> str:
         """Many databases compare no large objects; a longer key is refused."""

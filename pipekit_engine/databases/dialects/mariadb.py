@@ -131,6 +131,7 @@ class MariaDB(Dialect):
     )
     indexes_created_tables = True
     capabilities = Capabilities(
+        compares_rows=True,
         row_behind="LIMIT 1 OFFSET {}",
         quote=("`", "`"),
         max_identifier_length=64,

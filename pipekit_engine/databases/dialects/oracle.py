@@ -286,6 +286,9 @@ class Oracle(Dialect):
             return f"TO_DATE('{text}', 'YYYY-MM-DD HH24:MI:SS')"
         return super().time_literal(column, text)
 
+    #: Literals are of the database's character set, which a column of national characters need not be.
+    unicode_literals = False
+
     def watermark_sql(self, greatest: str, family: str, lag: Lag, *, whole_seconds: bool = False) -> str:
         """Text: by itself it would be written as the session's NLS settings have it."""
         if family == "date":

@@ -11,6 +11,7 @@ from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.identifiers import literal
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import Writings
+from pipekit_engine.databases.dialects.base.ranges import KeyLiteral
 from pipekit_engine.databases.dialects.base.types import decimal, fractional
 from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.names import TableName
+    from pipekit_engine.sql.one_table import OneTable
 
 #: Types whose name alone says all, in a description by the driver.
 _NATIVE = frozenset(
@@ -147,6 +149,7 @@ class PostgreSQL(Dialect):
     indexes_created_tables = True
     finer_families = frozenset({"timetz"})  # 12:00+00 and 14:00+02 are two
     capabilities = Capabilities(
+        compares_rows=True,
         syntax=SqlSyntax(
             parser="postgres",
             unquoted_case="lower",
@@ -421,6 +424,45 @@ class PostgreSQL(Dialect):
         if name in _SEND:
             return (f"{_SEND[name]}({value})",)
         return (f'{value} COLLATE "C"' if name in ("text", "varchar") else f'CAST({value} AS text) COLLATE "C"',)
+
+    row_place = "ctid"
+    #: A range has so many blocks of 8 kB.
+    blocks_per_range: ClassVar[int] = 512
+
+    def place_literal(self) -> KeyLiteral:
+        """Block and row, from 1."""
+        return KeyLiteral("'{}'::tid", r"(\([0-9]{1,10},[0-9]{1,5}\))")
+
+    def place_bound_sql(self, query: OneTable, after: str | None, rows: int) -> str:
+        """By the table's size: no row is read. No row is kept at 0 of a block."""
+        first = f"({after}::text::point)[0]::bigint" if after else "0"
+        table = self._regclass(query.table)
+        size = (
+            f"SELECT greatest(pg_relation_size({table}), max(pg_relation_size(relid))) FROM pg_partition_tree({table})"
+        )
+        return (
+            f"SELECT '(' || b || ',0)' FROM (SELECT {first} + {self.blocks_per_range}) AS n (b) "
+            f"WHERE b * current_setting('block_size')::bigint < ({size})"
+        )
+
+    def place_obstacle_sql(self, table: str) -> str:
+        """Tables of PostgreSQL's own, also of several partitions, from the version on that seeks ranges of blocks."""
+        others = (
+            "SELECT 1 FROM pg_class k LEFT JOIN pg_am a ON a.oid = k.relam "
+            "WHERE (k.oid = c.oid OR k.oid IN (SELECT relid FROM pg_partition_tree(c.oid))) "
+            "AND (k.relkind NOT IN ('r', 'p', 'm') OR (k.relkind <> 'p' AND a.amname <> 'heap'))"
+        )
+        return (
+            "SELECT CASE WHEN current_setting('server_version_num')::int < 140000 "
+            "THEN 'PostgreSQL seeks ranges of it from version 14 on' "
+            f"WHEN c.oid IS NULL THEN 'the table is not found' WHEN EXISTS ({others}) THEN 'it is no table of PostgreSQL''s own' "
+            "WHEN c.relkind <> 'p' AND EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = c.oid) "
+            "THEN 'other tables inherit from the table' END "
+            f"FROM (SELECT {self._regclass(table)} AS oid) t LEFT JOIN pg_class c ON c.oid = t.oid"
+        )
+
+    def _regclass(self, table: str) -> str:
+        return f"to_regclass({self.string_literal(table)})"
 
     def sample_sql(self, table: str, alias: str, key: Sequence[str]) -> str:
         """Some of its blocks, the same ones each time: a few even of a table that is sampled at all."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipekit_engine.common.columns import Column
+    from pipekit_engine.databases.dialects.base.ranges import KeyLiteral
     from pipekit_engine.databases.dialects.base.watermarks import Lag
     from pipekit_engine.databases.introspection import ColumnInfo
     from pipekit_engine.databases.names import TableName
@@ -74,6 +75,7 @@ class SQLite(Dialect):
     risky_urls: ClassVar = {"resource": "^jdbc:sqlite::resource:"}
     indexes_created_tables = True
     capabilities = Capabilities(
+        compares_rows=True,
         row_behind="LIMIT 1 OFFSET {}",
         syntax=SqlSyntax(parser="sqlite", any_case=True, brackets="names", name_characters="$"),
         max_identifier_length=1000,
@@ -231,6 +233,31 @@ class SQLite(Dialect):
     def exact_values_sql(self, column: Column, value: str) -> tuple[str, ...]:
         """By the bytes, whatever the collation; 1 and 1.0 are equal but of two types."""
         return (f"{value} COLLATE BINARY", f"typeof({value})")
+
+    typed_cells = True
+
+    def key_literal(self, column: Column) -> KeyLiteral | None:
+        """Dates, times and UUIDs are texts, and compared as such."""
+        as_text = column.family in ("date", "timestamp", "timestamptz", "uuid")
+        return super().key_literal(replace(column, family="text") if as_text else column)
+
+    row_place = "rowid"
+
+    def place_obstacle_sql(self, table: str) -> str:
+        """Views have none, and a column of that name may be anything."""
+        named = self.table_name(table)
+        name = literal(named.name) if named.schema == "main" else "NULL"
+        return (
+            "SELECT CASE WHEN count(*) = 0 THEN 'it is no table of the main file' "
+            "WHEN max(m.sql) LIKE '%WITHOUT%ROWID%' OR max(m.sql) LIKE 'CREATE VIRTUAL%' THEN 'the table has none of its own' "
+            f"WHEN EXISTS (SELECT 1 FROM pragma_table_info({name}) WHERE lower(name) = 'rowid') "
+            "THEN 'it is a column of the table, which the query does not give' END "
+            f"FROM sqlite_master m WHERE m.type = 'table' AND lower(m.name) = lower({name})"
+        )
+
+    def bound_value_sql(self, name: str) -> str:
+        """A blob comes behind all texts, and would be written as one."""
+        return f"CASE WHEN typeof({name}) <> 'blob' THEN {name} END"
 
     def distinct_sql(self, left: str, right: str) -> str:
         return f"{left} IS NOT {right}"

@@ -10,6 +10,7 @@ from pipekit_engine.databases.dialects.base.capabilities import Capabilities
 from pipekit_engine.databases.dialects.base.comparing import null_safe
 from pipekit_engine.databases.dialects.base.dialect import Dialect
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
+from pipekit_engine.databases.dialects.base.ranges import ANY_TEXT, KeyLiteral
 from pipekit_engine.databases.dialects.base.types import decimal, fractional, sized_text
 from pipekit_engine.databases.dialects.base.ways_in import TlsSettings, WaysIn
 from pipekit_engine.databases.fence import Fence, FenceName
@@ -366,6 +367,15 @@ class SQLServer(Dialect):
         if column.type_name.lower() != "datetime":
             return super().time_literal(column, text)
         return f"COALESCE(TRY_CONVERT(datetime, {self.timestamp_literal.format(text)}), CONVERT(datetime, '17530101'))"
+
+    #: '...' is of the database's code page.
+    unicode_literals = False
+
+    def key_literal(self, column: Column) -> KeyLiteral | None:
+        """A text of Unicode is written as one."""
+        found = super().key_literal(column)
+        is_unicode = column.family == "text" and column.type_name.lower() in ("nchar", "nvarchar")
+        return KeyLiteral("N'{}'", ANY_TEXT) if found is not None and is_unicode else found
 
     def column_watermark(self, column: Column, value: str) -> str:
         """A datetime's values are multiples of 1/300 s, told in milliseconds: the nearest one, or the one before."""

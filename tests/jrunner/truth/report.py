@@ -62,8 +62,9 @@ in UTC show; one without is taken as UTC. Binary and text never become each othe
   and written in UTC, from 1970 to 2038: in a table that a run makes, instants of other kinds become a `DATETIME` with the time in
   UTC, which goes to 9999 (`dest_type` names another type); the 0 of an AUTO_INCREMENT column stays 0, that of a `YEAR`
   too, which is refused the numbers from 1 to 99.
-- **Splitting** (`split_by` an integer column, `parallel` connections) reads ranges side by side. PostgreSQL gives all of them
-  one snapshot; other sources should not change meanwhile. Row numbers in errors then count the order of arrival.
+- **Splitting** (`split_by` a key, `parallel` connections) reads ranges of 50,000 rows side by side. PostgreSQL, SQLite,
+  MariaDB and MySQL give all of them one moment; other sources should not change meanwhile. Row numbers in errors then count
+  the order of arrival.
 """
 
 

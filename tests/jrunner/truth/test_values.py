@@ -201,36 +201,6 @@ def test_trim_takes_padding_only(truth: Truth) -> None:
     assert truth.rows("sqlite_to", "SELECT c, t FROM p") == [("ab", "cd  "), ("", "")]
 
 
-@pytest.mark.parametrize("source", ["postgresql", "sqlite", "mariadb"])
-def test_split_reads_every_row_once(truth: Truth, source: str) -> None:
-    numbers = {
-        "postgresql": "SELECT g AS id, g % 7 AS v FROM generate_series(-2000, 3000) g UNION ALL SELECT NULL, 1",
-        "sqlite": "WITH RECURSIVE g(id) AS (SELECT -2000 UNION ALL SELECT id + 1 FROM g WHERE id < 3000) "
-        "SELECT CAST(id AS INTEGER) AS id, id % 7 AS v FROM g UNION ALL SELECT NULL, 1",
-        "mariadb": "SELECT CAST(seq AS SIGNED) - 2000 AS id, seq % 7 AS v FROM seq_0_to_5000 UNION ALL SELECT NULL, 1",
-    }[source]
-    truth.execute(
-        f"{source}_from",
-        "DROP TABLE IF EXISTS many",
-        "CREATE TABLE many (id BIGINT, v INT)",
-        f"INSERT INTO many {numbers}",
-    )
-    truth.execute("postgresql_to", "DROP TABLE IF EXISTS many", "CREATE TABLE many (id bigint, v int)")
-    for parallel in (1, 2, 3, 8):
-        result = move(
-            truth, f"{source}_from", "SELECT * FROM many", "postgresql_to", "many", split_by="id", parallel=parallel
-        )
-        assert (result.rows_read, result.rows_written) == (5002, 5002)
-        counts = truth.rows(
-            "postgresql_to", "SELECT count(*), count(id), count(DISTINCT id), sum(id), sum(v) FROM many"
-        )
-        assert counts == truth.rows(
-            f"{source}_from", "SELECT count(*), count(id), count(DISTINCT id), sum(id), sum(v) FROM many"
-        )
-    error = refused(truth, f"{source}_from", "SELECT * FROM many", "postgresql_to", "many", split_by="nope", parallel=2)
-    assert error.code == "columns"
-
-
 def test_auto_increment_keeps_zero(truth: Truth) -> None:
     truth.execute("mariadb_to", "CREATE TABLE numbered (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
     for path in ("load-data", "batch"):

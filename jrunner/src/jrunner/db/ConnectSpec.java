@@ -44,6 +44,23 @@ public final class ConnectSpec {
     /** How it is encrypted; null: as the driver does without being told. */
     public Tls tls;
 
+    /** The same, to write as well. */
+    ConnectSpec toWrite() {
+        ConnectSpec spec = new ConnectSpec();
+        spec.kind = kind;
+        spec.jars = jars;
+        spec.driverClass = driverClass;
+        spec.url = url;
+        spec.user = user;
+        spec.password = password;
+        spec.properties = properties;
+        spec.init = init;
+        spec.applicationName = applicationName;
+        spec.connectTimeoutSeconds = connectTimeoutSeconds;
+        spec.tls = tls;
+        return spec;
+    }
+
     /** True if a connection opened with {@code other} can serve for this one. */
     public boolean sameConnection(ConnectSpec other) {
         return kind.equals(other.kind)

@@ -104,6 +104,11 @@ public final class Database implements AutoCloseable {
         return Connector.open(name, spec);
     }
 
+    /** As {@link #openSibling}, for a connection that may lock what this one only reads. */
+    public Database openWriter() throws Failure {
+        return Connector.open(name, spec.toWrite());
+    }
+
     /** What it was opened with. */
     public ConnectSpec spec() {
         return spec;

@@ -262,6 +262,12 @@ public abstract class Kind {
         return new ResultSource(database, sql, fetchRows, cancel);
     }
 
+    /** {@link #rowSource} of a query that has the columns of one that was opened before. */
+    public RowSource rowSource(Database database, String sql, List<ColumnInfo> columns, int fetchRows, Cancel cancel)
+            throws Failure {
+        return rowSource(database, sql, fetchRows, cancel);
+    }
+
     /** How a column of a JDBC result is read. Called once a column. */
     public CellReader reader(Database database, ColumnInfo column) {
         return CellReaders.standard(column);
@@ -300,10 +306,24 @@ public abstract class Kind {
     }
 
     /**
-     * Lets all connections see one moment, where the database can; their transactions are begun then, which the caller
-     * rolls back.
+     * Lets all connections see one moment, where the database can; the caller rolls back their transactions.
+     *
+     * @return why they do not see one moment; null if they do
      */
-    public void shareSnapshot(Database source, List<Database> siblings) throws SQLException {}
+    public String shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+        return "databases of kind " + id + " share no moment among connections";
+    }
+
+    /** Ends what {@link #shareSnapshot} began and a rollback does not. The siblings are closed. */
+    public void endSharedSnapshot(Database source) throws SQLException {}
+
+    /** Lets each connection see a moment of its own. */
+    final void beginSnapshots(Database source, List<Database> siblings) throws SQLException {
+        for (Database sibling : siblings) {
+            beginSnapshot(sibling);
+        }
+        beginSnapshot(source);
+    }
 
     // Writing
 

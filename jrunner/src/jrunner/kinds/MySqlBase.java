@@ -49,6 +49,10 @@ abstract class MySqlBase extends Kind {
 
     /** Values of columns longer than this may be huge. */
     private static final int LONG_VALUE = 10_000;
+    /** Seconds that writers may have to wait for a lock that is not granted, and that one is held by a client that has vanished. */
+    private static final int LOCK_WAIT_S = 2;
+    private static final int LOCK_HELD_S = 10;
+    private static final int LOCK_WAIT_TIMEOUT = 1205;
 
     MySqlBase(String driverClass, String... driverJars) {
         super(driverClass, driverJars);
@@ -258,6 +262,50 @@ abstract class MySqlBase extends Kind {
     public boolean beginSnapshot(Database source) throws SQLException {
         return beginSnapshot(
             source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT");
+    }
+
+    /**
+     * All begin while nobody writes. The lock is the whole server's, so it must come at once and is held for no longer than that
+     * takes; should this process vanish meanwhile, the server ends its connection, and the lock with it, after some seconds.
+     */
+    @Override
+    public String shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+        try (Statement statement = source.connection().createStatement()) {
+            String timeouts = timeouts(statement);
+            statement.execute("SET SESSION lock_wait_timeout = " + LOCK_WAIT_S + ", wait_timeout = " + LOCK_HELD_S);
+            String why = null;
+            try {
+                why = lockWrites(statement);
+                beginSnapshots(source, siblings);
+            } finally {
+                if (why == null) {
+                    statement.execute("UNLOCK TABLES");
+                }
+                statement.execute(timeouts);
+            }
+            return why;
+        }
+    }
+
+    private static String timeouts(Statement statement) throws SQLException {
+        try (ResultSet row = statement.executeQuery("SELECT @@lock_wait_timeout, @@wait_timeout")) {
+            row.next();
+            return "SET SESSION lock_wait_timeout = " + row.getLong(1) + ", wait_timeout = " + row.getLong(2);
+        }
+    }
+
+    /** Keeps all from writing; or why it cannot. */
+    private static String lockWrites(Statement statement) throws SQLException {
+        try {
+            statement.execute("FLUSH TABLES WITH READ LOCK");
+            return null;
+        } catch (SQLException e) {
+            if (e.getSQLState() != null && e.getSQLState().startsWith("08")) {
+                throw e;
+            }
+            return e.getErrorCode() == LOCK_WAIT_TIMEOUT ? "a statement that writes was in the way of a lock for " + LOCK_WAIT_S + " s"
+                : "nobody could be kept from writing while they begin, which needs the right RELOAD: " + e.getMessage();
+        }
     }
 
     @Override

@@ -1,6 +1,9 @@
 package jrunner.kinds;
 
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -78,6 +81,43 @@ public final class Oracle extends Kind {
     @Override
     public boolean beginSnapshot(Database source) throws SQLException {
         return beginSnapshot(source, "SET TRANSACTION READ ONLY");
+    }
+
+    /** By flashback, which asks for a right to DBMS_FLASHBACK. Never tried at a server. */
+    @Override
+    public String shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+        List<Database> all = new ArrayList<>(siblings);
+        all.add(source);
+        try (Statement statement = source.connection().createStatement();
+                ResultSet row = statement.executeQuery("SELECT DBMS_FLASHBACK.GET_SYSTEM_CHANGE_NUMBER FROM DUAL")) {
+            row.next();
+            String moment = row.getBigDecimal(1).toBigInteger().toString();
+            for (Database each : all) {
+                call(each, "DBMS_FLASHBACK.ENABLE_AT_SYSTEM_CHANGE_NUMBER(" + moment + ")");
+            }
+            return null;
+        } catch (SQLException e) {
+            for (Database each : all) {
+                try {
+                    endSharedSnapshot(each);
+                } catch (SQLException unknown) {
+                    // It had not begun, or the right to it is what lacks.
+                }
+            }
+            beginSnapshots(source, siblings);
+            return "the login has no DBMS_FLASHBACK: " + e.getMessage();
+        }
+    }
+
+    @Override
+    public void endSharedSnapshot(Database source) throws SQLException {
+        call(source, "DBMS_FLASHBACK.DISABLE");
+    }
+
+    private static void call(Database database, String procedure) throws SQLException {
+        try (Statement statement = database.connection().createStatement()) {
+            statement.execute("BEGIN " + procedure + "; END;");
+        }
     }
 
     @Override

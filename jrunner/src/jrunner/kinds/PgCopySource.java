@@ -50,12 +50,18 @@ final class PgCopySource implements RowSource {
 
     /** A source, or null if {@code db} has no COPY or the query is not one that COPY takes. */
     static PgCopySource open(Database db, String query, Cancel cancel) throws Failure {
+        return open(db, query, null, cancel);
+    }
+
+    /** @param columns the query's columns where they are known, else null */
+    static PgCopySource open(Database db, String query, List<ColumnInfo> columns, Cancel cancel) throws Failure {
         PgDriver driver = PgDriver.of(db);
         if (driver == null || !isSelect(query)) {
             return null;
         }
         try {
-            return new PgCopySource(db, driver, query, ColumnInfo.describe(db, query, false, cancel), cancel);
+            List<ColumnInfo> described = columns != null ? columns : ColumnInfo.describe(db, query, false, cancel);
+            return new PgCopySource(db, driver, query, described, cancel);
         } catch (Failure e) {
             throw e.phase("read");
         }

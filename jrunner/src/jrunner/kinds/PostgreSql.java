@@ -42,6 +42,8 @@ public final class PostgreSql extends Kind {
         "timetz", Family.TIMETZ, "timestamp", Family.TIMESTAMP, "timestamptz", Family.TIMESTAMPTZ, "uuid", Family.UUID,
         "json", Family.JSON, "jsonb", Family.JSON, "xml", Family.XML, "interval", Family.INTERVAL);
 
+    private static final String REPEATABLE_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+
     public PostgreSql() {
         super("org.postgresql.Driver", "postgresql");
     }
@@ -121,6 +123,13 @@ public final class PostgreSql extends Kind {
     }
 
     @Override
+    public RowSource rowSource(Database database, String sql, List<ColumnInfo> columns, int fetchRows, Cancel cancel)
+            throws Failure {
+        RowSource copy = PgCopySource.open(database, sql, columns, cancel);
+        return copy != null ? copy : super.rowSource(database, sql, fetchRows, cancel);
+    }
+
+    @Override
     public CellReader reader(Database database, ColumnInfo column) {
         switch (column.family()) {
             case BOOLEAN: case INT16: case INT32: case INT64: case FLOAT32: case FLOAT64:
@@ -141,25 +150,34 @@ public final class PostgreSql extends Kind {
 
     @Override
     public boolean beginSnapshot(Database source) throws SQLException {
-        return beginSnapshot(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+        return beginSnapshot(source, REPEATABLE_READ);
     }
 
+    /** Not through a pooler, or to another server of several in the URL: each connection has a moment of its own there. */
     @Override
-    public void shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+    public String shareSnapshot(Database source, List<Database> siblings) throws SQLException {
         String id;
         beginSnapshot(source);
         try (Statement statement = source.connection().createStatement();
                 ResultSet result = statement.executeQuery("SELECT pg_export_snapshot()")) {
             result.next();
             id = result.getString(1);
+        } catch (SQLException e) {
+            source.connection().rollback();
+            beginSnapshots(source, siblings);
+            return "the server exports no snapshot: " + e.getMessage();
         }
+        String why = null;
         for (Database sibling : siblings) {
-            sibling.connection().setAutoCommit(false);
-            try (Statement statement = sibling.connection().createStatement()) {
-                statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-                statement.execute("SET TRANSACTION SNAPSHOT '" + id + "'");
+            try {
+                beginSnapshot(sibling, REPEATABLE_READ, "SET TRANSACTION SNAPSHOT '" + id + "'");
+            } catch (SQLException e) {
+                sibling.connection().rollback();
+                beginSnapshot(sibling);
+                why = "a connection cannot take the snapshot of another: " + e.getMessage();
             }
         }
+        return why;
     }
 
     @Override

@@ -38,6 +38,10 @@ public final class Sqlite extends Kind {
     /** How long a statement waits for another process's lock. */
     private static final int BUSY_MS = 30_000;
     /** Flags of sqlite3_open_v2. */
+    /** How long a lock is waited for, which keeps nobody from anything. */
+    private static final int LOCK_WAIT_MS = 3_000;
+    /** A number that another connection's commits change. A transaction that asks for it reads from then on. */
+    private static final String COMMITS_SEEN = "PRAGMA data_version";
     private static final int OPEN_READONLY = 0x1;
     private static final int OPEN_READWRITE = 0x2;
     private static final int OPEN_CREATE = 0x4;
@@ -117,6 +121,55 @@ public final class Sqlite extends Kind {
     public boolean beginSnapshot(Database source) throws SQLException {
         beginLoad(source);
         return true;
+    }
+
+    /**
+     * All begin while a lock keeps others from writing. Where the file cannot be locked, it still counts its commits: the moment is
+     * one if none came meanwhile.
+     */
+    @Override
+    public String shareSnapshot(Database source, List<Database> siblings) throws SQLException {
+        try (Database writer = source.openWriter(); Statement lock = writer.statement()) {
+            String why = lock(lock);
+            try {
+                boolean alone = begin(source, siblings);
+                return why == null || alone ? null : "the file was written to while they began, and could not be locked: " + why;
+            } finally {
+                if (why == null) {
+                    lock.execute("ROLLBACK");
+                }
+            }
+        } catch (Failure e) {
+            return begin(source, siblings) ? null : "the file was written to while they began: " + e.getMessage();
+        }
+    }
+
+    /** Keeps others from writing until a rollback; or why it cannot. */
+    private static String lock(Statement writer) {
+        try {
+            writer.execute("PRAGMA busy_timeout = " + LOCK_WAIT_MS);
+            writer.execute("BEGIN IMMEDIATE");
+            return null;
+        } catch (SQLException e) {
+            return e.getMessage();
+        }
+    }
+
+    /** Begins to read; false if a commit came meanwhile. */
+    private boolean begin(Database source, List<Database> siblings) throws SQLException {
+        long before = number(source, COMMITS_SEEN);
+        beginSnapshots(source, siblings);
+        for (Database sibling : siblings) {
+            number(sibling, COMMITS_SEEN);
+        }
+        return number(source, COMMITS_SEEN) == before;
+    }
+
+    private static long number(Database database, String pragma) throws SQLException {
+        try (Statement statement = database.statement(); ResultSet row = statement.executeQuery(pragma)) {
+            row.next();
+            return row.getLong(1);
+        }
     }
 
     private static void transactionMode(Database database, String mode) {

@@ -1,12 +1,14 @@
 package jrunner.session;
 
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import jrunner.Failure;
 import jrunner.db.Database;
+import jrunner.transfer.RangeQueries;
 import jrunner.transfer.Transfer;
 import jrunner.transfer.TransferRequest;
 import jrunner.transfer.TransferResult;
@@ -28,6 +30,29 @@ final class Migrate {
             throw Request.failure("field 'key' must be usual or single");
         }
         return null;
+    }
+
+    /** How the read is split, or null. */
+    private static RangeQueries split(Request request) throws Failure {
+        if (request == null) {
+            return null;
+        }
+        RangeQueries split = new RangeQueries();
+        split.lanes = request.number("lanes", 1, 1);
+        split.literals = new ArrayList<>();
+        for (Request literal : request.objects("literals")) {
+            split.literals.add(new RangeQueries.Literal(literal.text("form"), literal.text("pattern")));
+            literal.finish();
+        }
+        int width = split.literals.size();
+        split.firstBound = request.pieces("first_bound", 0);
+        split.nextBound = request.pieces("next_bound", width);
+        split.first = request.pieces("first", 2 * width);
+        split.middle = request.pieces("middle", 2 * width);
+        split.last = request.pieces("last", width);
+        split.rest = request.has("rest") ? request.pieces("rest", 0) : null;
+        request.finish();
+        return split;
     }
 
     static Map<String, ?> run(Task task, Connections connections) throws Failure {
@@ -53,10 +78,10 @@ final class Migrate {
         }
         transfer.fetchRows = request.number("fetch_rows", 0, 0);
         transfer.batchRows = request.number("batch_rows", 0, 0);
-        transfer.splitBy = request.text("split_by", null);
-        transfer.splitWith = request.text("split_with", "");
-        transfer.splitSql = request.text("split_sql", null);
-        transfer.parallel = request.number("parallel", 1, 1);
+        transfer.split = split(request.object("split"));
+        if (transfer.split != null && snapshot != null) {
+            throw Request.failure("field 'snapshot' is not for a read that is split");
+        }
         transfer.trim = request.bool("trim", false) ? TransferRequest.Trim.FIXED : TransferRequest.Trim.NONE;
         transfer.clear = request.bool("clear", false);
         String verify = request.text("verify", "counts");
@@ -80,6 +105,10 @@ final class Migrate {
         result.put("elapsed_ms", done.elapsedMs);
         result.put("read_ms", done.readMs);
         result.put("write_ms", done.writeMs);
+        if (transfer.split != null) {
+            result.put("split", Map.of("lanes", done.lanes, "ranges", done.ranges, "one_moment", done.whyNotOneMoment == null,
+                "why", done.whyNotOneMoment == null ? "" : done.whyNotOneMoment));
+        }
         if (snapshot != null) {
             result.put("snapshot", source.isHeld());
             source.hold(source.isHeld() && snapshot.equals(HOLD));

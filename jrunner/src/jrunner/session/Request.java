@@ -166,9 +166,38 @@ final class Request {
             }
             Map<String, Object> object = new LinkedHashMap<>();
             ((Map<?, ?>) item).forEach((k, v) -> object.put((String) k, v));
-            result.add(new Request(object, name + "[" + index++ + "]."));
+            result.add(new Request(object, where + name + "[" + index++ + "]."));
         }
         return result;
+    }
+
+    /** An object, to be read and {@link #finish}ed like a request; null where the field is absent. */
+    Request object(String name) throws Failure {
+        Object value = get(name);
+        if (value == null) {
+            return null;
+        }
+        if (!(value instanceof Map)) {
+            throw wrong(name, "an object");
+        }
+        Map<String, Object> object = new LinkedHashMap<>();
+        ((Map<?, ?>) value).forEach((k, v) -> object.put((String) k, v));
+        return new Request(object, where + name + ".");
+    }
+
+    /** A list of texts and of numbers below {@code values}. */
+    List<?> pieces(String name, int values) throws Failure {
+        Object value = get(name);
+        if (!(value instanceof List)) {
+            throw wrong(name, "a list of texts and numbers");
+        }
+        for (Object item : (List<?>) value) {
+            boolean known = item instanceof Long && (Long) item >= 0 && (Long) item < values;
+            if (!(item instanceof String) && !known) {
+                throw wrong(name, "a list of texts and of numbers below " + values);
+            }
+        }
+        return (List<?>) value;
     }
 
     /** @throws Failure of code {@code protocol} if there is a field that was not asked for */

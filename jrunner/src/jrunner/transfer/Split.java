@@ -1,131 +1,131 @@
 package jrunner.transfer;
 
-import java.math.BigInteger;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import jrunner.Cancel;
 import jrunner.Failure;
 import jrunner.db.Database;
-import jrunner.types.ColumnInfo;
 
 /**
- * One big read as several, each over a connection of its own and a range of an integer column's values.
+ * One big read as many small ones, side by side over several connections.
  *
- * <p>All of them read one snapshot where the kind has one to share. Elsewhere rows that change while the reads start may be
- * seen by one and not by another, so splitting is for sources that stand still. NULLs go with the first
- * range.
+ * <p>All of them read one snapshot where the kind has one to share. Elsewhere rows that change meanwhile may be seen by two lanes,
+ * or by none.
  */
 final class Split implements AutoCloseable {
-    private final List<Database> siblings = new ArrayList<>();
-    private final List<String> queries = new ArrayList<>();
     private final Database source;
-    private final String with;
-    private final String inner;
+    private final List<Database> siblings = new ArrayList<>();
+    private final Ranges ranges;
+    private final int fetchRows;
+    private final Cancel cancel;
+    private final String why;
+    private boolean begun;
 
-    /**
-     * @throws Failure of code {@code columns} if {@code split_by} is not an integer column of the query, or of whatever
-     *     goes wrong when the connections are opened
-     */
-    Split(Database source, String sql, TransferRequest request, Cancel cancel) throws Failure {
+    private Split(Database source, RangeQueries queries, List<String> first, int fetchRows, Cancel cancel) throws Failure {
         this.source = source;
-        this.with = request.splitWith;
-        this.inner = request.splitSql == null ? sql : request.splitSql;
-        ColumnInfo by = column(ColumnInfo.describe(source, sql, false, cancel), request.splitBy);
-        String name = source.quote(by.name());
+        this.fetchRows = fetchRows;
+        this.cancel = cancel;
+        this.ranges = new Ranges(queries, first);
         try {
-            plan(sql, name, request.parallel, cancel);
-            if (queries.size() > 1) {
-                open();
-            }
+            openSiblings(queries.lanes - 1);
+            cancel.throwIfCancelled();
+            why = source.kind().shareSnapshot(source, siblings);
+            begun = why == null;
+            // A lane's reader must not end the transaction behind its first range.
+            hold(true);
         } catch (SQLException e) {
             close();
             cancel.throwIfCancelled();
-            throw Failure.sql("read", e, sql);
+            throw Failure.sql("read", e, null);
         } catch (Failure e) {
             close();
             throw e;
         }
     }
 
-    private static ColumnInfo column(List<ColumnInfo> columns, String name) throws Failure {
-        for (boolean exact : new boolean[] {true, false}) {
-            for (ColumnInfo column : columns) {
-                if (exact ? column.name().equals(name) : column.name().equalsIgnoreCase(name)) {
-                    if (!column.family().isInteger() && !(column.family() == jrunner.types.Family.DECIMAL
-                            && column.scale() == 0)) {
-                        throw Failure.of("read", Failure.COLUMNS, "split_by needs an integer column; '" + name
-                            + "' is " + column.typeName());
-                    }
-                    return column;
-                }
-            }
-        }
-        throw Failure.of("read", Failure.COLUMNS, "split_by names the column '" + name
-            + "', which the query does not have");
+    /**
+     * Opens the connections beyond the first; null where the query is better read at once, over one.
+     *
+     * @throws Failure of whatever goes wrong when the first bound is asked for or the connections are opened
+     */
+    static Split open(Database source, RangeQueries queries, int fetchRows, Cancel cancel) throws Failure {
+        List<String> first = Ranges.firstBound(queries, source, cancel);
+        return first == null ? null : new Split(source, queries, first, fetchRows, cancel);
     }
 
-    private void plan(String sql, String name, int parts, Cancel cancel) throws SQLException, Failure {
-        String bounds = with + "SELECT MIN(" + name + "), MAX(" + name + ") FROM (" + inner + "\n) q";
-        BigInteger least;
-        BigInteger most;
-        try (Statement statement = source.connection().createStatement();
-                Cancel.Registration running = cancel.register(statement);
-                ResultSet result = statement.executeQuery(bounds)) {
-            result.next();
-            String first = result.getString(1);
-            if (first == null) {
-                queries.add(sql);
-                return;
-            }
-            least = new java.math.BigDecimal(first).toBigInteger();
-            most = new java.math.BigDecimal(result.getString(2)).toBigInteger();
-        }
-        BigInteger span = most.subtract(least).add(BigInteger.ONE);
-        int count = span.min(BigInteger.valueOf(parts)).intValue();
-        if (count == 1) {
-            queries.add(sql);
-            return;
-        }
+    /** Opens them together: far away, each takes many times the latency. Those that are open are closed by {@link #close}. */
+    private void openSiblings(int count) throws Failure {
+        List<FutureTask<Database>> opening = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            BigInteger from = least.add(span.multiply(BigInteger.valueOf(i)).divide(BigInteger.valueOf(count)));
-            BigInteger to = least.add(span.multiply(BigInteger.valueOf(i + 1L)).divide(BigInteger.valueOf(count)));
-            // The ends stay open: rows added since the bounds were read belong somewhere, too.
-            String where = i == 0 ? name + " < " + to + " OR " + name + " IS NULL"
-                : i == count - 1 ? name + " >= " + from : name + " >= " + from + " AND " + name + " < " + to;
-            queries.add(with + "SELECT * FROM (" + inner + "\n) q WHERE " + where);
+            FutureTask<Database> task = new FutureTask<>(source::openSibling);
+            opening.add(task);
+            Thread thread = new Thread(task, "open " + source.name());
+            thread.setDaemon(true);
+            thread.start();
+        }
+        Failure failed = null;
+        for (FutureTask<Database> task : opening) {
+            try {
+                siblings.add(task.get());
+            } catch (ExecutionException e) {
+                failed = Failure.from("read", e.getCause(), null).phase("read");
+            } catch (InterruptedException e) {
+                failed = Failure.cancelled("read");
+            }
+        }
+        if (failed != null) {
+            throw failed;
         }
     }
 
-    private void open() throws Failure, SQLException {
-        for (int i = 1; i < queries.size(); i++) {
-            siblings.add(source.openSibling());
+    /** A source for each connection. They must be closed before this is. */
+    List<Lane> lanes() throws Failure {
+        List<Lane> lanes = new ArrayList<>();
+        try {
+            lanes.add(new Lane(source, ranges, fetchRows, cancel));
+            for (Database sibling : siblings) {
+                lanes.add(new Lane(sibling, ranges, fetchRows, cancel, lanes.get(0).columns()));
+            }
+        } catch (Failure e) {
+            lanes.forEach(Lane::close);
+            throw e;
         }
-        source.kind().shareSnapshot(source, siblings);
+        return lanes;
     }
 
-    int size() {
-        return queries.size();
+    /** Why not all connections see one moment; null if they do. */
+    String whyNotOneMoment() {
+        return why;
     }
 
-    String query(int part) {
-        return queries.get(part);
+    int ranges() {
+        return ranges.count();
     }
 
-    Database database(int part) {
-        return part == 0 ? source : siblings.get(part - 1);
+    private void hold(boolean hold) {
+        source.hold(hold);
+        siblings.forEach(sibling -> sibling.hold(hold));
     }
 
     /** Closes the connections beyond the first and ends the shared snapshot. Their readers must have ended. */
     @Override
     public void close() {
+        hold(false);
         for (Database sibling : siblings) {
-            Transactions.rollback(sibling);
+            Transactions.endRead(sibling);
             sibling.close();
         }
         siblings.clear();
-        Transactions.rollback(source);
+        Transactions.endRead(source);
+        if (begun) {
+            try {
+                source.kind().endSharedSnapshot(source);
+            } catch (SQLException e) {
+                // The connection is broken: its next use says so.
+            }
+        }
     }
 }

@@ -8,6 +8,18 @@ final class Transactions {
     private Transactions() {
     }
 
+    /**
+     * Ends a transaction that has only read. By a commit, if that goes: SQLite's driver begins another one behind a rollback, with
+     * the lock of a writer.
+     */
+    static void endRead(Database db) {
+        try {
+            db.connection().setAutoCommit(true);
+        } catch (SQLException | RuntimeException e) {
+            rollback(db);
+        }
+    }
+
     /** Rolls back and returns to autocommit, unless it is held. A connection that cannot is broken: its next use says so. */
     static void rollback(Database db) {
         if (db.isHeld()) {

@@ -178,7 +178,7 @@ public final class Transfer {
             refuse(forced, copy.obstacle(sql));
             return false;
         }
-        if (request.splitBy != null && request.parallel > 1 || request.trim != TransferRequest.Trim.NONE
+        if (request.split != null || request.trim != TransferRequest.Trim.NONE
                 || request.verifyValues) {
             refuse(forced, "copy-raw can neither split nor trim nor compare values");
             result.pathReason = request.verifyValues ? "values are compared" : result.pathReason;
@@ -227,13 +227,18 @@ public final class Transfer {
         RowSink sink = null;
         Split split = null;
         try {
-            if (request.splitBy != null && request.parallel > 1) {
-                split = new Split(source, sql, request, cancel);
-                for (int part = 0; part < split.size(); part++) {
-                    sources.add(source(split.database(part), split.query(part)));
-                }
+            if (request.split != null) {
+                split = Split.open(source, request.split, request.fetchRows, cancel);
+                result.lanes = 1;
+                result.ranges = 1;
+            }
+            if (split != null) {
+                List<Lane> lanes = split.lanes();
+                lanes.forEach(lane -> sources.add(wrapped(lane)));
+                result.lanes = lanes.size();
+                result.whyNotOneMoment = split.whyNotOneMoment();
             } else {
-                sources.add(source(source, sql));
+                sources.add(wrapped(source.kind().rowSource(source, sql, request.fetchRows, cancel)));
             }
             List<ColumnInfo> sourceColumns = sources.get(0).columns();
             Matching matching = Matching.of(sourceColumns, destColumns, request);
@@ -261,6 +266,7 @@ public final class Transfer {
                 fingerprints.forEach(read::add);
             }
             result.bytes = running.bytes();
+            result.ranges = split != null ? split.ranges() : result.ranges;
             result.readMs = pump.readMs();
             result.writeMs = pump.writeMs();
         } finally {
@@ -284,13 +290,17 @@ public final class Transfer {
         return targets;
     }
 
-    private RowSource source(Database from, String sql) throws Failure {
-        RowSource plain = from.kind().rowSource(from, sql, request.fetchRows, cancel);
+    /** The source with what is asked of its rows on their way. */
+    private RowSource wrapped(RowSource plain) {
         if (request.columns.stream().anyMatch(pair -> pair.key != null)) {
             KeyedSource checked = new KeyedSource(plain);
             keyed.add(checked);
-            plain = checked;
+            return fingerprinted(checked);
         }
+        return fingerprinted(plain);
+    }
+
+    private RowSource fingerprinted(RowSource plain) {
         RowSource trimmed = request.trim == TransferRequest.Trim.NONE ? plain : new TrimmedSource(plain, request.trim);
         return request.verifyValues ? new FingerprintedSource(trimmed) : trimmed;
     }

@@ -68,13 +68,8 @@ public final class TransferRequest {
     public int fetchRows;
     /** Rows sent at a time on the batch path; 0 lets jrunner choose. */
     public int batchRows;
-    /** An integer column of the query by whose ranges the read is split; null reads in one piece. */
-    public String splitBy;
-    /** The query's WITH clause and what is behind it, fit for a subquery; null: {@link #sql} is. */
-    public String splitWith = "";
-    public String splitSql;
-    /** Connections that read side by side when {@link #splitBy} is set. */
-    public int parallel = 1;
+    /** How the read is split into ranges; null: one connection reads it. */
+    public RangeQueries split;
     public Trim trim = Trim.NONE;
     /** Reads the loaded rows back and compares their values with what was read, by {@link Fingerprint}. */
     public boolean verifyValues;

@@ -16,4 +16,9 @@ public final class TransferResult {
     public long readMs;
     /** Time in which the writer was at work, waiting for the reader not included. */
     public long writeMs;
+    /** Connections that read, 0 where nobody asked for several, and the ranges that they read. */
+    public int lanes;
+    public int ranges;
+    /** Why not all of them saw one moment; null if they did. */
+    public String whyNotOneMoment;
 }

@@ -31,6 +31,8 @@ class Capabilities:
     drop_if_exists: bool = True
     #: `(a, b) IN (SELECT a, b ...)` is understood.
     row_values: bool = True
+    #: `(a, b) > (1, 2)` is understood: by the first column, then by the next.
+    compares_rows: bool = False
     #: How to ask whether a key stands in another table: most plan EXISTS as one hash join; some run it row by row, but read
     #: the subquery of an IN once.
     matches_by: Literal["exists", "in"] = "exists"
