@@ -10,7 +10,7 @@ from pipekit_engine.databases.fence import FenceName
 from pipekit_engine.databases.remarks import TableRemarks
 from pipekit_engine.errors import ConfigurationError, DestinationError
 from pipekit_engine.planning.checks import plan_checks, rewrite_keys_sql
-from pipekit_engine.planning.columns import Layout, PlannedColumn, plan_columns, resolve_key
+from pipekit_engine.planning.columns import Layout, PlannedColumn, key_columns_of_source, plan_columns, resolve_key
 from pipekit_engine.planning.differences import plan_difference
 from pipekit_engine.planning.direct import plan_direct
 from pipekit_engine.planning.indexes import MissingIndex, missing_indexes, wanted_indexes
@@ -27,8 +27,6 @@ from pipekit_engine.planning.keys import (
 from pipekit_engine.planning.module_checks import plan_module_checks
 from pipekit_engine.planning.partitions import plan_partition
 from pipekit_engine.planning.plan import PlannedHook, RunPlan
-from pipekit_engine.planning.ranges import key_columns_of_source, plan_ranges
-from pipekit_engine.planning.split import plan_split
 from pipekit_engine.planning.staging import plan_staging, staging_name
 from pipekit_engine.planning.triggers import plan_trigger_check
 from pipekit_engine.sql.syntax import UNKNOWN
@@ -187,18 +185,22 @@ def plan_run(
         # A key that is new to the table has nothing to be matched with.
         index = dest.index_staging_sql(staging_table, keyed_columns) if len(keyed_columns) == len(compared) else []
     marks_table = staging_name(module.name, dest, staging_schema, table, suffix=" ranges")
-    ranges, why_whole = plan_ranges(
-        module,
-        source,
-        dest,
-        marks_table,
-        columns=layout.columns,
-        key=key,
-        source_columns=source_columns,
-        source_sql=source_sql,
-        table_columns=table_columns,
-        in_one_transaction=loads_in_transaction,
-    )
+    ranges, why_whole = None, ""
+    if module.resume_every is not None:
+        from pipekit_engine.planning.ranges import plan_ranges
+
+        ranges, why_whole = plan_ranges(
+            module,
+            source,
+            dest,
+            marks_table,
+            columns=layout.columns,
+            key=key,
+            source_columns=source_columns,
+            source_sql=source_sql,
+            table_columns=table_columns,
+            in_one_transaction=loads_in_transaction,
+        )
     staging = plan_staging(
         dest,
         staging_table,
@@ -213,14 +215,18 @@ def plan_run(
         changes=(changes_table, keyed_columns) if difference is not None else None,
         marks=marks_table if ranges is not None else None,
     )
-    split, why_alone = plan_split(
-        module,
-        source,
-        source_columns=source_columns,
-        source_sql=source_sql,
-        table_columns=table_columns,
-        keys=_keys(layout.columns, key, dest_keys, source_columns),
-    )
+    split, why_alone = None, ""
+    if module.parallel > 1:
+        from pipekit_engine.planning.split import plan_split
+
+        split, why_alone = plan_split(
+            module,
+            source,
+            source_columns=source_columns,
+            source_sql=source_sql,
+            table_columns=table_columns,
+            keys=_keys(layout.columns, key, dest_keys, source_columns),
+        )
     fence = dest.fence(FenceName(staging.table), dest.table_sql(table))
     never_null = known_columns.never_null if known_columns else frozenset()
     made = _typed(layout.columns if creates else layout.added)

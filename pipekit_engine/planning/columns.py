@@ -136,6 +136,15 @@ def resolve_key(module: Module, columns: Sequence[PlannedColumn]) -> tuple[str, 
     return tuple(_find_column(name, columns, f"module {module.name}: merge_key") for name in module.merge_key)
 
 
+def key_columns_of_source(
+    columns: Sequence[PlannedColumn], key: Sequence[str], source_columns: Sequence[Column]
+) -> list[Column]:
+    """The source's columns that become those of a key of the destination."""
+    names = {column.dest: column.source for column in columns}
+    described = {column.name: column for column in source_columns}
+    return [described[names[name]] for name in key]
+
+
 def _unique_names(module: Module, columns: Sequence[Column]) -> dict[str, Column]:
     if not columns:
         raise SourceError(f"The query of module {module.name} gives no columns.")

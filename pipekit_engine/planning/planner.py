@@ -20,10 +20,8 @@ from pipekit_engine.planning.literals import fit_watermarks, source_syntax
 from pipekit_engine.planning.partitions import bound_values, partition_family
 from pipekit_engine.planning.remarks import find_remarks
 from pipekit_engine.planning.source_columns import ask_source_columns, table_columns
-from pipekit_engine.planning.split import reads_places
 from pipekit_engine.planning.staging import staging_name
 from pipekit_engine.planning.watermarks import WatermarkResolver
-from pipekit_engine.sql.one_table import read_one_table
 from pipekit_engine.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -309,6 +307,11 @@ class Planner:
     def _refuse_places(self, sql: str, columns: Sequence[Column]) -> None:
         """Raise ConfigurationError where `split_by` means where rows are kept, and the source has no such place."""
         source, module = self._connections.source, self._module
+        if module.parallel == 1:
+            return
+        from pipekit_engine.planning.split import reads_places
+        from pipekit_engine.sql.one_table import read_one_table
+
         query = read_one_table(sql, source.dialect.capabilities.syntax)
         if query is None or not reads_places(module, source.dialect, columns):
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipekit_engine.planning.columns import key_columns_of_source
 from pipekit_engine.sql.subqueries import divide_query
 from pipekit_engine.sql.tokens import tokens
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 #: Words of queries that may give other rows, or other keys, each time they are asked: no range of those means the same twice.
 _FICKLE = ("LIMIT", "OFFSET", "FETCH", "TOP", "TABLESAMPLE", "SAMPLE", "ROWNUM", "OVER", "NEXTVAL")
 _FICKLE_FUNCTIONS = ("RANDOM", "RAND", "NEWID", "UUID", "GEN_RANDOM_UUID", "UUID_GENERATE_V4", "SYS_GUID", "RANDOMBLOB")
-#: The table of what is staged, as (name, type). Its key keeps a run that lost its lock from adding a range twice.
-MARK_COLUMNS = (("n", "INTEGER PRIMARY KEY"), ("state", "TEXT"), ("row_count", "BIGINT"))
 
 #: A bound: what its columns are compared with, as SQL.
 Bound = tuple[str, ...]
@@ -224,12 +223,3 @@ def plan_ranges(
     by = key_columns_of_source(columns, key[:1], source_columns)
     found = divide_by_key(source, source_sql, by, module.resume_every, table_columns=table_columns)
     return (None, found) if isinstance(found, str) else (RangedStaging(found, dest.table_sql(marks)), "")
-
-
-def key_columns_of_source(
-    columns: Sequence[PlannedColumn], key: Sequence[str], source_columns: Sequence[Column]
-) -> list[Column]:
-    """The source's columns that become those of a key of the destination."""
-    names = {column.dest: column.source for column in columns}
-    described = {column.name: column for column in source_columns}
-    return [described[names[name]] for name in key]

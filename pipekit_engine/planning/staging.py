@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pipekit_engine.databases.names import TableName
 from pipekit_engine.errors import DestinationError
 from pipekit_engine.planning.plan import Staging
-from pipekit_engine.planning.ranges import MARK_COLUMNS
 from pipekit_engine.strategies.base import CHANGE
 
 if TYPE_CHECKING:
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from pipekit_engine.common.columns import Column
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.planning.columns import PlannedColumn
+
+#: The table of the ranges that are staged, as (name, type). Its key keeps a run that lost its lock from adding a range twice.
+MARK_COLUMNS = (("n", "INTEGER PRIMARY KEY"), ("state", "TEXT"), ("row_count", "BIGINT"))
 
 
 def staging_name(module: str, dest: Dialect, schema: str | None, table: TableName, *, suffix: str = "") -> TableName:
