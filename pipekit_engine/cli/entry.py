@@ -30,7 +30,11 @@ def main() -> None:
     gc.disable()
     from pipekit_engine.cli.main import main as run_here
 
-    run_here()
+    try:
+        run_here()
+    finally:
+        # Nor is it looked through once more at the end of the process.
+        gc.freeze()
 
 
 def _start_jvm(command: Command, arguments: list[str]) -> None:
