@@ -6,6 +6,7 @@ compared with the source after every round.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -25,6 +26,7 @@ from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.models import Connection, Group, Module, Watermark
 from pipekit_engine.security.secrets import Secrets
 from pipekit_engine.store import Change, Store
+from tests.jars import JAR_FOLDERS
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -83,7 +85,10 @@ class Project:
     def __init__(self, folder: Path, connections: Sequence[Connection], passwords: dict[str, str]) -> None:
         self.folder = folder
         folder.mkdir()
-        (folder / "pipekit.yaml").write_text("database: pipekit.db\nsecrets: secrets.env\n", encoding="utf-8")
+        # The jars whose classes `make test` has put into the archive: as a user's are by `pipekit init`.
+        jars = json.dumps([str(each) for each in JAR_FOLDERS])
+        text = f"database: pipekit.db\nsecrets: secrets.env\njars: {jars}\n"
+        (folder / "pipekit.yaml").write_text(text, encoding="utf-8")
         config = Config(database=str(folder / "pipekit.db"), secrets=folder / "secrets.env")
         secrets = Secrets.load(config.secrets_file)
         for name, password in passwords.items():
