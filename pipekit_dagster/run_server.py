@@ -25,7 +25,7 @@ from typing import Any
 
 from pipekit_dagster.run_client import socket_path
 from pipekit_dagster.serve.reload import fingerprint
-from pipekit_engine.agent.forking import ForkServer, become, receive, status_of
+from pipekit_engine.agent.forking import ForkServer, become, receive, status_of, warm_up
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.config import load_config
 from pipekit_engine.errors import PipekitError
@@ -72,6 +72,7 @@ class RunServer(ForkServer):
             for name in (*_WARM, *IMPORTED_BY_RUNS):
                 with suppress(ImportError):
                     import_module(name)
+            warm_up()
             self._loaded = _in_force()
             sys.modules.pop(_DEFINITIONS, None)
             import_module(_DEFINITIONS).defs.get_repository_def()

@@ -35,6 +35,21 @@ _LOOK_S = 1.0
 _LONGEST_REQUEST = 16 << 20
 
 
+def warm_up() -> None:
+    """Do once what each fork would do by itself: import every kind of database, and build every model."""
+    from pydantic import BaseModel
+
+    from pipekit_engine.databases.dialects import catalogue
+
+    catalogue()
+    pending: list[type[BaseModel]] = [BaseModel]
+    while pending:
+        for model in pending.pop().__subclasses__():
+            if model.__module__.startswith("pipekit_engine."):
+                model.model_rebuild()
+                pending.append(model)
+
+
 class ForkServer:
     """The server; `work` is what a forked process does for its client. What it imports is imported after it was made."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit_engine.agent import client
-from pipekit_engine.agent.forking import ForkServer, become, receive, status_of
+from pipekit_engine.agent.forking import ForkServer, become, receive, status_of, warm_up
 from pipekit_engine.agent.warm import WarmProcess, WarmProcesses
 from pipekit_engine.jrunner import lending
 
@@ -58,6 +58,7 @@ class Agent(ForkServer):
         for name in _WARM.split():
             with suppress(ImportError):
                 import_module(name)
+        warm_up()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             super().serve()

@@ -96,3 +96,15 @@ def test_a_command_that_an_agent_runs_imports_next_to_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"dataclasses", "subprocess", "json", "socket"}.intersection(done.stdout.split())
+
+
+def test_what_is_put_off_is_done_before_forks() -> None:
+    program = (
+        "import sys; from pipekit_engine.agent.forking import warm_up; from pipekit_engine.models import Module\n"
+        "from pipekit_engine.config import Config\n"
+        "before = Module.__pydantic_complete__; warm_up()\n"
+        "print(before, Module.__pydantic_complete__, Config.__pydantic_complete__, "
+        "'pipekit_engine.databases.dialects.oracle' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "True"]
