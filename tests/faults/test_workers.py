@@ -63,6 +63,8 @@ def cluster(at_once: int) -> Iterator[tuple[Hosts, Connection]]:
         stack.callback(redis.stop)
         for name in ("state", "dagster"):
             store.create_database(name)
+            # A crash must not take what was committed: the tests' servers answer COMMIT before it is written.
+            store.sql("postgres", f"ALTER DATABASE {name} SET synchronous_commit = on")
         data.create_database("data")
         made = Hosts(folder, store, redis, "state", "dagster", at_once=at_once, hub=network.address)
         made.data = data
