@@ -38,13 +38,12 @@ class WarmProcess:
         self.settings = Settings.of(config)
         java = find_java(config.jrunner.java)
         self.temporary = SessionFolder()
-        database = config.database if "://" not in config.database else ""
         self.process: subprocess.Popen[bytes] = start_process(
             java,
             self.temporary,
             heap=config.jrunner.heap,
             cwd=config.folder,
-            rehearsed=kinds_used(str(config.folder / database)) if database else (),
+            rehearsed=kinds_used(str(config.folder / config.database)),
         )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)

@@ -48,7 +48,7 @@ def _start_jvm(command: Command, arguments: list[str]) -> None:
     from pipekit_engine.jrunner.starting import start_early
 
     kinds: tuple[str, ...] = ()
-    if command.database is not None and "://" not in command.database:
+    if command.database is not None:
         named = arguments[arguments.index(command.name) + 1 :]
         module = next((word for word in named if not word.startswith("-")), None) if command.name == "run" else None
         kinds = kinds_used(os.path.join(command.folder, command.database), module)

@@ -307,7 +307,7 @@ class ModuleConnections:
 
         Raises as `Connections.open`, for the source before the destination.
         """
-        if self._is_file(self.module.source) or self._is_file(self.module.dest):
+        if any(map(self._connections.is_file, (self.module.source, self.module.dest))):
             assert self.source is not self.dest
             return
         failed: list[BaseException] = []
@@ -326,9 +326,6 @@ class ModuleConnections:
             beside.join()
         if failed:
             raise failed[0]
-
-    def _is_file(self, name: str) -> bool:
-        return self._connections.is_file(name)
 
     def reopen_dest(self) -> None:
         """Close the destination's connection, to which files may be attached, and open it anew when it is next used."""

@@ -20,7 +20,7 @@ WHERE :module IS NULL OR EXISTS (SELECT 1 FROM module m WHERE m.name = :module A
 
 
 def kinds_used(database: str, module: str | None = None) -> tuple[str, ...]:
-    """The kinds of a module's two connections, or of all, by a state store in SQLite; none where it cannot be read."""
+    """The kinds of a module's two connections, or of all, by a state store in SQLite; none where that is no file of one."""
     if not os.path.isfile(database):
         return ()
     try:

@@ -190,7 +190,7 @@ def plan_run(
         from pipekit_engine.planning.ranges import plan_ranges
 
         ranges, why_whole = plan_ranges(
-            module,
+            module.resume_every,
             source,
             dest,
             marks_table,

@@ -312,9 +312,11 @@ class Planner:
         from pipekit_engine.planning.split import reads_places
         from pipekit_engine.sql.one_table import read_one_table
 
-        query = read_one_table(sql, source.dialect.capabilities.syntax)
-        if query is None or not reads_places(module, source.dialect, columns):
+        if not reads_places(module, source.dialect, columns):
             return
+        query = read_one_table(sql, source.dialect.capabilities.syntax)
+        if query is None:
+            return  # the plan refuses it
         asked = source.dialect.place_obstacle_sql(query.table)
         try:
             rows = Catalog(self._session, source.handle, self._cancel).rows(asked) if asked else []

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipekit_engine.databases.dialects import Dialect
     from pipekit_engine.databases.dialects.base.ranges import KeyLiteral
     from pipekit_engine.databases.names import TableName
-    from pipekit_engine.models import Module
     from pipekit_engine.planning.columns import PlannedColumn
     from pipekit_engine.sql.syntax import SqlSyntax
 
@@ -196,7 +195,7 @@ def _bound(literal: str | None) -> Bound | None:
 
 
 def plan_ranges(
-    module: Module,
+    rows: int,
     source: Dialect,
     dest: Dialect,
     marks: TableName,
@@ -208,18 +207,15 @@ def plan_ranges(
     table_columns: Collection[str] | None,
     in_one_transaction: bool,
 ) -> tuple[RangedStaging | None, str]:
-    """The ranges of a module that asks for them, or None and why there are none.
+    """The ranges of `rows` rows for a module that asks for them, or None and why there are none.
 
     `table_columns` are those of the query that are known to be copied from a table. `marks` is the table that holds how far
-    staging goes; `in_one_transaction` says that the session writes its rows and what goes
-    with them together.
+    staging goes; `in_one_transaction` says that the session writes its rows and what goes with them together.
     """
-    if module.resume_every is None:
-        return None, ""
     if not in_one_transaction:
         return None, "an external jrunner has a transaction of its own"
     if not dest.capabilities.loads_directly:
         return None, f"a destination of kind {dest.kind} is staged in one piece"
     by = key_columns_of_source(columns, key[:1], source_columns)
-    found = divide_by_key(source, source_sql, by, module.resume_every, table_columns=table_columns)
+    found = divide_by_key(source, source_sql, by, rows, table_columns=table_columns)
     return (None, found) if isinstance(found, str) else (RangedStaging(found, dest.table_sql(marks)), "")

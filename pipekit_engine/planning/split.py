@@ -123,13 +123,11 @@ def plan_split(
     table_columns: Collection[str] | None,
     keys: Sequence[tuple[str, Sequence[Column]]],
 ) -> tuple[PlannedSplit | None, str]:
-    """How the source is read over several connections; None where one reads it, and why, if the module asks for more.
+    """How the source of a module with `parallel` is read over several connections; None where one reads it, and why.
 
     `table_columns` is that of `divide_by_key`. `keys` are those of which the first is taken that can be, where the module names
     none: what they are, and the query's columns. Raises ConfigurationError where the module names one that cannot be.
     """
-    if module.parallel == 1:
-        return None, ""
     if reads_places(module, source, source_columns):
         query = read_one_table(source_sql, source.capabilities.syntax)
         if query is None:
@@ -156,11 +154,9 @@ def plan_split(
 
 def reads_places(module: Module, source: Dialect, source_columns: Sequence[Column]) -> bool:
     """Whether `split_by` means where the rows are kept, not a column of the query."""
-    return (
-        module.parallel > 1
-        and [name.lower() for name in module.split_by] == [source.row_place]
-        and find_name(source.row_place, [column.name for column in source_columns]) is None
-    )
+    return [name.lower() for name in module.split_by] == [source.row_place] and find_name(
+        source.row_place, [column.name for column in source_columns]
+    ) is None
 
 
 def no_places(source: Dialect) -> str:

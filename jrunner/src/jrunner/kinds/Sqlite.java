@@ -37,11 +37,11 @@ import jrunner.types.Family;
 public final class Sqlite extends Kind {
     /** How long a statement waits for another process's lock. */
     private static final int BUSY_MS = 30_000;
-    /** Flags of sqlite3_open_v2. */
     /** How long a lock is waited for, which keeps nobody from anything. */
     private static final int LOCK_WAIT_MS = 3_000;
     /** A number that another connection's commits change. A transaction that asks for it reads from then on. */
     private static final String COMMITS_SEEN = "PRAGMA data_version";
+    /** Flags of sqlite3_open_v2. */
     private static final int OPEN_READONLY = 0x1;
     private static final int OPEN_READWRITE = 0x2;
     private static final int OPEN_CREATE = 0x4;

@@ -11,13 +11,13 @@ from pipekit_engine.databases.dialects.base.catalog import CatalogQueries
 from pipekit_engine.databases.dialects.base.jdbc import JdbcDriver
 from pipekit_engine.databases.dialects.base.keys import KeyEquality
 from pipekit_engine.databases.dialects.base.merging import MergeStatements
-from pipekit_engine.databases.dialects.base.ranges import KeyRanges
+from pipekit_engine.databases.dialects.base.ranges import RangeStatements
 from pipekit_engine.databases.dialects.base.tables import TableStatements
 from pipekit_engine.databases.dialects.base.types import TypeSystem
 from pipekit_engine.databases.dialects.base.ways_in import WaysIn
 
 
-class Dialect(CatalogQueries, TypeSystem, TableStatements, MergeStatements, KeyEquality, KeyRanges):
+class Dialect(CatalogQueries, TypeSystem, TableStatements, MergeStatements, KeyEquality, RangeStatements):
     """One kind of database. Stateless; `get_dialect(kind)` gives the instance.
 
     A kind reads as data first (driver, capabilities, type table), code second (the few statements that it spells

@@ -42,7 +42,7 @@ class KeyLiteral:
         return self.form.replace("{}", match[1].replace("'", "''")) if match else None
 
 
-class KeyRanges(WatermarkStatements, ExactComparison):
+class RangeStatements(WatermarkStatements, ExactComparison):
     """How a kind reads ranges."""
 
     #: Cells have types of their own, and compare by them: only the columns of tables are known to have one order for all rows.
