@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -137,6 +137,27 @@ def test_signals_and_ends_reach_the_run(project: Project) -> None:
         assert done.status == 1
         assert run_of(project, "endless")["status"] == "error"
         assert handed(project, "run", "copy")[0].status == 0
+
+
+def test_a_jvm_is_kept_after_each_command(project: Project) -> None:
+    """That a client goes, once it knows how its command ended, ends nothing."""
+    with agent(project) as process:
+        assert handed(project, "run", "copy")[0].status == 0
+        before = _jvms_of(process.pid)
+        for _ in range(8):
+            assert handed(project, "run", "copy")[1]
+            assert handed(project, "modules")[1]
+            assert before <= _jvms_of(process.pid)
+    assert before
+
+
+def _jvms_of(pid: int) -> set[str]:
+    found = set()
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):  # a command that ends
+            if "java" in os.readlink(f"/proc/{child}/exe"):
+                found.add(child)
+    return found
 
 
 @pytest.mark.slow
