@@ -33,8 +33,10 @@ from tests.servers.postgresql import PostgreSQLServer
 #: Rows that an increment changes.
 CHANGED = 10_000
 SMALL_MODULES = 100
-#: Seconds between two runs that an agent takes: it makes the next warm process in the meantime.
-PAUSE_S = 3.0
+#: Seconds before each run: what the one before left to be done has been done then.
+PAUSE_S = 1.0
+#: Runs of an agent before those that count.
+WARMING = 2
 _PIPEKIT = Path(sys.executable).with_name("pipekit")
 _DLT = """
 import sys, dlt
@@ -95,8 +97,14 @@ class Project:
             secrets.set(name, password)
         Store.init(config.database_url)
         self._url = config.database_url
+        self._connections = connections
+        self._passwords = passwords
         self.save(*(Change("create", "drivers", driver.name, driver) for driver in builtin_drivers()))
         self.save(*(Change("create", "connections", each.name, each) for each in connections))
+
+    def beside(self, name: str) -> Project:
+        """Another project with the same connections."""
+        return Project(self.folder.with_name(name), self._connections, self._passwords)
 
     def save(self, *changes: Change) -> None:
         with Store.open(self._url) as store:
@@ -178,6 +186,14 @@ def _installed(*sides: Callable[[], Side]) -> list[Side]:
     return found
 
 
+def _warm_up(sides: list[Side]) -> None:
+    """A few runs in an agent that has just begun."""
+    for _ in range(WARMING):
+        for side in sides:
+            time.sleep(PAUSE_S)
+            side.run()
+
+
 def _working(sides: list[Side]) -> list[Side]:
     """Run each once, which makes its table; those that fail are left out and said."""
     found = []
@@ -209,7 +225,7 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, sizes: Sequence[
     """The tables: what a small run costs, increments into tables of these sizes, full loads of `rows` rows."""
     text = (
         "# Whole runs beside others\n\nEach a process of its own, from the command to its end, in turn; medians. *Warm*: "
-        "`pipekit agent` runs, and has had some seconds since the last run (its CPU is not in the table). The destination's rows "
+        "`pipekit agent` has been running for some runs (its CPU is not in the table). The destination's rows "
         f"are compared with the source's after each round. {', '.join(_versions())}.\n"
     )
     text += _small(pg, folder, rounds)
@@ -230,7 +246,9 @@ def _small(pg: PostgreSQLServer, folder: Path, rounds: int) -> str:
         project = Project(home, [_connection("src", pg, one), _connection("dst", pg, two)], {"POSTGRESQL": pg.password})
         full = {"source": "src", "dest": "dst", "strategy": "full", "query": "SELECT * FROM small"}
         names = [f"m{number:03}" for number in range(SMALL_MODULES)]
-        project.add(*(Module(name=name, dest_table=name, **full) for name in (*names, "cold", "warm")))
+        project.add(*(Module(name=name, dest_table=name, **full) for name in (*names, "cold")))
+        beside = project.beside("small-warm")
+        beside.add(Module(name="warm", dest_table="warm", **full))
         project.save(Change("create", "groups", "all", Group(name="all", layers=(tuple(names),))))
         places = Places(_url(pg, one), _url(pg, two), home)
         psql = system_program("psql")
@@ -253,15 +271,13 @@ def _small(pg: PostgreSQLServer, folder: Path, rounds: int) -> str:
             Side("psql", lambda: run(piped), "psql_small"),
         ]
         sides = _working(cold)
-        warm = Side("pipekit, warm", project.command("run", "warm"), "warm")
-        for _ in range(rounds):
-            for side in sides:
-                side.time()
-        with project.agent():
-            warm.run()
+        warm = Side("pipekit, warm", beside.command("run", "warm"), "warm")
+        with beside.agent():
+            _warm_up([warm])
             for _ in range(rounds):
-                time.sleep(PAUSE_S)
-                warm.time()
+                for side in (warm, *sides):
+                    time.sleep(PAUSE_S)
+                    side.time()
         for side in (*sides, warm):
             assert pg.sql(two, f"SELECT count(*) FROM {side.table}")[0][0] == 10, side.name
         text = _table("Ten rows, PostgreSQL to PostgreSQL", [sides[0], warm, *sides[1:]], ("sling", "ingestr", "psql"))
@@ -299,10 +315,11 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
         pg.sql(one, "VACUUM ANALYZE mixed")
         home = folder / f"increments-{rows}"
         project = Project(home, [_connection("src", pg, one), _connection("dst", pg, two)], {"POSTGRESQL": pg.password})
+        beside = project.beside(f"increments-{rows}-warm")
         for strategy in ("upsert", "incremental"):
-            for way in ("cold", "warm"):
+            for way, place in (("cold", project), ("warm", beside)):
                 table = f"{strategy}_{way}"
-                project.add(
+                place.add(
                     Module(
                         name=table,
                         source="src",
@@ -340,7 +357,7 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
             ),
         ]
         warm = [
-            Side(f"pipekit {name}, warm", project.command("run", f"{name}_warm"), f"{name}_warm")
+            Side(f"pipekit {name}, warm", beside.command("run", f"{name}_warm"), f"{name}_warm")
             for name in ("upsert", "incremental")
         ]
         sides = _working(sides)
@@ -348,20 +365,18 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
             side.run()
         for side in (*sides, *warm):  # what a table that is a day old has
             _index(pg, two, str(side.table))
-        for _ in range(rounds):
-            since[:] = [
-                pg.sql(two, "SELECT to_char(max(at), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') FROM incremental_cold")[0][0]
-            ]
-            _change(pg, one, rows)
-            for side in sides:
-                side.time()
-            with project.agent():
-                project.command("runs", "list")()
-                for side in warm:
+        with beside.agent():
+            _warm_up(warm)
+            for _ in range(rounds):
+                since[:] = [
+                    pg.sql(two, "SELECT to_char(max(at), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') FROM incremental_cold")[0][0]
+                ]
+                _change(pg, one, rows)
+                for side in (*sides, *warm):
                     time.sleep(PAUSE_S)
                     side.time()
-            for side in (*sides, *warm):
-                _compare(pg, one, two, str(side.table), side.name)
+                for side in (*sides, *warm):
+                    _compare(pg, one, two, str(side.table), side.name)
     ordered = [side for side in (*sides, *warm) if side.name.startswith("pipekit")]
     ordered += [side for side in sides if side not in ordered]
     return _table(f"{CHANGED:,} changed rows into {rows:,}", ordered, ("sling", "ingestr"))
