@@ -22,6 +22,7 @@ from pathlib import Path
 from bench import tables
 from bench.tools import PACKAGES, Missing, pypi_program, pypi_python, run, system_program
 from pipekit_engine.config import Config
+from pipekit_engine.databases.class_archive import make_class_archive
 from pipekit_engine.databases.dialects import builtin_drivers
 from pipekit_engine.models import Connection, Group, Module, Watermark
 from pipekit_engine.security.secrets import Secrets
@@ -87,7 +88,6 @@ class Project:
     def __init__(self, folder: Path, connections: Sequence[Connection], passwords: dict[str, str]) -> None:
         self.folder = folder
         folder.mkdir()
-        # The jars whose classes `make test` has put into the archive: as a user's are by `pipekit init`.
         jars = json.dumps([str(each) for each in JAR_FOLDERS])
         text = f"database: pipekit.db\nsecrets: secrets.env\njars: {jars}\n"
         (folder / "pipekit.yaml").write_text(text, encoding="utf-8")
@@ -223,6 +223,7 @@ def _table(title: str, sides: Sequence[Side], against: Sequence[str]) -> str:
 
 def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, sizes: Sequence[int], rows: int, rounds: int) -> str:
     """The tables: what a small run costs, increments into tables of these sizes, full loads of `rows` rows."""
+    make_class_archive(folders=JAR_FOLDERS)  # as `pipekit init` does
     text = (
         "# Whole runs beside others\n\nEach a process of its own, from the command to its end, in turn; medians. *Warm*: "
         "`pipekit agent` has been running for some runs (its CPU is not in the table). The destination's rows "

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def make_class_archive(jar: Path | None = None, folders: Sequence[Path] = (DEBIAN_JARS,)) -> Path | None:
     """Makes the archive, unless it is there and holds each driver that the folders have a jar of.
 
-    A driver that it holds already stays, also where a folder has another version. Returns the archive's path; None where
-    this machine's Java cannot make one.
+    A driver that it holds already stays, also where a folder has another version, so that two projects do not take turns;
+    only Debian's gives way to one that somebody got. Returns the archive's path; None where this machine's Java cannot make one.
     """
     try:
         present = jvm.find_archive(jar or find_jar(), find_java())
@@ -30,7 +30,8 @@ def make_class_archive(jar: Path | None = None, folders: Sequence[Path] = (DEBIA
     held = present.drivers if present is not None else ()
     found = [path for folder in folders for path in sorted(folder.absolute().glob("*.jar"), reverse=True)]
     drivers = [driver for kind in kinds() for driver in get_dialect(kind).drivers]
-    chosen = [jars[0] for driver in drivers if (jars := _of(driver, held) or _of(driver, found))]
+    ordered = sorted((*held, *found), key=lambda path: path.parent == DEBIAN_JARS)
+    chosen = [jars[0] for driver in drivers if (jars := _of(driver, ordered))]
     return archive.make(jar, drivers=list(dict.fromkeys(chosen)))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipekit_engine.databases import class_archive
 from pipekit_engine.databases.class_archive import make_class_archive
 from pipekit_engine.jrunner import JRunnerError, OpenRequest, Session, archive, jvm
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
@@ -95,3 +96,19 @@ def test_a_driver_that_came_later_is_added_once(own_jar: Path, java: Java, tmp_p
     kept = jvm.find_archive(own_jar, java)
     assert kept == found
     assert kept.path.stat().st_mtime_ns == stamp
+
+
+def test_debian_s_driver_gives_way(
+    own_jar: Path, java: Java, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project's own is what its sessions load, although Debian's was there first."""
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "own").mkdir()
+    monkeypatch.setattr(class_archive, "DEBIAN_JARS", tmp_path / "debian")
+    debian = Path(shutil.copy(jar("h2"), tmp_path / "debian" / "h2.jar"))
+    own = Path(shutil.copy(debian, tmp_path / "own" / "h2-2.jar"))
+    for folders, expected in (["debian"], debian), (["debian", "own"], own), (["debian"], own):
+        make_class_archive(own_jar, [tmp_path / name for name in folders])
+        found = jvm.find_archive(own_jar, java)
+        assert found is not None
+        assert found.drivers == (expected,)
