@@ -10,11 +10,11 @@ Nothing heavy is imported until a name is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipekit_engine._version import __version__
 from pipekit_engine.common.lazy import names_from
 
+#: Not of `typing`: see `pipekit_engine.cli.entry`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pipekit_engine.config import Config, load_config
     from pipekit_engine.engine import Engine

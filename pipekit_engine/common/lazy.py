@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+#: Not of `typing`: see `pipekit_engine.cli.entry`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 
 def names_from(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

@@ -10,6 +10,7 @@ import java.security.MessageDigest;
 import java.security.Provider;
 import java.security.SecureRandom;
 import java.security.Security;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
@@ -18,23 +19,26 @@ import javax.crypto.SecretKeyFactory;
 import javax.crypto.spec.PBEKeySpec;
 import javax.crypto.spec.SecretKeySpec;
 import javax.net.ssl.SSLContext;
+import jrunner.db.Connector;
+import jrunner.kinds.Kinds;
 
 /**
  * The entry point while the class-data archive is made: loads what sessions will use, then runs one.
  *
- * <p>A driver's classes are all loaded, as what a connection needs of them is known to a real server only; none of them
- * is initialized. Of the JDK, what drivers use to reach a server and to log in is used once.
+ * <p>All classes are loaded, as what a connection needs of a driver's is known to a real server only. What can be had without
+ * one is used once: of the JDK what drivers need to reach a server and to log in, and the logins that sessions rehearse.
  */
 public final class Training {
     private Training() {}
 
     public static void main(String[] args) {
         String[] path = System.getProperty("java.class.path").split(File.pathSeparator);
-        for (int i = 1; i < path.length; i++) { // the first is jrunner's own jar: the session loads what it needs
-            loadClasses(new File(path[i]));
+        for (String file : path) {
+            loadClasses(new File(file));
         }
         useNetwork();
         useCryptography();
+        Connector.rehearse(Arrays.asList(Kinds.ids().split(", ")));
         Main.main(args);
     }
 

@@ -50,7 +50,7 @@ public final class PostgreSql extends Kind {
 
     @Override
     public void rehearse(Driver driver) throws IOException {
-        PgRehearsal.play(driver);
+        PgRehearsal.play(driver, initSql());
     }
 
     @Override
