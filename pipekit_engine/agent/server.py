@@ -117,7 +117,7 @@ def run_for(connection: socket.socket, main: Callable[[], None]) -> None:
     _open_streams(request["streams"])
     _pass_on_signals(connection, bytes(signals))
     status = status_of(main)
-    # The client goes once it knows the status, which `_pass_on_signals` takes for SIGTERM: a JVM would not be given back in order.
+    # The client goes once it knows the status, which `_pass_on_signals` takes for SIGTERM: a JVM would not be given back.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(OSError):
         connection.sendall(json.dumps({"status": status}).encode() + b"\n")
