@@ -98,9 +98,7 @@ def test_a_driver_that_came_later_is_added_once(own_jar: Path, java: Java, tmp_p
     assert kept.path.stat().st_mtime_ns == stamp
 
 
-def test_debian_s_driver_gives_way(
-    own_jar: Path, java: Java, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_debian_s_driver_gives_way(own_jar: Path, java: Java, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project's own is what its sessions load, although Debian's was there first."""
     (tmp_path / "debian").mkdir()
     (tmp_path / "own").mkdir()
