@@ -19,6 +19,9 @@ from pipekit_dagster.dagster_internals.launching import capture_interrupts, exec
 from pipekit_dagster.dagster_internals.outages import outlast_outages
 from pipekit_dagster.launcher import SEEN_TAG, TAKE, WORKER_TAG
 from pipekit_engine.common.processes import ProcessName
+from pipekit_engine.config import load_config
+from pipekit_engine.errors import PipekitError
+from pipekit_engine.jrunner.starting import start_early_for
 
 #: Seconds between two looks whether the run is to be cancelled: for requests from machines that cannot signal this one.
 _CANCEL_POLL_S = 2.0
@@ -41,11 +44,18 @@ def _watch_for_cancel(instance: DagsterInstance, run_id: str, done: threading.Ev
 
 def _take(run_id: str) -> bool:
     """Take a run that was sent to several hosts, or twice to one: True for one process of them all."""
-    from pipekit_engine.config import load_config
     from pipekit_engine.store import Store
 
     with Store.open(load_config().database_url) as store:
         return store.dispatches.claim(run_id)
+
+
+def _start_jvm() -> None:
+    """Start the JVM beside all that Dagster does before the first op; with workers, a group's members may run elsewhere."""
+    with suppress(PipekitError):  # the run says what is wrong
+        config = load_config()
+        if config.workers is None:
+            start_early_for(config)
 
 
 def main(run_id: str, *, take: bool = False) -> int:
@@ -55,6 +65,7 @@ def main(run_id: str, *, take: bool = False) -> int:
     """
     if take and not _take(run_id):
         return 0
+    _start_jvm()
     # Interrupts are noted, not raised, until the executor looks for them.
     with capture_interrupts(), DagsterInstance.get() as instance:
         outlast_outages()

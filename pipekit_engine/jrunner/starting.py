@@ -20,6 +20,7 @@ from pipekit_engine.jrunner import jvm
 from pipekit_engine.jrunner.folders import SessionFolder
 from pipekit_engine.jrunner.lending import Settings
 from pipekit_engine.jrunner.locate import Java, find_jar, find_java
+from pipekit_engine.jrunner.rehearsal import kinds_used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,13 +86,24 @@ def start_early(folder: Path, kinds: Sequence[str] = ()) -> None:
 
     One that cannot be started is told later.
     """
+    _start_early(None, jvm.DEFAULT_HEAP, folder, kinds)
+
+
+def start_early_for(config: Config) -> None:
+    """Start the JVM of a configuration, unless it names an external jrunner. One that cannot be started is told later."""
+    if config.jrunner.command is None:
+        kinds = kinds_used(str(config.folder / config.database))
+        _start_early(config.jrunner.java, config.jrunner.heap, config.folder, kinds)
+
+
+def _start_early(java_path: str | None, heap: str, folder: Path, kinds: Sequence[str]) -> None:
     global _started
     with suppress(PipekitError, OSError):
-        java = find_java()
-        environment = tuple(sorted(jvm.environment().items()))
-        settings = Settings(java.path, jvm.DEFAULT_HEAP, folder, environment)
+        java = find_java(java_path)
+        settings = Settings(java.path, heap, folder, tuple(sorted(jvm.environment().items())))
         temporary = SessionFolder()
-        _started = StartedProcess(settings, start_process(java, temporary, cwd=folder, rehearsed=kinds), temporary)
+        process = start_process(java, temporary, heap=heap, cwd=folder, rehearsed=kinds)
+        _started = StartedProcess(settings, process, temporary)
         atexit.register(_end_unused)
 
 
