@@ -12,12 +12,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import compare, latency, memory, merges, modules, peers, resume, split
+from bench import compare, latency, limits, memory, merges, modules, peers, resume, run_memory, split
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS = ("copy", "sqlite", "mariadb", "memory", "latency", "modules", "merges", "resume", "split", "peers")
+SECTIONS = (
+    "copy",
+    "sqlite",
+    "mariadb",
+    "memory",
+    "latency",
+    "modules",
+    "merges",
+    "resume",
+    "split",
+    "limits",
+    "run_memory",
+    "peers",
+)
 
 
 def main() -> None:
@@ -63,6 +76,12 @@ def main() -> None:
                     write("memory", memory.page(pg, mariadb, folder))
             finally:
                 mariadb.stop()
+        if "limits" in sections:
+            mariadb = MariaDBServer()
+            try:
+                write("limits", limits.page(pg, mariadb, folder, options.rows, options.rounds))
+            finally:
+                mariadb.stop()
         if "peers" in sections:
             mariadb = MariaDBServer()
             try:
@@ -70,6 +89,8 @@ def main() -> None:
                 write("peers", peers.page(pg, mariadb, folder, sizes, options.rows, options.rounds))
             finally:
                 mariadb.stop()
+        if "run_memory" in sections:
+            write("run_memory", run_memory.page(pg, folder, (1, 10, 30)))
         if "latency" in sections:
             write("latency", latency.page(pg, folder))
         if "modules" in sections:

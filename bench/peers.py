@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench import tables
@@ -59,12 +60,16 @@ class Side:
     name: str
     run: Callable[[], None]
     table: str | None = None
+    #: What is done before each run, and not timed.
+    before: Callable[[], object] | None = None
     seconds: list[float] = field(default_factory=list)
     #: Seconds of CPU of its processes, as far as they are children of this one.
     cpu: list[float] = field(default_factory=list)
 
     def time(self) -> None:
         """Run it once."""
+        if self.before is not None:
+            self.before()
         before, began = _cpu(), time.perf_counter()
         self.run()
         self.seconds.append(time.perf_counter() - began)
@@ -129,7 +134,7 @@ class Project:
                 agent.send_signal(signal.SIGINT)
 
 
-def _connection(name: str, server: PostgreSQLServer | MariaDBServer, database: str) -> Connection:
+def connection(name: str, server: PostgreSQLServer | MariaDBServer, database: str) -> Connection:
     return Connection(
         name=name,
         driver=server.kind,
@@ -139,7 +144,7 @@ def _connection(name: str, server: PostgreSQLServer | MariaDBServer, database: s
     )
 
 
-def _url(server: PostgreSQLServer | MariaDBServer, database: str) -> str:
+def url(server: PostgreSQLServer | MariaDBServer, database: str) -> str:
     login = f"{server.user}:{server.password}@{server.host}:{server.port}/{database}"
     return f"mysql://{login}" if isinstance(server, MariaDBServer) else f"postgresql://{login}?sslmode=disable"
 
@@ -244,18 +249,18 @@ def _small(pg: PostgreSQLServer, folder: Path, rounds: int) -> str:
         pg.sql(one, "CREATE TABLE small (id int PRIMARY KEY, name text, at timestamp)")
         pg.sql(one, "INSERT INTO small SELECT i, 'name ' || i, timestamp '2024-01-01' FROM generate_series(1, 10) i")
         home = folder / "small"
-        project = Project(home, [_connection("src", pg, one), _connection("dst", pg, two)], {"POSTGRESQL": pg.password})
+        project = Project(home, [connection("src", pg, one), connection("dst", pg, two)], {"POSTGRESQL": pg.password})
         full = {"source": "src", "dest": "dst", "strategy": "full", "query": "SELECT * FROM small"}
         names = [f"m{number:03}" for number in range(SMALL_MODULES)]
         project.add(*(Module(name=name, dest_table=name, **full) for name in (*names, "cold")))
         beside = project.beside("small-warm")
         beside.add(Module(name="warm", dest_table="warm", **full))
         project.save(Change("create", "groups", "all", Group(name="all", layers=(tuple(names),))))
-        places = Places(_url(pg, one), _url(pg, two), home)
+        places = Places(url(pg, one), url(pg, two), home)
         psql = system_program("psql")
         piped = (
-            f"{psql} -q '{_url(pg, one)}' -c '\\copy small TO STDOUT' | "
-            f"{psql} -q '{_url(pg, two)}' -c 'TRUNCATE psql_small' -c '\\copy psql_small FROM STDIN'"
+            f"{psql} -q '{url(pg, one)}' -c '\\copy small TO STDOUT' | "
+            f"{psql} -q '{url(pg, two)}' -c 'TRUNCATE psql_small' -c '\\copy psql_small FROM STDIN'"
         )
         pg.sql(two, "CREATE TABLE psql_small (id int, name text, at timestamp)")
         cold = [
@@ -315,7 +320,7 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
         pg.sql(one, "ALTER TABLE mixed ADD PRIMARY KEY (id); CREATE INDEX ON mixed (at)")
         pg.sql(one, "VACUUM ANALYZE mixed")
         home = folder / f"increments-{rows}"
-        project = Project(home, [_connection("src", pg, one), _connection("dst", pg, two)], {"POSTGRESQL": pg.password})
+        project = Project(home, [connection("src", pg, one), connection("dst", pg, two)], {"POSTGRESQL": pg.password})
         beside = project.beside(f"increments-{rows}-warm")
         for strategy in ("upsert", "incremental"):
             for way, place in (("cold", project), ("warm", beside)):
@@ -332,7 +337,7 @@ def _increments(pg: PostgreSQLServer, folder: Path, rows: int, rounds: int) -> s
                         watermarks=(_watermark(table),),
                     )
                 )
-        places = Places(_url(pg, one), _url(pg, two), home)
+        places = Places(url(pg, one), url(pg, two), home)
         since: list[str] = []
 
         def ingestr() -> None:
@@ -438,39 +443,35 @@ def _full(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, rows: int, roun
         home = folder / "full"
         project = Project(
             home,
-            [_connection("src", pg, one), _connection("my", my, three), _connection("dst", pg, two)],
+            [connection("src", pg, one), connection("my", my, three), connection("dst", pg, two)],
             {"POSTGRESQL": pg.password, "MARIADB": my.password},
         )
         my.sql(three, f"CREATE TABLE mixed ({table.mariadb}) CHARACTER SET utf8mb4")
-        project.add(
-            Module(
-                name="over", source="src", dest="my", dest_table="mixed", strategy="full", query="SELECT * FROM mixed"
-            ),
-            Module(
-                name="pg", source="src", dest="dst", dest_table="of_pg", strategy="full", query="SELECT * FROM mixed"
-            ),
-            Module(
-                name="my", source="my", dest="dst", dest_table="of_my", strategy="full", query="SELECT * FROM mixed"
-            ),
-        )
+        full = {"strategy": "full", "query": "SELECT * FROM mixed"}
+        project.add(Module(name="over", source="src", dest="my", dest_table="mixed", **full))
+        for module, source in (("pg", "src"), ("my", "my")):
+            for suffix, staging in (("", "always"), ("_directly", "auto"), ("_new", "auto")):
+                name = f"of_{module}{suffix}"
+                project.add(Module(name=name, source=source, dest="dst", dest_table=name, staging=staging, **full))
         project.command("run", "over")()
-        psql = system_program("psql")
-        pg.sql(two, f"CREATE TABLE of_psql ({table.columns})")
-        piped = (
-            f"{psql} -q '{_url(pg, one)}' -c '\\copy mixed TO STDOUT (FORMAT binary)' | "
-            f"{psql} -q '{_url(pg, two)}' -c 'TRUNCATE of_psql' -c '\\copy of_psql FROM STDIN (FORMAT binary)'"
-        )
+        limits = _limits(pg, one, two, table.columns)
         for title, module, source, schema in (
-            (f"`full`, {rows:,} rows, PostgreSQL to PostgreSQL", "pg", _url(pg, one), "public"),
-            (f"`full`, {rows:,} rows, MariaDB to PostgreSQL", "my", _url(my, three), three),
+            (f"`full`, {rows:,} rows, PostgreSQL to PostgreSQL", "pg", url(pg, one), "public"),
+            (f"`full`, {rows:,} rows, MariaDB to PostgreSQL", "my", url(my, three), three),
         ):
-            places = Places(source, _url(pg, two), home)
-            suffix = f"of_{module}"
+            new = f"of_{module}_new"
+            drop = partial(pg.sql, two, f"DROP TABLE IF EXISTS {new}")
             sides = _working(
                 [
-                    Side("pipekit", project.command("run", module), suffix),
-                    *_replacing(places, schema, suffix),
-                    *([Side("psql, the bare pipe", lambda: run(piped), "of_psql")] if module == "pg" else []),
+                    Side("pipekit", project.command("run", f"of_{module}"), f"of_{module}"),
+                    Side(
+                        "pipekit, `staging: auto`",
+                        project.command("run", f"{new[:-4]}_directly"),
+                        f"{new[:-4]}_directly",
+                    ),
+                    Side("the same, a new table", project.command("run", new), new, drop),
+                    *_replacing(Places(source, url(pg, two), home), schema, f"of_{module}"),
+                    *(limits if module == "pg" else []),
                 ]
             )
             for _ in range(rounds):
@@ -478,5 +479,39 @@ def _full(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, rows: int, roun
                     side.time()
                 for side in sides:
                     _compare(pg, one, two, str(side.table), side.name)
-            text += _table(title, sides, ("sling", "ingestr", "psql, the bare pipe"))
+            text += _table(title, sides, ("sling", "ingestr", *(side.name for side in limits)))
     return text
+
+
+def _limits(pg: PostgreSQLServer, one: str, two: str, columns: str) -> list[Side]:
+    """What psql takes: a pipe alone, and with the statements around it that a `full` has, without staging and with it."""
+    psql = system_program("psql")
+    out = f"{psql} -q '{url(pg, one)}' -c '\\copy mixed TO STDOUT (FORMAT binary)' | {psql} -q -1 '{url(pg, two)}'"
+
+    def side(name: str, table: str, *commands: str) -> Side:
+        pg.sql(two, f"CREATE TABLE {table} ({columns})")
+        words = " ".join(f"-c '{command}'" for command in commands)
+        return Side(name, lambda: run(f"{out} {words}"), table)
+
+    into = "\\copy {} FROM STDIN (FORMAT binary)".format
+    return [
+        side("psql, the bare pipe", "of_psql", "TRUNCATE of_psql", into("of_psql")),
+        side(
+            "psql, the same directly",
+            "psql_direct",
+            "DELETE FROM psql_direct",
+            into("psql_direct"),
+            "SELECT count(*) FROM psql_direct",
+        ),
+        side(
+            "psql, the same with staging",
+            "psql_staged",
+            "CREATE UNLOGGED TABLE staged AS SELECT * FROM psql_staged WITH NO DATA",
+            into("staged"),
+            "SELECT count(*) FROM staged",
+            "DELETE FROM psql_staged",
+            "INSERT INTO psql_staged SELECT * FROM staged",
+            "SELECT count(*) FROM psql_staged",
+            "DROP TABLE staged",
+        ),
+    ]

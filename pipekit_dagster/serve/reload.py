@@ -180,6 +180,10 @@ class Reloader:
 
 
 def fingerprint(config: Config, store: Store, files: Iterable[Path] = ()) -> str:
-    """Changes whenever what a code location shows does: definitions, the configuration file, or one of `files`."""
+    """Changes whenever what a code location shows does: definitions, the configuration file, or one of `files`.
+
+    Also where a change is taken back: a code location that was loaded between the two shows what is no longer there.
+    """
     watched = sorted(file for file in (*([config.path] if config.path else []), *files) if file.exists())
-    return "\n".join([store.definitions.fingerprint(), *(f"{file}:{file.stat().st_mtime_ns}" for file in watched)])
+    seen = [store.definitions.fingerprint(), str(store.definitions.last_change())]
+    return "\n".join([*seen, *(f"{file}:{file.stat().st_mtime_ns}" for file in watched)])

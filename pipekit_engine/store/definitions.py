@@ -136,6 +136,12 @@ class DefinitionStore:
                     digest.update(repr([value for name, value in row.items() if name not in _STATE_COLUMNS]).encode())
         return digest.hexdigest()
 
+    def last_change(self) -> int:
+        """The number of the newest change, which grows also where a change takes another one back; 0 without any."""
+        with self._database.plain_read() as transaction:
+            (row,) = transaction.execute("SELECT MAX(id) AS newest FROM audit").rows
+        return row["newest"] or 0
+
     def save(
         self,
         changes: Sequence[Change],

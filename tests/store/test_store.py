@@ -219,6 +219,17 @@ class TestDefinitions:
         store.ticks.set_trigger_cursor("t", "5")
         assert store.definitions.fingerprint() == before
 
+    def test_a_change_that_was_taken_back_is_told_from_none(self, store: Store) -> None:
+        before, number = store.definitions.fingerprint(), store.definitions.last_change()
+        module = store.definitions.module("m")
+        for record in (module.model_copy(update={"query": "SELECT 2"}), module):
+            store.definitions.save([Change("change", "modules", "m", record)])
+        assert store.definitions.fingerprint() == before
+        assert store.definitions.last_change() == number + 2
+        with pytest.raises(ConfigurationError):
+            store.definitions.save([Change("delete", "modules", "m")])
+        assert store.definitions.last_change() == number + 2
+
     def test_a_row_edited_by_hand_changes_it_and_a_broken_one_hides_nothing(self, store: Store, url: str) -> None:
         before = store.definitions.fingerprint()
         database = Database(url)

@@ -1,0 +1,98 @@
+"""Peak memory of whole runs, all processes of a side together, beside ingestr's: it must not grow with the table."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bench import peers, tables
+from bench.tools import Missing, pypi_program
+from pipekit_engine.models import Module
+from tests.servers.postgresql import PostgreSQLServer
+
+#: Seconds between two looks at the processes.
+_EVERY_S = 0.2
+
+
+def peak_mb(run: Callable[[], None]) -> int:
+    """The most memory that the processes which a run starts have had in RAM, shared pages by their share, in MB."""
+    before = _descendants()
+    done = threading.Event()
+    peak = 0
+
+    def look() -> None:
+        nonlocal peak
+        while not done.wait(_EVERY_S):
+            peak = max(peak, sum(map(_proportional_kb, _descendants() - before)))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        run()
+    finally:
+        done.set()
+        watcher.join()
+    return peak // 1000
+
+
+def _descendants() -> set[int]:
+    """Processes that this one started, and theirs."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            children.setdefault(int(status.read_text().rpartition(")")[2].split()[1]), []).append(
+                int(status.parent.name)
+            )
+    found: set[int] = set()
+    pending = [os.getpid()]
+    while pending:
+        begun = children.get(pending.pop(), [])
+        found.update(begun)
+        pending += begun
+    return found
+
+
+def _proportional_kb(pid: int) -> int:
+    with suppress(OSError):
+        found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        return int(found[1]) if found else 0
+    return 0
+
+
+def page(pg: PostgreSQLServer, folder: Path, millions: Sequence[int]) -> str:
+    """The table of peaks, by the number of rows."""
+    text = (
+        "# Peak memory of whole runs\n\nAll processes of a side together, PostgreSQL to PostgreSQL, ten mixed columns, strategy "
+        "`full` with staging; the servers' own memory is not in it.\n\n"
+        f"| side | {' | '.join(f'{n} million rows' for n in millions)} | largest / smallest |\n"
+        f"|---|{'---|' * (len(millions) + 1)}\n"
+    )
+    peaks: dict[str, list[int]] = {}
+    with pg.fresh_database() as one, pg.fresh_database() as two:
+        tables.mixed(pg, one, max(millions) * 1_000_000)
+        home = folder / "run-memory"
+        connections = [peers.connection("src", pg, one), peers.connection("dst", pg, two)]
+        project = peers.Project(home, connections, {"POSTGRESQL": pg.password})
+        places = peers.Places(peers.url(pg, one), peers.url(pg, two), home)
+        for count in millions:
+            name = f"m{count}"
+            pg.sql(one, f"CREATE VIEW {name} AS SELECT * FROM mixed WHERE id <= {count * 1_000_000}")
+            query = f"SELECT * FROM {name}"
+            project.add(Module(name=name, source="src", dest="dst", dest_table=name, strategy="full", query=query))
+            sides = {"pipekit": project.command("run", name)}
+            with suppress(Missing):
+                pypi_program("ingestr")
+                sides["ingestr"] = places.ingestr(f"public.{name}", f"public.ingestr_{name}", "replace")
+            for side, run in sides.items():
+                peaks.setdefault(side, []).append(peak_mb(run))
+                table = name if side == "pipekit" else f"ingestr_{name}"
+                assert pg.sql(two, f"SELECT count(*) FROM {table}") == [(count * 1_000_000,)], side
+                pg.sql(two, f"DROP TABLE {table}")
+    for side, measured in peaks.items():
+        cells = " | ".join(f"{peak} MB" for peak in measured)
+        text += f"| {side} | {cells} | {max(measured) / min(measured):.2f} |\n"
+    return text
