@@ -27,7 +27,8 @@ def peak_mb(run: Callable[[], None]) -> int:
     def look() -> None:
         nonlocal peak
         while not done.wait(_EVERY_S):
-            peak = max(peak, sum(map(_proportional_kb, _descendants() - before)))
+            begun = [pid for pid in _descendants() - before if not _is_server(pid)]
+            peak = max(peak, sum(map(_proportional_kb, begun)))
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -54,6 +55,13 @@ def _descendants() -> set[int]:
         found.update(begun)
         pending += begun
     return found
+
+
+def _is_server(pid: int) -> bool:
+    """Whether it is one of the servers' processes: each connection has one."""
+    with suppress(OSError):
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) in ("postgres", "mariadbd")
+    return False
 
 
 def _proportional_kb(pid: int) -> int:
