@@ -12,16 +12,21 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from dagster import DagsterInstance, DagsterRunStatus
 
 from pipekit_dagster.dagster_internals.launching import capture_interrupts, execute_run
 from pipekit_dagster.dagster_internals.outages import outlast_outages
 from pipekit_dagster.launcher import SEEN_TAG, TAKE, WORKER_TAG
+from pipekit_dagster.tags import GROUP_TAG, SELECTION_TAG
 from pipekit_engine.common.processes import ProcessName
 from pipekit_engine.config import load_config
 from pipekit_engine.errors import PipekitError
 from pipekit_engine.jrunner.starting import start_early_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Seconds between two looks whether the run is to be cancelled: for requests from machines that cannot signal this one.
 _CANCEL_POLL_S = 2.0
@@ -50,11 +55,13 @@ def _take(run_id: str) -> bool:
         return store.dispatches.claim(run_id)
 
 
-def _start_jvm() -> None:
-    """Start the JVM beside all that Dagster does before the first op; with workers, a group's members may run elsewhere."""
+def _start_jvm(tags: Mapping[str, str]) -> None:
+    """Start the JVM of a group's run beside all that Dagster does before the first op."""
+    if GROUP_TAG not in tags and SELECTION_TAG not in tags:
+        return  # another's job
     with suppress(PipekitError):  # the run says what is wrong
         config = load_config()
-        if config.workers is None:
+        if config.workers is None:  # else the group's members may run elsewhere
             start_early_for(config)
 
 
@@ -65,7 +72,6 @@ def main(run_id: str, *, take: bool = False) -> int:
     """
     if take and not _take(run_id):
         return 0
-    _start_jvm()
     # Interrupts are noted, not raised, until the executor looks for them.
     with capture_interrupts(), DagsterInstance.get() as instance:
         outlast_outages()
@@ -81,6 +87,7 @@ def main(run_id: str, *, take: bool = False) -> int:
         if run.job_code_origin is None:
             print(f"Run {run_id} does not say which code it runs.", file=sys.stderr)
             return 2
+        _start_jvm(run.tags)
         done = threading.Event()
         threading.Thread(target=_watch_for_cancel, args=(instance, run_id, done), daemon=True).start()
         try:

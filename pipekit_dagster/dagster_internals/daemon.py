@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import runpy
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterRunStatus, RunsFilter
@@ -61,7 +62,9 @@ class PromptQueue(QueuedRunCoordinatorDaemon):
         until = time.monotonic() + self._longest_s
         queued = RunsFilter(statuses=[DagsterRunStatus.QUEUED])
         while time.monotonic() < until:
-            newest = next(iter(instance.get_run_ids(queued, limit=1)), None)
+            newest = None
+            with suppress(Exception):  # the storage may be away: the queue itself says so, once an interval
+                newest = next(iter(instance.get_run_ids(queued, limit=1)), None)
             if newest not in (None, self._newest):
                 self._newest = newest
                 return

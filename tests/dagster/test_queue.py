@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
+from unittest.mock import Mock
 
 import dagster as dg
+import pytest
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
@@ -57,3 +60,12 @@ def test_a_run_that_comes_while_it_waits_ends_the_wait() -> None:
         next(waiting)
         queued(instance)
         assert list(waiting) == []
+
+
+def test_a_storage_that_is_away_is_asked_for_a_whole_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the queue's own complaint would come as fast as it can fail."""
+    with dg.instance_for_test() as instance:
+        monkeypatch.setattr(instance, "get_run_ids", Mock(side_effect=OSError("away")))
+        began = time.monotonic()
+        assert looks(PromptQueue(interval_seconds=0.3), instance) >= 2
+        assert time.monotonic() - began >= 0.3
