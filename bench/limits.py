@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,15 @@ from tests.servers.postgresql import PostgreSQLServer
 #: Of the wide table, and of those of long values.
 WIDE_ROWS, LONG_ROWS = 50_000, 2_000
 _WIDE = ("integer", "varchar(20)", "numeric(12,2)", "timestamp(3)")
-#: PostgreSQL's types as MariaDB calls them.
-_MARIADB = {"timestamp(3)": "datetime(3)", "numeric": "decimal", "text": "longtext", "bytea": "longblob"}
+#: Where the tables go, by the name of its connection: PostgreSQL's types as it calls them, and what stands behind the columns.
+_DESTS: dict[str, tuple[dict[str, str], str]] = {
+    "pg": ({}, ""),
+    "my": (
+        {"timestamp(3)": "datetime(3)", "numeric": "decimal", "text": "longtext", "bytea": "longblob"},
+        " CHARACTER SET utf8mb4",
+    ),
+    "lite": ({}, ""),
+}
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,11 @@ class Shape:
     rows_sql: str
     rows: int
 
-    def declared(self, kind: str) -> str:
-        """The columns as a kind of database declares them."""
+    def declared(self, types: Mapping[str, str]) -> str:
+        """The columns for a database that calls PostgreSQL's types otherwise."""
         text = ", ".join(f"{name} {declared}" for name, declared in self.columns)
-        if kind == "mariadb":
-            for ours, theirs in _MARIADB.items():
-                text = text.replace(f" {ours}", f" {theirs}")
+        for ours, theirs in types.items():
+            text = text.replace(f" {ours}", f" {theirs}")
         return text
 
     @property
@@ -161,12 +167,11 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, rows: int, round
             if shape.name == "mixed":
                 tables.mixed(pg, one, rows)
             else:
-                pg.sql(one, f"CREATE TABLE {shape.name} ({shape.declared('postgresql')})")
+                pg.sql(one, f"CREATE TABLE {shape.name} ({shape.declared({})})")
                 pg.sql(one, f"INSERT INTO {shape.name} {shape.rows_sql}")
                 pg.sql(one, f"VACUUM ANALYZE {shape.name}")
-            for name, kind in (("pg", "postgresql"), ("my", "mariadb"), ("lite", "sqlite")):
-                charset = " CHARACTER SET utf8mb4" if kind == "mariadb" else ""
-                session.execute(name, [f"CREATE TABLE {shape.name} ({shape.declared(kind)}){charset}"])
+            for name, (types, behind) in _DESTS.items():
+                session.execute(name, [f"CREATE TABLE {shape.name} ({shape.declared(types)}){behind}"])
             for pair, source, dest in (
                 ("PostgreSQL, PostgreSQL", "from", "pg"),
                 ("PostgreSQL, MariaDB", "from", "my"),
