@@ -57,8 +57,6 @@ def main() -> None:
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}")
     RESULTS.mkdir(exist_ok=True)
-    # Where Python is told to write no bytecode, each command that is measured would compile pipekit anew.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     pg = PostgreSQLServer()
     with tempfile.TemporaryDirectory(prefix="pipekit-bench-") as name, pg:
         folder = Path(name)

@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import bench  # noqa: E402, F401  (its environment)
 from pipekit_engine.engine import Engine  # noqa: E402
 from pipekit_engine.models import Group, Module, Schedule  # noqa: E402
 from tests.dagster import test_thousand  # noqa: E402

@@ -64,7 +64,7 @@ def shapes(rows: int) -> list[Shape]:
         "timestamp '2020-01-01' + i * interval '{0} s'",
     )
     cells = ", ".join(values[number % len(values)].format(number + 1) for number in range(len(wide)))
-    mixed = tuple((name, declared) for name, declared in (column.split(" ", 1) for column in _mixed_columns()))
+    mixed = tuple((name, declared) for name, _, declared in (column.partition(" ") for column in _mixed_columns()))
     long_text = "repeat(md5(i::text), 3125)"
     return [
         Shape("mixed", mixed, "", rows),
@@ -85,17 +85,17 @@ def shapes(rows: int) -> list[Shape]:
 
 
 def _mixed_columns() -> list[str]:
-    text = tables.MIXED_COLUMNS.replace("at timestamp", "at timestamp(3)").replace("numeric(12,2)", "numeric(12;2)")
-    named = text.replace("name text", "name varchar(100)").replace("note text", "note varchar(100)")
-    return [column.replace(";", ",") for column in named.split(", ")]
+    """Those of `tables.mixed`, with types that all of the databases have."""
+    text = tables.MIXED_COLUMNS.replace("at timestamp", "at timestamp(3)")
+    return text.replace(" text", " varchar(100)").split(", ")
 
 
 class Clients:
     """The pipes between the clients of two databases."""
 
     def __init__(self, pg: PostgreSQLServer, my: MariaDBServer, one: str, two: str, there: str, file: Path) -> None:
-        self.psql, self.mariadb, self.sqlite = map(system_program, ("psql", "mariadb", "sqlite3"))
-        self.one, self.two, self.there, self.file = one, two, there, file
+        self.psql, mariadb, self.sqlite = map(system_program, ("psql", "mariadb", "sqlite3"))
+        self.one, self.two, self.file = one, two, file
         self.environment = {
             "PGPASSWORD": pg.password,
             "PGHOST": pg.host,
@@ -103,8 +103,7 @@ class Clients:
             "PGUSER": pg.user,
             "MYSQL_PWD": my.password,
         }
-        self.to_mariadb = f"{self.mariadb} -h {my.host} -P {my.port} -u {my.user} --local-infile=1 {there}"
-        self.from_mariadb = f"{self.mariadb} -h {my.host} -P {my.port} -u {my.user} -N -B --quick {there}"
+        self.mariadb = f"{mariadb} -h {my.host} -P {my.port} -u {my.user} {there}"
 
     def copy_out(self, query: str, form: str) -> str:
         """psql that writes the rows of a query."""
@@ -116,24 +115,20 @@ class Clients:
         if pair == "PostgreSQL, PostgreSQL":
             into = f'{self.psql} -q -d {self.two} -c "\\copy {shape.name} FROM STDIN (FORMAT binary)"'
             return f"{self.copy_out(f'SELECT * FROM {shape.name}', 'FORMAT binary')} | {into}"
+        cells = ", ".join(_text_cell(name, declared) for name, declared in shape.columns)
         if pair == "PostgreSQL, MariaDB":
-            cells = ", ".join(_text_cell(name, declared) for name, declared in shape.columns)
             places, sets = names, ""
             if shape.binary:
                 places, sets = "id, @body", " SET body = UNHEX(@body)"
             load = f"LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE {shape.name} CHARACTER SET utf8mb4 ({places}){sets}"
-            return (
-                f'{self.copy_out(f"SELECT {cells} FROM {shape.name}", "FORMAT text")} | {self.to_mariadb} -e "{load}"'
-            )
+            out = self.copy_out(f"SELECT {cells} FROM {shape.name}", "FORMAT text")
+            return f'{out} | {self.mariadb} --local-infile=1 -e "{load}"'
         if pair == "MariaDB, PostgreSQL":
-            cells = ", ".join(
-                f"CONCAT(0x5C78, HEX({n}))" if declared == "bytea" else n for n, declared in shape.columns
-            )
+            cells = ", ".join(f"CONCAT(0x5C78, HEX({n}))" if type_ == "bytea" else n for n, type_ in shape.columns)
             into = f"{self.psql} -q -d {self.two} -c \"\\copy {shape.name} FROM STDIN (NULL 'NULL')\""
-            return f'{self.from_mariadb} -e "SELECT {cells} FROM {shape.name}" | {into}'
+            return f'{self.mariadb} -N -B --quick -e "SELECT {cells} FROM {shape.name}" | {into}'
         if shape.binary:
             raise Missing("sqlite3 imports no bytes")
-        cells = ", ".join(_text_cell(name, declared) for name, declared in shape.columns)
         out = self.copy_out(f"SELECT {cells} FROM {shape.name}", "FORMAT csv")
         return f'{out} | {self.sqlite} {self.file} ".import --csv /dev/stdin {shape.name}"'
 
@@ -155,14 +150,9 @@ def page(pg: PostgreSQLServer, my: MariaDBServer, folder: Path, rows: int, round
     file = folder / "limits.db"
     with pg.fresh_database() as one, pg.fresh_database() as two, my.fresh_database() as there, Session() as session:
         clients = Clients(pg, my, one, two, there, file)
-        sides = {
-            "from": jrun.server("from", pg, one),
-            "pg": jrun.server("pg", pg, two),
-            "my": jrun.server("my", my, there),
-            "lite": jrun.sqlite("lite", file),
-        }
-        for request in sides.values():
-            session.open(request)
+        for name, server, database in (("from", pg, one), ("pg", pg, two), ("my", my, there)):
+            session.open(jrun.server(name, server, database))
+        session.open(jrun.sqlite("lite", file))
         for shape in shapes(rows):
             if shape.name == "mixed":
                 tables.mixed(pg, one, rows)

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import peers, tables
 from bench.tools import Missing, pypi_program
 from pipekit_engine.models import Module
+from tests.dagster.served import descendants
 from tests.servers.postgresql import PostgreSQLServer
 
 #: Seconds between two looks at the processes.
@@ -20,14 +21,14 @@ _EVERY_S = 0.2
 
 def peak_mb(run: Callable[[], None]) -> int:
     """The most memory that the processes which a run starts have had in RAM, shared pages by their share, in MB."""
-    before = _descendants()
+    before = set(descendants(os.getpid()))
     done = threading.Event()
     peak = 0
 
     def look() -> None:
         nonlocal peak
         while not done.wait(_EVERY_S):
-            begun = [pid for pid in _descendants() - before if not _is_server(pid)]
+            begun = [pid for pid in set(descendants(os.getpid())) - before if not _is_server(pid)]
             peak = max(peak, sum(map(_proportional_kb, begun)))
 
     watcher = threading.Thread(target=look)
@@ -38,23 +39,6 @@ def peak_mb(run: Callable[[], None]) -> int:
         done.set()
         watcher.join()
     return peak // 1000
-
-
-def _descendants() -> set[int]:
-    """Processes that this one started, and theirs."""
-    children: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended
-            children.setdefault(int(status.read_text().rpartition(")")[2].split()[1]), []).append(
-                int(status.parent.name)
-            )
-    found: set[int] = set()
-    pending = [os.getpid()]
-    while pending:
-        begun = children.get(pending.pop(), [])
-        found.update(begun)
-        pending += begun
-    return found
 
 
 def _is_server(pid: int) -> bool:

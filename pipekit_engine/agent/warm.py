@@ -10,13 +10,10 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
 
 from pipekit_engine.errors import RuntimeMissing
-from pipekit_engine.jrunner.folders import SessionFolder
-from pipekit_engine.jrunner.lending import LentProcess, Settings
-from pipekit_engine.jrunner.locate import find_java
+from pipekit_engine.jrunner.lending import LentProcess
 from pipekit_engine.jrunner.process import TERM_TIMEOUT_S
 from pipekit_engine.jrunner.protocol import PROTOCOL_VERSION
-from pipekit_engine.jrunner.rehearsal import kinds_used
-from pipekit_engine.jrunner.starting import start_process
+from pipekit_engine.jrunner.starting import start_for
 
 if TYPE_CHECKING:
     import subprocess
@@ -35,16 +32,10 @@ class WarmProcess:
     """One jrunner process of the agent's."""
 
     def __init__(self, config: Config) -> None:
-        self.settings = Settings.of(config)
-        java = find_java(config.jrunner.java)
-        self.temporary = SessionFolder()
-        self.process: subprocess.Popen[bytes] = start_process(
-            java,
-            self.temporary,
-            heap=config.jrunner.heap,
-            cwd=config.folder,
-            rehearsed=kinds_used(str(config.folder / config.database)),
-        )
+        started = start_for(config)
+        self.settings = started.settings
+        self.temporary = started.temporary
+        self.process: subprocess.Popen[bytes] = started.process
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
         self.uses = 0

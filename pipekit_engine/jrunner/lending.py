@@ -19,6 +19,7 @@ from pipekit_engine.jrunner.locate import find_java
 
 if TYPE_CHECKING:
     from pipekit_engine.config import Config
+    from pipekit_engine.jrunner.locate import Java
 
 #: What a borrower cannot tell: the exit status of a process that is another's child.
 _STATUS_UNKNOWN = 255
@@ -36,8 +37,12 @@ class Settings:
     @classmethod
     def of(cls, config: Config) -> Settings:
         """The settings of a configuration in this process's environment. Raises RuntimeMissing."""
-        java = find_java(config.jrunner.java)
-        return cls(java.path, config.jrunner.heap, config.folder, tuple(sorted(jvm.environment().items())))
+        return cls.here(find_java(config.jrunner.java), config.jrunner.heap, config.folder)
+
+    @classmethod
+    def here(cls, java: Java, heap: str, folder: Path) -> Settings:
+        """The settings in this process's environment."""
+        return cls(java.path, heap, folder, tuple(sorted(jvm.environment().items())))
 
 
 class LentProcess:

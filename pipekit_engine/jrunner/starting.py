@@ -78,6 +78,18 @@ class StartedProcess:
     temporary: SessionFolder
 
 
+def start_for(config: Config) -> StartedProcess:
+    """Start a JVM as a configuration wants it, for connections of the kinds that it has. Raises RuntimeMissing."""
+    kinds = kinds_used(str(config.folder / config.database))
+    return _start(find_java(config.jrunner.java), config.jrunner.heap, config.folder, kinds)
+
+
+def _start(java: Java, heap: str, folder: Path, kinds: Sequence[str]) -> StartedProcess:
+    settings = Settings.here(java, heap, folder)
+    temporary = SessionFolder()
+    return StartedProcess(settings, start_process(java, temporary, heap=heap, cwd=folder, rehearsed=kinds), temporary)
+
+
 _started: StartedProcess | None = None
 
 
@@ -86,25 +98,22 @@ def start_early(folder: Path, kinds: Sequence[str] = ()) -> None:
 
     One that cannot be started is told later.
     """
-    _start_early(None, jvm.DEFAULT_HEAP, folder, kinds)
+    with suppress(PipekitError, OSError):
+        _keep(_start(find_java(), jvm.DEFAULT_HEAP, folder, kinds))
 
 
 def start_early_for(config: Config) -> None:
     """Start the JVM of a configuration, unless it names an external jrunner. One that cannot be started is told later."""
     if config.jrunner.command is None:
-        kinds = kinds_used(str(config.folder / config.database))
-        _start_early(config.jrunner.java, config.jrunner.heap, config.folder, kinds)
+        with suppress(PipekitError, OSError):
+            _keep(start_for(config))
 
 
-def _start_early(java_path: str | None, heap: str, folder: Path, kinds: Sequence[str]) -> None:
+def _keep(started: StartedProcess) -> None:
+    """Have it for the first session that wants its like."""
     global _started
-    with suppress(PipekitError, OSError):
-        java = find_java(java_path)
-        settings = Settings(java.path, heap, folder, tuple(sorted(jvm.environment().items())))
-        temporary = SessionFolder()
-        process = start_process(java, temporary, heap=heap, cwd=folder, rehearsed=kinds)
-        _started = StartedProcess(settings, process, temporary)
-        atexit.register(_end_unused)
+    _started = started
+    atexit.register(_end_unused)
 
 
 def take_started(config: Config) -> StartedProcess | None:
